@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From files to samples: images, data sets, splits, the built-in digits, and where named data sets come from. */
+#ifndef HONE_DATA_H
+#define HONE_DATA_H
+
+#include <hone/status.h>
+#include <hone/threads.h>
+#include <hone/value.h>
+
+#include <stdbool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Limits on what comes from outside; larger is refused before memory is taken. */
+enum {
+    HONE_MAX_IMAGE_SIDE = 32768,
+    HONE_MAX_IMAGE_PIXELS = 1 << 28, /* 268 million: 16384 x 16384 */
+    HONE_MAX_CHANNELS = 4,
+    HONE_MAX_CLASSES = 100000,
+    HONE_MAX_CLASS_NAME = 255
+};
+
+/* ---- images ---------------------------------------------------------------------------------------------------- */
+
+/* 8-bit samples, rows top to bottom, channels interleaved: pixels is (height, width, channels). */
+typedef struct hone_image {
+    int height, width;
+    int channels; /* 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha */
+    unsigned char *pixels;
+} hone_image;
+
+/* Decodes PNG, JPEG or binary PNM (P5, P6) by content, never by name. EXIF orientation is applied; palettes, 1-, 2-, 4-
+ * and 16-bit samples and CMYK become 8-bit grey or RGB. Truncated files are errors. image is set on success only. */
+HONE_API hone_status hone_image_decode(hone_image *image, const void *data, size_t size, hone_error *err);
+HONE_API hone_status hone_image_read(hone_image *image, const char *path, hone_error *err);
+/* The extension of path chooses PNG or PNM (.pgm, .ppm). Atomic. */
+HONE_API hone_status hone_image_write(const hone_image *image, const char *path, hone_error *err);
+HONE_API void hone_image_release(hone_image *image); /* leaves it zeroed; fine on a zeroed image */
+
+/* Makes an image of exactly height x width x channels (1 or 3) out of in. Alpha is blended over black; grey is
+ * 0.299 R + 0.587 G + 0.114 B. Bilinear with half-pixel centres; when shrinking, the triangle filter is widened by the
+ * factor (antialiased), as Pillow and tf.image.resize(antialias=True) do. The aspect is not kept. */
+HONE_API hone_status hone_image_convert(hone_image *out, const hone_image *in, int height, int width, int channels,
+                                        hone_error *err);
+
+/* ---- data sets ------------------------------------------------------------------------------------------------- */
+
+/* An in-memory set of labelled images of one size: images (samples, height, width, channels) as unsigned char 0..255,
+ * labels 0 … classes - 1 (or -1: unlabelled). Immutable once opened; may be read from several threads. */
+typedef struct hone_dataset hone_dataset;
+
+typedef struct hone_dataset_config {
+    int height, width, channels; /* wanted size; 0: as the files say (folders: the most frequent size of the first
+                                    images; IDX, NPZ: as stored). Stored sets of another size are resized. */
+    const char *split;           /* "train", "test", "validation", or NULL: everything there is */
+    size_t limit;                /* at most this many samples (the first); 0: all */
+    const char *const
+        *class_names; /* order and names to map folder classes onto (a trained model's), or NULL: sorted */
+    size_t class_count;
+    bool allow_unlabelled; /* a folder of pictures without class folders, an images-only file: labels -1 */
+    bool download;         /* a NAME that is neither in HONE_DATA nor in the cache is fetched */
+    hone_threads *threads; /* decoding in parallel; NULL: on the caller */
+    /* Called for every file that could not be used (path and reason). Return true to leave it out and go on, false to
+     * make the open fail with that reason. NULL: fail at the first. Calls are serialised. */
+    bool (*on_bad_file)(void *context, const char *path, const hone_error *why);
+    void *context;
+} hone_dataset_config;
+
+HONE_API hone_dataset_config hone_dataset_config_default(void);
+
+/* source is a name ("mnist", "fashion-mnist", "digits", …), a folder (IDX files, or class folders with or without
+ * train/, val/ or validation/, test/), an .npz, or one IDX image file. A name is looked up in $HONE_DATA/NAME, then
+ * the cache, then downloaded if config->download. "digits" and "digits:SAMPLES:SEED" are generated in memory.
+ * config NULL: defaults. */
+HONE_API hone_status hone_dataset_open(hone_dataset **out, const char *source, const hone_dataset_config *config,
+                                       hone_error *err);
+/* Copies images and labels (labels NULL: all -1; class_names NULL: "0", "1", …). */
+HONE_API hone_status hone_dataset_create(hone_dataset **out, const unsigned char *images, const int32_t *labels,
+                                         size_t samples, int height, int width, int channels,
+                                         const char *const *class_names, size_t classes, hone_error *err);
+HONE_API void hone_dataset_free(hone_dataset *dataset);
+
+HONE_API size_t hone_dataset_samples(const hone_dataset *dataset);
+HONE_API size_t hone_dataset_classes(const hone_dataset *dataset);
+HONE_API const char *hone_dataset_class_name(const hone_dataset *dataset, size_t index);
+HONE_API int hone_dataset_height(const hone_dataset *dataset);
+HONE_API int hone_dataset_width(const hone_dataset *dataset);
+HONE_API int hone_dataset_channels(const hone_dataset *dataset);
+HONE_API const unsigned char *hone_dataset_image(const hone_dataset *dataset,
+                                                 size_t index);                 /* (height, width, channels) */
+HONE_API const unsigned char *hone_dataset_images(const hone_dataset *dataset); /* all of them, contiguous */
+HONE_API const int32_t *hone_dataset_labels(const hone_dataset *dataset);
+HONE_API const char *hone_dataset_path(const hone_dataset *dataset, size_t index); /* the file it came from, or NULL */
+/* A one-line account of what was understood: "mnist: 60000 images 28x28x1, 10 classes (IDX, train)". */
+HONE_API const char *hone_dataset_description(const hone_dataset *dataset);
+/* SHA-256 over shape, images and labels, in hex: the data's identity in provenance records. */
+HONE_API void hone_dataset_hash(const hone_dataset *dataset, char out[65]);
+
+/* Which samples train and which validate. Both lists are owned by the caller (hone_split_release). */
+typedef struct hone_split {
+    uint32_t *train;
+    size_t train_count;
+    uint32_t *validation;
+    size_t validation_count;
+} hone_split;
+
+/* Keras' validation_split: split_at = floor(n * (1 - fraction)); training is [0, split_at), validation the rest, in the
+ * given order, before any shuffling. fraction 0: everything trains. A fraction that leaves either side empty is an error. */
+HONE_API hone_status hone_split_last(hone_split *out, size_t samples, double fraction, hone_error *err);
+/* Per class, round(fraction * count) samples drawn with seed; at least one where the class has two or more. Both
+ * lists are ascending. */
+HONE_API hone_status hone_split_stratified(hone_split *out, const hone_dataset *dataset, double fraction, uint64_t seed,
+                                           hone_error *err);
+HONE_API void hone_split_release(hone_split *split);
+
+/* ---- digits: the data set inside the program ------------------------------------------------------------------- */
+
+/* Sample number index of the endless sequence of seed: 28x28 grey, white strokes on black as in MNIST. A pure
+ * function of (seed, index). image is (28, 28). Returns the label 0 … 9. */
+HONE_API int hone_digits_render(uint64_t seed, uint64_t index, unsigned char image[784]);
+HONE_API hone_status hone_digits_create(hone_dataset **out, size_t samples, uint64_t seed, hone_threads *threads,
+                                        hone_error *err);
+
+/* Writes IDX files (train- or t10k-images-idx3-ubyte, …-labels-idx1-ubyte) into folder. Atomic per file. */
+HONE_API hone_status hone_dataset_write_idx(const hone_dataset *dataset, const char *folder, const char *split,
+                                            hone_error *err);
+
+/* ---- collect: named data sets ---------------------------------------------------------------------------------- */
+
+typedef struct hone_collect_progress {
+    const char *file;     /* what is being fetched */
+    const char *source;   /* from which mirror or folder */
+    uint64_t done, total; /* bytes; total 0 while unknown */
+    double bytes_per_second;
+    int attempt;         /* 1, 2, … */
+    const char *message; /* a line worth telling ("mirror 2 of 3: 404, trying the next"), or NULL */
+} hone_collect_progress;
+
+typedef struct hone_collect_config {
+    const char *from; /* folder or URL prefix instead of the mirrors; NULL: the mirrors */
+    const char *to; /* folder to place the files in; NULL: the cache, $XDG_CACHE_HOME/hone/NAME or ~/.cache/hone/NAME */
+    int retries;    /* per mirror; default 4, with exponential back-off */
+    double stall_seconds;   /* give a connection up after this long without a byte; default 30 */
+    double backoff_seconds; /* first wait; default 1, doubled each time */
+    bool (*progress)(void *context, const hone_collect_progress *progress); /* false cancels; may be NULL */
+    void *context;
+} hone_collect_config;
+
+HONE_API hone_collect_config hone_collect_config_default(void);
+
+typedef struct hone_collect_result {
+    char *folder;                                  /* where the files are now */
+    const char *name, *title, *licence, *homepage; /* constants */
+    bool was_cached;                               /* everything was there and verified already */
+    uint64_t bytes;                                /* fetched now */
+} hone_collect_result;
+
+/* Fetches a named data set: each file is resumed from a partial download, checked (SHA-256 of the decompressed
+ * content where it is known, else its header and size), and placed atomically. */
+HONE_API hone_status hone_collect(hone_collect_result *result, const char *name, const hone_collect_config *config,
+                                  hone_error *err);
+HONE_API void hone_collect_result_release(hone_collect_result *result);
+
+/* The names that hone_collect knows: index 0, 1, … until NULL. */
+HONE_API const char *hone_collect_name(size_t index);
+HONE_API const char *hone_collect_title(size_t index);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * hone: from a pile of pictures to an image classifier, in C.
+ *
+ * The headers in reading order:
+ *   status.h   status codes, errors with words, allocator, log
+ *   threads.h  the pool of workers that everything shares
+ *   value.h    trees of plain values (configurations, records)
+ *   data.h     images, data sets, splits, the built-in digits, named data sets
+ *   model.h    layers in Keras' words, weights, plans that run them
+ *   train.h    losses, optimizers, callbacks, fit, evaluate
+ *   format.h   Keras files and JSON
+ *
+ * Train the article's network on MNIST:
+ *
+ *     hone_dataset *data;
+ *     hone_model *model;
+ *     hone_trainer *trainer;
+ *     hone_error err;
+ *     hone_shape shape = {3, {28, 28, 1}};
+ *     if (hone_dataset_open(&data, "mnist", NULL, &err)) …
+ *     if (hone_model_preset(&model, "mnist-cnn", &shape, 10, &err)) …
+ *     if (hone_model_build(model, 1, &err)) …
+ *     if (hone_trainer_create(&trainer, model, data, NULL, &err)) …
+ *     if (hone_trainer_fit(trainer, &err)) …
+ *     if (hone_model_save(model, trainer, "mnist_model.h5", &err)) …
+ *
+ * examples/train_mnist.c is the whole program. */
+#ifndef HONE_HONE_H
+#define HONE_HONE_H
+
+#include <hone/status.h>
+#include <hone/threads.h>
+#include <hone/value.h>
+#include <hone/data.h>
+#include <hone/model.h>
+#include <hone/train.h>
+#include <hone/format.h>
+
+#endif

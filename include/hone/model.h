@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a network is: layers in Keras' words, their weights, and plans that run them.
+ *
+ * A model is described (layers added), built (shapes inferred, weights allocated and initialised), and then run
+ * through plans. Everything that can fail or allocate happens when a plan is created; running one does neither. */
+#ifndef HONE_MODEL_H
+#define HONE_MODEL_H
+
+#include <hone/data.h>
+#include <hone/status.h>
+#include <hone/threads.h>
+#include <hone/value.h>
+
+#include <stdbool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { HONE_MAX_RANK = 6, HONE_MAX_NAME = 1024, HONE_MAX_LAYERS = 10000 };
+
+/* Sizes of a tensor, outermost first. Shapes of activations leave the batch out: an image is {3, {h, w, c}}. */
+typedef struct hone_shape {
+    int rank;
+    int64_t dims[HONE_MAX_RANK];
+} hone_shape;
+
+HONE_API bool hone_shape_equal(const hone_shape *a, const hone_shape *b);
+/* The product of the dims, or -1 on overflow or a dim below 1. */
+HONE_API int64_t hone_shape_size(const hone_shape *shape);
+/* "(None, 28, 28, 1)" with batch true, "(3, 3, 1, 32)" without. Returns buffer. */
+HONE_API const char *hone_shape_text(const hone_shape *shape, bool batch, char *buffer, size_t size);
+
+/* ---- the model ------------------------------------------------------------------------------------------------- */
+
+typedef struct hone_model hone_model;
+
+/* An empty Sequential called name (NULL: "sequential"). */
+HONE_API hone_status hone_model_create(hone_model **out, const char *name, hone_error *err);
+HONE_API void hone_model_free(hone_model *model);
+HONE_API hone_status hone_model_copy(hone_model **out, const hone_model *model, hone_error *err); /* weights too */
+
+/* Appends a layer to a Sequential. class_name is Keras'; config holds Keras' arguments ("filters", "kernel_size", …);
+ * absent keys take Keras' defaults, unknown keys are refused (logged and ignored when the config came from a file).
+ * "name" absent: snake case of the class, numbered as Keras does. config is read, not kept; NULL: all defaults. */
+HONE_API hone_status hone_model_add(hone_model *model, const char *class_name, const hone_value *config,
+                                    hone_error *err);
+
+/* The common layers in one line each; activation NULL is linear. They call hone_model_add. */
+HONE_API hone_status hone_model_input(hone_model *model, const hone_shape *shape, hone_error *err);
+HONE_API hone_status hone_model_conv2d(hone_model *model, int filters, int kernel_size, const char *activation,
+                                       hone_error *err);
+HONE_API hone_status hone_model_max_pooling2d(hone_model *model, int pool_size, hone_error *err);
+HONE_API hone_status hone_model_flatten(hone_model *model, hone_error *err);
+HONE_API hone_status hone_model_dropout(hone_model *model, double rate, hone_error *err);
+HONE_API hone_status hone_model_dense(hone_model *model, int units, const char *activation, hone_error *err);
+
+/* Infers shapes, allocates weights, initialises them from seed with each layer's initialisers. Idempotent: a built
+ * model is left alone. */
+HONE_API hone_status hone_model_build(hone_model *model, uint64_t seed, hone_error *err);
+
+/* A built-in network: "mnist-cnn" (the article's: Conv 32-64-64, Dense 64), "mlp", "lenet5". Not yet built.
+ * HONE_NOT_FOUND lists the names. */
+HONE_API hone_status hone_model_preset(hone_model **out, const char *name, const hone_shape *input, int classes,
+                                       hone_error *err);
+HONE_API const char *hone_preset_name(size_t index);    /* NULL past the end */
+HONE_API const char *hone_preset_summary(size_t index); /* one line of words */
+
+/* Keras' config of the model ({"class_name": "Sequential", "config": {…}}), in the portable dialect that tf-keras and
+ * Keras 3 both load. The caller frees. */
+HONE_API hone_status hone_model_to_config(const hone_model *model, hone_value **out, hone_error *err);
+/* The reverse; accepts the spellings of Keras 2.2 … 3.x. The result is not yet built. */
+HONE_API hone_status hone_model_from_config(hone_model **out, const hone_value *config, hone_error *err);
+
+HONE_API const char *hone_model_name(const hone_model *model);
+HONE_API bool hone_model_is_built(const hone_model *model);
+HONE_API hone_shape hone_model_input_shape(const hone_model *model);  /* rank 0 while unknown */
+HONE_API hone_shape hone_model_output_shape(const hone_model *model); /* rank 0 while unbuilt */
+
+/* ---- layers and weights, for looking at ------------------------------------------------------------------------ */
+
+typedef struct hone_layer_info {
+    const char *name, *class_name;
+    hone_shape input, output;
+    int64_t parameters, trainable_parameters;
+    int64_t macs; /* multiply-adds of one image forwards */
+    bool trainable;
+    size_t first_weight, weight_count; /* into hone_model_weight */
+} hone_layer_info;
+
+HONE_API size_t hone_model_layer_count(const hone_model *model);
+HONE_API hone_status hone_model_layer_info(const hone_model *model, size_t index, hone_layer_info *out);
+/* Freezing: an untrainable layer's weights are not updated and its BatchNormalization uses moving statistics. */
+HONE_API hone_status hone_model_set_trainable(hone_model *model, size_t layer, bool trainable);
+
+typedef struct hone_weight_info {
+    const char *name;  /* "kernel", "bias", "gamma", … */
+    const char *layer; /* the layer's name */
+    hone_shape shape;  /* Keras' order: kernels (kh, kw, in, out) */
+    float *data;       /* the model's own memory; may be written while no plan runs */
+    bool trainable;    /* false also while its layer is frozen */
+} hone_weight_info;
+
+HONE_API size_t hone_model_weight_count(const hone_model *model);
+HONE_API hone_status hone_model_weight(const hone_model *model, size_t index, hone_weight_info *out);
+
+/* ---- what a model carries along -------------------------------------------------------------------------------- */
+
+typedef enum hone_input_kind {
+    HONE_INPUT_UNIT,    /* pixels / 255 */
+    HONE_INPUT_RAW,     /* 0 … 255 */
+    HONE_INPUT_SIGNED,  /* pixels / 127.5 - 1 */
+    HONE_INPUT_STANDARD /* (pixels / 255 - mean) / std per channel */
+} hone_input_kind;
+
+typedef struct hone_preprocessing {
+    hone_input_kind kind;
+    float mean[HONE_MAX_CHANNELS], std[HONE_MAX_CHANNELS]; /* HONE_INPUT_STANDARD only */
+    bool stated; /* false: not recorded in the file; kind is then what design's rule assumes (see below) */
+} hone_preprocessing;
+
+/* The rule where nothing is stated: unit, unless the graph begins with Rescaling or Normalization: then raw. */
+HONE_API hone_preprocessing hone_model_preprocessing(const hone_model *model);
+HONE_API void hone_model_set_preprocessing(hone_model *model, const hone_preprocessing *preprocessing);
+/* "raw", "unit", "signed" or "MEAN,STD" (two numbers, or 2 x channels: the means, then the stds). */
+HONE_API hone_status hone_preprocessing_parse(hone_preprocessing *out, const char *text, hone_error *err);
+HONE_API const char *hone_preprocessing_text(const hone_preprocessing *preprocessing, char *buffer, size_t size);
+
+/* Names of the classes, in output order; count 0: unknown. Copied. */
+HONE_API hone_status hone_model_set_class_names(hone_model *model, const char *const *names, size_t count,
+                                                hone_error *err);
+HONE_API size_t hone_model_class_count(const hone_model *model);
+HONE_API const char *hone_model_class_name(const hone_model *model, size_t index); /* NULL where unknown */
+
+/* Free-form records that travel in the file's hone group: "provenance", "training", …. Set takes ownership. */
+HONE_API hone_status hone_model_set_record(hone_model *model, const char *key, hone_value *value, hone_error *err);
+HONE_API const hone_value *hone_model_record(const hone_model *model, const char *key);
+
+/* ---- plans ----------------------------------------------------------------------------------------------------- */
+
+typedef struct hone_plan hone_plan;
+
+typedef struct hone_plan_config {
+    size_t max_batch;      /* most samples per call; default 32 */
+    hone_threads *threads; /* shared, outlives the plan; NULL: the caller alone */
+    bool training;         /* keep what backward needs; needed by the trainer only */
+    bool logits;           /* leave a final softmax or sigmoid out: outputs are its inputs */
+    uint64_t seed;         /* of dropout, in training */
+} hone_plan_config;
+
+HONE_API hone_plan_config hone_plan_config_default(void);
+
+/* The model must be built and must outlive the plan; its weights may change between runs (hone_plan_refresh). */
+HONE_API hone_status hone_plan_create(hone_plan **out, hone_model *model, const hone_plan_config *config,
+                                      hone_error *err);
+HONE_API void hone_plan_free(hone_plan *plan);
+/* Bytes of the workspace, beside the model's weights. */
+HONE_API size_t hone_plan_memory(const hone_plan *plan);
+/* To be called after the model's weights were changed by hand: packs them again. Cannot fail. */
+HONE_API void hone_plan_refresh(hone_plan *plan);
+
+/* y = model(x) for n <= max_batch samples, in inference mode; n larger: walks through in pieces. y is (n, outputs).
+ * A row's result does not depend on the other rows nor on n. Cannot fail, allocates nothing.
+ * The first takes the model's input as it is, (n, h, w, c) float32; the second applies the model's preprocessing to
+ * 8-bit pixels. A plan serves one caller at a time. */
+HONE_API void hone_plan_predict(hone_plan *plan, const float *x, size_t n, float *y);
+HONE_API void hone_plan_predict_pixels(hone_plan *plan, const unsigned char *pixels, size_t n, float *y);
+
+/* What was made of the graph, a line per operation ("conv2d+relu+max_pooling2d conv2d 28x28x1 -> 13x13x32, direct"):
+ * for info and bench. NULL past the end. */
+HONE_API const char *hone_plan_operation(const hone_plan *plan, size_t index);
+
+/* The CPU level in use ("avx512", "avx2", "neon", "scalar") and a line on how it was chosen. */
+HONE_API const char *hone_cpu_level(void);
+HONE_API const char *hone_cpu_description(void);
+/* HONE_ARGUMENT when HONE_CPU names no level, HONE_UNSUPPORTED when this CPU lacks it. The program calls it first. */
+HONE_API hone_status hone_cpu_check(hone_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

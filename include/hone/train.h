@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Training and evaluation with Keras' meaning: compile (loss, optimizer, metrics), fit, callbacks, evaluate. */
+#ifndef HONE_TRAIN_H
+#define HONE_TRAIN_H
+
+#include <hone/data.h>
+#include <hone/model.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- compile --------------------------------------------------------------------------------------------------- */
+
+typedef enum hone_loss_kind {
+    HONE_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY,
+    HONE_LOSS_CATEGORICAL_CROSSENTROPY, /* of one-hot labels: the same numbers, and label_smoothing */
+    HONE_LOSS_BINARY_CROSSENTROPY,
+    HONE_LOSS_MEAN_SQUARED_ERROR,
+    HONE_LOSS_MEAN_ABSOLUTE_ERROR,
+    HONE_LOSS_HUBER
+} hone_loss_kind;
+
+typedef struct hone_loss {
+    hone_loss_kind kind;
+    bool from_logits; /* the model's output is no probability. A final softmax or sigmoid is seen through anyway,
+                              as TensorFlow does (numerically the logits form) */
+    double label_smoothing;
+    double delta; /* Huber; 1 */
+} hone_loss;
+
+/* Keras' names and aliases: "sparse_categorical_crossentropy", "mse", …. */
+HONE_API hone_status hone_loss_parse(hone_loss *out, const char *name, hone_error *err);
+HONE_API const char *hone_loss_name(hone_loss_kind kind); /* canonical */
+
+typedef enum hone_optimizer_kind {
+    HONE_OPTIMIZER_SGD,
+    HONE_OPTIMIZER_RMSPROP,
+    HONE_OPTIMIZER_ADAM,
+    HONE_OPTIMIZER_ADAMW,
+    HONE_OPTIMIZER_LION
+} hone_optimizer_kind;
+
+/* Keras' arguments; hone_optimizer_default(kind) gives Keras' defaults. 0 in weight_decay and the clips: off. */
+typedef struct hone_optimizer {
+    hone_optimizer_kind kind;
+    double learning_rate;
+    double momentum; /* SGD, RMSprop */
+    bool nesterov;
+    double rho;            /* RMSprop */
+    bool centered;         /* RMSprop */
+    double beta_1, beta_2; /* Adam, AdamW, Lion */
+    double epsilon;
+    bool amsgrad;
+    double weight_decay;
+    double clipvalue, clipnorm, global_clipnorm; /* at most one */
+} hone_optimizer;
+
+HONE_API hone_optimizer hone_optimizer_default(hone_optimizer_kind kind);
+HONE_API hone_status hone_optimizer_parse(hone_optimizer *out, const char *name, hone_error *err); /* "adam", … */
+HONE_API const char *hone_optimizer_name(hone_optimizer_kind kind);                                /* "Adam" */
+/* Keras' optimizer config, {"class_name": "Adam", "config": {…}}, both ways; reading accepts "Custom>Adam", "lr". */
+HONE_API hone_status hone_optimizer_to_config(const hone_optimizer *optimizer, hone_value **out, hone_error *err);
+HONE_API hone_status hone_optimizer_from_config(hone_optimizer *out, const hone_value *config, hone_error *err);
+
+typedef enum hone_schedule_kind {
+    HONE_SCHEDULE_CONSTANT,
+    HONE_SCHEDULE_EXPONENTIAL, /* lr * decay_rate ^ (step / decay_steps) */
+    HONE_SCHEDULE_STEP,        /* lr * decay_rate ^ floor(step / decay_steps) */
+    HONE_SCHEDULE_COSINE,      /* linear warm-up over warmup_steps, then half a cosine down to alpha * lr */
+    HONE_SCHEDULE_ONE_CYCLE    /* Smith's: up from lr / 25 to lr in the first 30 % (cosine), down to lr / 10000 */
+} hone_schedule_kind;
+
+typedef struct hone_schedule {
+    hone_schedule_kind kind;
+    double decay_rate, decay_steps;
+    double warmup_steps;
+    double alpha;
+    double warm_fraction, initial_divisor, final_divisor; /* one cycle: 0.3, 25, 1e4 */
+} hone_schedule;
+
+HONE_API hone_schedule hone_schedule_default(hone_schedule_kind kind);
+/* "constant", "exponential:RATE:STEPS", "step:RATE:STEPS", "cosine[:WARMUP_STEPS[:ALPHA]]", "one-cycle". */
+HONE_API hone_status hone_schedule_parse(hone_schedule *out, const char *text, hone_error *err);
+/* The rate of step (0, 1, …) out of total. */
+HONE_API double hone_schedule_rate(const hone_schedule *schedule, double learning_rate, int64_t step, int64_t total);
+
+typedef enum hone_metric_kind {
+    HONE_METRIC_ACCURACY,
+    HONE_METRIC_TOP_K, /* "top_k_categorical_accuracy", k = 5 */
+    HONE_METRIC_AUC,   /* binary or one-vs-rest mean; exact by ranks */
+    HONE_METRIC_PRECISION,
+    HONE_METRIC_RECALL
+} hone_metric_kind;
+
+typedef struct hone_metric {
+    hone_metric_kind kind;
+    int k; /* top-k */
+} hone_metric;
+
+HONE_API hone_status hone_metric_parse(hone_metric *out, const char *name, hone_error *err);
+HONE_API const char *hone_metric_name(const hone_metric *metric); /* the key in logs: "accuracy", "auc", … */
+
+enum { HONE_MAX_METRICS = 8, HONE_MAX_LOGS = 32 };
+
+/* ---- logs and callbacks ---------------------------------------------------------------------------------------- */
+
+/* The numbers of a batch or an epoch: "loss", "accuracy", "val_loss", …. */
+typedef struct hone_logs {
+    size_t count;
+    const char *keys[HONE_MAX_LOGS];
+    double values[HONE_MAX_LOGS];
+} hone_logs;
+
+HONE_API bool hone_logs_get(const hone_logs *logs, const char *key, double *out);
+
+typedef struct hone_trainer hone_trainer;
+
+/* What fit tells its callbacks. Returning anything but HONE_OK stops training with that status (and err), after the
+ * step in progress. Any function may be NULL. They run on the thread that called fit, in the order they were added. */
+typedef struct hone_callback {
+    void *context;
+    hone_status (*on_train_begin)(void *context, hone_trainer *trainer, hone_error *err);
+    hone_status (*on_epoch_begin)(void *context, hone_trainer *trainer, int epoch, hone_error *err);
+    /* step counts from 1 to steps; logs are the running means of the epoch so far */
+    hone_status (*on_batch_end)(void *context, hone_trainer *trainer, int64_t step, int64_t steps,
+                                const hone_logs *logs, hone_error *err);
+    /* logs may be added to (ReduceLROnPlateau adds "learning_rate"); later callbacks see it */
+    hone_status (*on_epoch_end)(void *context, hone_trainer *trainer, int epoch, hone_logs *logs, hone_error *err);
+    /* status: how it ended. Called once whenever on_train_begin was */
+    void (*on_train_end)(void *context, hone_trainer *trainer, hone_status status);
+    /* state that --resume must bring back, as a plain value; both or neither */
+    hone_status (*save_state)(void *context, hone_value **out, hone_error *err);
+    hone_status (*load_state)(void *context, const hone_value *state, hone_error *err);
+    void (*release)(void *context); /* frees context; called by hone_trainer_free */
+    const char *name;               /* key of its state; constant */
+} hone_callback;
+
+/* Keras' callbacks. mode "auto", "min" or "max". Paths are copied. */
+HONE_API hone_status hone_callback_early_stopping(hone_callback *out, const char *monitor, double min_delta,
+                                                  int patience, const char *mode, bool restore_best_weights,
+                                                  int start_from_epoch, hone_error *err);
+HONE_API hone_status hone_callback_reduce_lr_on_plateau(hone_callback *out, const char *monitor, double factor,
+                                                        int patience, const char *mode, double min_delta, int cooldown,
+                                                        double min_lr, hone_error *err);
+/* path may hold {epoch}, {epoch:02d}, {val_loss:.2f}, …. save is how a model becomes a file (hone_model_save fits). */
+typedef hone_status (*hone_save_function)(void *context, const char *path, hone_trainer *trainer, hone_error *err);
+HONE_API hone_status hone_callback_model_checkpoint(hone_callback *out, const char *path, const char *monitor,
+                                                    const char *mode, bool save_best_only, hone_save_function save,
+                                                    void *save_context, hone_error *err);
+HONE_API hone_status hone_callback_csv_logger(hone_callback *out, const char *path, char separator, bool append,
+                                              hone_error *err);
+/* One JSON object per line: {"epoch": 1, "loss": …, …, "seconds": …}. */
+HONE_API hone_status hone_callback_jsonl_logger(hone_callback *out, const char *path, bool append, hone_error *err);
+/* Stops with HONE_NUMERIC; the message names the epoch, the batch and the first layer whose output or gradient is not
+ * finite. */
+HONE_API hone_status hone_callback_terminate_on_nan(hone_callback *out, hone_error *err);
+
+/* ---- fit ------------------------------------------------------------------------------------------------------- */
+
+typedef struct hone_fit_config {
+    hone_loss loss;
+    hone_optimizer optimizer;
+    hone_schedule schedule;
+    hone_metric metrics[HONE_MAX_METRICS];
+    size_t metric_count;
+    int epochs;        /* 10 */
+    size_t batch_size; /* 32; the last short batch is kept */
+    bool shuffle;      /* true: every epoch, from (seed, epoch) */
+    uint64_t seed;
+    const float *class_weight; /* (classes), or NULL */
+    hone_threads *threads;
+    const hone_split *split;      /* NULL: all of the data set trains, none validates */
+    size_t validation_batch_size; /* 0: 256 or batch_size, the larger */
+} hone_fit_config;
+
+HONE_API hone_fit_config hone_fit_config_default(void); /* Adam, sparse categorical cross-entropy, accuracy */
+
+/* All that can fail or allocate. model (built) and data outlive the trainer; config is copied, but for what it points to.
+ * data's samples must have the model's input shape and its labels must fit the output. */
+HONE_API hone_status hone_trainer_create(hone_trainer **out, hone_model *model, const hone_dataset *data,
+                                         const hone_fit_config *config, hone_error *err);
+HONE_API void hone_trainer_free(hone_trainer *trainer);
+HONE_API hone_status hone_trainer_add_callback(hone_trainer *trainer, const hone_callback *callback, hone_error *err);
+
+/* Trains until config.epochs (an absolute number: a resumed run does the rest). May be called again after more epochs
+ * were granted. HONE_OK also when EarlyStopping ended it. */
+HONE_API hone_status hone_trainer_fit(hone_trainer *trainer, hone_error *err);
+
+/* Asks fit to stop after the step in progress; it then returns HONE_CANCELLED. Safe in a signal handler. */
+HONE_API void hone_trainer_cancel(hone_trainer *trainer);
+/* For callbacks: end training with the current epoch, normally (EarlyStopping). */
+HONE_API void hone_trainer_stop(hone_trainer *trainer);
+
+HONE_API hone_model *hone_trainer_model(const hone_trainer *trainer);
+HONE_API const hone_fit_config *hone_trainer_config(const hone_trainer *trainer);
+HONE_API double hone_trainer_learning_rate(const hone_trainer *trainer); /* of the next step */
+HONE_API void hone_trainer_set_learning_rate(hone_trainer *trainer, double rate);
+HONE_API int64_t hone_trainer_iterations(const hone_trainer *trainer);       /* optimizer steps done so far */
+HONE_API int hone_trainer_epoch(const hone_trainer *trainer);                /* epochs completed */
+HONE_API double hone_trainer_seconds(const hone_trainer *trainer);           /* from the first step to the last */
+HONE_API double hone_trainer_images_per_second(const hone_trainer *trainer); /* of training steps, without validation */
+/* History: {"loss": [...], "accuracy": [...], "val_loss": [...]}; the trainer's own. */
+HONE_API const hone_value *hone_trainer_history(const hone_trainer *trainer);
+
+/* The optimizer's per-weight state, one float array per slot ("m", "v", …) in the order and layout of the model's
+ * flat weights; slot NULL past the end. */
+typedef struct hone_optimizer_slot {
+    const char *name;
+    float *data; /* same indexing as the weights of hone_model_weight (see data there) */
+} hone_optimizer_slot;
+HONE_API size_t hone_trainer_slot_count(const hone_trainer *trainer);
+/* The slot's values for one weight (index as in hone_model_weight), or NULL past the ends. */
+HONE_API float *hone_trainer_slot(const hone_trainer *trainer, size_t slot, size_t weight, const char **name);
+HONE_API void hone_trainer_set_iterations(hone_trainer *trainer, int64_t iterations);
+
+/* Everything else that continuing bit for bit needs (epoch, step within it, running sums, history, rate, callbacks'
+ * state, seeds, and an account of the configuration to compare with). The weights and slots are saved beside it. */
+HONE_API hone_status hone_trainer_save_state(const hone_trainer *trainer, hone_value **out, hone_error *err);
+/* Refuses a state whose configuration (batch size, seed, data hash, split, …) differs, naming what. */
+HONE_API hone_status hone_trainer_load_state(hone_trainer *trainer, const hone_value *state, hone_error *err);
+
+/* ---- evaluate -------------------------------------------------------------------------------------------------- */
+
+typedef struct hone_evaluation {
+    size_t samples;
+    hone_logs logs;                     /* "loss", "accuracy", … */
+    double accuracy;                    /* also where not asked for; NaN for regression losses */
+    double accuracy_low, accuracy_high; /* 95 % Wilson interval */
+} hone_evaluation;
+
+typedef struct hone_evaluate_config {
+    hone_loss loss;
+    hone_metric metrics[HONE_MAX_METRICS];
+    size_t metric_count;
+    size_t batch_size; /* 256 */
+    hone_threads *threads;
+    const uint32_t *indices; /* of these samples only, index_count of them; NULL: all */
+    size_t index_count;
+    float *predictions; /* (samples, outputs) is filled in, or NULL */
+} hone_evaluate_config;
+
+HONE_API hone_evaluate_config hone_evaluate_config_default(void);
+HONE_API hone_status hone_evaluate(hone_evaluation *out, hone_model *model, const hone_dataset *data,
+                                   const hone_evaluate_config *config, hone_error *err);
+
+/* The 95 % Wilson score interval of successes out of n. */
+HONE_API void hone_wilson_interval(size_t successes, size_t n, double *low, double *high);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What every folder above core may use: errors, memory, checked arithmetic, text, logging.
+ * core knows nothing of images or networks. */
+#ifndef HONE_CORE_INTERNAL_H
+#define HONE_CORE_INTERNAL_H
+
+#include <hone/status.h>
+#include <hone/threads.h>
+#include <hone/value.h>
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+/* ---- errors ---------------------------------------------------------------------------------------------------- */
+
+/* Writes status and message into err (NULL is fine) and returns status. offset is -1. */
+hone_status hone__fail(hone_error *err, hone_status status, const char *format, ...) HONE_PRINTF(3, 4);
+/* The same with a byte offset in the input. */
+hone_status hone__fail_at(hone_error *err, hone_status status, int64_t offset, const char *format, ...)
+    HONE_PRINTF(4, 5);
+/* Puts "context: " before the message that err already holds; returns err's status (or fallback when err is NULL).
+ * Used once, at the border that knows the context: the file, the layer. */
+hone_status hone__fail_context(hone_error *err, hone_status fallback, const char *format, ...) HONE_PRINTF(3, 4);
+/* "out of memory (N bytes for WHAT)" */
+hone_status hone__fail_memory(hone_error *err, size_t bytes, const char *what);
+
+#define HONE_FAIL(err, code, ...) return hone__fail((err), (code), __VA_ARGS__)
+#define HONE_TRY(expression)                                                                                           \
+    do {                                                                                                               \
+        hone_status hone_try_status = (expression);                                                                    \
+        if (hone_try_status != HONE_OK) return hone_try_status;                                                        \
+    } while (0)
+
+/* ---- memory ---------------------------------------------------------------------------------------------------- */
+
+enum { HONE_ALIGNMENT = 64 }; /* of tensor memory: one cache line, one AVX-512 register */
+
+/* count * size bytes, zeroed, aligned to 64 and padded to a multiple of 64; NULL on overflow or when memory is out.
+ * count or size 0 gives a valid pointer. */
+void *hone__alloc(size_t count, size_t size);
+void hone__free(void *pointer);
+char *hone__strdup(const char *text);
+char *hone__strndup(const char *text, size_t length);
+/* A formatted string on the heap. */
+char *hone__asprintf(const char *format, ...) HONE_PRINTF(1, 2);
+/* Makes *array (item_size bytes each, *capacity of them) hold at least need items, doubling; contents are kept, new
+ * items are zero. */
+hone_status hone__grow(void **array, size_t *capacity, size_t need, size_t item_size, hone_error *err);
+
+/* False on overflow. */
+bool hone__multiply(size_t a, size_t b, size_t *product);
+bool hone__add(size_t a, size_t b, size_t *sum);
+
+/* ---- text ------------------------------------------------------------------------------------------------------ */
+
+enum { HONE_NUMBER_SIZE = 32 };
+/* The shortest text that reads back as the same double, spelt as Python's repr does: 0.98, 1e-05, 1.0, nan, inf. */
+const char *hone__format_double(char buffer[HONE_NUMBER_SIZE], double value);
+/* Locale-free strtod over the whole of text; false where anything is left over. */
+bool hone__parse_double(const char *text, double *out);
+bool hone__parse_integer(const char *text, int64_t *out);
+/* Keras' snake case of a class name: Conv2D -> conv2d, BatchNormalization -> batch_normalization, ReLU -> re_lu,
+ * PReLU -> p_re_lu, MaxPooling2D -> max_pooling2d. Two substitutions in this order: "_" between a character and a
+ * capital that starts a lower-case run; then "_" between a lower-case letter and a capital; then lower case. */
+void hone__snake_case(char *out, size_t out_size, const char *class_name);
+
+/* ---- log ------------------------------------------------------------------------------------------------------- */
+
+void hone__log(hone_log_level level, const char *format, ...) HONE_PRINTF(2, 3);
+
+/* ---- time ------------------------------------------------------------------------------------------------------ */
+
+double hone__seconds(void); /* monotonic */
+
+/* ---- threads --------------------------------------------------------------------------------------------------- */
+
+/* One piece of a run. worker is 0 … count - 1 and names who runs it (for per-worker scratch); which worker gets which
+ * piece is not fixed. */
+typedef void (*hone__piece_function)(void *context, int worker, size_t piece);
+
+/* Runs piece 0 … pieces - 1 and returns when all are done. The caller takes part as worker 0. Runs do not nest.
+ * threads may be NULL: everything on the caller. Workers spin briefly, then sleep. */
+void hone__threads_run(hone_threads *threads, hone__piece_function function, void *context, size_t pieces);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Files, safely: whole reads with a limit, and writes that either replace the target completely or leave it alone
+ * (temporary file in the same folder, fsync, rename, fsync of the folder). */
+#ifndef HONE_FILE_H
+#define HONE_FILE_H
+
+#include <hone/status.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+/* Reads the whole file into *data (free with hone__free; one zero byte follows the contents). A folder, a file over
+ * limit bytes, a short read are errors with words. */
+hone_status hone__file_read(const char *path, size_t limit, unsigned char **data, size_t *size, hone_error *err);
+
+typedef struct hone__file_writer {
+    FILE *file;
+    char *path;      /* the final name; links are followed, so a linked target is replaced, not the link */
+    char *temporary; /* path.tmp-PID-N in the same folder */
+} hone__file_writer;
+
+/* Opens the temporary file. Fails early when path is a folder or its folder is missing or read-only. */
+hone_status hone__file_begin(hone__file_writer *w, const char *path, hone_error *err);
+/* The same, but only the name is made and reserved: for libraries that insist on opening files themselves. w->file is
+ * NULL; the library writes w->temporary and closes it before the commit. */
+hone_status hone__file_begin_named(hone__file_writer *w, const char *path, hone_error *err);
+/* Flush, fsync, rename. On failure nothing is left of the temporary file and the old target is untouched. */
+hone_status hone__file_commit(hone__file_writer *w, hone_error *err);
+void hone__file_abort(hone__file_writer *w); /* fine after commit and on a zeroed writer */
+/* All of it for contents already in memory. */
+hone_status hone__file_write(const char *path, const void *data, size_t size, hone_error *err);
+
+bool hone__file_exists(const char *path);
+bool hone__is_folder(const char *path);
+hone_status hone__make_folders(const char *path, hone_error *err); /* like mkdir -p */
+
+#endif

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The numbers: one table of functions per instruction set, filled at build time, chosen once at run time.
+ *
+ * The contract of every kernel here
+ * - Tensors are row-major float32: activations (n, h, w, c), convolution kernels (kh, kw, c, filters) as Keras keeps them.
+ * - Kernels allocate nothing, cannot fail, know no models and no threads. Callers cut work into pieces and bring scratch.
+ * - Tensor memory is 64-byte aligned and padded to 64 bytes at its *end* only, so pointers into the middle of a tensor
+ *   (a sample, a row) may have any alignment of 4, and no kernel reads or writes past the last element it is given,
+ *   except that packed buffers (made by a pack function) may be padded as the kernel likes.
+ * - A result depends on its inputs alone: an output row never changes with how many rows were asked for at once, and
+ *   sums run in an order fixed by the shape. That is what makes results independent of threads and batch cuts.
+ * - Same source for every level (kernels_isa.c); levels differ in rounding only, within a bound that grows with the
+ *   length of the reduction. The scalar level is the reference twin. */
+#ifndef HONE_KERNELS_H
+#define HONE_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What can be fused behind a matrix product or a convolution. Others run as kernels of their own. */
+typedef enum hone_epilogue { HONE_EPILOGUE_NONE, HONE_EPILOGUE_RELU } hone_epilogue;
+
+/* ---- matrix products ------------------------------------------------------------------------------------------- */
+
+/* C (m, n) = [C +] op(A) op(B) [+ bias] [relu].  op(A) is (m, k): A as given with row stride lda, or its transpose
+ * (A is then (k, m) with row stride lda). Likewise op(B), (k, n). C must not overlap A or B. */
+typedef struct hone_gemm {
+    size_t m, n, k;
+    const float *a, *b;
+    float *c;
+    size_t lda, ldb, ldc;
+    bool a_transposed, b_transposed;
+    bool accumulate;   /* add to what C holds */
+    const float *bias; /* (n), added to every row; NULL: none */
+    hone_epilogue epilogue;
+} hone_gemm;
+
+/* ---- convolutions ---------------------------------------------------------------------------------------------- */
+
+/* Geometry of a Conv2D on NHWC images, perhaps with the pooling that follows it. Out-of-image taps read zero. */
+typedef struct hone_conv2d_shape {
+    int h, w, c;                 /* input of one sample */
+    int kh, kw, filters, groups; /* kernel (kh, kw, c / groups, filters) */
+    int stride_h, stride_w, dilation_h, dilation_w;
+    int pad_top, pad_left, pad_bottom, pad_right;
+    int oh, ow; /* output before pooling */
+    bool has_bias;
+    hone_epilogue epilogue;
+    /* A max pooling fused behind (windows inside the image only, "valid"); pool_h 0: none. */
+    int pool_h, pool_w, pool_stride_h, pool_stride_w;
+    int ph, pw; /* pooled output */
+} hone_conv2d_shape;
+
+typedef struct hone_kernels hone_kernels;
+
+/* How this level will run one convolution: filled by conv2d_plan, then constant. Sizes are in floats (scratch, packed)
+ * or bytes (argmax); scratch is per worker and per call, contents need not survive. A convolution's output is
+ * (n, oh, ow, filters), or (n, ph, pw, filters) where pooling is fused. */
+typedef struct hone_conv2d {
+    hone_conv2d_shape shape;
+    const hone_kernels *kernels;
+    const char *algorithm;  /* for reports: "direct", "direct+pool", "gemm", "winograd", … */
+    size_t packed_forward;  /* floats of the packed kernel for forward; 0: it reads the kernel as it is */
+    size_t packed_backward; /* … for backward_input */
+    size_t scratch_forward, scratch_backward_input, scratch_backward_weights;
+    size_t argmax_bytes; /* per sample, what forward leaves for the two backwards (fused pooling); else 0 */
+    int variant;         /* the kernel's own choice */
+    int block[8];        /* the kernel's own parameters */
+} hone_conv2d;
+
+/* ---- pooling --------------------------------------------------------------------------------------------------- */
+
+typedef struct hone_pool2d_shape {
+    int h, w, c;
+    int pool_h, pool_w, stride_h, stride_w;
+    int pad_top, pad_left; /* padding never wins a maximum and is not counted in an average */
+    int oh, ow;
+} hone_pool2d_shape;
+
+/* ---- depthwise ------------------------------------------------------------------------------------------------- */
+
+/* kernel (kh, kw, c, multiplier); output channel = channel * multiplier + m. Zero padding. */
+typedef struct hone_depthwise_shape {
+    int h, w, c, multiplier;
+    int kh, kw, stride_h, stride_w, dilation_h, dilation_w;
+    int pad_top, pad_left;
+    int oh, ow;
+    bool has_bias;
+    hone_epilogue epilogue;
+} hone_depthwise_shape;
+
+/* ---- element-wise ---------------------------------------------------------------------------------------------- */
+
+/* Keras' activations. Parameters: a, b as noted. */
+typedef enum hone_activation_kind {
+    HONE_ACTIVATION_LINEAR,
+    HONE_ACTIVATION_RELU, /* x >= b ? min(x, c) : a * (x - b): a negative_slope, b threshold, c max_value (INFINITY: none) */
+    HONE_ACTIVATION_ELU,       /* x > 0 ? x : a * (e^x - 1) */
+    HONE_ACTIVATION_SELU,      /* alpha 1.6732632423543772, scale 1.0507009873554805 */
+    HONE_ACTIVATION_GELU,      /* x/2 (1 + erf(x / sqrt 2)) */
+    HONE_ACTIVATION_GELU_TANH, /* Keras' approximate=True */
+    HONE_ACTIVATION_SILU,      /* x sigmoid(x) */
+    HONE_ACTIVATION_SIGMOID,
+    HONE_ACTIVATION_HARD_SIGMOID, /* clip(a x + 0.5, 0, 1): a = 1/6 (Keras 3) or 0.2 (Keras 2) */
+    HONE_ACTIVATION_HARD_SILU,    /* x clip(x / 6 + 0.5, 0, 1) */
+    HONE_ACTIVATION_TANH,
+    HONE_ACTIVATION_SOFTPLUS,
+    HONE_ACTIVATION_SOFTSIGN,
+    HONE_ACTIVATION_EXPONENTIAL
+} hone_activation_kind;
+
+typedef struct hone_activation {
+    hone_activation_kind kind;
+    float a, b, c;
+} hone_activation;
+
+/* ---- optimizers ------------------------------------------------------------------------------------------------ */
+
+/* One pass over a range of weights: gradient = grad_scale * (sum over shards) [+ l1 sign(w) + 2 l2 w], clipped to ±clipvalue if
+ * that is > 0, then Keras' update. All rates are already resolved by the caller in double. */
+typedef struct hone_update {
+    float learning_rate; /* Adam, AdamW: lr * sqrt(1 - beta_2^t) / (1 - beta_1^t) */
+    float decay;         /* decoupled weight decay of this step, lr * weight_decay: w -= w * decay first; 0: none */
+    float grad_scale;    /* global or per-tensor norm clipping, 1 / batch where gradients are sums */
+    float l1, l2;
+    float clipvalue;
+    float momentum, rho, beta_1, beta_2, epsilon;
+    bool nesterov, centered, amsgrad;
+} hone_update;
+
+/* shards: count pointers to the same range of each shard's gradient; added in this order. slots as the optimizer has them. */
+typedef void (*hone_update_function)(const hone_update *u, size_t n, float *w, const float *const *shards, size_t count,
+                                     float *slot0, float *slot1, float *slot2);
+
+/* ---- the table ------------------------------------------------------------------------------------------------- */
+
+struct hone_kernels {
+    const char *name;  /* "avx512", "avx2", "neon", "scalar" */
+    int vector_floats; /* 16, 8, 4, 1 */
+
+    /* gemm.  A row of C does not depend on m. */
+    size_t (*gemm_scratch)(const hone_gemm *g); /* floats; pointers and accumulate are ignored */
+    void (*gemm)(const hone_gemm *g, float *scratch);
+
+    /* conv2d.  plan: fills *out for shape (oh, ow, ph, pw given by the caller); training: backwards will be wanted.
+     * Argmax ties go to the first in scan order. With epilogue RELU the gradient passes where the output is > 0. */
+    void (*conv2d_plan)(hone_conv2d *out, const hone_conv2d_shape *shape, bool training);
+    void (*conv2d_pack_forward)(const hone_conv2d *p, const float *kernel, float *packed);
+    void (*conv2d_pack_backward)(const hone_conv2d *p, const float *kernel, float *packed);
+    /* weights: packed where packed_forward > 0, else the kernel. argmax NULL where nothing will go backwards. */
+    void (*conv2d_forward)(const hone_conv2d *p, size_t n, const float *x, const float *weights, const float *bias,
+                           float *y, uint8_t *argmax, float *scratch);
+    /* dx (n, h, w, c) is overwritten. y is the forward output (read for relu's mask); dy is the gradient of that output,
+     * before relu's mask, and is not written. weights: packed where packed_backward > 0, else the kernel. */
+    void (*conv2d_backward_input)(const hone_conv2d *p, size_t n, const float *dy, const float *y,
+                                  const uint8_t *argmax, const float *weights, float *dx, float *scratch);
+    /* dkernel (kh, kw, c / groups, filters) and dbias (NULL: none) are added to, or overwritten when accumulate is false.
+     * dy as above. */
+    void (*conv2d_backward_weights)(const hone_conv2d *p, size_t n, const float *x, const float *dy, const float *y,
+                                    const uint8_t *argmax, bool accumulate, float *dkernel, float *dbias,
+                                    float *scratch);
+
+    /* depthwise */
+    void (*depthwise_forward)(const hone_depthwise_shape *s, size_t n, const float *x, const float *kernel,
+                              const float *bias, float *y);
+    void (*depthwise_backward_input)(const hone_depthwise_shape *s, size_t n, const float *dy, const float *y,
+                                     const float *kernel, float *dx);
+    void (*depthwise_backward_weights)(const hone_depthwise_shape *s, size_t n, const float *x, const float *dy,
+                                       const float *y, bool accumulate, float *dkernel, float *dbias);
+
+    /* pooling.  argmax: (n, oh, ow, c), index within the window (pool_h * pool_w <= 65536); NULL: not wanted. dx is overwritten. */
+    void (*max_pool_forward)(const hone_pool2d_shape *s, size_t n, const float *x, float *y, uint16_t *argmax);
+    void (*max_pool_backward)(const hone_pool2d_shape *s, size_t n, const float *dy, const uint16_t *argmax, float *dx);
+    void (*average_pool_forward)(const hone_pool2d_shape *s, size_t n, const float *x, float *y);
+    void (*average_pool_backward)(const hone_pool2d_shape *s, size_t n, const float *dy, float *dx);
+    /* over all pixels: x (n, pixels, c) -> y (n, c); argmax (n, c) */
+    void (*global_max_forward)(size_t n, size_t pixels, size_t c, const float *x, float *y, uint32_t *argmax);
+    void (*global_max_backward)(size_t n, size_t pixels, size_t c, const float *dy, const uint32_t *argmax, float *dx);
+    void (*global_average_forward)(size_t n, size_t pixels, size_t c, const float *x, float *y);
+    void (*global_average_backward)(size_t n, size_t pixels, size_t c, const float *dy, float *dx);
+
+    /* element-wise; y may be x, dx may be dy */
+    void (*activation_forward)(const hone_activation *a, size_t n, const float *x, float *y);
+    void (*activation_backward)(const hone_activation *a, size_t n, const float *x, const float *y, const float *dy,
+                                float *dx); /* x: forward input, y: forward output */
+    void (*softmax_forward)(size_t rows, size_t c, const float *x, float *y);
+    void (*softmax_backward)(size_t rows, size_t c, const float *y, const float *dy, float *dx);
+    void (*add)(size_t n, const float *a, float *y); /* y += a */
+    void (*scale)(size_t n, float factor, float *y); /* y *= factor */
+    void (*affine_rows)(size_t rows, size_t c, const float *x, const float *scale, const float *shift,
+                        float *y); /* y = x * scale[c] + shift[c] */
+    void (*pixels_to_float)(size_t rows, size_t c, const uint8_t *x, const float *scale, const float *shift, float *y);
+    void (*column_sums)(size_t rows, size_t c, const float *x, bool accumulate, float *sums); /* bias gradients */
+    /* keep where u >= rate: keep[i] = that; y = x / (1 - rate) or 0. The i-th number is word i % 4 of Philox block first_block + i / 4
+     * of key: u = word / 2^32. first element is at the start of a block. */
+    void (*dropout_forward)(size_t n, const float *x, float rate, const uint32_t key[2], const uint32_t counter[4],
+                            float *y, uint8_t *keep);
+    void (*dropout_backward)(size_t n, const float *dy, float rate, const uint8_t *keep, float *dx);
+
+    /* normalisation over rows (pixels of all samples) per channel: the pieces that BatchNormalization is made of */
+    void (*channel_moments)(size_t rows, size_t c, const float *x, double *sum, double *sum_squares); /* overwritten */
+    void (*channel_gradient_sums)(size_t rows, size_t c, const float *x, const float *dy, const float *mean,
+                                  const float *inverse_std, double *sum_dy, double *sum_dy_xhat); /* overwritten */
+    /* dx = a[c] * (dy - b[c] - xhat * d[c]), xhat = (x - mean[c]) * inverse_std[c] */
+    void (*batch_norm_backward)(size_t rows, size_t c, const float *x, const float *dy, const float *mean,
+                                const float *inverse_std, const float *a, const float *b, const float *d, float *dx);
+    /* per row of length c: mean and 1/sqrt(biased variance + epsilon) are stored (rows) each */
+    void (*layer_norm_forward)(size_t rows, size_t c, const float *x, const float *gamma, const float *beta,
+                               float epsilon, float *y, float *mean, float *inverse_std);
+    void (*layer_norm_backward)(size_t rows, size_t c, const float *x, const float *dy, const float *gamma,
+                                const float *mean, const float *inverse_std, float *dx, bool accumulate, float *dgamma,
+                                float *dbeta); /* dgamma, dbeta may be NULL */
+
+    /* losses of rows of logits; loss (rows), d (rows, c) or NULL: gradient of loss times weight[row] (NULL: 1) */
+    void (*softmax_cross_entropy)(size_t rows, size_t c, const float *logits, const int32_t *labels, float smoothing,
+                                  const float *weight, float *loss, float *d);
+
+    /* updates; slots: SGD momentum (slot0, may be NULL); RMSprop velocity, momentum, average gradient; Adam m, v, vhat; Lion m */
+    hone_update_function sgd, rmsprop, adam, lion;
+    double (*sum_squares)(size_t n, const float *x); /* fixed order */
+
+    /* sum over shards in order, into out; what an update does first, alone (for norms) */
+    void (*sum_shards)(size_t n, const float *const *shards, size_t count, float *out);
+};
+
+/* ---- dispatch -------------------------------------------------------------------------------------------------- */
+
+/* The table in use: the best that this CPU and operating system can run, lowered by HONE_CPU. Never NULL. */
+const hone_kernels *hone__kernels(void);
+/* A table by name, or NULL where it is not built in or cannot run here: for tests and benchmarks. */
+const hone_kernels *hone__kernels_named(const char *name);
+
+#endif

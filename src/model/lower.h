@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Lowering: layers (Keras' words) become operations (what is executed). A layer's lower function emits operations here;
+ * fuse.c then merges what belongs together (Conv2D + bias + ReLU + MaxPooling2D), plan.c places and runs the rest.
+ *
+ * A tensor is named by a small integer. Weights are named by their index in the model. Every emit function reads the
+ * shape of its input tensor from the builder, checks nothing that build has checked, and returns HONE_MEMORY at worst. */
+#ifndef HONE_LOWER_H
+#define HONE_LOWER_H
+
+#include "kernels.h"
+#include "model_internal.h"
+
+/* Shape of a tensor without the batch. */
+const hone_shape *hone__tensor_shape(const hone__builder *b, int tensor);
+
+/* shape's epilogue and pooling are left off (fuse.c adds them). bias may be HONE_NO_WEIGHT. */
+hone_status hone__emit_conv2d(hone__builder *b, int x, const hone_conv2d_shape *shape, int kernel, int bias, int *y,
+                              hone_error *err);
+hone_status hone__emit_depthwise_conv2d(hone__builder *b, int x, const hone_depthwise_shape *shape, int kernel,
+                                        int bias, int *y, hone_error *err);
+/* On the last axis: (…, in) -> (…, units). */
+hone_status hone__emit_dense(hone__builder *b, int x, int64_t units, int kernel, int bias, int *y, hone_error *err);
+hone_status hone__emit_activation(hone__builder *b, int x, const hone_activation *activation, int *y, hone_error *err);
+hone_status hone__emit_softmax(hone__builder *b, int x, int *y, hone_error *err); /* last axis */
+hone_status hone__emit_max_pool2d(hone__builder *b, int x, const hone_pool2d_shape *shape, int *y, hone_error *err);
+hone_status hone__emit_average_pool2d(hone__builder *b, int x, const hone_pool2d_shape *shape, int *y, hone_error *err);
+/* (h, w, c) -> out, which is {c} or {1, 1, c} */
+hone_status hone__emit_global_max_pool2d(hone__builder *b, int x, const hone_shape *out, int *y, hone_error *err);
+hone_status hone__emit_global_average_pool2d(hone__builder *b, int x, const hone_shape *out, int *y, hone_error *err);
+hone_status hone__emit_zero_padding2d(hone__builder *b, int x, int top, int bottom, int left, int right, int *y,
+                                      hone_error *err);
+/* Same elements, another shape: no operation, an alias. */
+hone_status hone__emit_reshape(hone__builder *b, int x, const hone_shape *shape, int *y, hone_error *err);
+/* y = x * scale[c] + offset[c] over the last axis; count is 1 or its length. The numbers are copied. */
+hone_status hone__emit_affine(hone__builder *b, int x, const float *scale, const float *offset, size_t count, int *y,
+                              hone_error *err);
+/* gamma, beta may be HONE_NO_WEIGHT. frozen: moving statistics even in training. Over the last axis. */
+hone_status hone__emit_batch_normalization(hone__builder *b, int x, float momentum, float epsilon, bool frozen,
+                                           int gamma, int beta, int moving_mean, int moving_variance, int *y,
+                                           hone_error *err);
+hone_status hone__emit_layer_normalization(hone__builder *b, int x, float epsilon, int gamma, int beta, int *y,
+                                           hone_error *err);
+/* Nothing in inference. spatial: one draw per (sample, channel) of (h, w, c). layer is the stream of the draws. */
+hone_status hone__emit_dropout(hone__builder *b, int x, float rate, bool spatial, size_t layer, int *y,
+                               hone_error *err);
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The model as it is in memory, and what a layer type is.
+ *
+ * A model is a DAG: layers, and nodes that apply a layer to the outputs of earlier nodes. A Sequential is the chain. All weights live in
+ * one flat array, in the order of the layers; gradients and optimizer slots are arrays of the same layout. */
+#ifndef HONE_MODEL_INTERNAL_H
+#define HONE_MODEL_INTERNAL_H
+
+#include <hone/model.h>
+
+#include "core_internal.h"
+#include "rng.h"
+
+enum { HONE_NO_WEIGHT = -1, HONE_MAX_LAYER_INPUTS = 64 };
+
+typedef struct hone__builder hone__builder; /* lower.h */
+typedef struct hone__layer hone__layer;
+typedef struct hone__config hone__config; /* layer.h's reader of Keras arguments */
+
+/* ---- weights --------------------------------------------------------------------------------------------------- */
+
+typedef struct hone__regularizer {
+    float l1, l2; /* l1 * sum |w| + l2 * sum w^2, no 1/2 */
+} hone__regularizer;
+
+/* Keras' initialisers, as read from a config. */
+typedef struct hone__initializer {
+    const char *class_name;          /* "GlorotUniform", … : canonical, constant */
+    double a, b;                     /* value; or minval, maxval; or mean, stddev; or scale */
+    const char *mode, *distribution; /* VarianceScaling; constants */
+    int64_t seed;                    /* -1: none, the model's seed is used */
+} hone__initializer;
+
+typedef struct hone__weight {
+    const char *name; /* "kernel", … ; constant */
+    hone_shape shape;
+    size_t offset, size; /* into the flat array, in floats; offset is a multiple of 16, the gap is zero */
+    size_t layer;        /* index of its layer */
+    bool trainable;      /* by nature: false for moving_mean, moving_variance. See hone__weight_trainable */
+    hone__initializer initializer;
+    hone__regularizer regularizer;
+} hone__weight;
+
+/* ---- layers ---------------------------------------------------------------------------------------------------- */
+
+/* One per Keras class: five functions. Registered in layer.c's table. */
+typedef struct hone__layer_type {
+    const char *class_name;
+    size_t config_size; /* bytes of layer->config, zeroed at first */
+    /* Reads Keras arguments into layer->config. */
+    hone_status (*from_config)(hone__layer *layer, hone__config *config, hone_error *err);
+    /* Adds Keras arguments (portable dialect; name, trainable, dtype are already there). */
+    hone_status (*to_config)(const hone__layer *layer, hone_value *config);
+    /* Shapes in, shape out (layer->output), weights declared with hone__declare_weight. */
+    hone_status (*build)(hone_model *model, hone__layer *layer, hone_error *err);
+    /* Emits operations for the planner (lower.h): input tensors in, output tensor out. */
+    hone_status (*lower)(const hone_model *model, const hone__layer *layer, hone__builder *builder, const int *inputs,
+                         int *output, hone_error *err);
+    /* Multiply-adds of one sample forwards; NULL: none. */
+    int64_t (*macs)(const hone_model *model, const hone__layer *layer);
+    /* What config holds on the heap; NULL: nothing. */
+    void (*release)(hone__layer *layer);
+} hone__layer_type;
+
+struct hone__layer {
+    const hone__layer_type *type;
+    char *name;
+    bool trainable;
+    void *config; /* type->config_size bytes */
+    bool built;
+    size_t input_count;
+    hone_shape inputs[4]; /* without batch; set before build */
+    hone_shape output;    /* set by build */
+    size_t first_weight, weight_count;
+};
+
+/* One application of a layer. */
+typedef struct hone__node {
+    size_t layer;
+    size_t input_count;
+    size_t *inputs; /* indices of earlier nodes */
+} hone__node;
+
+struct hone_model {
+    char *name;
+    bool is_sequential;
+    bool built;
+    hone__layer **layers;
+    size_t layer_count, layer_capacity;
+    hone__node *nodes; /* in topological order: inputs come before their users */
+    size_t node_count, node_capacity;
+    size_t *inputs, *outputs; /* node indices */
+    size_t input_count, output_count;
+
+    hone__weight *weights;
+    size_t weight_count, weight_capacity;
+    float *data;      /* all weights, flat */
+    size_t data_size; /* floats, a multiple of 16 */
+
+    hone_preprocessing preprocessing;
+    char **class_names;
+    size_t class_count;
+    hone_value *records;
+};
+
+/* NULL where the name is unknown. */
+const hone__layer_type *hone__layer_type_find(const char *class_name);
+
+/* During build. shape's fans follow Keras; *index is what lower passes to the builder. */
+hone_status hone__declare_weight(hone_model *model, hone__layer *layer, const char *name, const hone_shape *shape,
+                                 bool trainable, const hone__initializer *initializer,
+                                 const hone__regularizer *regularizer, int *index, hone_error *err);
+/* By nature, and its layer is not frozen. */
+bool hone__weight_trainable(const hone_model *model, size_t weight);
+
+/* Fills data according to initializer and seed; stream is the weight's index. */
+hone_status hone__initialize(const hone__initializer *initializer, const hone_shape *shape, uint64_t seed,
+                             uint64_t stream, float *data, hone_error *err);
+
+/* A weight's index by layer and name ("conv2d", "kernel"), or -1. */
+int hone__weight_find(const hone_model *model, const char *layer, const char *name);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What training may ask of a plan beyond <hone/model.h>.
+ *
+ * How a step runs. The batch is cut into shards, by its size and the model's alone. A shard goes forwards, through the loss, and
+ * backwards on one worker, with its activations in that worker's caches; its weight gradients go to the shard's own
+ * flat array. Operations that need the whole batch (BatchNormalization in training) end a segment: all shards finish it
+ * before any starts the next. The optimizer adds the shards in order. So the number of threads cannot change a bit. */
+#ifndef HONE_PLAN_INTERNAL_H
+#define HONE_PLAN_INTERNAL_H
+
+#include "kernels.h"
+#include "model_internal.h"
+
+/* The loss of one shard: outputs (count, outputs) of samples first … first + count - 1 of the batch in, d_outputs to
+ * be filled with dloss/doutputs *of the sum over samples* (the update scales by 1 / batch). Called from several threads
+ * at once for different shards. */
+typedef void (*hone__loss_function)(void *context, int worker, size_t shard, size_t first, size_t count,
+                                    const float *outputs, float *d_outputs);
+
+/* One forward and backward pass over n <= max_batch samples (pixels as in hone_plan_predict_pixels; the gather into one
+ * block is the caller's). step seeds dropout. Afterwards the shards' gradients are complete and moving statistics updated. */
+void hone__plan_step(hone_plan *plan, const unsigned char *pixels, size_t n, uint64_t step, hone__loss_function loss,
+                     void *context);
+/* The same from float input (n, input size), no preprocessing applied. */
+void hone__plan_step_float(hone_plan *plan, const float *x, size_t n, uint64_t step, hone__loss_function loss,
+                           void *context);
+
+/* Most shards a batch is cut into, and how many the last step used. */
+size_t hone__plan_max_shards(const hone_plan *plan);
+size_t hone__plan_shards(const hone_plan *plan);
+/* Gradient of one shard: the layout of model->data. */
+float *hone__plan_gradient(const hone_plan *plan, size_t shard);
+
+/* Whether a final softmax (1) or sigmoid (2) was left out because of config.logits; 0: neither. */
+int hone__plan_logits(const hone_plan *plan);
+size_t hone__plan_outputs(const hone_plan *plan); /* elements of one sample's output */
+
+/* For TerminateOnNaN, after a step: the index of the first layer whose output (or else gradient) holds a NaN or an infinity in the
+ * last step, and which; -1: none seen. May re-run the step's forward pass. */
+int hone__plan_find_nonfinite(hone_plan *plan, const unsigned char *pixels, size_t n, uint64_t step, bool *in_gradient);
+
+#endif
