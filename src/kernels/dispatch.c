@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which table of kernels runs here: the best level that is built in and that this CPU and operating system can run,
+ * lowered (never raised) by HONE_CPU. Built for the baseline CPU, so it runs anywhere.
+ *
+ * "Can" is asked twice: the CPU must have the instructions (CPUID) and the operating system must save the registers
+ * (XCR0). Levels are listed best first, so the choice is the first that can run. */
+#include "core_internal.h"
+#include "kernels.h"
+
+#include <hone/model.h>
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+#endif
+
+#define HONE_LEVELS(X) X(avx512) X(avx2) X(neon) X(scalar)
+
+#ifdef HONE_HAVE_avx512
+extern const hone_kernels hone_kernels_avx512;
+#endif
+#ifdef HONE_HAVE_avx2
+extern const hone_kernels hone_kernels_avx2;
+#endif
+#ifdef HONE_HAVE_neon
+extern const hone_kernels hone_kernels_neon;
+#endif
+extern const hone_kernels hone_kernels_scalar;
+
+/* ---- what this machine can run --------------------------------------------------------------------------------- */
+
+#if defined(__x86_64__) || defined(__i386__)
+/* The registers that the operating system saves. Only to be asked where CPUID reports OSXSAVE. */
+static uint64_t read_xcr0(void) {
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return ((uint64_t)high << 32) | low;
+}
+
+static bool has_all(uint64_t set, uint64_t wanted) {
+    return (set & wanted) == wanted;
+}
+
+static void probe_x86(bool *avx2, bool *avx512) {
+    const uint64_t xcr0_ymm = 0x06, xcr0_zmm = 0xe6;
+    unsigned eax, ebx, ecx, edx;
+    *avx2 = *avx512 = false;
+    if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx)) return;
+    if (!has_all(ecx, bit_OSXSAVE | bit_AVX | bit_FMA)) return;
+    const uint64_t xcr0 = read_xcr0();
+    if (!has_all(xcr0, xcr0_ymm)) return;
+    if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return;
+    *avx2 = (ebx & bit_AVX2) != 0;
+    *avx512 = *avx2 && has_all(xcr0, xcr0_zmm) && has_all(ebx, (uint64_t)bit_AVX512F | bit_AVX512BW | bit_AVX512DQ) &&
+              (ebx & bit_AVX512VL) != 0;
+}
+#endif
+
+/* Is name a level that is built in and can run here? scalar always can. */
+static const hone_kernels *find(const char *name) {
+#if defined(__x86_64__) || defined(__i386__)
+    bool avx2, avx512;
+    probe_x86(&avx2, &avx512);
+#ifdef HONE_HAVE_avx512
+    if (avx512 && !strcmp(name, "avx512")) return &hone_kernels_avx512;
+#endif
+#ifdef HONE_HAVE_avx2
+    if (avx2 && !strcmp(name, "avx2")) return &hone_kernels_avx2;
+#endif
+#endif
+#ifdef HONE_HAVE_neon
+    if (!strcmp(name, "neon")) return &hone_kernels_neon; /* part of every AArch64 */
+#endif
+    if (!strcmp(name, "scalar")) return &hone_kernels_scalar;
+    return NULL;
+}
+
+/* ---- the choice ------------------------------------------------------------------------------------------------ */
+
+typedef struct choice {
+    const hone_kernels *best;   /* without HONE_CPU */
+    const hone_kernels *chosen; /* with it */
+    const char *wish;           /* HONE_CPU, or NULL */
+    bool known;                 /* the wish names a level of the list */
+} choice;
+
+static choice choose(void) {
+    static const char *const levels[] = {
+#define HONE_LEVEL_NAME(name) #name,
+        HONE_LEVELS(HONE_LEVEL_NAME)
+#undef HONE_LEVEL_NAME
+    };
+    choice c = {NULL, NULL, hone_environment("HONE_CPU"), false};
+    bool reached = c.wish == NULL; /* have we come down to the wished level? */
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
+        const hone_kernels *kernels = find(levels[i]);
+        if (c.wish && !strcmp(c.wish, levels[i])) reached = c.known = true;
+        if (kernels && !c.best) c.best = kernels;
+        if (kernels && reached && !c.chosen) c.chosen = kernels;
+    }
+    /* A word that names no level is ignored here and refused in words by hone_cpu_check. */
+    if (!c.chosen) c.chosen = c.best;
+    return c;
+}
+
+const hone_kernels *hone__kernels(void) {
+    static _Atomic(const hone_kernels *) cached;
+    const hone_kernels *kernels = atomic_load_explicit(&cached, memory_order_acquire);
+    if (!kernels) {
+        kernels = choose().chosen; /* two threads at once find the same */
+        atomic_store_explicit(&cached, kernels, memory_order_release);
+        hone__log(HONE_LOG_INFO, "cpu: %s", hone_cpu_description());
+    }
+    return kernels;
+}
+
+const hone_kernels *hone__kernels_named(const char *name) {
+    return find(name);
+}
+
+const char *hone_cpu_level(void) {
+    return hone__kernels()->name;
+}
+
+const char *hone_cpu_description(void) {
+    static char text[96];
+    static atomic_int state; /* 0 nothing, 1 being written, 2 there */
+    int expected = 0;
+    if (atomic_load(&state) == 2) return text;
+    if (!atomic_compare_exchange_strong(&state, &expected, 1)) return expected == 2 ? text : choose().chosen->name;
+    const choice c = choose();
+    if (c.chosen == c.best)
+        snprintf(text, sizeof text, "%s, the best this machine runs", c.chosen->name);
+    else
+        snprintf(text, sizeof text, "%s (HONE_CPU; this machine runs %s)", c.chosen->name, c.best->name);
+    atomic_store(&state, 2);
+    return text;
+}
+
+hone_status hone_cpu_check(hone_error *err) {
+    const choice c = choose();
+    if (!c.wish) return HONE_OK;
+    if (!c.known)
+        HONE_FAIL(err, HONE_ARGUMENT, "HONE_CPU is '%s', which is no level (avx512, avx2, neon, scalar)", c.wish);
+    if (!find(c.wish))
+        HONE_FAIL(err, HONE_UNSUPPORTED, "HONE_CPU is '%s', which this machine or build cannot run (it runs %s)",
+                  c.wish, c.best->name);
+    return HONE_OK;
+}
