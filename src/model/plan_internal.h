@@ -12,9 +12,10 @@
 #include "kernels.h"
 #include "model_internal.h"
 
-/* The loss of one shard: outputs (count, outputs) of samples first … first + count - 1 of the batch in, d_outputs to
- * be filled with dloss/doutputs *of the sum over samples* (the update scales by 1 / batch). Called from several threads
- * at once for different shards. */
+/* The loss of a stretch of one shard: outputs (count, outputs) of samples first … first + count - 1 of the batch in,
+ * d_outputs to be filled with dloss/doutputs *of the sum over samples* (the update scales by 1 / batch). A large shard is
+ * walked in chunks: then this is called once per chunk, in the order of the samples, so what is kept per shard is to be
+ * added to (and cleared before the step). Called from several threads at once for different shards. */
 typedef void (*hone__loss_function)(void *context, int worker, size_t shard, size_t first, size_t count,
                                     const float *outputs, float *d_outputs);
 
@@ -37,7 +38,8 @@ int hone__plan_logits(const hone_plan *plan);
 size_t hone__plan_outputs(const hone_plan *plan); /* elements of one sample's output */
 
 /* For TerminateOnNaN, after a step: the index of the first layer whose output (or else gradient) holds a NaN or an infinity in the
- * last step, and which; -1: none seen. May re-run the step's forward pass. */
+ * last step, and which; -1: none seen. To be called before the optimizer changes the weights: it runs the step's forward
+ * pass again (without touching moving statistics) and then looks at the shards' gradients. */
 int hone__plan_find_nonfinite(hone_plan *plan, const unsigned char *pixels, size_t n, uint64_t step, bool *in_gradient);
 
 #endif
