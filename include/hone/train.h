@@ -68,8 +68,8 @@ typedef enum hone_schedule_kind {
     HONE_SCHEDULE_CONSTANT,
     HONE_SCHEDULE_EXPONENTIAL, /* lr * decay_rate ^ (step / decay_steps) */
     HONE_SCHEDULE_STEP,        /* lr * decay_rate ^ floor(step / decay_steps) */
-    HONE_SCHEDULE_COSINE,      /* linear warm-up over warmup_steps, then half a cosine down to alpha * lr */
-    HONE_SCHEDULE_ONE_CYCLE    /* Smith's: up from lr / 25 to lr in the first 30 % (cosine), down to lr / 10000 */
+    HONE_SCHEDULE_COSINE,   /* linear warm-up, lr * (step + 1) / warmup_steps, then half a cosine down to alpha * lr */
+    HONE_SCHEDULE_ONE_CYCLE /* Smith's: up from lr / 25 to lr in the first 30 % (cosine), down to lr / 10000 */
 } hone_schedule_kind;
 
 typedef struct hone_schedule {
@@ -88,9 +88,9 @@ HONE_API double hone_schedule_rate(const hone_schedule *schedule, double learnin
 
 typedef enum hone_metric_kind {
     HONE_METRIC_ACCURACY,
-    HONE_METRIC_TOP_K, /* "top_k_categorical_accuracy", k = 5 */
-    HONE_METRIC_AUC,   /* binary or one-vs-rest mean; exact by ranks */
-    HONE_METRIC_PRECISION,
+    HONE_METRIC_TOP_K,     /* "top_k_categorical_accuracy", k = 5 */
+    HONE_METRIC_AUC,       /* binary, or the mean of one-vs-rest over the classes that occur; exact by ranks */
+    HONE_METRIC_PRECISION, /* of outputs > 0.5 against the one-hot label, all outputs together, as Keras */
     HONE_METRIC_RECALL
 } hone_metric_kind;
 
@@ -99,6 +99,8 @@ typedef struct hone_metric {
     int k; /* top-k */
 } hone_metric;
 
+/* Keras' names: "accuracy" ("acc"), "top_k_categorical_accuracy" ("top_k_categorical_accuracy:3" for k = 3), "auc",
+ * "precision", "recall". */
 HONE_API hone_status hone_metric_parse(hone_metric *out, const char *name, hone_error *err);
 HONE_API const char *hone_metric_name(const hone_metric *metric); /* the key in logs: "accuracy", "auc", … */
 
@@ -123,13 +125,18 @@ typedef struct hone_callback {
     void *context;
     hone_status (*on_train_begin)(void *context, hone_trainer *trainer, hone_error *err);
     hone_status (*on_epoch_begin)(void *context, hone_trainer *trainer, int epoch, hone_error *err);
-    /* step counts from 1 to steps; logs are the running means of the epoch so far */
+    /* step counts from 1 to steps; logs are the running means of the epoch so far (without AUC, which needs all of it) */
     hone_status (*on_batch_end)(void *context, hone_trainer *trainer, int64_t step, int64_t steps,
                                 const hone_logs *logs, hone_error *err);
     /* logs may be added to (ReduceLROnPlateau adds "learning_rate"); later callbacks see it */
     hone_status (*on_epoch_end)(void *context, hone_trainer *trainer, int epoch, hone_logs *logs, hone_error *err);
     /* status: how it ended. Called once whenever on_train_begin was */
     void (*on_train_end)(void *context, hone_trainer *trainer, hone_status status);
+    /* Once, when hone_trainer_add_callback takes the callback: what can fail or allocate. */
+    hone_status (*on_attach)(void *context, hone_trainer *trainer, hone_error *err);
+    /* After on_epoch_end of every callback, when the epoch is counted and in the history: the moment to save, since a
+     * state saved here continues with the next epoch. epoch as in on_epoch_end. */
+    hone_status (*after_epoch)(void *context, hone_trainer *trainer, int epoch, hone_error *err);
     /* state that --resume must bring back, as a plain value; both or neither */
     hone_status (*save_state)(void *context, hone_value **out, hone_error *err);
     hone_status (*load_state)(void *context, const hone_value *state, hone_error *err);
@@ -192,10 +199,13 @@ HONE_API hone_status hone_trainer_fit(hone_trainer *trainer, hone_error *err);
 HONE_API void hone_trainer_cancel(hone_trainer *trainer);
 /* For callbacks: end training with the current epoch, normally (EarlyStopping). */
 HONE_API void hone_trainer_stop(hone_trainer *trainer);
+/* Grants more epochs (or fewer): the absolute number that the next call of hone_trainer_fit trains to. */
+HONE_API void hone_trainer_set_epochs(hone_trainer *trainer, int epochs);
 
 HONE_API hone_model *hone_trainer_model(const hone_trainer *trainer);
 HONE_API const hone_fit_config *hone_trainer_config(const hone_trainer *trainer);
 HONE_API double hone_trainer_learning_rate(const hone_trainer *trainer); /* of the next step */
+/* From the next step on. A schedule that is not constant goes on from there, scaled as a whole. */
 HONE_API void hone_trainer_set_learning_rate(hone_trainer *trainer, double rate);
 HONE_API int64_t hone_trainer_iterations(const hone_trainer *trainer);       /* optimizer steps done so far */
 HONE_API int hone_trainer_epoch(const hone_trainer *trainer);                /* epochs completed */
@@ -204,14 +214,13 @@ HONE_API double hone_trainer_images_per_second(const hone_trainer *trainer); /* 
 /* History: {"loss": [...], "accuracy": [...], "val_loss": [...]}; the trainer's own. */
 HONE_API const hone_value *hone_trainer_history(const hone_trainer *trainer);
 
-/* The optimizer's per-weight state, one float array per slot ("m", "v", …) in the order and layout of the model's
- * flat weights; slot NULL past the end. */
-typedef struct hone_optimizer_slot {
-    const char *name;
-    float *data; /* same indexing as the weights of hone_model_weight (see data there) */
-} hone_optimizer_slot;
+/* Arrays with one float per weight that continuing needs. First the optimizer's: SGD "momentum" (if it has one);
+ * RMSprop "velocity", "momentum" (if any), "average_gradient" (if centered); Adam, AdamW "m", "v", "vhat" (if amsgrad);
+ * Lion "m". Then those of callbacks: "best_weights" of EarlyStopping with restore_best_weights. All are there, zeroed,
+ * once the callbacks are added; a file saves every one of them under its name and resuming fills them in, before or
+ * after hone_trainer_load_state. */
 HONE_API size_t hone_trainer_slot_count(const hone_trainer *trainer);
-/* The slot's values for one weight (index as in hone_model_weight), or NULL past the ends. */
+/* The slot's values for one weight (index as in hone_model_weight), or NULL past the ends. name may be NULL. */
 HONE_API float *hone_trainer_slot(const hone_trainer *trainer, size_t slot, size_t weight, const char **name);
 HONE_API void hone_trainer_set_iterations(hone_trainer *trainer, int64_t iterations);
 
@@ -225,8 +234,8 @@ HONE_API hone_status hone_trainer_load_state(hone_trainer *trainer, const hone_v
 
 typedef struct hone_evaluation {
     size_t samples;
-    hone_logs logs;                     /* "loss", "accuracy", … */
-    double accuracy;                    /* also where not asked for; NaN for regression losses */
+    hone_logs logs;  /* "loss", "accuracy", … */
+    double accuracy; /* also where not asked for; NaN for a regression: mse, mae, huber of one output */
     double accuracy_low, accuracy_high; /* 95 % Wilson interval */
 } hone_evaluation;
 
