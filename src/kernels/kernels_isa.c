@@ -6,6 +6,9 @@
 #include "kernels.h"
 #include "simd.h"
 
+#include "block_template.h"
+#include "gemm_template.h"
+
 #define HONE_PASTE2(a, b) a##b
 #define HONE_PASTE(a, b)  HONE_PASTE2(a, b)
 #define HONE_TEXT2(a)     #a
@@ -16,4 +19,7 @@ extern const hone_kernels HONE_PASTE(hone_kernels_, HONE_ISA);
 const hone_kernels HONE_PASTE(hone_kernels_, HONE_ISA) = {
     .name = HONE_TEXT(HONE_ISA),
     .vector_floats = VL,
+
+    .gemm_scratch = gemm_scratch,
+    .gemm = gemm,
 };

@@ -219,6 +219,40 @@ HONE_INLINE uint32_t vm_bits(vmask a) {
     return a;
 }
 
+HONE_INLINE __m512 v_pairs_low(__m512 a, __m512 b) {
+    return _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
+}
+HONE_INLINE __m512 v_pairs_high(__m512 a, __m512 b) {
+    return _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
+}
+/* Rows become columns, in place. */
+HONE_INLINE void v_transpose(vfloat a[VL]) {
+    __m512 t[16], u[16];
+    HONE_UNROLL
+    for (int i = 0; i < 16; i += 2) {
+        t[i] = _mm512_unpacklo_ps(a[i], a[i + 1]);
+        t[i + 1] = _mm512_unpackhi_ps(a[i], a[i + 1]);
+    }
+    HONE_UNROLL
+    for (int i = 0; i < 16; i += 4) {
+        u[i] = v_pairs_low(t[i], t[i + 2]);
+        u[i + 1] = v_pairs_high(t[i], t[i + 2]);
+        u[i + 2] = v_pairs_low(t[i + 1], t[i + 3]);
+        u[i + 3] = v_pairs_high(t[i + 1], t[i + 3]);
+    }
+    HONE_UNROLL
+    for (int i = 0; i < 4; i++) {
+        const __m512 even_low = _mm512_shuffle_f32x4(u[i], u[i + 4], 0x88);
+        const __m512 even_high = _mm512_shuffle_f32x4(u[i + 8], u[i + 12], 0x88);
+        const __m512 odd_low = _mm512_shuffle_f32x4(u[i], u[i + 4], 0xdd);
+        const __m512 odd_high = _mm512_shuffle_f32x4(u[i + 8], u[i + 12], 0xdd);
+        a[i] = _mm512_shuffle_f32x4(even_low, even_high, 0x88);
+        a[i + 4] = _mm512_shuffle_f32x4(odd_low, odd_high, 0x88);
+        a[i + 8] = _mm512_shuffle_f32x4(even_low, even_high, 0xdd);
+        a[i + 12] = _mm512_shuffle_f32x4(odd_low, odd_high, 0xdd);
+    }
+}
+
 HONE_INLINE vdouble vd_zero(void) {
     return (vdouble){_mm512_setzero_pd(), _mm512_setzero_pd()};
 }
@@ -434,6 +468,34 @@ HONE_INLINE vmask vm_not(vmask a) {
 }
 HONE_INLINE uint32_t vm_bits(vmask a) {
     return (uint32_t)_mm256_movemask_ps(a);
+}
+
+HONE_INLINE __m256 v_pairs_low(__m256 a, __m256 b) {
+    return _mm256_castpd_ps(_mm256_unpacklo_pd(_mm256_castps_pd(a), _mm256_castps_pd(b)));
+}
+HONE_INLINE __m256 v_pairs_high(__m256 a, __m256 b) {
+    return _mm256_castpd_ps(_mm256_unpackhi_pd(_mm256_castps_pd(a), _mm256_castps_pd(b)));
+}
+/* Rows become columns, in place. */
+HONE_INLINE void v_transpose(vfloat a[VL]) {
+    __m256 t[8], u[8];
+    HONE_UNROLL
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm256_unpacklo_ps(a[i], a[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(a[i], a[i + 1]);
+    }
+    HONE_UNROLL
+    for (int i = 0; i < 8; i += 4) {
+        u[i] = v_pairs_low(t[i], t[i + 2]);
+        u[i + 1] = v_pairs_high(t[i], t[i + 2]);
+        u[i + 2] = v_pairs_low(t[i + 1], t[i + 3]);
+        u[i + 3] = v_pairs_high(t[i + 1], t[i + 3]);
+    }
+    HONE_UNROLL
+    for (int i = 0; i < 4; i++) {
+        a[i] = _mm256_permute2f128_ps(u[i], u[i + 4], 0x20);
+        a[i + 4] = _mm256_permute2f128_ps(u[i], u[i + 4], 0x31);
+    }
 }
 
 HONE_INLINE vdouble vd_zero(void) {
@@ -663,6 +725,18 @@ HONE_INLINE uint32_t vm_bits(vmask a) {
     return vaddvq_u32(vandq_u32(a, vld1q_u32(bits)));
 }
 
+/* Rows become columns, in place. */
+HONE_INLINE void v_transpose(vfloat a[VL]) {
+    const float64x2_t even_low = vreinterpretq_f64_f32(vtrn1q_f32(a[0], a[1]));
+    const float64x2_t odd_low = vreinterpretq_f64_f32(vtrn2q_f32(a[0], a[1]));
+    const float64x2_t even_high = vreinterpretq_f64_f32(vtrn1q_f32(a[2], a[3]));
+    const float64x2_t odd_high = vreinterpretq_f64_f32(vtrn2q_f32(a[2], a[3]));
+    a[0] = vreinterpretq_f32_f64(vtrn1q_f64(even_low, even_high));
+    a[1] = vreinterpretq_f32_f64(vtrn1q_f64(odd_low, odd_high));
+    a[2] = vreinterpretq_f32_f64(vtrn2q_f64(even_low, even_high));
+    a[3] = vreinterpretq_f32_f64(vtrn2q_f64(odd_low, odd_high));
+}
+
 HONE_INLINE vdouble vd_zero(void) {
     return (vdouble){vdupq_n_f64(0), vdupq_n_f64(0)};
 }
@@ -862,6 +936,10 @@ HONE_INLINE vmask vm_not(vmask a) {
 }
 HONE_INLINE uint32_t vm_bits(vmask a) {
     return a;
+}
+
+HONE_INLINE void v_transpose(vfloat a[VL]) {
+    (void)a;
 }
 
 HONE_INLINE vdouble vd_zero(void) {
