@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Opening DATA for a verb: what was understood, what was left out and why. */
+#include "commands.h"
+#include "progress.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BAD_FILES_SHOWN = 5 };
+
+typedef struct bad_files {
+    int count;
+    bool quiet;
+} bad_files;
+
+static bool on_bad_file(void *context, const char *path, const hone_error *why) {
+    bad_files *bad = context;
+    bad->count++;
+    if (bad->count <= BAD_FILES_SHOWN) fprintf(stderr, "hone: left out '%s': %s\n", path, why->message);
+    return true;
+}
+
+bool parse_size(const char *text, int *height, int *width, int *channels) {
+    char rest;
+    *height = *width = *channels = 0;
+    int fields = sscanf(text, "%dx%dx%d%c", height, width, channels, &rest);
+    if (fields == 1 && strchr(text, 'x') == NULL) {
+        *width = *height; /* "32": square */
+        if (sscanf(text, "%d%c", height, &rest) != 1) return false;
+    } else if (fields == 2) {
+        if (sscanf(text, "%dx%d%c", height, width, &rest) != 2) return false;
+    } else if (fields != 3) {
+        return false;
+    }
+    return *height >= 1 && *width >= 1 && *height <= HONE_MAX_IMAGE_SIDE && *width <= HONE_MAX_IMAGE_SIDE &&
+           (*channels == 0 || *channels == 1 || *channels == 3);
+}
+
+static int download(const char *name, bool quiet) {
+    progress *p = progress_create(quiet);
+    hone_collect_config config = hone_collect_config_default();
+    config.progress = progress_collect;
+    config.context = p;
+    note(quiet, "%s is not on this machine yet: downloading it", name);
+    hone_collect_result result;
+    hone_error err = {0};
+    hone_status status = hone_collect(&result, name, &config, &err);
+    progress_break(p);
+    progress_free(p);
+    if (status != HONE_OK)
+        return failed(&err, "with the files at hand: hone collect NAME --from FOLDER; without: hone train digits",
+                      "cannot get the data set '%s'", name);
+    note(quiet, "%s: %s; licence: %s", result.name, result.title, result.licence);
+    hone_collect_result_release(&result);
+    return -1;
+}
+
+static bool is_collectable(const char *name) {
+    for (size_t i = 0; hone_collect_name(i); i++)
+        if (strcmp(hone_collect_name(i), name) == 0) return true;
+    return false;
+}
+
+int open_data(hone_dataset **out, const data_options *options, hone_threads *threads, bool quiet) {
+    hone_dataset_config config = hone_dataset_config_default();
+    config.split = options->split;
+    config.limit = (size_t)options->limit;
+    config.allow_unlabelled = options->allow_unlabelled;
+    config.threads = threads;
+    config.height = options->height;
+    config.width = options->width;
+    config.channels = options->channels;
+    bad_files bad = {.quiet = quiet};
+    config.on_bad_file = on_bad_file;
+    config.context = &bad;
+    const char **names = NULL;
+    if (options->fit_to) {
+        hone_shape shape = hone_model_input_shape(options->fit_to);
+        if (shape.rank == 3) {
+            config.height = (int)shape.dims[0];
+            config.width = (int)shape.dims[1];
+            config.channels = (int)shape.dims[2];
+        }
+        size_t count = hone_model_class_count(options->fit_to);
+        names = count > 0 ? calloc(count, sizeof *names) : NULL;
+        for (size_t i = 0; names && i < count; i++) names[i] = hone_model_class_name(options->fit_to, i);
+        config.class_names = names;
+        config.class_count = names ? count : 0;
+    }
+    hone_error err = {0};
+    hone_status status = hone_dataset_open(out, options->source, &config, &err);
+    int exit_status = -1;
+    if (status == HONE_NOT_FOUND && is_collectable(options->source)) {
+        exit_status = download(options->source, quiet);
+        if (exit_status < 0) {
+            err = (hone_error){0};
+            status = hone_dataset_open(out, options->source, &config, &err);
+        }
+    }
+    free(names);
+    if (bad.count > BAD_FILES_SHOWN)
+        fprintf(stderr, "hone: … and %d more files left out\n", bad.count - BAD_FILES_SHOWN);
+    if (exit_status >= 0) return exit_status;
+    if (status != HONE_OK) return failed(&err, NULL, "cannot read the data '%s'", options->source);
+    note(quiet, "%s", hone_dataset_description(*out));
+    return -1;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Opening MODEL for a verb, and showing an evaluation. */
+#include "commands.h"
+
+#include <math.h>
+
+int start_threads(hone_threads **out, int64_t count) {
+    hone_error err = {0};
+    if (hone_threads_create(out, (int)count, &err) != HONE_OK) return failed(&err, NULL, "cannot start");
+    return -1;
+}
+
+int open_model(hone_model **out, const char *path, const char *input, hone_compiled *compiled, bool quiet) {
+    hone_error err = {0};
+    if (hone_model_load(out, path, compiled, &err) != HONE_OK)
+        return failed(&err, NULL, "cannot load the model '%s'", path);
+    hone_preprocessing pixels = hone_model_preprocessing(*out);
+    char text[160];
+    if (input) {
+        if (hone_preprocessing_parse(&pixels, input, &err) != HONE_OK) {
+            hone_model_free(*out);
+            *out = NULL;
+            failed(&err, "raw, unit, signed, or MEAN,STD", "--input '%s'", input);
+            return EXIT_USAGE;
+        }
+        hone_model_set_preprocessing(*out, &pixels);
+    } else if (!pixels.stated) {
+        note(quiet, "'%s' does not say how its pixels are scaled: assuming %s (--input overrides)", path,
+             hone_preprocessing_text(&pixels, text, sizeof text));
+    }
+    return -1;
+}
+
+hone_value *evaluation_value(const hone_evaluation *e) {
+    hone_value *value = hone_value_object();
+    for (size_t i = 0; i < e->logs.count; i++) hone_value_set_real(value, e->logs.keys[i], e->logs.values[i]);
+    if (!isnan(e->accuracy)) {
+        hone_value *interval = hone_value_list();
+        hone_value_append(interval, hone_value_real(e->accuracy_low));
+        hone_value_append(interval, hone_value_real(e->accuracy_high));
+        hone_value_set_real(value, "accuracy", e->accuracy);
+        hone_value_set(value, "accuracy_interval", interval);
+    }
+    hone_value_set_integer(value, "samples", (int64_t)e->samples);
+    return value;
+}
+
+void print_evaluation(FILE *stream, const char *what, const hone_evaluation *e) {
+    char samples[32];
+    fprintf(stream, "%s: %s images", what, with_commas((int64_t)e->samples, samples));
+    for (size_t i = 0; i < e->logs.count; i++) fprintf(stream, " - %s: %.4f", e->logs.keys[i], e->logs.values[i]);
+    if (!isnan(e->accuracy))
+        fprintf(stream, " (95 %% interval of the accuracy: %.4f to %.4f)", e->accuracy_low, e->accuracy_high);
+    fputc('\n', stream);
+}

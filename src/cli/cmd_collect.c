@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * hone collect: named data sets into the cache or a folder, and the built-in digits to look at. */
+#define _POSIX_C_SOURCE 200809L
+#include "commands.h"
+#include "progress.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct settings {
+    const char *from, *to;
+    int64_t samples, test_samples, retries;
+    bool list;
+} settings;
+
+enum { SHEET_COLUMNS = 20, SHEET_ROWS = 10 };
+
+static int list_names(const common_options *common) {
+    if (common->json) {
+        hone_value *names = hone_value_list();
+        hone_value_append(names, hone_value_string("digits"));
+        for (size_t i = 0; hone_collect_name(i); i++) hone_value_append(names, hone_value_string(hone_collect_name(i)));
+        hone_value *value = hone_value_object();
+        hone_value_set(value, "data", names);
+        return print_json(value);
+    }
+    printf("%-16s %s\n", "digits", "handwritten-looking digits drawn by hone itself; needs no network");
+    for (size_t i = 0; hone_collect_name(i); i++) printf("%-16s %s\n", hone_collect_name(i), hone_collect_title(i));
+    return finish_output();
+}
+
+/* The first images side by side, for the eye. */
+static hone_status write_sheet(const hone_dataset *data, const char *path, hone_error *err) {
+    int h = hone_dataset_height(data), w = hone_dataset_width(data);
+    hone_image sheet = {.height = SHEET_ROWS * h, .width = SHEET_COLUMNS * w, .channels = 1};
+    sheet.pixels = calloc((size_t)sheet.height * (size_t)sheet.width, 1);
+    if (!sheet.pixels) {
+        err->status = HONE_MEMORY;
+        snprintf(err->message, sizeof err->message, "out of memory");
+        return HONE_MEMORY;
+    }
+    for (size_t i = 0; i < (size_t)SHEET_ROWS * SHEET_COLUMNS && i < hone_dataset_samples(data); i++) {
+        const unsigned char *image = hone_dataset_image(data, i);
+        unsigned char *corner =
+            sheet.pixels + (i / SHEET_COLUMNS) * (size_t)(h * sheet.width) + (i % SHEET_COLUMNS) * (size_t)w;
+        for (int y = 0; y < h; y++) memcpy(corner + (size_t)y * (size_t)sheet.width, image + y * w, (size_t)w);
+    }
+    hone_status status = hone_image_write(&sheet, path, err);
+    free(sheet.pixels);
+    return status;
+}
+
+static int collect_digits(const settings *s, const common_options *common) {
+    if (s->from) return usage_error(&verb_collect, "--from makes no sense for digits: they are drawn, not fetched");
+    if (!s->to)
+        return usage_error(&verb_collect, "digits needs no collecting to train on; to look at them say --to FOLDER");
+    hone_threads *threads;
+    int status = start_threads(&threads, common->threads);
+    if (status >= 0) return status;
+    hone_error err = {0};
+    hone_dataset *train = NULL, *test = NULL;
+    /* The test part is another seed's sequence, so no image of it is in the training part. */
+    uint64_t seed = (uint64_t)common->seed;
+    hone_status made = hone_digits_create(&train, (size_t)s->samples, seed, threads, &err);
+    if (made == HONE_OK && s->test_samples > 0)
+        made = hone_digits_create(&test, (size_t)s->test_samples, seed ^ UINT64_C(0x7465737400000000), threads, &err);
+    if (made == HONE_OK) made = hone_dataset_write_idx(train, s->to, "train", &err);
+    if (made == HONE_OK && test) made = hone_dataset_write_idx(test, s->to, "test", &err);
+    size_t length = strlen(s->to) + sizeof "/digits.png";
+    char *sheet = malloc(length);
+    if (sheet) snprintf(sheet, length, "%s/digits.png", s->to);
+    hone_error sheet_error = {0};
+    bool has_sheet = made == HONE_OK && sheet && write_sheet(train, sheet, &sheet_error) == HONE_OK;
+    if (made == HONE_OK && !has_sheet) note(common->quiet, "no contact sheet: %s", sheet_error.message);
+    if (made != HONE_OK) {
+        status = failed(&err, NULL, "cannot write the digits");
+    } else if (common->json) {
+        hone_value *value = hone_value_object();
+        hone_value_set_string(value, "name", "digits");
+        hone_value_set_string(value, "folder", s->to);
+        hone_value_set_integer(value, "samples", s->samples);
+        hone_value_set_integer(value, "test_samples", s->test_samples);
+        hone_value_set_integer(value, "seed", common->seed);
+        if (has_sheet) hone_value_set_string(value, "sheet", sheet);
+        status = print_json(value);
+    } else {
+        printf("%lld training and %lld test images in %s\n", (long long)s->samples, (long long)s->test_samples, s->to);
+        if (has_sheet) printf("the first %d to look at: %s\n", SHEET_ROWS * SHEET_COLUMNS, sheet);
+        status = finish_output();
+    }
+    free(sheet);
+    hone_dataset_free(train);
+    hone_dataset_free(test);
+    hone_threads_free(threads);
+    return status;
+}
+
+static int collect_named(const char *name, const settings *s, const common_options *common) {
+    progress *p = progress_create(common->quiet);
+    hone_collect_config config = hone_collect_config_default();
+    config.from = s->from;
+    config.to = s->to;
+    config.retries = (int)s->retries;
+    config.progress = progress_collect;
+    config.context = p;
+    hone_collect_result result;
+    hone_error err = {0};
+    hone_status status = hone_collect(&result, name, &config, &err);
+    progress_break(p);
+    progress_free(p);
+    if (status == HONE_NOT_FOUND && !s->from)
+        return failed(&err, "hone collect --list names them all", "cannot collect");
+    if (status != HONE_OK)
+        return failed(&err, s->from ? NULL : "with the files at hand: hone collect NAME --from FOLDER",
+                      "cannot collect '%s'", name);
+    int exit_status;
+    if (common->json) {
+        hone_value *value = hone_value_object();
+        hone_value_set_string(value, "name", result.name);
+        hone_value_set_string(value, "title", result.title);
+        hone_value_set_string(value, "licence", result.licence);
+        hone_value_set_string(value, "homepage", result.homepage);
+        hone_value_set_string(value, "folder", result.folder);
+        hone_value_set_boolean(value, "cached", result.was_cached);
+        hone_value_set_integer(value, "bytes", (int64_t)result.bytes);
+        exit_status = print_json(value);
+    } else {
+        printf("%s\nsource   %s\nlicence  %s\nfolder   %s%s\n", result.title, result.homepage, result.licence,
+               result.folder, result.was_cached ? " (was already there)" : "");
+        exit_status = finish_output();
+    }
+    hone_collect_result_release(&result);
+    return exit_status;
+}
+
+static int run(int argc, char **argv) {
+    settings s = {.samples = 60000, .test_samples = -1, .retries = 4};
+    common_options common = {0};
+    const option table[] = {
+        {OPTION_FLAG, "list", 0, NULL, &s.list, 0, 0, "the names that can be collected", NULL},
+        {OPTION_TEXT, "from", 0, "DIR|URL", &s.from, 0, 0, "take the files from here instead of the mirrors", NULL},
+        {OPTION_TEXT, "to", 0, "DIR", &s.to, 0, 0, "put them here instead of the cache", NULL},
+        {OPTION_INTEGER, "retries", 0, "N", &s.retries, 0, 100, "tries per mirror after the first (default 4)", NULL},
+        {OPTION_INTEGER, "samples", 0, "N", &s.samples, 1, 100000000, "digits: training images (default 60000)", NULL},
+        {OPTION_INTEGER, "test-samples", 0, "N", &s.test_samples, 0, 100000000,
+         "digits: test images (default a sixth of --samples)", NULL},
+    };
+    positionals words;
+    int status = options_parse(&verb_collect, table, sizeof table / sizeof table[0], &common, &words, argc, argv);
+    if (status >= 0) return status;
+    if (s.list) return list_names(&common);
+    if (words.count != 1) return usage_error(&verb_collect, "expected one NAME (hone collect --list names them all)");
+    if (s.test_samples < 0) s.test_samples = s.samples / 6;
+    return strcmp(words.at[0], "digits") == 0 ? collect_digits(&s, &common) : collect_named(words.at[0], &s, &common);
+}
+
+const verb verb_collect = {
+    .name = "collect",
+    .usage = "NAME [options]",
+    .summary = "fetch a named data set, checked and resumable, or draw the built-in digits",
+    .details = "The files go to the cache ($XDG_CACHE_HOME/hone/NAME, else ~/.cache/hone/NAME), where train, evaluate "
+               "and the other verbs\n"
+               "find them. An interrupted download goes on where it stopped; what arrives is checked before it is put "
+               "in place.",
+    .examples =
+        "  hone collect mnist\n  hone collect fashion-mnist --to data/\n  hone collect mnist --from /media/usb/mnist\n"
+        "  hone collect digits --samples 1000 --seed 7 --to digits/",
+    .run = run,
+};

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * hone predict: classes of image files. */
+#define _POSIX_C_SOURCE 200809L
+#include "commands.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+typedef struct settings {
+    const char *input;
+    int64_t top;
+    bool invert;
+} settings;
+
+typedef struct files {
+    char **paths;
+    size_t count, capacity;
+} files;
+
+static bool add_file(files *list, const char *path) {
+    if (list->count == list->capacity) {
+        size_t larger = list->capacity ? 2 * list->capacity : 64;
+        char **paths = realloc(list->paths, larger * sizeof *paths);
+        if (!paths) return false;
+        list->paths = paths;
+        list->capacity = larger;
+    }
+    list->paths[list->count] = strdup(path);
+    return list->paths[list->count] && ++list->count;
+}
+
+static int by_name(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* A file is taken as it is; a folder stands for the visible files in it, in order of their names. */
+static bool add_path(files *list, const char *path) {
+    struct stat info;
+    DIR *folder = stat(path, &info) == 0 && S_ISDIR(info.st_mode) ? opendir(path) : NULL;
+    if (!folder) return add_file(list, path);
+    size_t first = list->count, length = strlen(path);
+    bool ok = true;
+    for (struct dirent *entry; ok && (entry = readdir(folder));) {
+        if (entry->d_name[0] == '.') continue;
+        size_t size = length + strlen(entry->d_name) + 2;
+        char *name = malloc(size);
+        if (!name) {
+            ok = false;
+            break;
+        }
+        snprintf(name, size, "%s%s%s", path, length > 0 && path[length - 1] == '/' ? "" : "/", entry->d_name);
+        if (stat(name, &info) == 0 && S_ISREG(info.st_mode)) ok = add_file(list, name);
+        free(name);
+    }
+    closedir(folder);
+    qsort(list->paths + first, list->count - first, sizeof *list->paths, by_name);
+    return ok;
+}
+
+static void release_files(files *list) {
+    for (size_t i = 0; i < list->count; i++) free(list->paths[i]);
+    free(list->paths);
+}
+
+/* The name of output i: the class's, or its number. */
+static const char *class_text(const hone_model *model, size_t i, char buffer[32]) {
+    const char *name = hone_model_class_name(model, i);
+    if (name) return name;
+    snprintf(buffer, 32, "%zu", i);
+    return buffer;
+}
+
+static size_t best_of(const float *scores, size_t count, const bool *taken) {
+    size_t best = SIZE_MAX;
+    for (size_t i = 0; i < count; i++)
+        if (!taken[i] && (best == SIZE_MAX || scores[i] > scores[best])) best = i;
+    return best;
+}
+
+static hone_value *prediction_value(const hone_model *model, const char *path, const float *scores, size_t count) {
+    char number[32];
+    size_t best = 0;
+    for (size_t i = 1; i < count; i++)
+        if (scores[i] > scores[best]) best = i;
+    /* One sigmoid output is the probability of class 1. */
+    bool binary = count == 1;
+    size_t index = binary ? scores[0] > 0.5f : best;
+    double confidence = binary ? (index ? scores[0] : 1.0 - scores[0]) : scores[best];
+    hone_value *value = hone_value_object(), *probabilities = hone_value_list();
+    for (size_t i = 0; i < count; i++) hone_value_append(probabilities, hone_value_real(scores[i]));
+    hone_value_set_string(value, "file", path);
+    hone_value_set_string(value, "class", class_text(model, index, number));
+    hone_value_set_integer(value, "index", (int64_t)index);
+    hone_value_set_real(value, "confidence", confidence);
+    hone_value_set(value, "probabilities", probabilities);
+    hone_value_set_boolean(value, "unknown", false);
+    return value;
+}
+
+static void print_prediction(const hone_model *model, const char *path, const float *scores, size_t count, size_t top,
+                             bool *taken) {
+    char number[32];
+    printf("%s", path);
+    if (count == 1) {
+        size_t index = scores[0] > 0.5f;
+        printf("\t%s %.4f\n", class_text(model, index, number), index ? scores[0] : 1.0 - scores[0]);
+        return;
+    }
+    memset(taken, 0, count * sizeof *taken);
+    for (size_t k = 0; k < top && k < count; k++) {
+        size_t i = best_of(scores, count, taken);
+        taken[i] = true;
+        printf("\t%s %.4f", class_text(model, i, number), scores[i]);
+    }
+    putchar('\n');
+}
+
+/* One file: decoded, fitted to the model, run. Returns a status with words in err. */
+static hone_status predict_file(hone_plan *plan, const hone_shape *shape, const char *path, bool invert, float *scores,
+                                hone_error *err) {
+    hone_image read = {0}, fitted = {0};
+    hone_status status = hone_image_read(&read, path, err);
+    if (status == HONE_OK)
+        status = hone_image_convert(&fitted, &read, (int)shape->dims[0], (int)shape->dims[1], (int)shape->dims[2], err);
+    if (status == HONE_OK) {
+        size_t size = (size_t)fitted.height * (size_t)fitted.width * (size_t)fitted.channels;
+        for (size_t i = 0; invert && i < size; i++) fitted.pixels[i] = (unsigned char)(255 - fitted.pixels[i]);
+        hone_plan_predict_pixels(plan, fitted.pixels, 1, scores);
+    }
+    hone_image_release(&read);
+    hone_image_release(&fitted);
+    return status;
+}
+
+static int predict_all(hone_model *model, const files *list, const settings *s, const common_options *common) {
+    hone_shape shape = hone_model_input_shape(model), output = hone_model_output_shape(model);
+    if (shape.rank != 3 || (shape.dims[2] != 1 && shape.dims[2] != 3)) {
+        char text[128];
+        return failed(NULL, NULL, "the model's input is %s, which is no grey or RGB image",
+                      hone_shape_text(&shape, true, text, sizeof text));
+    }
+    hone_error err = {0};
+    hone_plan_config config = hone_plan_config_default();
+    config.max_batch = 1;
+    hone_plan *plan;
+    if (hone_plan_create(&plan, model, &config, &err) != HONE_OK) return failed(&err, NULL, "cannot run the model");
+    size_t count = (size_t)hone_shape_size(&output);
+    float *scores = calloc(count, sizeof *scores);
+    bool *taken = calloc(count, sizeof *taken);
+    hone_value *predictions = common->json ? hone_value_list() : NULL;
+    int status = EXIT_DONE;
+    if (!scores || !taken) status = failed(NULL, NULL, "out of memory");
+    for (size_t i = 0; scores && taken && i < list->count; i++) {
+        err = (hone_error){0};
+        if (predict_file(plan, &shape, list->paths[i], s->invert, scores, &err) != HONE_OK) {
+            status = failed(&err, NULL, "cannot predict");
+            continue;
+        }
+        if (common->json)
+            hone_value_append(predictions, prediction_value(model, list->paths[i], scores, count));
+        else
+            print_prediction(model, list->paths[i], scores, count, (size_t)s->top, taken);
+    }
+    free(scores);
+    free(taken);
+    hone_plan_free(plan);
+    int written;
+    if (common->json) {
+        hone_value *document = hone_value_object();
+        hone_value_set(document, "predictions", predictions);
+        written = print_json(document);
+    } else {
+        written = finish_output();
+    }
+    return status != EXIT_DONE ? status : written;
+}
+
+static int run(int argc, char **argv) {
+    settings s = {.top = 1};
+    common_options common = {0};
+    const option table[] = {
+        {OPTION_INTEGER, "top", 0, "K", &s.top, 1, 1000, "show the K most likely classes (default 1)", NULL},
+        {OPTION_TEXT, "input", 0, "KIND", &s.input, 0, 0, "how pixels are scaled: raw, unit, signed or MEAN,STD", NULL},
+        {OPTION_FLAG, "invert", 0, NULL, &s.invert, 0, 0,
+         "turn black and white around first (dark ink on paper, for a model of white strokes)", NULL},
+    };
+    positionals words;
+    int status = options_parse(&verb_predict, table, sizeof table / sizeof table[0], &common, &words, argc, argv);
+    if (status >= 0) return status;
+    if (words.count < 2) return usage_error(&verb_predict, "expected a MODEL and at least one image or folder");
+    hone_model *model;
+    status = open_model(&model, words.at[0], s.input, NULL, common.quiet);
+    if (status >= 0) return status;
+    files list = {0};
+    bool ok = true;
+    for (int i = 1; ok && i < words.count; i++) ok = add_path(&list, words.at[i]);
+    if (!ok)
+        status = failed(NULL, NULL, "out of memory");
+    else if (list.count == 0)
+        status = failed(NULL, NULL, "there are no files in '%s'", words.at[1]);
+    else
+        status = predict_all(model, &list, &s, &common);
+    release_files(&list);
+    hone_model_free(model);
+    return status;
+}
+
+const verb verb_predict = {
+    .name = "predict",
+    .usage = "MODEL IMAGE… [options]",
+    .summary = "the classes of image files",
+    .details = "IMAGE is a PNG, JPEG or PNM file, or a folder of them; it is converted to the model's size and "
+               "channels. Each line is the\n"
+               "file, a tab, the class and its probability. A file that cannot be read is named on stderr, the others "
+               "are still\n"
+               "done, and the exit status is 1.",
+    .examples = "  hone predict mnist_model.h5 seven.png\n  hone predict cats.h5 inbox/ --top 3\n  hone predict "
+                "mnist_model.h5 scan.png "
+                "--invert --json",
+    .run = run,
+};

@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * hone train: data and a model in, a trained model out. Ctrl-C loses nothing: the state is saved and can be resumed. */
+#define _POSIX_C_SOURCE 200809L
+#include "progress.h"
+#include "train_settings.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* What a run holds; all of it is released in one place. */
+typedef struct session {
+    train_settings settings;
+    common_options common;
+    const char *source; /* DATA */
+    char **arguments;   /* what was typed, kept in the model for --resume */
+    int argument_count;
+
+    hone_threads *threads;
+    hone_model *model;
+    hone_compiled compiled;
+    hone_dataset *data;
+    size_t own_validation; /* samples at the end of data that its own validation part gave */
+    hone_split split;
+    float *class_weight;
+    hone_trainer *trainer;
+    progress *bar;
+    char *output, *checkpoint; /* where the model and an interrupted run's state go */
+    hone_evaluation test;
+    bool has_test;
+} session;
+
+/* ---- Ctrl-C ---------------------------------------------------------------------------------------------------- */
+
+static hone_trainer *volatile interrupted_trainer;
+static volatile sig_atomic_t interrupts;
+
+/* Once: ask the trainer to stop after its step. Twice: stop now. */
+static void on_interrupt(int number) {
+    (void)number;
+    static const char words[] = "\nstopping after this step; Ctrl-C again stops at once\n";
+    if (++interrupts > 1 || !interrupted_trainer) _exit(EXIT_INTERRUPTED);
+    hone_trainer_cancel(interrupted_trainer);
+    if (write(STDERR_FILENO, words, sizeof words - 1) < 0) return;
+}
+
+static void watch_interrupts(hone_trainer *trainer) {
+    interrupted_trainer = trainer;
+    struct sigaction action = {.sa_handler = on_interrupt};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+/* ---- names of files -------------------------------------------------------------------------------------------- */
+
+/* "data/mnist/" -> "mnist_model.h5". */
+static char *default_output(const char *source) {
+    size_t length = strlen(source);
+    while (length > 1 && source[length - 1] == '/') length--;
+    size_t start = length;
+    while (start > 0 && source[start - 1] != '/') start--;
+    const char *name = source + start;
+    length -= start;
+    size_t stem = strcspn(name, ".:");
+    if (stem > 0 && stem < length) length = stem;
+    char *path = malloc(length + sizeof "_model.h5");
+    if (path) snprintf(path, length + sizeof "_model.h5", "%.*s_model.h5", (int)length, name);
+    return path;
+}
+
+/* "mnist_model.h5" -> "mnist_model.checkpoint.h5". */
+static char *checkpoint_path(const char *output) {
+    size_t length = strlen(output);
+    if (length > 3 && strcmp(output + length - 3, ".h5") == 0) length -= 3;
+    char *path = malloc(length + sizeof ".checkpoint.h5");
+    if (path) snprintf(path, length + sizeof ".checkpoint.h5", "%.*s.checkpoint.h5", (int)length, output);
+    return path;
+}
+
+/* Whether output can be written is asked now, not after an hour of training. */
+static int check_output(const char *output) {
+    struct stat info;
+    if (stat(output, &info) == 0 && S_ISDIR(info.st_mode))
+        return failed(NULL, NULL, "cannot write '%s': it is a folder", output);
+    char *folder = strdup(output);
+    if (!folder) return failed(NULL, NULL, "out of memory");
+    char *slash = strrchr(folder, '/');
+    if (slash == folder)
+        slash[1] = '\0';
+    else if (slash)
+        *slash = '\0';
+    const char *where = slash ? folder : ".";
+    int status = -1;
+    if (stat(where, &info) != 0 || !S_ISDIR(info.st_mode))
+        status = failed(NULL, NULL, "cannot write '%s': there is no folder '%s'", output, where);
+    else if (access(where, W_OK) != 0)
+        status = failed(NULL, NULL, "cannot write '%s': no permission", output);
+    free(folder);
+    return status;
+}
+
+static int name_files(session *r) {
+    r->output = r->settings.output ? strdup(r->settings.output) : default_output(r->source);
+    r->checkpoint = r->output ? checkpoint_path(r->output) : NULL;
+    if (!r->checkpoint) return failed(NULL, NULL, "out of memory");
+    return check_output(r->output);
+}
+
+/* ---- data and model -------------------------------------------------------------------------------------------- */
+
+static bool is_preset(const char *name) {
+    for (size_t i = 0; hone_preset_name(i); i++)
+        if (strcmp(hone_preset_name(i), name) == 0) return true;
+    return false;
+}
+
+static bool has_folder(const char *source, const char *name) {
+    char path[4096];
+    struct stat info;
+    int length = snprintf(path, sizeof path, "%s/%s", source, name);
+    return length > 0 && (size_t)length < sizeof path && stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+/* data = train followed by validation, which must look alike. */
+static int append_validation(session *r, const data_options *like) {
+    data_options options = *like;
+    hone_dataset *train = r->data, *more = NULL, *both = NULL;
+    options.split = "validation";
+    options.height = hone_dataset_height(train);
+    options.width = hone_dataset_width(train);
+    options.channels = hone_dataset_channels(train);
+    int status = open_data(&more, &options, r->threads, r->common.quiet);
+    if (status >= 0) return status;
+    size_t classes = hone_dataset_classes(train), n = hone_dataset_samples(train), m = hone_dataset_samples(more);
+    size_t size = (size_t)options.height * (size_t)options.width * (size_t)options.channels;
+    const char **names = calloc(classes ? classes : 1, sizeof *names);
+    unsigned char *images = malloc((n + m) * size);
+    int32_t *labels = malloc((n + m) * sizeof *labels);
+    hone_error err = {0};
+    if (!names || !images || !labels) {
+        status = failed(NULL, NULL, "out of memory");
+    } else if (hone_dataset_classes(more) > classes) {
+        status = failed(NULL, NULL, "'%s' validates classes that it does not train", r->source);
+    } else {
+        for (size_t i = 0; i < classes; i++) names[i] = hone_dataset_class_name(train, i);
+        memcpy(images, hone_dataset_images(train), n * size);
+        memcpy(images + n * size, hone_dataset_images(more), m * size);
+        memcpy(labels, hone_dataset_labels(train), n * sizeof *labels);
+        for (size_t i = 0; i < m; i++) {
+            /* By name: a class folder may be missing from the validation part. */
+            const char *name = hone_dataset_class_name(more, (size_t)hone_dataset_labels(more)[i]);
+            labels[n + i] = -1;
+            for (size_t c = 0; c < classes; c++)
+                if (strcmp(names[c], name) == 0) labels[n + i] = (int32_t)c;
+            if (labels[n + i] < 0) {
+                status = failed(NULL, NULL, "'%s' validates the class '%s', which it does not train", r->source, name);
+                break;
+            }
+        }
+        if (status < 0 && hone_dataset_create(&both, images, labels, n + m, options.height, options.width,
+                                              options.channels, names, classes, &err) != HONE_OK)
+            status = failed(&err, NULL, "cannot join the parts of '%s'", r->source);
+    }
+    free(names);
+    free(images);
+    free(labels);
+    hone_dataset_free(more);
+    if (status < 0) {
+        hone_dataset_free(train);
+        r->data = both;
+        r->own_validation = m;
+    }
+    return status;
+}
+
+static int open_training_data(session *r) {
+    const train_settings *s = &r->settings;
+    data_options options = {.source = r->source, .split = "train", .limit = s->limit, .fit_to = r->model};
+    if (s->size && !parse_size(s->size, &options.height, &options.width, &options.channels))
+        return usage_error(&verb_train, "--size is '%s', expected HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS", s->size);
+    int status = open_data(&r->data, &options, r->threads, r->common.quiet);
+    if (status >= 0) return status;
+    bool brings_its_own = has_folder(r->source, "val") || has_folder(r->source, "validation");
+    if (brings_its_own && !s->validation && !s->validation_split_given) return append_validation(r, &options);
+    return -1;
+}
+
+static int set_classes(session *r) {
+    size_t classes = hone_dataset_classes(r->data);
+    hone_error err = {0};
+    const char **names = calloc(classes ? classes : 1, sizeof *names);
+    if (!names) return failed(NULL, NULL, "out of memory");
+    for (size_t i = 0; i < classes; i++) names[i] = hone_dataset_class_name(r->data, i);
+    hone_status status = hone_model_set_class_names(r->model, names, classes, &err);
+    free(names);
+    return status == HONE_OK ? -1 : failed(&err, NULL, "cannot name the classes");
+}
+
+static int build_preset(session *r) {
+    hone_error err = {0};
+    hone_shape shape = {3, {hone_dataset_height(r->data), hone_dataset_width(r->data), hone_dataset_channels(r->data)}};
+    hone_status status =
+        hone_model_preset(&r->model, r->settings.model, &shape, (int)hone_dataset_classes(r->data), &err);
+    if (status == HONE_OK) status = hone_model_build(r->model, (uint64_t)r->common.seed, &err);
+    if (status != HONE_OK) return failed(&err, NULL, "cannot build '%s'", r->settings.model);
+    hone_preprocessing pixels = hone_model_preprocessing(r->model);
+    if (r->settings.input && hone_preprocessing_parse(&pixels, r->settings.input, &err) != HONE_OK)
+        return usage_error(&verb_train, "--input: %s", err.message);
+    pixels.stated = true; /* from here on the file says it */
+    hone_model_set_preprocessing(r->model, &pixels);
+    return -1;
+}
+
+/* --class-weight balanced: samples / (classes * samples of the class), as scikit-learn's "balanced". */
+static int balance_classes(session *r, hone_fit_config *config) {
+    if (!r->settings.class_weight) return -1;
+    if (strcmp(r->settings.class_weight, "balanced") != 0)
+        return usage_error(&verb_train, "--class-weight is '%s', expected balanced", r->settings.class_weight);
+    size_t classes = hone_dataset_classes(r->data);
+    r->class_weight = calloc(classes ? classes : 1, sizeof *r->class_weight);
+    if (!r->class_weight) return failed(NULL, NULL, "out of memory");
+    const int32_t *labels = hone_dataset_labels(r->data);
+    for (size_t i = 0; i < r->split.train_count; i++) r->class_weight[labels[r->split.train[i]]] += 1;
+    for (size_t c = 0; c < classes; c++)
+        if (r->class_weight[c] > 0)
+            r->class_weight[c] = (float)((double)r->split.train_count / ((double)classes * (double)r->class_weight[c]));
+    config->class_weight = r->class_weight;
+    return -1;
+}
+
+/* What the model's file says of where it comes from; "arguments" is what --resume replays. */
+static int record_provenance(session *r) {
+    char hash[65];
+    hone_dataset_hash(r->data, hash);
+    hone_value *record = hone_value_object(), *arguments = hone_value_list(), *data = hone_value_object();
+    for (int i = 0; i < r->argument_count; i++) hone_value_append(arguments, hone_value_string(r->arguments[i]));
+    hone_value_set_string(data, "source", r->source);
+    hone_value_set_string(data, "sha256", hash);
+    hone_value_set_integer(data, "samples", (int64_t)hone_dataset_samples(r->data));
+    hone_value_set_string(record, "program", "hone train");
+    hone_value_set_string(record, "version", hone_version());
+    hone_value_set(record, "arguments", arguments);
+    hone_value_set(record, "data", data);
+    hone_value_set_integer(record, "seed", r->common.seed);
+    hone_value_set_string(record, "cpu_level", hone_cpu_level());
+    hone_error err = {0};
+    if (hone_model_set_record(r->model, "provenance", record, &err) != HONE_OK)
+        return failed(&err, NULL, "cannot record the run");
+    return -1;
+}
+
+/* ---- the run --------------------------------------------------------------------------------------------------- */
+
+static hone_status save_checkpoint(void *context, const char *path, hone_trainer *trainer, hone_error *err) {
+    (void)context;
+    return hone_model_save(hone_trainer_model(trainer), trainer, path, err);
+}
+
+static int prepare(session *r) {
+    const train_settings *s = &r->settings;
+    int status = start_threads(&r->threads, r->common.threads);
+    bool preset = is_preset(s->model) && !s->resume;
+    if (status < 0 && !preset)
+        status = open_model(&r->model, s->resume ? s->resume : s->model, s->input, &r->compiled, r->common.quiet);
+    if (status < 0) status = open_training_data(r);
+    if (status < 0 && preset) status = build_preset(r);
+    if (status < 0 && hone_model_class_count(r->model) == 0) status = set_classes(r);
+    if (status < 0) status = train_settings_split(s, &r->common, r->data, r->own_validation, &r->split);
+    if (status >= 0) return status;
+
+    hone_fit_config config = hone_fit_config_default();
+    status = train_settings_config(s, &r->common, &r->compiled, &config);
+    if (status < 0) status = balance_classes(r, &config);
+    if (status < 0) status = record_provenance(r);
+    if (status >= 0) return status;
+    config.threads = r->threads;
+    config.split = &r->split;
+    hone_error err = {0};
+    if (hone_trainer_create(&r->trainer, r->model, r->data, &config, &err) != HONE_OK)
+        return failed(&err, NULL, "cannot train '%s' on '%s'", s->model, r->source);
+    status = train_settings_callbacks(s, r->split.validation_count > 0, s->resume != NULL, r->trainer, save_checkpoint);
+    if (status >= 0) return status;
+    r->bar = progress_create(r->common.quiet);
+    hone_callback bar = progress_callback(r->bar);
+    if (hone_trainer_add_callback(r->trainer, &bar, &err) != HONE_OK)
+        return failed(&err, NULL, "cannot start training");
+    if (s->resume && hone_trainer_resume(r->trainer, s->resume, &err) != HONE_OK)
+        return failed(&err, "the data and the options must be those of the run that was interrupted",
+                      "cannot resume from '%s'", s->resume);
+    return -1;
+}
+
+static int interrupted(session *r) {
+    hone_error err = {0};
+    progress_break(r->bar);
+    if (hone_model_save(r->model, r->trainer, r->checkpoint, &err) != HONE_OK)
+        return failed(&err, NULL, "interrupted, and the state could not be saved");
+    fprintf(stderr, "hone: interrupted after %lld steps; the state is in '%s'\n",
+            (long long)hone_trainer_iterations(r->trainer), r->checkpoint);
+    fprintf(stderr, "hint: go on with: hone train --resume %s\n", r->checkpoint);
+    return EXIT_INTERRUPTED;
+}
+
+static int test(session *r) {
+    if (r->settings.no_test) return -1;
+    /* Only what calls itself a test part is one: the training data is never tested on. */
+    hone_dataset_config probe = hone_dataset_config_default();
+    probe.split = "test";
+    probe.limit = 1;
+    hone_dataset *found = NULL;
+    hone_error err = {0};
+    hone_status there = hone_dataset_open(&found, r->source, &probe, &err);
+    hone_dataset_free(found);
+    if (there != HONE_OK) {
+        note(r->common.quiet, "no test part in '%s': nothing was held back to test on", r->source);
+        return -1;
+    }
+    hone_dataset *data = NULL;
+    data_options options = {.source = r->source, .split = "test", .fit_to = r->model};
+    int status = open_data(&data, &options, r->threads, r->common.quiet);
+    if (status >= 0) return status;
+    hone_evaluate_config config = hone_evaluate_config_default();
+    const hone_fit_config *fit = hone_trainer_config(r->trainer);
+    config.loss = fit->loss;
+    config.metric_count = fit->metric_count;
+    memcpy(config.metrics, fit->metrics, sizeof config.metrics);
+    config.threads = r->threads;
+    r->has_test = hone_evaluate(&r->test, r->model, data, &config, &err) == HONE_OK;
+    hone_dataset_free(data);
+    return r->has_test ? -1 : failed(&err, NULL, "cannot test the model");
+}
+
+static int report(session *r) {
+    if (!r->common.json) {
+        if (r->has_test) print_evaluation(stdout, "test", &r->test);
+        printf("saved %s\n", r->output);
+        return finish_output();
+    }
+    int64_t parameters = 0;
+    for (size_t i = 0; i < hone_model_layer_count(r->model); i++) {
+        hone_layer_info info;
+        if (hone_model_layer_info(r->model, i, &info) == HONE_OK) parameters += info.parameters;
+    }
+    hone_value *value = hone_value_object();
+    hone_value_set(value, "history", hone_value_copy(hone_trainer_history(r->trainer)));
+    if (r->has_test)
+        hone_value_set(value, "test", evaluation_value(&r->test));
+    else
+        hone_value_set_null(value, "test");
+    hone_value_set_real(value, "seconds", hone_trainer_seconds(r->trainer));
+    hone_value_set_real(value, "images_per_second", hone_trainer_images_per_second(r->trainer));
+    hone_value_set_string(value, "model", r->output);
+    hone_value_set_integer(value, "epochs", hone_trainer_epoch(r->trainer));
+    hone_value_set_integer(value, "batch_size", (int64_t)hone_trainer_config(r->trainer)->batch_size);
+    hone_value_set_integer(value, "samples", (int64_t)r->split.train_count);
+    hone_value_set_integer(value, "validation_samples", (int64_t)r->split.validation_count);
+    hone_value_set_integer(value, "parameters", parameters);
+    hone_value_set_integer(value, "seed", r->common.seed);
+    hone_value_set_integer(value, "threads", hone_threads_count(r->threads));
+    hone_value_set_string(value, "cpu_level", hone_cpu_level());
+    hone_value_set_integer(value, "peak_memory", peak_memory());
+    return print_json(value);
+}
+
+static int train(session *r) {
+    int status = prepare(r);
+    if (status >= 0) return status;
+    watch_interrupts(r->trainer);
+    hone_error err = {0};
+    hone_status fitted = hone_trainer_fit(r->trainer, &err);
+    progress_break(r->bar);
+    if (fitted == HONE_CANCELLED) return interrupted(r);
+    if (fitted != HONE_OK) return failed(&err, NULL, "training stopped");
+    if (hone_model_save(r->model, r->trainer, r->output, &err) != HONE_OK)
+        return failed(&err, NULL, "the model was not saved");
+    char rate[32];
+    note(r->common.quiet, "trained %d epochs in %.1fs, %s images/s", hone_trainer_epoch(r->trainer),
+         hone_trainer_seconds(r->trainer), with_commas((int64_t)hone_trainer_images_per_second(r->trainer), rate));
+    status = test(r);
+    return status >= 0 ? status : report(r);
+}
+
+static void release(session *r) {
+    interrupted_trainer = NULL;
+    hone_trainer_free(r->trainer);
+    progress_free(r->bar);
+    hone_split_release(&r->split);
+    free(r->class_weight);
+    hone_dataset_free(r->data);
+    hone_model_free(r->model);
+    hone_threads_free(r->threads);
+    free(r->output);
+    free(r->checkpoint);
+}
+
+/* ---- the command line ------------------------------------------------------------------------------------------ */
+
+static int parse(session *r, positionals *words, int argc, char **argv) {
+    train_settings *s = &r->settings;
+    const option table[] = {
+        {.kind = OPTION_HEADING, .name = "model and files"},
+        {OPTION_TEXT, "model", 'm', "MODEL", &s->model, 0, 0, "preset, Keras .json or .h5 (default mnist-cnn)", NULL},
+        {OPTION_TEXT, "output", 'o', "FILE", &s->output, 0, 0, "where the model goes (default DATA_model.h5)", NULL},
+        {OPTION_TEXT, "resume", 0, "FILE", &s->resume, 0, 0, "go on with an interrupted run; DATA may be left out",
+         NULL},
+        {.kind = OPTION_HEADING, .name = "data"},
+        {OPTION_REAL, "validation-split", 0, "F", &s->validation_split, 0, 0.999999,
+         "the last fraction validates, as in Keras (default 0.1)", &s->validation_split_given},
+        {OPTION_TEXT, "validation", 0, "HOW", &s->validation, 0, 0, "stratified:F: that fraction of each class", NULL},
+        {OPTION_TEXT, "size", 0, "HxW[xC]", &s->size, 0, 0, "resize the images (default: as they are)", NULL},
+        {OPTION_TEXT, "input", 0, "KIND", &s->input, 0, 0, "scale pixels: unit (default), raw, signed, MEAN,STD", NULL},
+        {OPTION_TEXT, "class-weight", 0, "HOW", &s->class_weight, 0, 0, "balanced: rare classes weigh more", NULL},
+        {OPTION_INTEGER, "limit", 0, "N", &s->limit, 0, 1e12, "only the first N images", NULL},
+        {OPTION_FLAG, "no-shuffle", 0, NULL, &s->no_shuffle, 0, 0, "keep the order of the data", NULL},
+        {OPTION_FLAG, "no-test", 0, NULL, &s->no_test, 0, 0, "leave the test part alone", NULL},
+        {.kind = OPTION_HEADING, .name = "training"},
+        {OPTION_INTEGER, "epochs", 'e', "N", &s->epochs, 1, 1000000, "passes over the data (default 10)", NULL},
+        {OPTION_INTEGER, "batch-size", 'b', "N", &s->batch_size, 1, 1 << 20, "images per step (default 32)", NULL},
+        {OPTION_TEXT, "optimizer", 0, "NAME", &s->optimizer, 0, 0, "adam (default), adamw, sgd, rmsprop, lion", NULL},
+        {OPTION_REAL, "learning-rate", 0, "R", &s->learning_rate, 0, 1e6, "default: the optimizer's in Keras",
+         &s->learning_rate_given},
+        {OPTION_TEXT, "schedule", 0, "HOW", &s->schedule, 0, 0,
+         "constant, exponential:RATE:STEPS, step:RATE:STEPS, cosine[:WARMUP[:ALPHA]], one-cycle", NULL},
+        {OPTION_REAL, "momentum", 0, "M", &s->momentum, 0, 1, "of sgd and rmsprop", &s->momentum_given},
+        {OPTION_FLAG, "nesterov", 0, NULL, &s->nesterov, 0, 0, "Nesterov momentum (sgd)", NULL},
+        {OPTION_FLAG, "amsgrad", 0, NULL, &s->amsgrad, 0, 0, "the AMSGrad variant (adam, adamw)", NULL},
+        {OPTION_REAL, "weight-decay", 0, "D", &s->weight_decay, 0, 1e6, "decoupled weight decay",
+         &s->weight_decay_given},
+        {OPTION_REAL, "clipnorm", 0, "X", &s->clipnorm, 0, 1e30, "clip each weight's gradient to this norm", NULL},
+        {OPTION_REAL, "global-clipnorm", 0, "X", &s->global_clipnorm, 0, 1e30, "clip all gradients to this norm", NULL},
+        {OPTION_REAL, "clipvalue", 0, "X", &s->clipvalue, 0, 1e30, "clip gradients to plus and minus this", NULL},
+        {OPTION_TEXT, "loss", 0, "NAME", &s->loss, 0, 0, "Keras' name (default sparse_categorical_crossentropy)", NULL},
+        {OPTION_REAL, "label-smoothing", 0, "A", &s->label_smoothing, 0, 0.999, "of the cross-entropies", NULL},
+        {OPTION_TEXT, "metrics", 0, "LIST", &s->metrics, 0, 0,
+         "accuracy (default), top_k_categorical_accuracy, auc, precision, recall", NULL},
+        {.kind = OPTION_HEADING, .name = "callbacks"},
+        {OPTION_TEXT, "monitor", 0, "KEY", &s->monitor, 0, 0, "what they watch (default val_loss)", NULL},
+        {OPTION_INTEGER, "early-stopping", 0, "N", &s->early_stopping, 0, 1000000,
+         "stop after N epochs without improvement; the best weights stay", NULL},
+        {OPTION_REAL, "min-delta", 0, "D", &s->min_delta, 0, 1e30, "less than this is no improvement (default 0)",
+         NULL},
+        {OPTION_INTEGER, "reduce-lr", 0, "N", &s->reduce_lr, 0, 1000000,
+         "lower the rate after N epochs without improvement", NULL},
+        {OPTION_REAL, "reduce-lr-factor", 0, "F", &s->reduce_lr_factor, 0, 0.999999, "by this factor (default 0.1)",
+         NULL},
+        {OPTION_TEXT, "checkpoint", 0, "FILE", &s->checkpoint, 0, 0,
+         "save after each epoch; may hold {epoch:02d}, {val_loss:.2f}", NULL},
+        {OPTION_FLAG, "save-best-only", 0, NULL, &s->save_best_only, 0, 0, "checkpoint only when --monitor improved",
+         NULL},
+        {OPTION_TEXT, "csv-log", 0, "FILE", &s->csv_log, 0, 0, "a line per epoch, as Keras' CSVLogger", NULL},
+        {OPTION_TEXT, "log", 0, "FILE", &s->log, 0, 0, "a JSON line per epoch", NULL},
+    };
+    return options_parse(&verb_train, table, sizeof table / sizeof table[0], &r->common, words, argc, argv);
+}
+
+/* The arguments of the interrupted run, then those given now: the later win. The strings live in the model's record,
+ * which the caller keeps. */
+static char **replay_arguments(const hone_model *model, int argc, char **argv, int *count) {
+    const hone_value *stored = hone_value_get(hone_model_record(model, "provenance"), "arguments");
+    size_t before = hone_value_count(stored);
+    if (before == 0 || before > MAX_POSITIONALS) return NULL;
+    char **all = calloc(before + (size_t)argc + 1, sizeof *all);
+    if (!all) return NULL;
+    *count = 0;
+    for (size_t i = 0; i < before; i++) {
+        const char *word = hone_value_as_string(hone_value_at(stored, i));
+        if (word && (all[*count] = strdup(word))) (*count)++;
+    }
+    for (int i = 0; i < argc; i++)
+        if ((all[*count] = strdup(argv[i]))) (*count)++;
+    return all;
+}
+
+static void free_arguments(char **arguments, int count) {
+    for (int i = 0; arguments && i < count; i++) free(arguments[i]);
+    free(arguments);
+}
+
+static int run(int argc, char **argv) {
+    static session r; /* zeroed; its error and evaluation records are large for a stack */
+    r.settings = train_settings_default();
+    r.arguments = argv;
+    r.argument_count = argc;
+    positionals *words = calloc(1, sizeof *words);
+    if (!words) return failed(NULL, NULL, "out of memory");
+    int status = parse(&r, words, argc, argv);
+    char **replayed = NULL;
+    int replayed_count = 0;
+    if (status < 0 && words->count == 0 && r.settings.resume) {
+        hone_model *model;
+        status = open_model(&model, r.settings.resume, NULL, NULL, true);
+        if (status < 0) {
+            replayed = replay_arguments(model, argc, argv, &replayed_count);
+            hone_model_free(model);
+            if (!replayed) {
+                status = failed(NULL, "give the DATA and the options of the run that was interrupted",
+                                "'%s' does not say how it was trained", r.settings.resume);
+            } else {
+                r.settings = train_settings_default();
+                r.common = (common_options){0};
+                r.arguments = replayed;
+                r.argument_count = replayed_count;
+                status = parse(&r, words, replayed_count, replayed);
+            }
+        }
+    }
+    if (status < 0 && words->count != 1) status = usage_error(&verb_train, "expected one DATA");
+    if (status < 0) {
+        r.source = words->at[0];
+        status = name_files(&r);
+    }
+    if (status < 0) status = train(&r);
+    release(&r);
+    free_arguments(replayed, replayed_count);
+    free(words);
+    return status;
+}
+
+const verb verb_train = {
+    .name = "train",
+    .usage = "DATA [options]",
+    .summary = "train a model, with a live progress bar, and save it",
+    .details = "DATA is a name (mnist, fashion-mnist, digits, …), a folder of class folders, a folder with IDX files "
+               "or an .npz.\n"
+               "The test part of DATA, if it has one, is looked at once, after training. Ctrl-C stops after the step "
+               "in progress and\n"
+               "saves the state; --resume goes on from there, and the result is the same to the bit.",
+    .examples =
+        "  hone train mnist --epochs 10 --batch-size 32 --validation-split 0.1 --output mnist_model.h5\n"
+        "  hone train photos/ --size 64x64x3 --early-stopping 3 --output photos.h5\n"
+        "  hone train mnist --model lenet5 --optimizer sgd --learning-rate 0.05 --momentum 0.9 --schedule cosine\n"
+        "  hone train --resume mnist_model.checkpoint.h5",
+    .run = run,
+};

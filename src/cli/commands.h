@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The verbs, and what several of them share. */
+#ifndef HONE_COMMANDS_H
+#define HONE_COMMANDS_H
+
+#include "options.h"
+#include "output.h"
+
+#include <stdio.h>
+
+extern const verb verb_collect, verb_train, verb_evaluate, verb_predict, verb_info;
+
+/* ---- data (cli_data.c) ----------------------------------------------------------------------------------------- */
+
+typedef struct data_options {
+    const char *source;
+    const char *split; /* NULL: the reader's default */
+    int64_t limit;
+    bool allow_unlabelled;
+    const hone_model *fit_to;    /* take size and class names from this model; NULL: as the files are */
+    int height, width, channels; /* 0: as the files are */
+} data_options;
+
+/* Opens DATA, downloading a named set that is not there yet, with progress; unusable files are named on stderr and left
+ * out, and counted at the end. Prints the error itself; returns an exit status, -1 when all went well. */
+int open_data(hone_dataset **out, const data_options *options, hone_threads *threads, bool quiet);
+
+/* "28x28", "32x32x3" into height, width, channels (0 where left out). False when it is something else. */
+bool parse_size(const char *text, int *height, int *width, int *channels);
+
+/* ---- models (cli_model.c) -------------------------------------------------------------------------------------- */
+
+/* Loads a model file, says on stderr what was assumed about its input, and applies --input. Prints the error itself;
+ * returns an exit status, -1 when all went well. */
+int open_model(hone_model **out, const char *path, const char *input, hone_compiled *compiled, bool quiet);
+
+/* {"loss": …, "accuracy": …, "accuracy_interval": [low, high], "samples": …} */
+hone_value *evaluation_value(const hone_evaluation *e);
+/* "10000 images: loss 0.0312 - accuracy 0.9907 (95 % interval 0.9886 to 0.9924)" */
+void print_evaluation(FILE *stream, const char *what, const hone_evaluation *e);
+
+/* Starts the pool that --threads asks for. */
+int start_threads(hone_threads **out, int64_t count);
+
+#endif

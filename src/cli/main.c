@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * hone, the program: a table of verbs. Each verb lives in cmd_VERB.c, has one table of options, and calls the public
+ * headers only. */
+#define _POSIX_C_SOURCE 200809L
+#include "commands.h"
+
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const verb *const verbs[] = {&verb_collect, &verb_train, &verb_evaluate, &verb_predict, &verb_info};
+enum { VERBS = sizeof verbs / sizeof verbs[0] };
+
+static void print_help(FILE *stream) {
+    fprintf(stream,
+            "hone %s: from a pile of pictures to an image classifier\n\n"
+            "usage: hone VERB [arguments] [options]\n\nverbs:\n",
+            hone_version());
+    for (size_t i = 0; i < VERBS; i++) fprintf(stream, "  %-10s %s\n", verbs[i]->name, verbs[i]->summary);
+    fprintf(
+        stream,
+        "\n  hone VERB --help   everything a verb takes, with examples\n"
+        "  hone --version     the version\n"
+        "\nDATA is a name (mnist, fashion-mnist, digits, …), a folder of class folders, a folder with IDX files or an "
+        ".npz.\nMODEL is a preset (mnist-cnn, mlp, lenet5), a Keras .json or a Keras .h5.\n"
+        "\nTo begin:  hone train digits\n");
+}
+
+/* HONE_LOG names the least severe level that is shown; warnings are, unless it says otherwise. */
+static void print_log(void *context, hone_log_level level, const char *message) {
+    (void)context;
+    static const char *const words[] = {"error", "warning", "info", "debug"};
+    fprintf(stderr, "hone: %s: %s\n", words[level], message);
+}
+
+static int set_log(void) {
+    static const char *const names[] = {"error", "warning", "info", "debug"};
+    const char *wish = hone_environment("HONE_LOG");
+    hone_log_level least = HONE_LOG_WARNING;
+    if (wish) {
+        size_t i = 0;
+        while (i < 4 && strcmp(wish, names[i]) != 0) i++;
+        if (i == 4) {
+            fprintf(stderr, "hone: HONE_LOG is '%s', expected error, warning, info or debug\n", wish);
+            return EXIT_USAGE;
+        }
+        least = (hone_log_level)i;
+    }
+    hone_set_log(print_log, NULL, least);
+    return -1;
+}
+
+static const verb *find_verb(const char *name) {
+    for (size_t i = 0; i < VERBS; i++)
+        if (strcmp(verbs[i]->name, name) == 0) return verbs[i];
+    return NULL;
+}
+
+static int unknown_verb(const char *name) {
+    const char *nearest = NULL;
+    int best = 3;
+    for (size_t i = 0; i < VERBS; i++) {
+        int distance = edit_distance(name, strlen(name), verbs[i]->name);
+        if (distance < best) best = distance, nearest = verbs[i]->name;
+    }
+    fprintf(stderr, "hone: unknown verb '%s'", name);
+    if (nearest) fprintf(stderr, "; did you mean '%s'?", nearest);
+    fprintf(stderr, "\nhint: hone --help lists the verbs\n");
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv) {
+    /* Only the character set matters here (for the bar); numbers are written and read as in the C locale. */
+    setlocale(LC_CTYPE, "");
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error to report, not a death */
+    if (argc < 2) {
+        print_help(stderr);
+        return EXIT_USAGE;
+    }
+    const char *word = argv[1];
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
+        printf("hone %s\n", hone_version());
+        return finish_output();
+    }
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
+        const verb *v = argc > 2 ? find_verb(argv[2]) : NULL;
+        if (argc > 2 && !v) return unknown_verb(argv[2]);
+        if (v) return v->run(1, (char *[]){(char[]){"--help"}, NULL});
+        print_help(stdout);
+        return finish_output();
+    }
+    const verb *v = find_verb(word);
+    if (!v) return unknown_verb(word);
+    int status = set_log();
+    if (status >= 0) return status;
+    hone_error err = {0};
+    if (hone_cpu_check(&err) != HONE_OK) {
+        fprintf(stderr, "hone: %s\n", err.message);
+        return EXIT_USAGE;
+    }
+    return v->run(argc - 2, argv + 2);
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The option tables at work: parsing, help, and suggestions for what was mistyped. */
+#include "options.h"
+#include "output.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { HELP_COLUMN = 30, MOST_THREADS = 256 };
+
+static void print_option(const option *o) {
+    if (o->kind == OPTION_HEADING) {
+        printf("\n%s:\n", o->name);
+        return;
+    }
+    char left[96];
+    int n = o->letter ? snprintf(left, sizeof left, "  -%c, --%s", o->letter, o->name)
+                      : snprintf(left, sizeof left, "      --%s", o->name);
+    if (o->argument) n += snprintf(left + n, sizeof left - (size_t)n, " %s", o->argument);
+    if (n < HELP_COLUMN - 1)
+        printf("%-*s%s\n", HELP_COLUMN, left, o->help);
+    else
+        printf("%s\n%*s%s\n", left, HELP_COLUMN, "", o->help);
+}
+
+static void print_help(const verb *v, const option *table, size_t count, const option *common, size_t common_count) {
+    printf("usage: hone %s %s\n\n%s\n", v->name, v->usage, v->summary);
+    if (v->details) printf("\n%s\n", v->details);
+    if (count > 0 && table[0].kind != OPTION_HEADING) printf("\noptions:\n");
+    for (size_t i = 0; i < count; i++) print_option(&table[i]);
+    for (size_t i = 0; i < common_count; i++) print_option(&common[i]);
+    if (v->examples) printf("\nexamples:\n%s\n", v->examples);
+}
+
+int usage_error(const verb *v, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    fprintf(stderr, "hone: %s: ", v->name);
+    vfprintf(stderr, format, arguments);
+    fprintf(stderr, "\nhint: hone %s --help lists what it takes\n", v->name);
+    va_end(arguments);
+    return EXIT_USAGE;
+}
+
+static bool parse_number(const char *text, double *out) {
+    char *end;
+    errno = 0;
+    double value = strtod(text, &end);
+    if (end == text || *end || errno == ERANGE || value != value) return false;
+    *out = value;
+    return true;
+}
+
+static bool parse_whole(const char *text, int64_t *out) {
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (end == text || *end || errno == ERANGE) return false;
+    *out = value;
+    return true;
+}
+
+static int set_option(const verb *v, const option *o, const char *value) {
+    if (o->given) *o->given = true;
+    switch (o->kind) {
+    case OPTION_FLAG: *(bool *)o->target = true; break;
+    case OPTION_TEXT: *(const char **)o->target = value; break;
+    case OPTION_INTEGER: {
+        int64_t number;
+        if (!parse_whole(value, &number) || (double)number < o->least || (double)number > o->most)
+            return usage_error(v, "--%s is '%s', expected a whole number from %.0f to %.0f", o->name, value, o->least,
+                               o->most);
+        *(int64_t *)o->target = number;
+        break;
+    }
+    case OPTION_REAL: {
+        double number;
+        if (!parse_number(value, &number) || number < o->least || number > o->most)
+            return usage_error(v, "--%s is '%s', expected a number from %g to %g", o->name, value, o->least, o->most);
+        *(double *)o->target = number;
+        break;
+    }
+    case OPTION_HEADING: break;
+    }
+    return -1;
+}
+
+static const option *find(const option *table, size_t count, const char *name, size_t length, char letter) {
+    for (size_t i = 0; i < count; i++) {
+        if (table[i].kind == OPTION_HEADING) continue;
+        if (letter ? table[i].letter == letter
+                   : strlen(table[i].name) == length && strncmp(table[i].name, name, length) == 0)
+            return &table[i];
+    }
+    return NULL;
+}
+
+static int unknown_option(const verb *v, const option *table, size_t count, const char *name, size_t length) {
+    const option *nearest = NULL;
+    int best = 3; /* more than two slips is another word */
+    for (size_t i = 0; i < count; i++) {
+        if (table[i].kind == OPTION_HEADING) continue;
+        int distance = edit_distance(name, length, table[i].name);
+        if (distance < best) best = distance, nearest = &table[i];
+    }
+    if (nearest) return usage_error(v, "unknown option --%.*s; did you mean --%s?", (int)length, name, nearest->name);
+    return usage_error(v, "unknown option --%.*s", (int)length, name);
+}
+
+int options_parse(const verb *v, const option *table, size_t count, common_options *common, positionals *words,
+                  int argc, char **argv) {
+    const option everywhere[] = {
+        {.kind = OPTION_HEADING, .name = "common options"},
+        {OPTION_INTEGER, "threads", 0, "N", &common->threads, 0, MOST_THREADS,
+         "threads to use (0: HONE_THREADS, else every CPU)", NULL},
+        {OPTION_INTEGER, "seed", 0, "N", &common->seed, 0, 9e15, "seed of everything random", NULL},
+        {OPTION_FLAG, "json", 0, NULL, &common->json, 0, 0, "one JSON document on stdout, nothing else there", NULL},
+        {OPTION_FLAG, "quiet", 'q', NULL, &common->quiet, 0, 0, "no progress, only results and errors", NULL},
+        {OPTION_FLAG, "help", 'h', NULL, &common->help, 0, 0, "this text", NULL},
+    };
+    enum { EVERYWHERE = sizeof everywhere / sizeof everywhere[0] };
+    words->count = 0;
+    bool only_positionals = false;
+    for (int i = 0; i < argc; i++) {
+        const char *word = argv[i];
+        if (only_positionals || word[0] != '-' || word[1] == '\0') {
+            if (words->count == MAX_POSITIONALS) return usage_error(v, "more than %d arguments", MAX_POSITIONALS);
+            words->at[words->count++] = word;
+            continue;
+        }
+        if (strcmp(word, "--") == 0) {
+            only_positionals = true;
+            continue;
+        }
+        bool is_long = word[1] == '-';
+        const char *name = word + (is_long ? 2 : 1);
+        const char *equals = is_long ? strchr(name, '=') : NULL;
+        size_t length = equals ? (size_t)(equals - name) : strlen(name);
+        char letter = is_long ? '\0' : name[0];
+        const option *o = find(table, count, name, length, letter);
+        if (!o) o = find(everywhere, EVERYWHERE, name, length, letter);
+        if (!o && is_long) return unknown_option(v, table, count, name, length);
+        if (!o || (!is_long && name[1] && o->kind == OPTION_FLAG)) return usage_error(v, "unknown option %s", word);
+        const char *value = equals ? equals + 1 : NULL;
+        if (!is_long && name[1]) value = name + 1; /* -e10 */
+        if (o->kind == OPTION_FLAG) {
+            if (value) return usage_error(v, "--%s takes no value", o->name);
+        } else if (!value) {
+            if (i + 1 == argc) return usage_error(v, "--%s needs a value (%s)", o->name, o->argument);
+            value = argv[++i];
+        }
+        int status = set_option(v, o, value);
+        if (status >= 0) return status;
+    }
+    if (common->help) {
+        print_help(v, table, count, everywhere, EVERYWHERE);
+        return EXIT_DONE;
+    }
+    return -1;
+}

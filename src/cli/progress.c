@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The bar: " 812/1688 ━━━━━━━━━━ 2s 2ms/step - loss: 0.1234 - accuracy: 0.9650", redrawn ten times a second. */
+#define _POSIX_C_SOURCE 200809L
+#include "progress.h"
+#include "output.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const double REDRAW_SECONDS = 0.1;
+enum { BAR_CELLS = 20, LINE_SIZE = 1024 };
+
+struct progress {
+    bool quiet, open; /* open: a line without its end is on the terminal */
+    bool utf8;
+    int columns; /* 0: no terminal */
+    int epochs;
+    double epoch_start, last_draw;
+    int64_t first_step, last_step; /* of this epoch: a resumed one starts in the middle */
+    char last_message[256];
+};
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+progress *progress_create(bool quiet) {
+    progress *p = calloc(1, sizeof *p);
+    if (!p) return NULL;
+    p->quiet = quiet;
+    p->columns = terminal_columns();
+    p->utf8 = terminal_is_utf8();
+    return p;
+}
+
+void progress_free(progress *p) {
+    free(p);
+}
+
+void progress_break(progress *p) {
+    if (p && p->open) fputc('\n', stderr);
+    if (p) p->open = false;
+}
+
+/* "45s", "3:07", "1:02:03", as Keras shows times to come. */
+static const char *clock_text(double seconds, char buffer[32]) {
+    long s = seconds > 0 ? (long)(seconds + 0.5) : 0;
+    if (s < 60)
+        snprintf(buffer, 32, "%lds", s);
+    else if (s < 3600)
+        snprintf(buffer, 32, "%ld:%02ld", s / 60, s % 60);
+    else
+        snprintf(buffer, 32, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+    return buffer;
+}
+
+static const char *step_text(double seconds, char buffer[32]) {
+    if (seconds >= 1)
+        snprintf(buffer, 32, "%.0fs/step", seconds);
+    else if (seconds >= 0.01)
+        snprintf(buffer, 32, "%.0fms/step", seconds * 1e3);
+    else if (seconds >= 0.001)
+        snprintf(buffer, 32, "%.1fms/step", seconds * 1e3);
+    else
+        snprintf(buffer, 32, "%.0fus/step", seconds * 1e6);
+    return buffer;
+}
+
+static void append(char *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void append(char *line, const char *format, ...) {
+    size_t used = strlen(line);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line + used, LINE_SIZE - used, format, arguments);
+    va_end(arguments);
+}
+
+static void append_bar(const progress *p, char *line, double fraction) {
+    int filled = (int)(fraction * BAR_CELLS + 0.5);
+    /* The part still to come is dimmed; without UTF-8 it is dots. */
+    for (int i = 0; i < filled; i++) append(line, "%s", p->utf8 ? "━" : "=");
+    if (filled < BAR_CELLS && p->utf8) append(line, "\033[2m");
+    for (int i = filled; i < BAR_CELLS; i++) append(line, "%s", p->utf8 ? "━" : ".");
+    if (filled < BAR_CELLS && p->utf8) append(line, "\033[0m");
+}
+
+static void append_logs(char *line, const hone_logs *logs) {
+    for (size_t i = 0; i < logs->count; i++) {
+        double value = logs->values[i];
+        double size = value < 0 ? -value : value;
+        append(line, size != 0 && size < 1e-3 ? " - %s: %.4e" : " - %s: %.4f", logs->keys[i], value);
+    }
+}
+
+/* Shows line in place of what is there, cut to the terminal so that it never wraps: width counts what is visible. */
+static void redraw(progress *p, const char *line) {
+    fputs("\r", stderr);
+    int width = 0;
+    for (const char *c = line; *c;) {
+        if (*c == '\033') {
+            const char *end = strchr(c, 'm');
+            if (!end) break;
+            fwrite(c, 1, (size_t)(end + 1 - c), stderr);
+            c = end + 1;
+            continue;
+        }
+        if (width + 1 >= p->columns) break;
+        do fputc(*c++, stderr);
+        while (((unsigned char)*c & 0xC0) == 0x80);
+        width++;
+    }
+    fputs("\033[0m\033[K", stderr);
+    fflush(stderr);
+    p->open = true;
+}
+
+static hone_status on_train_begin(void *context, hone_trainer *trainer, hone_error *err) {
+    (void)err;
+    progress *p = context;
+    p->epochs = hone_trainer_config(trainer)->epochs;
+    return HONE_OK;
+}
+
+static hone_status on_epoch_begin(void *context, hone_trainer *trainer, int epoch, hone_error *err) {
+    (void)trainer, (void)err;
+    progress *p = context;
+    p->epoch_start = now();
+    p->last_draw = 0;
+    p->first_step = -1;
+    if (p->columns) fprintf(stderr, "Epoch %d/%d\n", epoch + 1, p->epochs);
+    return HONE_OK;
+}
+
+static void draw_steps(progress *p, int64_t step, int64_t steps, const hone_logs *logs, double seconds, bool done) {
+    char line[LINE_SIZE] = "", clock[32], per_step[32], total[24];
+    int digits = snprintf(total, sizeof total, "%lld", (long long)steps);
+    double each = seconds / (double)(step - p->first_step);
+    append(line, "%*lld/%s ", digits, (long long)step, total);
+    append_bar(p, line, steps > 0 ? (double)step / (double)steps : 1);
+    append(line, " %s %s", clock_text(done ? seconds : each * (double)(steps - step), clock),
+           step_text(each, per_step));
+    append_logs(line, logs);
+    redraw(p, line);
+}
+
+static hone_status on_batch_end(void *context, hone_trainer *trainer, int64_t step, int64_t steps,
+                                const hone_logs *logs, hone_error *err) {
+    (void)trainer, (void)err;
+    progress *p = context;
+    if (p->first_step < 0) p->first_step = step - 1;
+    p->last_step = step;
+    if (!p->columns) return HONE_OK;
+    double t = now();
+    if (t - p->last_draw < REDRAW_SECONDS) return HONE_OK;
+    p->last_draw = t;
+    draw_steps(p, step, steps, logs, t - p->epoch_start, false);
+    return HONE_OK;
+}
+
+static hone_status on_epoch_end(void *context, hone_trainer *trainer, int epoch, hone_logs *logs, hone_error *err) {
+    (void)trainer, (void)err;
+    progress *p = context;
+    double seconds = now() - p->epoch_start;
+    if (p->first_step < 0) p->first_step = 0;
+    if (p->columns) {
+        draw_steps(p, p->last_step, p->last_step, logs, seconds, true);
+        progress_break(p);
+    } else {
+        char line[LINE_SIZE] = "";
+        append(line, "epoch %d/%d - %.1fs", epoch + 1, p->epochs, seconds);
+        append_logs(line, logs);
+        fprintf(stderr, "%s\n", line);
+    }
+    return HONE_OK;
+}
+
+static void on_train_end(void *context, hone_trainer *trainer, hone_status status) {
+    (void)trainer, (void)status;
+    progress_break(context);
+}
+
+hone_callback progress_callback(progress *p) {
+    if (!p || p->quiet) return (hone_callback){.name = "progress"};
+    return (hone_callback){.context = p,
+                           .name = "progress",
+                           .on_train_begin = on_train_begin,
+                           .on_epoch_begin = on_epoch_begin,
+                           .on_batch_end = on_batch_end,
+                           .on_epoch_end = on_epoch_end,
+                           .on_train_end = on_train_end};
+}
+
+bool progress_collect(void *context, const hone_collect_progress *state) {
+    progress *p = context;
+    if (!p || p->quiet) return true;
+    if (state->message) {
+        progress_break(p);
+        fprintf(stderr, "%s\n", state->message);
+        return true;
+    }
+    double t = now();
+    bool done = state->total > 0 && state->done >= state->total;
+    if (!p->columns || (t - p->last_draw < REDRAW_SECONDS && !done)) return true;
+    p->last_draw = t;
+    char line[LINE_SIZE] = "", have[32], all[32], rate[32], clock[32];
+    append(line, "%s ", state->file);
+    if (state->total > 0) {
+        append_bar(p, line, (double)state->done / (double)state->total);
+        append(line, " %s/%s", as_bytes((double)state->done, have), as_bytes((double)state->total, all));
+    } else {
+        append(line, "%s", as_bytes((double)state->done, have));
+    }
+    append(line, " %s/s", as_bytes(state->bytes_per_second, rate));
+    if (state->total > state->done && state->bytes_per_second > 0)
+        append(line, " %s left", clock_text((double)(state->total - state->done) / state->bytes_per_second, clock));
+    redraw(p, line);
+    if (done) progress_break(p);
+    return true;
+}

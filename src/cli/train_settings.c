@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From the words on the command line to hone_fit_config, a split and callbacks. */
+#include "train_settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+train_settings train_settings_default(void) {
+    return (train_settings){.model = "mnist-cnn",
+                            .epochs = 10,
+                            .batch_size = 32,
+                            .validation_split = 0.1,
+                            .momentum = 0.9,
+                            .monitor = "val_loss",
+                            .early_stopping = -1,
+                            .reduce_lr = -1,
+                            .reduce_lr_factor = 0.1};
+}
+
+static int parse_metrics(const char *list, hone_fit_config *config) {
+    char word[64];
+    config->metric_count = 0;
+    while (*list) {
+        size_t length = strcspn(list, ",");
+        hone_error err = {0};
+        if (length == 0 || length >= sizeof word || config->metric_count == HONE_MAX_METRICS)
+            return usage_error(&verb_train, "--metrics takes up to %d names with commas between", HONE_MAX_METRICS);
+        memcpy(word, list, length);
+        word[length] = '\0';
+        if (hone_metric_parse(&config->metrics[config->metric_count], word, &err) != HONE_OK)
+            return usage_error(&verb_train, "--metrics: %s", err.message);
+        config->metric_count++;
+        list += length + (list[length] == ',');
+    }
+    return -1;
+}
+
+static int optimizer_config(const train_settings *s, const hone_compiled *compiled, hone_optimizer *optimizer) {
+    hone_error err = {0};
+    if (s->optimizer) {
+        if (hone_optimizer_parse(optimizer, s->optimizer, &err) != HONE_OK)
+            return usage_error(&verb_train, "--optimizer: %s", err.message);
+    } else if (compiled->has_optimizer) {
+        *optimizer = compiled->optimizer;
+    }
+    if (s->learning_rate_given) optimizer->learning_rate = s->learning_rate;
+    if (s->weight_decay_given) optimizer->weight_decay = s->weight_decay;
+    if (s->momentum_given) {
+        if (optimizer->kind != HONE_OPTIMIZER_SGD && optimizer->kind != HONE_OPTIMIZER_RMSPROP)
+            return usage_error(&verb_train, "--momentum goes with sgd and rmsprop");
+        optimizer->momentum = s->momentum;
+    }
+    if (s->nesterov) {
+        if (optimizer->kind != HONE_OPTIMIZER_SGD || optimizer->momentum == 0)
+            return usage_error(&verb_train, "--nesterov goes with --optimizer sgd and --momentum");
+        optimizer->nesterov = true;
+    }
+    if (s->amsgrad) {
+        if (optimizer->kind != HONE_OPTIMIZER_ADAM && optimizer->kind != HONE_OPTIMIZER_ADAMW)
+            return usage_error(&verb_train, "--amsgrad goes with adam and adamw");
+        optimizer->amsgrad = true;
+    }
+    if ((s->clipnorm > 0) + (s->clipvalue > 0) + (s->global_clipnorm > 0) > 1)
+        return usage_error(&verb_train, "only one of --clipnorm, --clipvalue and --global-clipnorm can be given");
+    if (s->clipnorm > 0) optimizer->clipnorm = s->clipnorm;
+    if (s->clipvalue > 0) optimizer->clipvalue = s->clipvalue;
+    if (s->global_clipnorm > 0) optimizer->global_clipnorm = s->global_clipnorm;
+    return -1;
+}
+
+int train_settings_config(const train_settings *s, const common_options *common, const hone_compiled *compiled,
+                          hone_fit_config *config) {
+    hone_error err = {0};
+    if (compiled->has_loss) config->loss = compiled->loss;
+    if (s->loss && hone_loss_parse(&config->loss, s->loss, &err) != HONE_OK)
+        return usage_error(&verb_train, "--loss: %s", err.message);
+    if (s->label_smoothing > 0) {
+        /* The sparse form has no smoothing in Keras; with one-hot labels it is the same loss. */
+        if (config->loss.kind == HONE_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY)
+            config->loss.kind = HONE_LOSS_CATEGORICAL_CROSSENTROPY;
+        config->loss.label_smoothing = s->label_smoothing;
+    }
+    int status = optimizer_config(s, compiled, &config->optimizer);
+    if (status >= 0) return status;
+    if (s->schedule && hone_schedule_parse(&config->schedule, s->schedule, &err) != HONE_OK)
+        return usage_error(&verb_train, "--schedule: %s", err.message);
+    if (s->metrics) {
+        status = parse_metrics(s->metrics, config);
+        if (status >= 0) return status;
+    }
+    config->epochs = (int)s->epochs;
+    config->batch_size = (size_t)s->batch_size;
+    config->shuffle = !s->no_shuffle;
+    config->seed = (uint64_t)common->seed;
+    return -1;
+}
+
+/* The data brought its own validation part, appended behind the training part. */
+static int own_split(const hone_dataset *data, size_t own_validation, hone_split *out) {
+    size_t samples = hone_dataset_samples(data), train = samples - own_validation;
+    hone_error err = {0};
+    /* The last own_validation samples: the fraction is chosen so that floor(n (1 - f)) is exactly the training part. */
+    double fraction = ((double)own_validation - 0.5) / (double)samples;
+    if (hone_split_last(out, samples, fraction, &err) != HONE_OK) return failed(&err, NULL, "cannot split the data");
+    if (out->train_count != train) return failed(NULL, NULL, "cannot split the data");
+    return -1;
+}
+
+int train_settings_split(const train_settings *s, const common_options *common, const hone_dataset *data,
+                         size_t own_validation, hone_split *out) {
+    hone_error err = {0};
+    if (own_validation > 0) return own_split(data, own_validation, out);
+    hone_status status;
+    if (s->validation) {
+        static const char stratified[] = "stratified:";
+        char *end = NULL;
+        double fraction = strncmp(s->validation, stratified, sizeof stratified - 1) == 0
+                              ? strtod(s->validation + sizeof stratified - 1, &end)
+                              : 0;
+        if (!end || *end || !(fraction > 0 && fraction < 1))
+            return usage_error(&verb_train, "--validation is '%s', expected stratified:FRACTION", s->validation);
+        status = hone_split_stratified(out, data, fraction, (uint64_t)common->seed, &err);
+    } else {
+        status = hone_split_last(out, hone_dataset_samples(data), s->validation_split, &err);
+    }
+    if (status != HONE_OK) return failed(&err, "--validation-split 0 trains on everything", "cannot split the data");
+    return -1;
+}
+
+static int add(hone_trainer *trainer, hone_status made, const hone_callback *callback, hone_error *err) {
+    if (made == HONE_OK) made = hone_trainer_add_callback(trainer, callback, err);
+    return made == HONE_OK ? -1 : failed(err, NULL, "cannot start training");
+}
+
+int train_settings_callbacks(const train_settings *s, bool validates, bool resumed, hone_trainer *trainer,
+                             hone_save_function save) {
+    hone_error err = {0};
+    hone_callback callback;
+    int status = add(trainer, hone_callback_terminate_on_nan(&callback, &err), &callback, &err);
+    const char *monitor = s->monitor;
+    if (!validates && strncmp(monitor, "val_", 4) == 0) {
+        if (s->early_stopping >= 0 || s->reduce_lr >= 0 || s->save_best_only)
+            return usage_error(&verb_train, "nothing validates, so '%s' cannot be watched: say --monitor loss",
+                               monitor);
+        monitor = "loss";
+    }
+    if (status < 0 && s->reduce_lr >= 0)
+        status = add(trainer,
+                     hone_callback_reduce_lr_on_plateau(&callback, monitor, s->reduce_lr_factor, (int)s->reduce_lr,
+                                                        "auto", 1e-4, 0, 0, &err),
+                     &callback, &err);
+    if (status < 0 && s->early_stopping >= 0)
+        status = add(trainer,
+                     hone_callback_early_stopping(&callback, monitor, s->min_delta, (int)s->early_stopping, "auto",
+                                                  true, 0, &err),
+                     &callback, &err);
+    if (status < 0 && s->checkpoint)
+        status = add(trainer,
+                     hone_callback_model_checkpoint(&callback, s->checkpoint, monitor, "auto", s->save_best_only, save,
+                                                    NULL, &err),
+                     &callback, &err);
+    if (status < 0 && s->csv_log)
+        status = add(trainer, hone_callback_csv_logger(&callback, s->csv_log, ',', resumed, &err), &callback, &err);
+    if (status < 0 && s->log)
+        status = add(trainer, hone_callback_jsonl_logger(&callback, s->log, resumed, &err), &callback, &err);
+    return status;
+}
