@@ -1,0 +1,32 @@
+# install, pkg-config (hone.pc) and find_package(hone).
+install(DIRECTORY include/hone DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+set(hone_targets hone_static)
+if(HONE_BUILD_SHARED)
+  list(APPEND hone_targets hone_shared)
+endif()
+install(TARGETS ${hone_targets} EXPORT hone_targets
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(TARGET hone_program)
+  install(TARGETS hone_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+
+# hone_static carries the outside libraries as link flags, so that a program needs no pkg-config of its own.
+set(hone_link_flags "")
+foreach(switch HDF5 JANSSON CURL ZLIB ZIP NETTLE PNG JPEG)
+  if(HONE_WITH_${switch})
+    list(APPEND hone_link_flags ${${switch}_LDFLAGS})
+  endif()
+endforeach()
+list(REMOVE_DUPLICATES hone_link_flags)
+target_link_libraries(hone_static INTERFACE "$<INSTALL_INTERFACE:${hone_link_flags}>"
+                      $<INSTALL_INTERFACE:-lm> $<INSTALL_INTERFACE:-pthread>)
+
+install(EXPORT hone_targets NAMESPACE hone:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/hone)
+configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/honeConfig.cmake.in ${PROJECT_BINARY_DIR}/honeConfig.cmake
+  INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/hone)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/honeConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/honeConfig.cmake ${PROJECT_BINARY_DIR}/honeConfigVersion.cmake
+  DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/hone)
+
+configure_file(${PROJECT_SOURCE_DIR}/cmake/hone.pc.in ${PROJECT_BINARY_DIR}/hone.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/hone.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
