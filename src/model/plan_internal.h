@@ -19,6 +19,10 @@
 typedef void (*hone__loss_function)(void *context, int worker, size_t shard, size_t first, size_t count,
                                     const float *outputs, float *d_outputs);
 
+/* hone_plan_create with a kernel table of one's choice, for tests of every level. */
+hone_status hone__plan_create_on(hone_plan **out, hone_model *model, const hone_plan_config *config,
+                                 const hone_kernels *kernels, hone_error *err);
+
 /* One forward and backward pass over n <= max_batch samples (pixels as in hone_plan_predict_pixels; the gather into one
  * block is the caller's). step seeds dropout. Afterwards the shards' gradients are complete and moving statistics updated. */
 void hone__plan_step(hone_plan *plan, const unsigned char *pixels, size_t n, uint64_t step, hone__loss_function loss,

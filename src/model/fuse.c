@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Fusing: the graph as layers emitted it becomes the graph that is run.
+ *
+ * Every rule looks at an operation and the only user of its output, and either merges the two or lets one vanish. The
+ * merged operation takes the place of the first, so the order stays topological. Rules, in this order (later ones see
+ * what earlier ones made):
+ * - a final softmax or sigmoid is left out where logits are wanted;
+ * - dropout vanishes in inference, and at rate 0;
+ * - zero padding becomes padding of the convolution behind it;
+ * - BatchNormalization with constant statistics goes into the weights before it, else becomes an affine per channel;
+ * - relu behind a convolution or a Dense becomes its epilogue, also when a max pooling stands between (both keep order);
+ * - max pooling whose windows lie inside the image is fused into the convolution before it. */
+#include "graph.h"
+
+/* A tensor is read by nobody else and is not what the model answers: its producer and user may become one. */
+static hone__op *only_user(hone__builder *b, int tensor) {
+    if (tensor == b->output) return NULL;
+    hone__op *user = NULL;
+    for (size_t i = 0; i < b->op_count; i++) {
+        hone__op *op = &b->ops[i];
+        for (int k = 0; op->type && k < op->input_count; k++) {
+            if (op->inputs[k] != tensor) continue;
+            if (user) return NULL;
+            user = op;
+        }
+    }
+    return user;
+}
+
+/* op is no more; who read its output reads its input. */
+static void bypass(hone__builder *b, hone__op *op) {
+    b->tensors[op->output].root = op->inputs[0];
+    for (size_t i = 0; i < b->op_count; i++)
+        for (int k = 0; k < b->ops[i].input_count; k++) b->ops[i].inputs[k] = hone__tensor_root(b, b->ops[i].inputs[k]);
+    b->output = hone__tensor_root(b, b->output);
+    hone__free(op->literal);
+    op->literal = NULL;
+    op->type = NULL;
+}
+
+/* user is no more: op computes its output. */
+static void absorb(hone__op *op, hone__op *user) {
+    op->output = user->output;
+    user->type = NULL;
+}
+
+/* Leaves out what is last in the model, if it is a softmax or a sigmoid. Keras' rule: the very last, no reshape after it. */
+static int drop_final_activation(hone__builder *b) {
+    for (size_t i = 0; i < b->op_count; i++) {
+        hone__op *op = &b->ops[i];
+        if (op->output != b->output) continue;
+        bool softmax = op->type == &hone__op_softmax;
+        bool sigmoid = op->type == &hone__op_activation && op->as.activation.kind == HONE_ACTIVATION_SIGMOID;
+        if (!softmax && !sigmoid) return 0;
+        for (size_t j = 0; j < b->op_count; j++) /* somebody else reads the probabilities */
+            for (int k = 0; k < b->ops[j].input_count; k++)
+                if (hone__tensor_root(b, b->ops[j].inputs[k]) == op->output) return 0;
+        bypass(b, op);
+        return softmax ? 1 : 2;
+    }
+    return 0;
+}
+
+static bool fuse_padding(hone__builder *b, hone__op *op) {
+    if (op->type != &hone__op_zero_padding2d) return false;
+    hone__op *user = only_user(b, op->output);
+    if (!user || (user->type != &hone__op_conv2d && user->type != &hone__op_depthwise_conv2d)) return false;
+    int h = (int)op->as.padding.h, w = (int)op->as.padding.w;
+    int top = (int)op->as.padding.top, left = (int)op->as.padding.left;
+    if (user->type == &hone__op_conv2d) {
+        hone_conv2d_shape *s = &user->as.conv2d.shape;
+        s->h = h;
+        s->w = w;
+        s->pad_top += top;
+        s->pad_left += left;
+        s->pad_bottom += (int)op->as.padding.bottom;
+        s->pad_right += (int)op->as.padding.right;
+    } else {
+        hone_depthwise_shape *s = &user->as.depthwise; /* the far sides follow from oh and ow */
+        s->h = h;
+        s->w = w;
+        s->pad_top += top;
+        s->pad_left += left;
+    }
+    bypass(b, op);
+    return true;
+}
+
+static bool has_weights_before(const hone__op *op) {
+    return op->type == &hone__op_conv2d || op->type == &hone__op_depthwise_conv2d || op->type == &hone__op_dense;
+}
+
+static hone_epilogue *epilogue_of(hone__op *op) {
+    if (op->type == &hone__op_conv2d) return &op->as.conv2d.shape.epilogue;
+    if (op->type == &hone__op_depthwise_conv2d) return &op->as.depthwise.epilogue;
+    return &op->as.dense.epilogue;
+}
+
+static bool is_trained(const hone__builder *b, const hone__op *op) {
+    for (int k = 0; k < HONE_OP_WEIGHTS; k++)
+        if (op->weights[k] != HONE_NO_WEIGHT && hone__weight_trainable(b->model, (size_t)op->weights[k])) return true;
+    return false;
+}
+
+/* Weights that change with every step cannot carry a fold: their gradient would be the folded weights'. */
+static bool fuse_constant_norm(hone__builder *b, hone__op *op, const hone__purpose *purpose) {
+    if (!has_weights_before(op) || op->fold.on) return false;
+    hone__op *user = only_user(b, op->output);
+    if (!user || user->type != &hone__op_batch_normalization) return false;
+    if (purpose->training && (!user->as.norm.frozen || is_trained(b, op))) return false;
+    size_t c = b->tensors[op->output].size; /* normalised over the same channels, not a reshape's */
+    if (op->type == &hone__op_conv2d) c = (size_t)op->as.conv2d.shape.filters;
+    if (op->type == &hone__op_depthwise_conv2d) c = (size_t)op->as.depthwise.c * (size_t)op->as.depthwise.multiplier;
+    if (op->type == &hone__op_dense) c = op->as.dense.units;
+    if (user->as.norm.c != c) return false;
+    op->fold = (hone__fold){.on = true, .epsilon = user->as.norm.epsilon};
+    for (int k = 0; k < HONE_OP_WEIGHTS; k++) op->fold.weights[k] = user->weights[k];
+    if (op->type == &hone__op_conv2d) op->as.conv2d.shape.has_bias = true;
+    if (op->type == &hone__op_depthwise_conv2d) op->as.depthwise.has_bias = true;
+    absorb(op, user);
+    return true;
+}
+
+/* What is left of such normalisations is an affine with the fold's numbers and no weights to train. */
+static void norm_to_affine(hone__op *op) {
+    float epsilon = op->as.norm.epsilon;
+    size_t rows = op->as.norm.rows, c = op->as.norm.c;
+    op->type = &hone__op_affine;
+    op->fold = (hone__fold){.on = true, .epsilon = epsilon};
+    for (int k = 0; k < HONE_OP_WEIGHTS; k++) {
+        op->fold.weights[k] = op->weights[k];
+        op->weights[k] = HONE_NO_WEIGHT;
+    }
+    op->as.rows.rows = rows;
+    op->as.rows.c = c;
+}
+
+static bool is_relu_op(const hone__op *op) {
+    return op && op->type == &hone__op_activation && hone__is_relu(&op->as.activation);
+}
+
+static bool fuse_relu(hone__builder *b, hone__op *op) {
+    if (!has_weights_before(op) || *epilogue_of(op) != HONE_EPILOGUE_NONE) return false;
+    hone__op *user = only_user(b, op->output);
+    if (user && user->type == &hone__op_max_pool2d) { /* max(relu(x)) = relu(max(x)): the relu may come first */
+        hone__op *behind = only_user(b, user->output);
+        if (!is_relu_op(behind)) return false;
+        *epilogue_of(op) = HONE_EPILOGUE_RELU;
+        absorb(user, behind);
+        return true;
+    }
+    if (!is_relu_op(user)) return false;
+    *epilogue_of(op) = HONE_EPILOGUE_RELU;
+    absorb(op, user);
+    return true;
+}
+
+/* Windows that overlap would compute outputs twice, or scatter two gradients onto one: those stay apart. */
+static bool fuse_pooling(hone__builder *b, hone__op *op) {
+    enum { MAX_WINDOW = 255 }; /* the argmax is a byte */
+    if (op->type != &hone__op_conv2d || op->as.conv2d.shape.pool_h) return false;
+    hone__op *user = only_user(b, op->output);
+    if (!user || user->type != &hone__op_max_pool2d) return false;
+    hone_conv2d_shape *s = &op->as.conv2d.shape;
+    const hone_pool2d_shape *p = &user->as.pool;
+    if (p->h != s->oh || p->w != s->ow || p->c != s->filters) return false;
+    if (p->pad_top || p->pad_left) return false;
+    if ((p->oh - 1) * p->stride_h + p->pool_h > p->h || (p->ow - 1) * p->stride_w + p->pool_w > p->w) return false;
+    if (p->stride_h < p->pool_h || p->stride_w < p->pool_w || p->pool_h * p->pool_w > MAX_WINDOW) return false;
+    s->pool_h = p->pool_h;
+    s->pool_w = p->pool_w;
+    s->pool_stride_h = p->stride_h;
+    s->pool_stride_w = p->stride_w;
+    s->ph = p->oh;
+    s->pw = p->ow;
+    absorb(op, user);
+    return true;
+}
+
+/* Names roots only, so that equal tensors have equal numbers. */
+static void resolve_aliases(hone__builder *b) {
+    for (size_t i = 0; i < b->op_count; i++)
+        for (int k = 0; k < b->ops[i].input_count; k++) b->ops[i].inputs[k] = hone__tensor_root(b, b->ops[i].inputs[k]);
+    b->output = hone__tensor_root(b, b->output);
+}
+
+void hone__fuse(hone__builder *b, const hone__purpose *purpose, int *logits) {
+    *logits = purpose->logits ? drop_final_activation(b) : 0;
+    resolve_aliases(b);
+    for (size_t i = 0; i < b->op_count; i++) {
+        hone__op *op = &b->ops[i];
+        if (op->type == &hone__op_dropout && (!purpose->training || op->as.dropout.rate <= 0)) bypass(b, op);
+    }
+    for (size_t i = b->op_count; i-- > 0;) fuse_padding(b, &b->ops[i]); /* backwards: two in a row both merge */
+    for (size_t i = 0; i < b->op_count; i++)
+        while (b->ops[i].type && fuse_constant_norm(b, &b->ops[i], purpose)) {
+        }
+    for (size_t i = 0; i < b->op_count; i++) {
+        hone__op *op = &b->ops[i];
+        if (op->type == &hone__op_batch_normalization && (!purpose->training || op->as.norm.frozen)) norm_to_affine(op);
+    }
+    for (size_t i = 0; i < b->op_count; i++)
+        if (b->ops[i].type) fuse_relu(b, &b->ops[i]);
+    for (size_t i = 0; i < b->op_count; i++)
+        if (b->ops[i].type) fuse_pooling(b, &b->ops[i]);
+
+    size_t kept = 0;
+    for (size_t i = 0; i < b->op_count; i++)
+        if (b->ops[i].type) b->ops[kept++] = b->ops[i];
+    b->op_count = kept;
+    for (size_t i = 0; i < b->op_count; i++) {
+        hone__op *op = &b->ops[i];
+        op->in_shape = b->tensors[op->inputs[0]].shape;
+        op->out_shape = b->tensors[op->output].shape;
+        op->in_size = b->tensors[op->inputs[0]].size;
+        op->out_size = b->tensors[op->output].size;
+    }
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The graph between layers and plan: operations in topological order, and the tensors they pass on.
+ *
+ * lower.c fills it from the model's layers, fuse.c rewrites it, plan.c turns it into a schedule. A tensor is a small
+ * integer; tensors that share elements (a reshape, a layer that vanished) share a root, and after hone__fuse only roots
+ * are named. */
+#ifndef HONE_GRAPH_H
+#define HONE_GRAPH_H
+
+#include "lower.h"
+#include "ops/op.h"
+
+typedef struct hone__tensor {
+    hone_shape shape; /* of one sample */
+    size_t size;      /* its elements */
+    int root;         /* itself, or the tensor whose elements it names */
+} hone__tensor;
+
+struct hone__builder {
+    const hone_model *model;
+    size_t layer;  /* the one being lowered */
+    uint64_t seed; /* of dropout */
+    hone__tensor *tensors;
+    size_t tensor_count, tensor_capacity;
+    hone__op *ops;
+    size_t op_count, op_capacity;
+    int input, output; /* tensors */
+};
+
+/* How the graph will be used: what may be left out and merged depends on it. */
+typedef struct hone__purpose {
+    bool training;
+    bool logits;
+} hone__purpose;
+
+void hone__builder_release(hone__builder *b);
+
+/* A new tensor of this shape. */
+hone_status hone__builder_tensor(hone__builder *b, const hone_shape *shape, int *tensor, hone_error *err);
+/* Lowers all layers of a built model. b must be zeroed. */
+hone_status hone__lower_model(hone__builder *b, const hone_model *model, uint64_t seed, hone_error *err);
+
+/* Rewrites the graph. *logits: 1 where a final softmax was left out, 2 for a sigmoid, else 0. */
+void hone__fuse(hone__builder *b, const hone__purpose *purpose, int *logits);
+
+int hone__tensor_root(const hone__builder *b, int tensor);
+
+#endif

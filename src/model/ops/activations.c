@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Activations that were not merged into what stands before them, and softmax. */
+#include "op.h"
+
+/* Keras' activations are told apart by their inputs or their outputs on the way back; both are kept, so that the kernel
+ * may take whichever is exact. */
+static hone_status activation_prepare(hone__op *op, const hone__setting *setting, hone_error *err) {
+    (void)setting;
+    (void)err;
+    op->reads_in = true;
+    op->reads_out = true;
+    return HONE_OK;
+}
+
+static void activation_forward(const hone__op *op, const hone__run *r) {
+    r->kernels->activation_forward(&op->as.activation, r->n * op->in_size, r->in[0], r->out);
+}
+
+static void activation_backward(const hone__op *op, const hone__run *r) {
+    if (!r->d_in[0]) return;
+    r->kernels->activation_backward(&op->as.activation, r->n * op->in_size, r->in[0], r->out, r->d_out, r->d_in[0]);
+}
+
+const hone__op_type hone__op_activation = {
+    .name = "activation",
+    .in_place = true,
+    .prepare = activation_prepare,
+    .forward = activation_forward,
+    .backward = activation_backward,
+};
+
+/* ---- softmax --------------------------------------------------------------------------------------------------- */
+
+static hone_status softmax_prepare(hone__op *op, const hone__setting *setting, hone_error *err) {
+    (void)setting;
+    (void)err;
+    op->reads_out = true;
+    return HONE_OK;
+}
+
+static void softmax_forward(const hone__op *op, const hone__run *r) {
+    r->kernels->softmax_forward(r->n * op->as.rows.rows, op->as.rows.c, r->in[0], r->out);
+}
+
+static void softmax_backward(const hone__op *op, const hone__run *r) {
+    if (!r->d_in[0]) return;
+    r->kernels->softmax_backward(r->n * op->as.rows.rows, op->as.rows.c, r->out, r->d_out, r->d_in[0]);
+}
+
+const hone__op_type hone__op_softmax = {
+    .name = "softmax",
+    .in_place = true,
+    .prepare = softmax_prepare,
+    .forward = softmax_forward,
+    .backward = softmax_backward,
+};

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * BatchNormalization in training, LayerNormalization, and what BatchNormalization with constant statistics comes to.
+ *
+ * BatchNormalization needs the whole batch twice: mean and variance before it can go forwards, two sums of the gradient
+ * before it can go backwards. Every shard adds up its own sums in double, and they are added in the order of the
+ * shards, so neither threads nor chance have a say. */
+#include "op.h"
+
+#include <math.h>
+
+/* ---- constant statistics --------------------------------------------------------------------------------------- */
+
+static const float *weight_or_null(const hone_model *model, int weight) {
+    return weight == HONE_NO_WEIGHT ? NULL : model->data + model->weights[weight].offset;
+}
+
+/* scale and offset of channel i. Without gamma 1, without beta 0. */
+static void channel_affine(const hone_model *model, const int weights[HONE_OP_WEIGHTS], float epsilon, size_t i,
+                           double *scale, double *offset) {
+    const float *gamma = weight_or_null(model, weights[HONE_OP_GAMMA]);
+    const float *beta = weight_or_null(model, weights[HONE_OP_BETA]);
+    double mean = weight_or_null(model, weights[HONE_OP_MEAN])[i];
+    double variance = weight_or_null(model, weights[HONE_OP_VARIANCE])[i];
+    *scale = (gamma ? gamma[i] : 1.0) / sqrt(variance + epsilon);
+    *offset = (beta ? beta[i] : 0.0) - mean * *scale;
+}
+
+void hone__fold_affine(const hone_model *model, const int weights[HONE_OP_WEIGHTS], float epsilon, size_t c,
+                       float *scale, float *offset) {
+    for (size_t i = 0; i < c; i++) {
+        double s, o;
+        channel_affine(model, weights, epsilon, i, &s, &o);
+        scale[i] = (float)s;
+        offset[i] = (float)o;
+    }
+}
+
+void hone__fold_weights(const hone__op *op, const hone_model *model, size_t rows, size_t c, float *kernel,
+                        float *bias) {
+    const float *from = hone__op_weight(op, model, HONE_OP_KERNEL),
+                *from_bias = hone__op_weight(op, model, HONE_OP_BIAS);
+    for (size_t i = 0; i < c; i++) {
+        double scale, offset;
+        channel_affine(model, op->fold.weights, op->fold.epsilon, i, &scale, &offset);
+        bias[i] = (float)((from_bias ? from_bias[i] * scale : 0) + offset);
+        for (size_t k = 0; k < rows; k++) kernel[k * c + i] = (float)(from[k * c + i] * scale);
+    }
+}
+
+/* ---- batch normalisation --------------------------------------------------------------------------------------- */
+
+/* Own memory: rows of c floats, computed by the reduces. Sums of a shard: two rows of c doubles. */
+enum { NORM_MEAN, NORM_INVERSE_STD, NORM_SCALE, NORM_SHIFT, NORM_B, NORM_D, NORM_ROWS };
+
+static float *norm_row(const hone__op *op, int row) {
+    return op->memory + (size_t)row * hone__line(op->as.norm.c);
+}
+
+static hone_status batch_norm_prepare(hone__op *op, const hone__setting *setting, hone_error *err) {
+    (void)setting;
+    (void)err;
+    size_t c = op->as.norm.c;
+    op->own = NORM_ROWS * hone__line(c);
+    op->sums = 2 * c;
+    /* The sums of one chunk, before they are added to the shard's. */
+    op->scratch_forward = 2 * c * (sizeof(double) / sizeof(float));
+    op->scratch_backward = op->scratch_forward;
+    op->reads_in = true;
+    return HONE_OK;
+}
+
+static void batch_norm_forward_sums(const hone__op *op, const hone__run *r) {
+    size_t c = op->as.norm.c;
+    double *chunk = (double *)(void *)r->scratch;
+    r->kernels->channel_moments(r->n * op->as.norm.rows, c, r->in[0], chunk, chunk + c);
+    for (size_t i = 0; i < 2 * c; i++) r->sums[i] += chunk[i];
+}
+
+/* Sums of all shards for channel i: of the values in the first row, in the second row behind. */
+static void add_shards(const hone__op *op, const double *sums, size_t shards, size_t i, double *first, double *second) {
+    *first = 0;
+    *second = 0;
+    for (size_t s = 0; s < shards; s++, sums += op->sums) {
+        *first += sums[i];
+        *second += sums[op->as.norm.c + i];
+    }
+}
+
+static void batch_norm_forward_reduce(const hone__op *op, hone_model *model, size_t n, const double *sums,
+                                      size_t shards, bool update) {
+    const float *gamma = hone__op_weight(op, model, HONE_OP_GAMMA), *beta = hone__op_weight(op, model, HONE_OP_BETA);
+    float *moving_mean = model->data + model->weights[op->weights[HONE_OP_MEAN]].offset;
+    float *moving_variance = model->data + model->weights[op->weights[HONE_OP_VARIANCE]].offset;
+    double count = (double)n * (double)op->as.norm.rows, momentum = op->as.norm.momentum;
+    for (size_t i = 0; i < op->as.norm.c; i++) {
+        double sum, sum_squares;
+        add_shards(op, sums, shards, i, &sum, &sum_squares);
+        double mean = sum / count, variance = sum_squares / count - mean * mean; /* biased, as Keras 3 has it */
+        if (variance < 0) variance = 0; /* rounding; not fmax, which would hide a NaN */
+        double inverse_std = 1 / sqrt(variance + op->as.norm.epsilon), scale = (gamma ? gamma[i] : 1.0) * inverse_std;
+        norm_row(op, NORM_MEAN)[i] = (float)mean;
+        norm_row(op, NORM_INVERSE_STD)[i] = (float)inverse_std;
+        norm_row(op, NORM_SCALE)[i] = (float)scale;
+        norm_row(op, NORM_SHIFT)[i] = (float)((beta ? beta[i] : 0.0) - mean * scale);
+        if (!update) continue;
+        moving_mean[i] = (float)(moving_mean[i] * momentum + mean * (1 - momentum));
+        moving_variance[i] = (float)(moving_variance[i] * momentum + variance * (1 - momentum));
+    }
+}
+
+static void batch_norm_forward(const hone__op *op, const hone__run *r) {
+    r->kernels->affine_rows(r->n * op->as.norm.rows, op->as.norm.c, r->in[0], norm_row(op, NORM_SCALE),
+                            norm_row(op, NORM_SHIFT), r->out);
+}
+
+/* gradient [+]= sums: this chunk's part of dgamma or dbeta. */
+static void add_gradient(const hone__op *op, const hone__run *r, int which, const double *sums) {
+    float *gradient = hone__op_gradient(op, r, which);
+    if (!gradient) return;
+    bool adds = hone__gradient_adds(op, r, which);
+    for (size_t i = 0; i < op->as.norm.c; i++) gradient[i] = (adds ? gradient[i] : 0) + (float)sums[i];
+}
+
+static void batch_norm_backward_sums(const hone__op *op, const hone__run *r) {
+    size_t c = op->as.norm.c;
+    double *chunk = (double *)(void *)r->scratch; /* sum of dy, then sum of dy xhat */
+    r->kernels->channel_gradient_sums(r->n * op->as.norm.rows, c, r->in[0], r->d_out, norm_row(op, NORM_MEAN),
+                                      norm_row(op, NORM_INVERSE_STD), chunk, chunk + c);
+    add_gradient(op, r, HONE_OP_BETA, chunk);
+    add_gradient(op, r, HONE_OP_GAMMA, chunk + c);
+    for (size_t i = 0; i < 2 * c; i++) r->sums[i] += chunk[i];
+}
+
+/* dx = gamma inverse_std (dy - mean(dy) - xhat mean(dy xhat)): gradients flow through the batch's mean and variance. */
+static void batch_norm_backward_reduce(const hone__op *op, hone_model *model, size_t n, const double *sums,
+                                       size_t shards) {
+    (void)model;
+    double count = (double)n * (double)op->as.norm.rows;
+    for (size_t i = 0; i < op->as.norm.c; i++) {
+        double sum_dy, sum_dy_xhat;
+        add_shards(op, sums, shards, i, &sum_dy, &sum_dy_xhat);
+        norm_row(op, NORM_B)[i] = (float)(sum_dy / count);
+        norm_row(op, NORM_D)[i] = (float)(sum_dy_xhat / count);
+    }
+}
+
+static void batch_norm_backward(const hone__op *op, const hone__run *r) {
+    if (!r->d_in[0]) return;
+    r->kernels->batch_norm_backward(r->n * op->as.norm.rows, op->as.norm.c, r->in[0], r->d_out, norm_row(op, NORM_MEAN),
+                                    norm_row(op, NORM_INVERSE_STD), norm_row(op, NORM_SCALE), norm_row(op, NORM_B),
+                                    norm_row(op, NORM_D), r->d_in[0]);
+}
+
+const hone__op_type hone__op_batch_normalization = {
+    .name = "batch_normalization",
+    .whole_batch = true,
+    .prepare = batch_norm_prepare,
+    .forward = batch_norm_forward,
+    .backward = batch_norm_backward,
+    .forward_sums = batch_norm_forward_sums,
+    .forward_reduce = batch_norm_forward_reduce,
+    .backward_sums = batch_norm_backward_sums,
+    .backward_reduce = batch_norm_backward_reduce,
+};
+
+/* ---- layer normalisation --------------------------------------------------------------------------------------- */
+
+/* Own memory: [ones] [zeros], for the gamma and beta that a layer may lack.
+ * aux of a sample: a mean and an inverse deviation for each row; in a chunk all means come first. */
+static hone_status layer_norm_prepare(hone__op *op, const hone__setting *setting, hone_error *err) {
+    (void)err;
+    size_t rows = op->as.norm.rows;
+    op->own = 2 * hone__line(op->as.norm.c);
+    op->pieces = 1;
+    op->aux = op->backward ? 2 * rows * sizeof(float) : 0;
+    op->scratch_forward = op->backward ? 0 : 2 * rows * setting->samples;
+    op->scratch_backward = op->wants_d_in[0] ? 0 : op->in_size * setting->samples; /* a dx that nobody wants */
+    op->reads_in = true;
+    return HONE_OK;
+}
+
+static void layer_norm_refresh(const hone__op *op, const hone_kernels *kernels, const hone_model *model, size_t piece) {
+    (void)kernels;
+    (void)model;
+    (void)piece;
+    for (size_t i = 0; i < op->as.norm.c; i++) op->memory[i] = 1;
+}
+
+static const float *layer_norm_gamma(const hone__op *op, const hone__run *r) {
+    const float *gamma = hone__op_weight(op, r->model, HONE_OP_GAMMA);
+    return gamma ? gamma : op->memory;
+}
+
+static void layer_norm_forward(const hone__op *op, const hone__run *r) {
+    size_t rows = r->n * op->as.norm.rows, c = op->as.norm.c;
+    const float *beta = hone__op_weight(op, r->model, HONE_OP_BETA);
+    float *mean = r->aux ? r->aux : r->scratch;
+    r->kernels->layer_norm_forward(rows, c, r->in[0], layer_norm_gamma(op, r), beta ? beta : op->memory + hone__line(c),
+                                   op->as.norm.epsilon, r->out, mean, mean + rows);
+}
+
+static void layer_norm_backward(const hone__op *op, const hone__run *r) {
+    size_t rows = r->n * op->as.norm.rows;
+    const float *mean = r->aux;
+    float *dgamma = hone__op_gradient(op, r, HONE_OP_GAMMA), *dbeta = hone__op_gradient(op, r, HONE_OP_BETA);
+    bool adds = hone__gradient_adds(op, r, dgamma ? HONE_OP_GAMMA : HONE_OP_BETA);
+    r->kernels->layer_norm_backward(rows, op->as.norm.c, r->in[0], r->d_out, layer_norm_gamma(op, r), mean, mean + rows,
+                                    r->d_in[0] ? r->d_in[0] : r->scratch, adds, dgamma, dbeta);
+}
+
+const hone__op_type hone__op_layer_normalization = {
+    .name = "layer_normalization",
+    .prepare = layer_norm_prepare,
+    .refresh = layer_norm_refresh,
+    .forward = layer_norm_forward,
+    .backward = layer_norm_backward,
+};

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Making a plan: lower, fuse, prepare, schedule, allocate. Everything that can fail happens here, once.
+ *
+ * How a batch is cut is decided here too, from the model alone, so that it is the same on every machine: a chunk is as
+ * many samples as keep their activations in the caches; in training a batch goes into shards of one chunk, or larger
+ * ones where there would be more than HONE_MAX_SHARDS or their gradients would take too much memory. */
+#include "plan_state.h"
+
+#include <string.h>
+
+hone_plan_config hone_plan_config_default(void) {
+    return (hone_plan_config){.max_batch = 32};
+}
+
+/* ---- who trains what ------------------------------------------------------------------------------------------- */
+
+/* A tensor needs a gradient where something that is trained lies below it; an operation goes backwards where its
+ * output gets a gradient and it has a use for it. */
+static void mark_backward(hone__builder *g, bool *needs, bool *gets, bool *seen) {
+    const hone_model *model = g->model;
+    for (size_t i = 0; i < g->op_count; i++) {
+        hone__op *op = &g->ops[i];
+        for (int k = 0; k < HONE_OP_WEIGHTS; k++) {
+            op->trains[k] = op->weights[k] != HONE_NO_WEIGHT && hone__weight_trainable(model, (size_t)op->weights[k]);
+            if (op->trains[k]) needs[op->output] = true;
+        }
+        for (int k = 0; k < op->input_count; k++)
+            if (needs[op->inputs[k]]) needs[op->output] = true;
+    }
+    gets[g->output] = needs[g->output];
+    for (size_t i = g->op_count; i-- > 0;) {
+        hone__op *op = &g->ops[i];
+        op->backward = gets[op->output];
+        for (int k = 0; k < op->input_count; k++) {
+            op->wants_d_in[k] = op->backward && needs[op->inputs[k]];
+            if (op->wants_d_in[k]) gets[op->inputs[k]] = true;
+        }
+        for (int k = 0; k < HONE_OP_WEIGHTS; k++) {
+            op->trains[k] = op->trains[k] && op->backward;
+            if (!op->trains[k]) continue;
+            op->first_gradient[k] = !seen[op->weights[k]];
+            seen[op->weights[k]] = true;
+        }
+    }
+}
+
+static hone_status decide_backward(hone_plan *plan, hone_error *err) {
+    hone__builder *g = &plan->graph;
+    size_t bytes = 2 * g->tensor_count + plan->model->weight_count;
+    bool *flags = hone__alloc(bytes, sizeof *flags);
+    if (!flags) return hone__fail_memory(err, bytes, "the plan");
+    mark_backward(g, flags, flags + g->tensor_count, flags + 2 * g->tensor_count);
+    hone__free(flags);
+    return HONE_OK;
+}
+
+/* ---- cutting --------------------------------------------------------------------------------------------------- */
+
+static size_t clamp(size_t value, size_t low, size_t high) {
+    return value < low ? low : value > high ? high : value;
+}
+
+/* Bytes of all activations (and gradients) of one sample, saturating. */
+static size_t sample_bytes(const hone_plan *plan) {
+    const hone__builder *g = &plan->graph;
+    size_t elements = g->tensors[g->input].size;
+    for (size_t i = 0; i < g->op_count; i++)
+        if (!hone__add(elements, g->ops[i].out_size, &elements)) return SIZE_MAX;
+    size_t bytes;
+    return hone__multiply(elements, (plan->training ? 2 : 1) * sizeof(float), &bytes) ? bytes : SIZE_MAX;
+}
+
+static void decide_cut(hone_plan *plan) {
+    size_t most = plan->training ? HONE_CHUNK_TRAINING : HONE_CHUNK_INFERENCE;
+    size_t chunk = clamp(HONE_CHUNK_BYTES / sample_bytes(plan), 1, most);
+    plan->shard_samples = chunk;
+    plan->samples = clamp(chunk, 1, plan->max_batch);
+    if (!plan->training) return;
+    size_t gradient = plan->model->data_size * sizeof(float);
+    size_t affordable = clamp(HONE_SHARD_BYTES / clamp(gradient, 1, SIZE_MAX), HONE_MIN_SHARDS, HONE_MAX_SHARDS);
+    plan->max_shards = clamp((plan->max_batch - 1) / chunk + 1, 1, affordable);
+}
+
+size_t hone__plan_cut(const hone_plan *plan, size_t n) {
+    if (n == 0) return 0;
+    if (plan->training) {
+        size_t shards = (n - 1) / plan->shard_samples + 1;
+        return shards < plan->max_shards ? shards : plan->max_shards;
+    }
+    /* Inference: chunks as large as they may be, but enough of them for every thread. */
+    size_t parts = (n - 1) / plan->samples + 1, threads = (size_t)hone_threads_count(plan->threads);
+    size_t pairs = (n + 1) / 2;
+    if (parts < threads) parts = pairs < threads ? pairs : threads;
+    return parts;
+}
+
+/* ---- memory ---------------------------------------------------------------------------------------------------- */
+
+/* Allocates count items and adds their bytes to the plan's; *out NULL and HONE_LIMIT or HONE_MEMORY otherwise. */
+static hone_status reserve(hone_plan *plan, void **out, size_t count, size_t size, const char *what, hone_error *err) {
+    size_t bytes;
+    if (!hone__multiply(count, size, &bytes) || !hone__add(plan->memory, bytes, &plan->memory) ||
+        plan->memory > SIZE_MAX / 4)
+        HONE_FAIL(err, HONE_LIMIT, "%s: %zu times %zu bytes are larger than memory can be", what, count, size);
+    *out = hone__alloc(count, size);
+    return *out ? HONE_OK : hone__fail_memory(err, bytes, what);
+}
+
+static hone_status reserve_own(hone_plan *plan, hone_error *err) {
+    hone__builder *g = &plan->graph;
+    size_t floats = 0, doubles = 0;
+    for (size_t i = 0; i < g->op_count; i++) {
+        hone__op *op = &g->ops[i];
+        if (!hone__add(floats, op->own, &floats) || !hone__add(floats, 15, &floats))
+            HONE_FAIL(err, HONE_LIMIT, "packed weights are larger than memory can be");
+        floats = floats / 16 * 16;
+        doubles += op->sums * (plan->training ? plan->max_shards : 0);
+        plan->refresh_count += op->pieces;
+    }
+    HONE_TRY(reserve(plan, (void **)&plan->own, floats, sizeof *plan->own, "packed weights", err));
+    HONE_TRY(reserve(plan, (void **)&plan->sums, doubles, sizeof *plan->sums, "sums", err));
+    HONE_TRY(reserve(plan, (void **)&plan->refreshes, plan->refresh_count, sizeof *plan->refreshes, "the plan", err));
+    size_t own = 0, sums = 0, refresh = 0;
+    for (size_t i = 0; i < g->op_count; i++) {
+        hone__op *op = &g->ops[i];
+        op->memory = plan->own + own;
+        own += hone__line(op->own);
+        op->totals = plan->sums + sums;
+        sums += op->sums * (plan->training ? plan->max_shards : 0);
+        for (size_t piece = 0; piece < op->pieces; piece++)
+            plan->refreshes[refresh++] = (struct hone__refresh_piece){i, piece};
+    }
+    return HONE_OK;
+}
+
+static hone_status reserve_input(hone_plan *plan, hone_error *err) {
+    const hone_shape *shape = &plan->graph.tensors[plan->graph.input].shape;
+    plan->channels = shape->rank == 3 ? (size_t)shape->dims[2] : 1;
+    hone_preprocessing p = hone_model_preprocessing(plan->model);
+    if (p.kind == HONE_INPUT_STANDARD && plan->channels > HONE_MAX_CHANNELS)
+        HONE_FAIL(err, HONE_SHAPE, "model '%s': input has %zu channels, preprocessing has means for at most %d",
+                  plan->model->name, plan->channels, HONE_MAX_CHANNELS);
+    HONE_TRY(reserve(plan, (void **)&plan->pixel_scale, plan->channels, sizeof(float), "preprocessing", err));
+    return reserve(plan, (void **)&plan->pixel_shift, plan->channels, sizeof(float), "preprocessing", err);
+}
+
+/* ---- words ----------------------------------------------------------------------------------------------------- */
+
+static const char *activation_name(const hone_activation *a) {
+    switch (a->kind) {
+    case HONE_ACTIVATION_LINEAR: return "linear";
+    case HONE_ACTIVATION_RELU: return "relu";
+    case HONE_ACTIVATION_ELU: return "elu";
+    case HONE_ACTIVATION_SELU: return "selu";
+    case HONE_ACTIVATION_GELU:
+    case HONE_ACTIVATION_GELU_TANH: return "gelu";
+    case HONE_ACTIVATION_SILU: return "silu";
+    case HONE_ACTIVATION_SIGMOID: return "sigmoid";
+    case HONE_ACTIVATION_HARD_SIGMOID: return "hard_sigmoid";
+    case HONE_ACTIVATION_HARD_SILU: return "hard_silu";
+    case HONE_ACTIVATION_TANH: return "tanh";
+    case HONE_ACTIVATION_SOFTPLUS: return "softplus";
+    case HONE_ACTIVATION_SOFTSIGN: return "softsign";
+    case HONE_ACTIVATION_EXPONENTIAL: return "exponential";
+    }
+    return "activation";
+}
+
+/* "28x28x1" */
+static void dims_text(const hone_shape *shape, char *buffer, size_t size) {
+    size_t used = 0;
+    buffer[0] = 0;
+    for (int i = 0; i < shape->rank && used < size; i++)
+        used += (size_t)snprintf(buffer + used, size - used, "%s%lld", i ? "x" : "", (long long)shape->dims[i]);
+}
+
+static char *describe(const hone_plan *plan, const hone__op *op) {
+    hone_epilogue epilogue = HONE_EPILOGUE_NONE;
+    bool pooled = false;
+    const char *name = op->type->name;
+    if (op->type == &hone__op_conv2d) {
+        epilogue = op->as.conv2d.shape.epilogue;
+        pooled = op->as.conv2d.shape.pool_h > 0;
+    } else if (op->type == &hone__op_depthwise_conv2d) {
+        epilogue = op->as.depthwise.epilogue;
+    } else if (op->type == &hone__op_dense) {
+        epilogue = op->as.dense.epilogue;
+    } else if (op->type == &hone__op_activation) {
+        name = activation_name(&op->as.activation);
+    }
+    bool folded = op->fold.on;
+    if (folded && op->type == &hone__op_affine) {
+        name = "batch_normalization";
+        folded = false;
+    }
+    char in[128], out[128];
+    dims_text(&op->in_shape, in, sizeof in);
+    dims_text(&op->out_shape, out, sizeof out);
+    return hone__asprintf("%s%s%s%s %s %s -> %s%s%s", name, folded ? "+batch_normalization" : "",
+                          epilogue == HONE_EPILOGUE_RELU ? "+relu" : "", pooled ? "+max_pooling2d" : "",
+                          plan->model->layers[op->layer]->name, in, out, op->algorithm ? ", " : "",
+                          op->algorithm ? op->algorithm : "");
+}
+
+static hone_status describe_all(hone_plan *plan, hone_error *err) {
+    size_t count = plan->graph.op_count;
+    plan->descriptions = hone__alloc(count, sizeof *plan->descriptions);
+    if (!plan->descriptions) return hone__fail_memory(err, count * sizeof(char *), "the plan");
+    for (size_t i = 0; i < count; i++) {
+        plan->descriptions[i] = describe(plan, &plan->graph.ops[i]);
+        if (!plan->descriptions[i]) return hone__fail_memory(err, 0, "the plan's description");
+    }
+    return HONE_OK;
+}
+
+/* ---- create and free ------------------------------------------------------------------------------------------- */
+
+static hone_status prepare_ops(hone_plan *plan, hone_error *err) {
+    hone__setting setting = {.model = plan->model, .kernels = plan->kernels, .samples = plan->samples};
+    for (size_t i = 0; i < plan->graph.op_count; i++) {
+        hone__op *op = &plan->graph.ops[i];
+        if (op->type->prepare && op->type->prepare(op, &setting, err) != HONE_OK)
+            return hone__fail_context(err, HONE_MEMORY, "layer '%s'", plan->model->layers[op->layer]->name);
+        if (!op->backward) op->reads_in = op->reads_out = false;
+    }
+    return HONE_OK;
+}
+
+static hone_status make_plan(hone_plan *plan, uint64_t seed, bool logits, hone_error *err) {
+    HONE_TRY(hone__lower_model(&plan->graph, plan->model, seed, err));
+    hone__fuse(&plan->graph, &(hone__purpose){.training = plan->training, .logits = logits}, &plan->logits);
+    plan->outputs = plan->graph.tensors[plan->graph.output].size;
+    if (plan->training) HONE_TRY(decide_backward(plan, err));
+    decide_cut(plan);
+    HONE_TRY(prepare_ops(plan, err));
+    HONE_TRY(hone__schedule_init(&plan->schedule, &plan->graph, plan->training, plan->samples, plan->max_batch, err));
+    HONE_TRY(reserve_own(plan, err));
+    HONE_TRY(reserve_input(plan, err));
+    if (plan->training)
+        HONE_TRY(reserve(plan, (void **)&plan->gradients, plan->max_shards, plan->model->data_size * sizeof(float),
+                         "gradients", err));
+    HONE_TRY(reserve(plan, (void **)&plan->local, plan->workers, plan->schedule.local_bytes, "workspaces", err));
+    HONE_TRY(reserve(plan, (void **)&plan->shared, plan->schedule.shared_bytes, 1, "workspace of the batch", err));
+    HONE_TRY(describe_all(plan, err));
+    hone_plan_refresh(plan);
+    return HONE_OK;
+}
+
+hone_status hone__plan_create_on(hone_plan **out, hone_model *model, const hone_plan_config *config,
+                                 const hone_kernels *kernels, hone_error *err) {
+    *out = NULL;
+    const hone_plan_config standard = hone_plan_config_default();
+    if (!config) config = &standard;
+    if (!model->built) HONE_FAIL(err, HONE_ARGUMENT, "model '%s': a plan needs a built model", model->name);
+    if (config->max_batch < 1 || config->max_batch > UINT32_MAX)
+        HONE_FAIL(err, HONE_ARGUMENT, "max_batch is %zu, expected 1 to %lu", config->max_batch,
+                  (unsigned long)UINT32_MAX);
+    hone_plan *plan = hone__alloc(1, sizeof *plan);
+    if (!plan) return hone__fail_memory(err, sizeof *plan, "the plan");
+    plan->model = model;
+    plan->kernels = kernels;
+    plan->threads = config->threads;
+    plan->workers = (size_t)hone_threads_count(config->threads);
+    plan->training = config->training;
+    plan->max_batch = config->max_batch;
+    hone_status status = make_plan(plan, config->seed, config->logits, err);
+    if (status == HONE_OK && config->training) {
+        hone_plan_config inference = *config;
+        inference.training = false;
+        status = hone__plan_create_on(&plan->inference, model, &inference, kernels, err);
+        if (status == HONE_OK) plan->memory += plan->inference->memory;
+    }
+    if (status != HONE_OK) {
+        hone_plan_free(plan);
+        return hone__fail_context(err, status, "plan of model '%s'", model->name);
+    }
+    *out = plan;
+    return HONE_OK;
+}
+
+hone_status hone_plan_create(hone_plan **out, hone_model *model, const hone_plan_config *config, hone_error *err) {
+    return hone__plan_create_on(out, model, config, hone__kernels(), err);
+}
+
+void hone_plan_free(hone_plan *plan) {
+    if (!plan) return;
+    hone_plan_free(plan->inference);
+    for (size_t i = 0; plan->descriptions && i < plan->graph.op_count; i++) hone__free(plan->descriptions[i]);
+    hone__free(plan->descriptions);
+    hone__builder_release(&plan->graph);
+    hone__schedule_release(&plan->schedule);
+    hone__free(plan->local);
+    hone__free(plan->shared);
+    hone__free(plan->own);
+    hone__free(plan->sums);
+    hone__free(plan->refreshes);
+    hone__free(plan->pixel_scale);
+    hone__free(plan->pixel_shift);
+    hone__free(plan->gradients);
+    hone__free(plan);
+}
+
+/* ---- what a plan tells ----------------------------------------------------------------------------------------- */
+
+size_t hone_plan_memory(const hone_plan *plan) {
+    return plan->memory;
+}
+
+const char *hone_plan_operation(const hone_plan *plan, size_t index) {
+    return index < plan->graph.op_count ? plan->descriptions[index] : NULL;
+}
+
+size_t hone__plan_max_shards(const hone_plan *plan) {
+    return plan->max_shards;
+}
+
+size_t hone__plan_shards(const hone_plan *plan) {
+    return plan->shards;
+}
+
+float *hone__plan_gradient(const hone_plan *plan, size_t shard) {
+    return plan->gradients + shard * plan->model->data_size;
+}
+
+int hone__plan_logits(const hone_plan *plan) {
+    return plan->logits;
+}
+
+size_t hone__plan_outputs(const hone_plan *plan) {
+    return plan->outputs;
+}

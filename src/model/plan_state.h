@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a plan is made of: shared by plan.c, which makes it, and run.c, which runs it. */
+#ifndef HONE_PLAN_STATE_H
+#define HONE_PLAN_STATE_H
+
+#include "plan_internal.h"
+#include "schedule.h"
+
+enum {
+    /* Samples of one chunk, at most. In training the kernels' blocks are full from four on, and a chunk's activations
+     * and gradients should stay in the second-level cache beside one shard's gradient. */
+    HONE_CHUNK_TRAINING = 4,
+    HONE_CHUNK_INFERENCE = 8,
+    HONE_CHUNK_BYTES = 512 * 1024,
+    /* Shards of one batch, at most, and what their gradients may take together. */
+    HONE_MAX_SHARDS = 16,
+    HONE_MIN_SHARDS = 2,
+    HONE_SHARD_BYTES = 256 * 1024 * 1024
+};
+
+/* A few samples of a call on their way through the plan. */
+typedef struct hone__chunk {
+    hone_plan *plan;
+    int worker;
+    size_t part;     /* its shard */
+    size_t first, n; /* samples of the batch */
+    bool fresh;      /* the first chunk of its shard */
+} hone__chunk;
+
+/* Called after an action; false ends the walk of this chunk. */
+typedef bool (*hone__visitor)(void *context, const hone__chunk *c, size_t action);
+
+/* One call, as its pieces of work see it. */
+typedef struct hone__call {
+    const unsigned char *pixels; /* either this */
+    const float *x;              /* or that */
+    size_t n, parts;             /* the batch is cut into parts: shards in training, chunks in inference */
+    uint64_t step;
+    size_t segment;
+    hone__loss_function loss; /* training; NULL: no way back follows */
+    float *y;                 /* inference: where the outputs go */
+    hone__visitor visit;      /* a look at every action, on the caller alone and without lasting effects; or NULL */
+    void *context;            /* of loss or visit */
+} hone__call;
+
+struct hone_plan {
+    hone_model *model;
+    const hone_kernels *kernels;
+    hone_threads *threads;
+    bool training;
+    int logits;
+    size_t max_batch, samples; /* of a call, of a chunk */
+    size_t outputs;
+
+    hone__builder graph;
+    hone__schedule schedule;
+    size_t workers;
+    unsigned char *local, *shared;    /* arenas: schedule.local_bytes for each worker, schedule.shared_bytes */
+    float *own;                       /* the operations' own memory */
+    double *sums;                     /* of whole-batch operations */
+    float *pixel_scale, *pixel_shift; /* per channel */
+    size_t channels;
+
+    /* What refresh does: piece of operation. */
+    struct hone__refresh_piece {
+        size_t op, piece;
+    } * refreshes;
+    size_t refresh_count;
+
+    size_t shard_samples; /* a batch of n is cut into ceil(n / this) shards, at most max_shards */
+    size_t max_shards, shards;
+    float *gradients; /* max_shards times model->data_size */
+
+    char **descriptions;
+    size_t memory;
+    hone__call call;
+    hone_plan *inference; /* of a training plan: what predict runs */
+};
+
+/* Into how many parts n samples go; part p is samples p * n / parts … (p + 1) * n / parts - 1. */
+size_t hone__plan_cut(const hone_plan *plan, size_t n);
+
+#endif

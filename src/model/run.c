@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Running a plan. A call is cut into parts (shards in training, chunks in inference) that workers take; a part walks
+ * the actions of one segment, chunk by chunk. Nothing here allocates or fails.
+ *
+ * In AddressSanitizer builds a worker's arena is poisoned but for the pieces that are alive, which makes every access
+ * outside a tensor, or after its life, an error at once. */
+#include "plan_state.h"
+
+#include <math.h>
+#include <string.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define HONE_GUARD 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HONE_GUARD 1
+#endif
+#endif
+#ifdef HONE_GUARD
+#include <sanitizer/asan_interface.h>
+#endif
+
+/* ---- addresses ------------------------------------------------------------------------------------------------- */
+
+static void *piece_address(const hone__chunk *c, int piece) {
+    if (piece == HONE_NO_PIECE) return NULL;
+    const hone_plan *plan = c->plan;
+    const hone__piece *p = &plan->schedule.pieces[piece];
+    if (p->batch_wide) return plan->shared + p->offset + c->first * p->per_sample;
+    return plan->local + (size_t)c->worker * plan->schedule.local_bytes + p->offset;
+}
+
+/* The activation of tensor for this chunk. Float input stays where the caller has it. */
+static const float *value_address(const hone__chunk *c, int tensor) {
+    const hone_plan *plan = c->plan;
+    if (tensor == plan->graph.input && plan->call.x) return plan->call.x + c->first * plan->graph.tensors[tensor].size;
+    return piece_address(c, plan->schedule.values[tensor]);
+}
+
+/* ---- guards ---------------------------------------------------------------------------------------------------- */
+
+#ifdef HONE_GUARD
+/* Makes the local pieces that begin at action usable, or those that end there unusable. */
+static void guard(const hone__chunk *c, size_t action, bool begins) {
+    const hone__schedule *s = &c->plan->schedule;
+    for (size_t i = 0; i < s->piece_count; i++) {
+        const hone__piece *p = &s->pieces[i];
+        if (p->batch_wide || (begins ? p->first : p->last) != action) continue;
+        size_t bytes = p->per_sample * c->n + p->fixed;
+        if (begins)
+            ASAN_UNPOISON_MEMORY_REGION(piece_address(c, (int)i), bytes);
+        else
+            ASAN_POISON_MEMORY_REGION(piece_address(c, (int)i), bytes);
+    }
+}
+
+static void guard_arena(const hone__chunk *c, bool poison) {
+    size_t bytes = c->plan->schedule.local_bytes;
+    if (poison)
+        ASAN_POISON_MEMORY_REGION(c->plan->local + (size_t)c->worker * bytes, bytes);
+    else
+        ASAN_UNPOISON_MEMORY_REGION(c->plan->local + (size_t)c->worker * bytes, bytes);
+}
+#else
+static void guard(const hone__chunk *c, size_t action, bool begins) {
+    (void)c;
+    (void)action;
+    (void)begins;
+}
+
+static void guard_arena(const hone__chunk *c, bool poison) {
+    (void)c;
+    (void)poison;
+}
+#endif
+
+/* ---- one action ------------------------------------------------------------------------------------------------ */
+
+static void convert_pixels(const hone__chunk *c) {
+    hone_plan *plan = c->plan;
+    if (!plan->call.pixels) return;
+    size_t size = plan->graph.tensors[plan->graph.input].size;
+    float *out = piece_address(c, plan->schedule.values[plan->graph.input]);
+    plan->kernels->pixels_to_float(c->n * size / plan->channels, plan->channels, plan->call.pixels + c->first * size,
+                                   plan->pixel_scale, plan->pixel_shift, out);
+}
+
+static void give_output(const hone__chunk *c) {
+    hone_plan *plan = c->plan;
+    const float *y = value_address(c, plan->graph.output);
+    const hone__call *call = &plan->call;
+    if (call->loss)
+        call->loss(call->context, c->worker, c->part, c->first, c->n, y,
+                   piece_address(c, plan->schedule.gradients[plan->graph.output]));
+    else if (call->y)
+        memcpy(call->y + c->first * plan->outputs, y, c->n * plan->outputs * sizeof *y);
+}
+
+static hone__run resolve(const hone__chunk *c, const hone__action *a, const hone__op *op) {
+    hone_plan *plan = c->plan;
+    const hone__schedule *s = &plan->schedule;
+    hone__run r = {.kernels = plan->kernels,
+                   .model = plan->model,
+                   .n = c->n,
+                   .first = c->first,
+                   .step = plan->call.step,
+                   .out = piece_address(c, s->values[op->output]),
+                   .d_out = piece_address(c, s->gradients[op->output]),
+                   .aux = piece_address(c, s->notes[a->op]),
+                   .scratch = piece_address(c, a->scratch),
+                   .fresh = c->fresh};
+    for (int k = 0; k < op->input_count; k++) {
+        r.in[k] = value_address(c, op->inputs[k]);
+        if (!op->wants_d_in[k]) continue;
+        int piece = a->spare[k] == HONE_NO_PIECE ? s->gradients[op->inputs[k]] : a->spare[k];
+        r.d_in[k] = piece_address(c, piece);
+    }
+    if (plan->training) {
+        r.gradient = hone__plan_gradient(plan, c->part);
+        r.sums = op->totals + c->part * op->sums;
+    }
+    return r;
+}
+
+/* What went to spare pieces is added to the gradient that another user of the tensor began. */
+static void add_spares(const hone__chunk *c, const hone__action *a, const hone__op *op) {
+    hone_plan *plan = c->plan;
+    for (int k = 0; k < op->input_count; k++) {
+        if (a->spare[k] == HONE_NO_PIECE) continue;
+        plan->kernels->add(c->n * plan->graph.tensors[op->inputs[k]].size, piece_address(c, a->spare[k]),
+                           piece_address(c, plan->schedule.gradients[op->inputs[k]]));
+    }
+}
+
+static void act(const hone__chunk *c, const hone__action *a) {
+    if (a->phase == HONE_PHASE_INPUT) {
+        convert_pixels(c);
+        return;
+    }
+    if (a->phase == HONE_PHASE_OUTPUT) {
+        give_output(c);
+        return;
+    }
+    const hone__op *op = &c->plan->graph.ops[a->op];
+    hone__run r = resolve(c, a, op);
+    switch (a->phase) {
+    case HONE_PHASE_FORWARD_SUMS: op->type->forward_sums(op, &r); break;
+    case HONE_PHASE_FORWARD: op->type->forward(op, &r); break;
+    case HONE_PHASE_BACKWARD_SUMS: op->type->backward_sums(op, &r); break;
+    default:
+        op->type->backward(op, &r);
+        add_spares(c, a, op);
+        break;
+    }
+}
+
+/* ---- parts ----------------------------------------------------------------------------------------------------- */
+
+static void walk_chunk(const hone__chunk *c, size_t segment) {
+    const hone__schedule *s = &c->plan->schedule;
+    const hone__call *call = &c->plan->call;
+    guard_arena(c, true);
+    for (size_t i = s->segments[segment]; i < s->segments[segment + 1]; i++) {
+        guard(c, i, true);
+        act(c, &s->actions[i]);
+        if (call->visit && !call->visit(call->context, c, i)) break;
+        guard(c, i, false);
+    }
+    guard_arena(c, false);
+}
+
+/* Cuts a part of the call into chunks of at most plan->samples and walks each. */
+static void run_part(void *context, int worker, size_t part) {
+    hone_plan *plan = context;
+    const hone__call *call = &plan->call;
+    size_t begin = part * call->n / call->parts, count = (part + 1) * call->n / call->parts - begin;
+    size_t chunks = (count + plan->samples - 1) / plan->samples;
+    for (size_t i = 0; i < chunks; i++) {
+        hone__chunk c = {.plan = plan, .worker = worker, .part = part, .fresh = i == 0};
+        c.first = begin + i * count / chunks;
+        c.n = begin + (i + 1) * count / chunks - c.first;
+        walk_chunk(&c, call->segment);
+    }
+}
+
+/* The operation whose sums segment ends with, or NULL. */
+static const hone__op *summing_op(const hone_plan *plan, size_t segment, hone__phase *phase) {
+    const hone__action *last = &plan->schedule.actions[plan->schedule.segments[segment + 1] - 1];
+    *phase = last->phase;
+    bool sums = last->phase == HONE_PHASE_FORWARD_SUMS || last->phase == HONE_PHASE_BACKWARD_SUMS;
+    return sums ? &plan->graph.ops[last->op] : NULL;
+}
+
+/* One segment for the whole batch, and what stands between it and the next: the sums of all shards become what the
+ * next one works with. */
+static void run_segment(hone_plan *plan, size_t segment) {
+    hone__phase phase;
+    const hone__op *op = summing_op(plan, segment, &phase);
+    size_t parts = plan->call.parts;
+    if (op) memset(op->totals, 0, parts * op->sums * sizeof *op->totals);
+    plan->call.segment = segment;
+    if (plan->call.visit)
+        for (size_t part = 0; part < parts; part++) run_part(plan, 0, part);
+    else if (parts == 1)
+        run_part(plan, 0, 0); /* nobody to wake up */
+    else
+        hone__threads_run(plan->threads, run_part, plan, parts);
+    if (!op) return;
+    if (phase == HONE_PHASE_FORWARD_SUMS)
+        op->type->forward_reduce(op, plan->model, plan->call.n, op->totals, parts, !plan->call.visit);
+    else
+        op->type->backward_reduce(op, plan->model, plan->call.n, op->totals, parts);
+}
+
+/* ---- refresh --------------------------------------------------------------------------------------------------- */
+
+static void refresh_piece(void *context, int worker, size_t piece) {
+    (void)worker;
+    hone_plan *plan = context;
+    const hone__op *op = &plan->graph.ops[plan->refreshes[piece].op];
+    op->type->refresh(op, plan->kernels, plan->model, plan->refreshes[piece].piece);
+}
+
+static void refresh_weights(hone_plan *plan) {
+    hone__threads_run(plan->threads, refresh_piece, plan, plan->refresh_count);
+}
+
+/* y = pixel * scale + shift, so that the model sees what its preprocessing says. */
+static void refresh_pixels(hone_plan *plan) {
+    hone_preprocessing p = hone_model_preprocessing(plan->model);
+    for (size_t i = 0; i < plan->channels; i++) {
+        double scale = 1, shift = 0;
+        size_t k = i < HONE_MAX_CHANNELS ? i : HONE_MAX_CHANNELS - 1;
+        switch (p.kind) {
+        case HONE_INPUT_RAW: break;
+        case HONE_INPUT_UNIT: scale = 1 / 255.0; break;
+        case HONE_INPUT_SIGNED:
+            scale = 1 / 127.5;
+            shift = -1;
+            break;
+        case HONE_INPUT_STANDARD:
+            scale = 1 / (255.0 * p.std[k]);
+            shift = -(double)p.mean[k] / p.std[k];
+            break;
+        }
+        plan->pixel_scale[i] = (float)scale;
+        plan->pixel_shift[i] = (float)shift;
+    }
+}
+
+void hone_plan_refresh(hone_plan *plan) {
+    refresh_pixels(plan);
+    refresh_weights(plan);
+    if (plan->inference) hone_plan_refresh(plan->inference);
+}
+
+/* ---- predict --------------------------------------------------------------------------------------------------- */
+
+static void predict(hone_plan *plan, hone__call call) {
+    if (plan->inference) plan = plan->inference;
+    if (call.n == 0) return;
+    call.parts = hone__plan_cut(plan, call.n);
+    plan->call = call;
+    run_segment(plan, 0);
+}
+
+void hone_plan_predict(hone_plan *plan, const float *x, size_t n, float *y) {
+    predict(plan, (hone__call){.x = x, .n = n, .y = y});
+}
+
+void hone_plan_predict_pixels(hone_plan *plan, const unsigned char *pixels, size_t n, float *y) {
+    predict(plan, (hone__call){.pixels = pixels, .n = n, .y = y});
+}
+
+/* ---- step ------------------------------------------------------------------------------------------------------ */
+
+static void step(hone_plan *plan, hone__call call) {
+    call.parts = hone__plan_cut(plan, call.n);
+    plan->call = call;
+    plan->shards = call.parts;
+    if (call.n == 0) return;
+    refresh_pixels(plan);
+    refresh_weights(plan);
+    for (size_t segment = 0; segment < plan->schedule.segment_count; segment++) run_segment(plan, segment);
+}
+
+void hone__plan_step(hone_plan *plan, const unsigned char *pixels, size_t n, uint64_t step_index,
+                     hone__loss_function loss, void *context) {
+    step(plan, (hone__call){.pixels = pixels, .n = n, .step = step_index, .loss = loss, .context = context});
+}
+
+void hone__plan_step_float(hone_plan *plan, const float *x, size_t n, uint64_t step_index, hone__loss_function loss,
+                           void *context) {
+    step(plan, (hone__call){.x = x, .n = n, .step = step_index, .loss = loss, .context = context});
+}
+
+/* ---- looking for what is not a number -------------------------------------------------------------------------- */
+
+static bool all_finite(const float *x, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(x[i])) return false;
+    return true;
+}
+
+/* The earliest action whose output was not finite; *context: that action, at first SIZE_MAX. Ends where forwards ends. */
+static bool look_at_output(void *context, const hone__chunk *c, size_t action) {
+    size_t *worst = context;
+    const hone_plan *plan = c->plan;
+    const hone__action *a = &plan->schedule.actions[action];
+    if (a->phase != HONE_PHASE_FORWARD) return a->phase != HONE_PHASE_OUTPUT;
+    const hone__op *op = &plan->graph.ops[a->op];
+    if (all_finite(value_address(c, op->output), c->n * op->out_size)) return true;
+    if (action < *worst) *worst = action;
+    return false;
+}
+
+/* From the top down, as gradients flow. */
+static int layer_of_bad_gradient(const hone_plan *plan) {
+    const hone_model *model = plan->model;
+    for (size_t w = model->weight_count; w-- > 0;)
+        for (size_t shard = 0; hone__weight_trainable(model, w) && shard < plan->shards; shard++)
+            if (!all_finite(hone__plan_gradient(plan, shard) + model->weights[w].offset, model->weights[w].size))
+                return (int)model->weights[w].layer;
+    return -1;
+}
+
+int hone__plan_find_nonfinite(hone_plan *plan, const unsigned char *pixels, size_t n, uint64_t step_index,
+                              bool *in_gradient) {
+    *in_gradient = false;
+    if (n == 0) return -1;
+    size_t worst = SIZE_MAX;
+    plan->call = (hone__call){.pixels = pixels,
+                              .n = n,
+                              .parts = hone__plan_cut(plan, n),
+                              .step = step_index,
+                              .visit = look_at_output,
+                              .context = &worst};
+    const hone__schedule *s = &plan->schedule;
+    for (size_t segment = 0; worst == SIZE_MAX && segment <= s->actions[s->output].segment; segment++)
+        run_segment(plan, segment);
+    if (worst != SIZE_MAX) return (int)plan->graph.ops[s->actions[worst].op].layer;
+    int layer = layer_of_bad_gradient(plan);
+    *in_gradient = layer >= 0;
+    return layer;
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From graph to schedule: actions in order, lives of pieces, in-place merging, placing. */
+#include "schedule.h"
+
+/* What is known while a schedule is made: where each operation acts, and who reads each tensor. */
+typedef struct draft {
+    hone__schedule *s;
+    const hone__builder *graph;
+    size_t *forward, *backward; /* by operation: its actions; backward 0: none */
+    int *producer;              /* by tensor: operation or -1 */
+    size_t *users;              /* by tensor: how many inputs name it */
+    bool *written;              /* by tensor: its gradient has been started */
+} draft;
+
+static void release_draft(draft *d) {
+    hone__free(d->forward);
+    hone__free(d->backward);
+    hone__free(d->producer);
+    hone__free(d->users);
+    hone__free(d->written);
+}
+
+static hone_status init_draft(draft *d, hone__schedule *s, const hone__builder *graph, hone_error *err) {
+    size_t ops = graph->op_count, tensors = graph->tensor_count;
+    *d = (draft){.s = s,
+                 .graph = graph,
+                 .forward = hone__alloc(ops, sizeof *d->forward),
+                 .backward = hone__alloc(ops, sizeof *d->backward),
+                 .producer = hone__alloc(tensors, sizeof *d->producer),
+                 .users = hone__alloc(tensors, sizeof *d->users),
+                 .written = hone__alloc(tensors, sizeof *d->written)};
+    s->values = hone__alloc(tensors, sizeof *s->values);
+    s->gradients = hone__alloc(tensors, sizeof *s->gradients);
+    s->notes = hone__alloc(ops, sizeof *s->notes);
+    if (!d->forward || !d->backward || !d->producer || !d->users || !d->written || !s->values || !s->gradients ||
+        !s->notes)
+        return hone__fail_memory(err, (ops + tensors) * sizeof(size_t), "the plan");
+    for (size_t t = 0; t < tensors; t++) {
+        d->producer[t] = -1;
+        s->values[t] = HONE_NO_PIECE;
+        s->gradients[t] = HONE_NO_PIECE;
+    }
+    for (size_t i = 0; i < ops; i++) {
+        const hone__op *op = &graph->ops[i];
+        s->notes[i] = HONE_NO_PIECE;
+        d->producer[op->output] = (int)i;
+        for (int k = 0; k < op->input_count; k++) d->users[op->inputs[k]]++;
+    }
+    return HONE_OK;
+}
+
+/* ---- actions --------------------------------------------------------------------------------------------------- */
+
+static hone_status add_action(hone__schedule *s, hone__phase phase, size_t op, hone_error *err) {
+    HONE_TRY(hone__grow((void **)&s->actions, &s->action_capacity, s->action_count + 1, sizeof *s->actions, err));
+    s->actions[s->action_count++] = (hone__action){.phase = phase,
+                                                   .op = op,
+                                                   .segment = s->segment_count - 1,
+                                                   .scratch = HONE_NO_PIECE,
+                                                   .spare = {HONE_NO_PIECE, HONE_NO_PIECE}};
+    return HONE_OK;
+}
+
+/* Actions from here on belong to a new segment; at the very end, the end of the last. */
+static hone_status cut(hone__schedule *s, hone_error *err) {
+    HONE_TRY(hone__grow((void **)&s->segments, &s->segment_capacity, s->segment_count + 1, sizeof *s->segments, err));
+    s->segments[s->segment_count++] = s->action_count;
+    return HONE_OK;
+}
+
+static hone_status order_actions(draft *d, bool training, hone_error *err) {
+    hone__schedule *s = d->s;
+    const hone__op *ops = d->graph->ops;
+    HONE_TRY(cut(s, err));
+    HONE_TRY(add_action(s, HONE_PHASE_INPUT, 0, err));
+    for (size_t i = 0; i < d->graph->op_count; i++) {
+        if (ops[i].type->whole_batch) {
+            HONE_TRY(add_action(s, HONE_PHASE_FORWARD_SUMS, i, err));
+            HONE_TRY(cut(s, err));
+        }
+        d->forward[i] = s->action_count;
+        HONE_TRY(add_action(s, HONE_PHASE_FORWARD, i, err));
+    }
+    d->s->output = s->action_count;
+    HONE_TRY(add_action(s, HONE_PHASE_OUTPUT, 0, err));
+    for (size_t i = d->graph->op_count; training && i-- > 0;) {
+        if (!ops[i].backward) continue;
+        if (ops[i].type->whole_batch) {
+            HONE_TRY(add_action(s, HONE_PHASE_BACKWARD_SUMS, i, err));
+            HONE_TRY(cut(s, err));
+        }
+        d->backward[i] = s->action_count;
+        HONE_TRY(add_action(s, HONE_PHASE_BACKWARD, i, err));
+    }
+    HONE_TRY(cut(s, err));
+    s->segment_count--;
+    return HONE_OK;
+}
+
+/* ---- pieces ---------------------------------------------------------------------------------------------------- */
+
+static void touch(hone__schedule *s, int piece, size_t action) {
+    hone__piece *p = &s->pieces[piece];
+    if (action < p->first) p->first = action;
+    if (action > p->last) p->last = action;
+}
+
+static hone_status add_piece(hone__schedule *s, size_t per_sample, size_t fixed, size_t action, int *piece,
+                             hone_error *err) {
+    HONE_TRY(hone__grow((void **)&s->pieces, &s->piece_capacity, s->piece_count + 1, sizeof *s->pieces, err));
+    *piece = (int)s->piece_count++;
+    s->pieces[*piece] = (hone__piece){.per_sample = per_sample, .fixed = fixed, .first = action, .last = action};
+    return HONE_OK;
+}
+
+/* Whether output may be written over input: nobody wants the input any more, and nobody's way back reads it. */
+static bool runs_in_place(const draft *d, const hone__op *op) {
+    int x = op->inputs[0];
+    if (!op->type->in_place || x == d->graph->input || x == d->graph->output || d->users[x] != 1) return false;
+    if (op->reads_in) return false;
+    return d->producer[x] < 0 || !d->graph->ops[d->producer[x]].reads_out;
+}
+
+static hone_status place_values(draft *d, hone_error *err) {
+    hone__schedule *s = d->s;
+    const hone__builder *g = d->graph;
+    HONE_TRY(add_piece(s, g->tensors[g->input].size * sizeof(float), 0, 0, &s->values[g->input], err));
+    for (size_t i = 0; i < g->op_count; i++) {
+        const hone__op *op = &g->ops[i];
+        size_t bytes = g->tensors[op->output].size * sizeof(float);
+        if (runs_in_place(d, op))
+            s->values[op->output] = s->values[op->inputs[0]];
+        else
+            HONE_TRY(add_piece(s, bytes, 0, d->forward[i], &s->values[op->output], err));
+        touch(s, s->values[op->output], d->forward[i]);
+        for (int k = 0; k < op->input_count; k++) {
+            touch(s, s->values[op->inputs[k]], d->forward[i]);
+            if (op->reads_in) touch(s, s->values[op->inputs[k]], d->backward[i]);
+        }
+        if (op->reads_out) touch(s, s->values[op->output], d->backward[i]);
+        if (op->aux) {
+            HONE_TRY(add_piece(s, op->aux, 0, d->forward[i], &s->notes[i], err));
+            touch(s, s->notes[i], d->backward[i]);
+        }
+    }
+    touch(s, s->values[g->output], d->s->output);
+    return HONE_OK;
+}
+
+/* The gradient of op's input k gets its piece, or, where another user has begun one, a spare piece to be added. */
+static hone_status place_input_gradient(draft *d, size_t index, int k, hone_error *err) {
+    hone__schedule *s = d->s;
+    const hone__op *op = &d->graph->ops[index];
+    int x = op->inputs[k];
+    size_t bytes = d->graph->tensors[x].size * sizeof(float), action = d->backward[index];
+    if (d->written[x]) {
+        HONE_TRY(add_piece(s, bytes, 0, action, &s->actions[action].spare[k], err));
+    } else if (op->type->in_place && k == 0 && d->users[x] == 1) {
+        s->gradients[x] = s->gradients[op->output];
+    } else {
+        HONE_TRY(add_piece(s, bytes, 0, action, &s->gradients[x], err));
+    }
+    d->written[x] = true;
+    touch(s, s->gradients[x], action);
+    return HONE_OK;
+}
+
+static hone_status place_gradients(draft *d, hone_error *err) {
+    hone__schedule *s = d->s;
+    const hone__builder *g = d->graph;
+    HONE_TRY(add_piece(s, g->tensors[g->output].size * sizeof(float), 0, d->s->output, &s->gradients[g->output], err));
+    d->written[g->output] = true;
+    for (size_t i = g->op_count; i-- > 0;) {
+        const hone__op *op = &g->ops[i];
+        if (!op->backward) continue;
+        touch(s, s->gradients[op->output], d->backward[i]);
+        for (int k = 0; k < op->input_count; k++)
+            if (op->wants_d_in[k]) HONE_TRY(place_input_gradient(d, i, k, err));
+    }
+    return HONE_OK;
+}
+
+static hone_status place_scratch(draft *d, hone_error *err) {
+    hone__schedule *s = d->s;
+    for (size_t i = 0; i < s->action_count; i++) {
+        hone__action *a = &s->actions[i];
+        if (a->phase == HONE_PHASE_INPUT || a->phase == HONE_PHASE_OUTPUT) continue;
+        const hone__op *op = &d->graph->ops[a->op];
+        bool forwards = a->phase == HONE_PHASE_FORWARD || a->phase == HONE_PHASE_FORWARD_SUMS;
+        size_t bytes;
+        if (!hone__multiply(forwards ? op->scratch_forward : op->scratch_backward, sizeof(float), &bytes))
+            HONE_FAIL(err, HONE_LIMIT, "the scratch of one layer is larger than memory can be");
+        if (bytes) HONE_TRY(add_piece(s, 0, bytes, i, &s->actions[i].scratch, err));
+    }
+    return HONE_OK;
+}
+
+/* Local pieces by action, batch-wide ones by segment: within one, all actions of different chunks run at once. */
+static hone_status place_pieces(hone__schedule *s, bool batch_wide, size_t *total, hone_error *err) {
+    hone__block *blocks = hone__alloc(s->piece_count, sizeof *blocks);
+    if (!blocks) return hone__fail_memory(err, s->piece_count * sizeof *blocks, "the plan");
+    size_t count = 0, samples = batch_wide ? s->max_batch : s->samples;
+    hone_status status = HONE_OK;
+    for (size_t i = 0; i < s->piece_count && status == HONE_OK; i++) {
+        const hone__piece *p = &s->pieces[i];
+        if (p->batch_wide != batch_wide) continue;
+        hone__block *block = &blocks[count++];
+        *block = (hone__block){.first = p->first, .last = p->last};
+        if (batch_wide) {
+            block->first = s->actions[p->first].segment;
+            block->last = s->actions[p->last].segment;
+        }
+        if (!hone__multiply(p->per_sample, samples, &block->size) || !hone__add(block->size, p->fixed, &block->size))
+            status = hone__fail(err, HONE_LIMIT, "%zu samples of %zu bytes are larger than memory can be", samples,
+                                p->per_sample);
+    }
+    if (status == HONE_OK) status = hone__place(blocks, count, total, err);
+    for (size_t i = 0, k = 0; i < s->piece_count && status == HONE_OK; i++)
+        if (s->pieces[i].batch_wide == batch_wide) s->pieces[i].offset = blocks[k++].offset;
+    hone__free(blocks);
+    return status;
+}
+
+static hone_status make_schedule(draft *d, bool training, hone_error *err) {
+    hone__schedule *s = d->s;
+    HONE_TRY(order_actions(d, training, err));
+    HONE_TRY(place_values(d, err));
+    if (training) HONE_TRY(place_gradients(d, err));
+    HONE_TRY(place_scratch(d, err));
+    for (size_t i = 0; i < s->piece_count; i++) {
+        hone__piece *p = &s->pieces[i];
+        p->batch_wide = s->actions[p->first].segment != s->actions[p->last].segment;
+    }
+    HONE_TRY(place_pieces(s, false, &s->local_bytes, err));
+    return place_pieces(s, true, &s->shared_bytes, err);
+}
+
+hone_status hone__schedule_init(hone__schedule *s, const hone__builder *graph, bool training, size_t samples,
+                                size_t max_batch, hone_error *err) {
+    *s = (hone__schedule){.samples = samples, .max_batch = max_batch};
+    draft d;
+    hone_status status = init_draft(&d, s, graph, err);
+    if (status == HONE_OK) status = make_schedule(&d, training, err);
+    release_draft(&d);
+    if (status != HONE_OK) hone__schedule_release(s);
+    return status;
+}
+
+void hone__schedule_release(hone__schedule *s) {
+    hone__free(s->actions);
+    hone__free(s->segments);
+    hone__free(s->pieces);
+    hone__free(s->values);
+    hone__free(s->gradients);
+    hone__free(s->notes);
+    *s = (hone__schedule){0};
+}
