@@ -126,7 +126,8 @@ typedef struct hone_update {
     float grad_scale;    /* global or per-tensor norm clipping, 1 / batch where gradients are sums */
     float l1, l2;
     float clipvalue;
-    float momentum, rho, beta_1, beta_2, epsilon;
+    float momentum, epsilon;
+    double rho, beta_1, beta_2; /* double, for Keras takes 1 - beta before it rounds to float */
     bool nesterov, centered, amsgrad;
 } hone_update;
 

@@ -13,6 +13,8 @@
  * - …_part functions touch the first n of VL lanes only (0 <= n <= VL), never the memory behind; loads give 0 there.
  * - v_fma is one rounding where the level has it; the scalar level rounds twice (it is the plain twin).
  * - v_to_int rounds to nearest even; out of range is undefined. Shifts are logical unless they say otherwise.
+ * - vi_transpose_4x4 transposes, in every group of four lanes, the four vectors' words: lane i of vector j and lane j of
+ *   vector i change places. With one lane there is nothing to do.
  * - v_sum adds in a fixed order. */
 #ifndef HONE_SIMD_H
 #define HONE_SIMD_H
@@ -192,6 +194,14 @@ HONE_INLINE vmask vi_eq(vint a, vint b) {
 }
 HONE_INLINE vint vi_select(vmask m, vint yes, vint no) {
     return _mm512_mask_blend_epi32(m, no, yes);
+}
+HONE_INLINE void vi_transpose_4x4(vint a[4]) {
+    const __m512i ab_low = _mm512_unpacklo_epi32(a[0], a[1]), ab_high = _mm512_unpackhi_epi32(a[0], a[1]);
+    const __m512i cd_low = _mm512_unpacklo_epi32(a[2], a[3]), cd_high = _mm512_unpackhi_epi32(a[2], a[3]);
+    a[0] = _mm512_unpacklo_epi64(ab_low, cd_low);
+    a[1] = _mm512_unpackhi_epi64(ab_low, cd_low);
+    a[2] = _mm512_unpacklo_epi64(ab_high, cd_high);
+    a[3] = _mm512_unpackhi_epi64(ab_high, cd_high);
 }
 HONE_INLINE vint v_to_int(vfloat a) {
     return _mm512_cvtps_epi32(a);
@@ -384,14 +394,20 @@ HONE_INLINE void vi_store_part(void *p, vint a, size_t n) {
 }
 HONE_INLINE vint vi_load_u8_part(const uint8_t *p, size_t n) {
     uint64_t bytes = 0;
-    memcpy(&bytes, p, n < 8 ? n : 8);
+    if (n >= 8)
+        memcpy(&bytes, p, 8);
+    else
+        memcpy(&bytes, p, n);
     return _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)bytes));
 }
 HONE_INLINE void vi_store_u8_part(uint8_t *p, vint a, size_t n) {
     const __m256i low = _mm256_and_si256(a, _mm256_set1_epi32(0xff));
     const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
     const uint64_t bytes = (uint64_t)_mm_cvtsi128_si64(_mm_packus_epi16(words, words));
-    memcpy(p, &bytes, n < 8 ? n : 8);
+    if (n >= 8)
+        memcpy(p, &bytes, 8);
+    else
+        memcpy(p, &bytes, n);
 }
 HONE_INLINE vint vi_load_u16_part(const uint16_t *p, size_t n) {
     __m128i words = _mm_setzero_si128();
@@ -437,6 +453,14 @@ HONE_INLINE vmask vi_eq(vint a, vint b) {
 }
 HONE_INLINE vint vi_select(vmask m, vint yes, vint no) {
     return _mm256_blendv_epi8(no, yes, _mm256_castps_si256(m));
+}
+HONE_INLINE void vi_transpose_4x4(vint a[4]) {
+    const __m256i ab_low = _mm256_unpacklo_epi32(a[0], a[1]), ab_high = _mm256_unpackhi_epi32(a[0], a[1]);
+    const __m256i cd_low = _mm256_unpacklo_epi32(a[2], a[3]), cd_high = _mm256_unpackhi_epi32(a[2], a[3]);
+    a[0] = _mm256_unpacklo_epi64(ab_low, cd_low);
+    a[1] = _mm256_unpackhi_epi64(ab_low, cd_low);
+    a[2] = _mm256_unpacklo_epi64(ab_high, cd_high);
+    a[3] = _mm256_unpackhi_epi64(ab_high, cd_high);
 }
 HONE_INLINE vint v_to_int(vfloat a) {
     return _mm256_cvtps_epi32(a);
@@ -689,6 +713,14 @@ HONE_INLINE vmask vi_eq(vint a, vint b) {
 HONE_INLINE vint vi_select(vmask m, vint yes, vint no) {
     return vbslq_s32(m, yes, no);
 }
+HONE_INLINE void vi_transpose_4x4(vint a[4]) {
+    const int32x4x2_t ac = vzipq_s32(a[0], a[2]), bd = vzipq_s32(a[1], a[3]);
+    const int32x4x2_t low = vzipq_s32(ac.val[0], bd.val[0]), high = vzipq_s32(ac.val[1], bd.val[1]);
+    a[0] = low.val[0];
+    a[1] = low.val[1];
+    a[2] = high.val[0];
+    a[3] = high.val[1];
+}
 HONE_INLINE vint v_to_int(vfloat a) {
     return vcvtnq_s32_f32(a);
 }
@@ -907,6 +939,9 @@ HONE_INLINE vmask vi_eq(vint a, vint b) {
 }
 HONE_INLINE vint vi_select(vmask m, vint yes, vint no) {
     return m ? yes : no;
+}
+HONE_INLINE void vi_transpose_4x4(vint a[4]) {
+    (void)a;
 }
 HONE_INLINE vint v_to_int(vfloat a) {
     return (int32_t)lrintf(a);
