@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of src/format share: the readers take bytes and a length (so the fuzzer calls what users call) and the
+ * writers fill an open HDF5 image; only model_file.c and checkpoint.c know paths. */
+#ifndef HONE_FORMAT_INTERNAL_H
+#define HONE_FORMAT_INTERNAL_H
+
+#include <hone/format.h>
+
+#include "core_internal.h"
+#include "hdf5_io.h"
+#include "model_internal.h"
+
+/* Limits on what a file may claim; larger is refused before memory is taken. */
+enum {
+    HONE_MAX_JSON_DEPTH = 200,
+    HONE_MAX_JSON_BYTES = 1 << 28,
+    HONE_MAX_SELF_TEST_SAMPLES = 4,
+    HONE_MAX_SELF_TEST_VALUES = 1 << 20 /* floats of all inputs, or of all outputs */
+};
+#define HONE_MAX_MODEL_FILE ((size_t)8 << 30)
+
+/* ---- compile state (keras_compile.c) --------------------------------------------------------------------------- */
+
+/* Keras' training_config to *out, in all its spellings since 2.2. What hone does not know (a loss, an optimizer, a
+ * metric) is logged and left out: a file must stay loadable for prediction. Fails only where memory runs out. */
+hone_status hone__compiled_from_config(hone_compiled *out, const hone_value *training_config, hone_error *err);
+/* The reverse, in the spelling that tf-keras and Keras 3 both load. */
+hone_status hone__compiled_to_config(const hone_compiled *compiled, hone_value **out, hone_error *err);
+
+/* ---- whole models (keras_h5_read.c, keras_h5_write.c) ---------------------------------------------------------- */
+
+/* What an open file is; anything but a whole model is an error that says what it is and what to do about it. */
+hone_status hone__keras_check_layout(hone__h5 *h5, hone_error *err);
+/* The file's model_config, parsed. */
+hone_status hone__keras_read_config(hone__h5 *h5, hone_value **out, hone_error *err);
+/* The file's weights into *data: a new array of the layout of model->data. model itself is not touched. */
+hone_status hone__keras_read_weights(hone__h5 *h5, const hone_model *model, float **data, hone_error *err);
+/* A built model with its weights and the hone group's records; compiled may be NULL. */
+hone_status hone__keras_read_model(hone__h5 *h5, hone_model **out, hone_compiled *compiled, hone_error *err);
+/* bytes of an HDF5 file: all of the above. */
+hone_status hone__keras_model_from_bytes(hone_model **out, const void *bytes, size_t size, hone_compiled *compiled,
+                                         hone_error *err);
+
+/* Root attributes and /model_weights. compiled NULL: no training_config. */
+hone_status hone__keras_write_model(hone__h5 *h5, const hone_model *model, const hone_compiled *compiled,
+                                    hone_error *err);
+
+/* ---- the hone group (hone_group.c, self_test.c) ---------------------------------------------------------------- */
+
+/* Preprocessing, class names, records, self-test: /hone. trained: the preprocessing is a fact (it was trained with), even
+ * where it is nobody's statement but the rule. */
+hone_status hone__group_write(hone__h5 *h5, const hone_model *model, bool trained, hone_error *err);
+/* Nothing to read is fine: a file that Keras wrote. */
+hone_status hone__group_read(hone__h5 *h5, hone_model *model, hone_error *err);
+
+/* The record's key. The inputs and outputs are stored as datasets in a file and, in memory, as hexadecimal float32. */
+#define HONE_SELF_TEST_RECORD "self_test"
+hone_status hone__self_test_write(hone__h5 *h5, const hone_model *model, hone_error *err);
+hone_status hone__self_test_read(hone__h5 *h5, hone_model *model, hone_error *err);
+
+/* A JSON attribute, parsed; HONE_NOT_FOUND where there is none. */
+hone_status hone__h5_read_json(hone__h5 *h5, const char *path, const char *name, hone_value **out, hone_error *err);
+hone_status hone__h5_write_json(hone__h5 *h5, const char *path, const char *name, const hone_value *value,
+                                hone_error *err);
+
+/* ---- the optimizer's variables (keras_optimizer.c) ------------------------------------------------------------- */
+
+/* What optimizers remember per weight, whatever each writer calls it. */
+typedef enum hone__slot_kind {
+    HONE_SLOT_MOMENTUM,         /* m, momentum, moment */
+    HONE_SLOT_VELOCITY,         /* v, velocity, rms, accumulator */
+    HONE_SLOT_VHAT,             /* vhat, velocity_hat */
+    HONE_SLOT_AVERAGE_GRADIENT, /* mg, average_gradient */
+    HONE_SLOT_KINDS,
+    HONE_SLOT_OTHER = HONE_SLOT_KINDS
+} hone__slot_kind;
+
+/* Arrays of the layout of model->data; NULL where the optimizer has no such slot. */
+typedef struct hone__optimizer_state {
+    int64_t iterations;
+    float *slots[HONE_SLOT_KINDS];
+} hone__optimizer_state;
+
+/* Of a trainer's slot, by its name. */
+hone__slot_kind hone__slot_kind_of(const char *name);
+/* /optimizer_weights of all four families of writers. HONE_NOT_FOUND where the file has none. */
+hone_status hone__keras_read_optimizer(hone__h5 *h5, const hone_model *model, hone__optimizer_state *out,
+                                       hone_error *err);
+/* The order of tf.keras' own optimizers: the count of steps, then slot by slot, all trainable weights of each. The
+ * state's arrays are read only. */
+hone_status hone__keras_write_optimizer(hone__h5 *h5, const hone_model *model, hone_optimizer_kind optimizer,
+                                        const hone__optimizer_state *state, hone_error *err);
+void hone__optimizer_state_release(hone__optimizer_state *state);
+
+#endif

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Datasets: numbers in, numbers out. Everything a file claims about one is checked before memory is taken or data read. */
+#include "hdf5_private.h"
+
+/* A dataset may be larger than its bytes in the file (compressed, never written), but not absurdly so: Keras' bounds. */
+static const uint64_t absurd_bytes = (uint64_t)4 << 30;
+enum { ABSURD_RATIO = 1000 };
+
+/* Only filters that libhdf5 itself carries: others would load a plug-in from wherever the environment points. */
+static hone_status check_filters(hid_t plist, const char *path, hone_error *err) {
+    int count = H5Pget_nfilters(plist);
+    if (count < 0) return hone__h5_fail(err, HONE_FORMAT, "dataset '%.200s' cannot be read", path);
+    for (int i = 0; i < count; i++) {
+        unsigned flags;
+        size_t values = 0;
+        H5Z_filter_t filter = H5Pget_filter2(plist, (unsigned)i, &flags, &values, NULL, 0, NULL, NULL);
+        if (filter != H5Z_FILTER_DEFLATE && filter != H5Z_FILTER_SHUFFLE && filter != H5Z_FILTER_FLETCHER32)
+            HONE_FAIL(err, HONE_UNSUPPORTED, "dataset '%.200s' is compressed with filter %d; hone reads gzip", path,
+                      (int)filter);
+    }
+    return HONE_OK;
+}
+
+static hone_status check_storage(hid_t plist, const char *path, hone_error *err) {
+    if (H5Pget_layout(plist) == H5D_VIRTUAL)
+        HONE_FAIL(err, HONE_UNSUPPORTED, "dataset '%.200s' is virtual: its data lies in other files", path);
+    if (H5Pget_external_count(plist) != 0)
+        HONE_FAIL(err, HONE_UNSUPPORTED, "dataset '%.200s' keeps its data in another file", path);
+    return check_filters(plist, path, err);
+}
+
+static hone_status check_type_and_size(hid_t dataset, const char *path, hone_shape *shape, hone_error *err) {
+    hid_t type = H5Dget_type(dataset), space = H5Dget_space(dataset);
+    hone_status status = HONE_OK;
+    hsize_t dims[H5S_MAX_RANK];
+    H5T_class_t class = type >= 0 ? H5Tget_class(type) : H5T_NO_CLASS;
+    size_t size = type >= 0 ? H5Tget_size(type) : 0;
+    int rank = space >= 0 ? H5Sget_simple_extent_ndims(space) : -1;
+    if (rank < 0 || size == 0 || H5Sget_simple_extent_type(space) == H5S_NULL)
+        status = hone__h5_fail(err, HONE_FORMAT, "dataset '%.200s' cannot be read", path);
+    else if ((class != H5T_FLOAT && class != H5T_INTEGER) || size > 8)
+        status = hone__fail(err, HONE_FORMAT, "dataset '%.200s' does not hold plain numbers", path);
+    else if (rank > HONE_MAX_RANK)
+        status = hone__fail(err, HONE_LIMIT, "dataset '%.200s' has %d dimensions", path, rank);
+    else if (H5Sget_simple_extent_dims(space, dims, NULL) < 0)
+        status = hone__h5_fail(err, HONE_FORMAT, "dataset '%.200s' cannot be read", path);
+    if (type >= 0) H5Tclose(type);
+    if (space >= 0) H5Sclose(space);
+    if (status) return status;
+
+    size_t bytes = size;
+    shape->rank = rank;
+    for (int i = 0; i < rank; i++) {
+        if (dims[i] > INT64_MAX || !hone__multiply(bytes, (size_t)dims[i], &bytes))
+            HONE_FAIL(err, HONE_LIMIT, "dataset '%.200s' claims an impossible size", path);
+        shape->dims[i] = (int64_t)dims[i];
+    }
+    uint64_t stored = H5Dget_storage_size(dataset);
+    if (bytes > 0 && stored == 0) HONE_FAIL(err, HONE_FORMAT, "dataset '%.200s' has a shape but no data", path);
+    if (bytes > absurd_bytes && bytes / ABSURD_RATIO > stored)
+        HONE_FAIL(err, HONE_LIMIT, "dataset '%.200s' claims %zu bytes, the file holds %llu of it", path, bytes,
+                  (unsigned long long)stored);
+    return HONE_OK;
+}
+
+/* Opened and checked; negative and err on failure. */
+static hid_t open_dataset(hone__h5 *h5, const char *path, hone_shape *shape, hone_error *err) {
+    hid_t dataset = hone__h5_open_object(h5, path, err);
+    if (dataset < 0) return -1;
+    if (H5Iget_type(dataset) != H5I_DATASET) {
+        hone__fail(err, HONE_FORMAT, "'%.200s' is not a dataset", path);
+        H5Oclose(dataset);
+        return -1;
+    }
+    hone_status status = HONE_OK;
+    hid_t plist = H5Dget_create_plist(dataset);
+    if (plist < 0) status = hone__h5_fail(err, HONE_FORMAT, "dataset '%.200s' cannot be read", path);
+    if (status == HONE_OK) status = check_storage(plist, path, err);
+    if (status == HONE_OK) status = check_type_and_size(dataset, path, shape, err);
+    if (plist >= 0) H5Pclose(plist);
+    if (status == HONE_OK) return dataset;
+    H5Oclose(dataset);
+    return -1;
+}
+
+static hone_status read_all(hone__h5 *h5, const char *path, hid_t type, void *data, size_t count, hone_error *err) {
+    hone_error why = {0};
+    hone_shape shape;
+    hid_t dataset = open_dataset(h5, path, &shape, &why);
+    if (dataset < 0) HONE_FAIL(err, why.status, "%s", why.message);
+    size_t elements = 1;
+    for (int i = 0; i < shape.rank; i++) elements *= (size_t)shape.dims[i]; /* its bytes were checked */
+    hone_status status = HONE_OK;
+    if (elements != count)
+        status = hone__fail(err, HONE_SHAPE, "dataset '%.200s' has %zu elements, not %zu", path, elements, count);
+    else if (count > 0 && H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
+        status = hone__h5_fail(err, HONE_FORMAT, "dataset '%.200s' cannot be read", path);
+    H5Oclose(dataset);
+    return status;
+}
+
+hone_status hone__h5_read_shape(hone__h5 *h5, const char *path, hone_shape *out, hone_error *err) {
+    hone_error why = {0};
+    hid_t dataset = open_dataset(h5, path, out, &why);
+    if (dataset < 0) HONE_FAIL(err, why.status, "%s", why.message);
+    H5Oclose(dataset);
+    return HONE_OK;
+}
+
+hone_status hone__h5_read_floats(hone__h5 *h5, const char *path, float *data, size_t count, hone_error *err) {
+    return read_all(h5, path, H5T_NATIVE_FLOAT, data, count, err);
+}
+
+hone_status hone__h5_read_integer(hone__h5 *h5, const char *path, int64_t *out, hone_error *err) {
+    return read_all(h5, path, H5T_NATIVE_INT64, out, 1, err);
+}
+
+/* ---- writing --------------------------------------------------------------------------------------------------- */
+
+static hone_status write_all(hone__h5 *h5, const char *path, hid_t file_type, hid_t memory_type, hid_t space,
+                             const void *data, size_t count, hone_error *err) {
+    hid_t plist = H5Pcreate(H5P_DATASET_CREATE), dataset = -1;
+    /* no times of writing: the same model gives the same bytes */
+    bool done = plist >= 0 && space >= 0 && H5Pset_obj_track_times(plist, 0) >= 0 &&
+                (dataset = H5Dcreate2(h5->file, path, file_type, space, h5->link_plist, plist, H5P_DEFAULT)) >= 0 &&
+                (count == 0 || H5Dwrite(dataset, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0);
+    if (dataset >= 0 && H5Dclose(dataset) < 0) done = false;
+    hone_status status = done ? HONE_OK : hone__h5_fail(err, HONE_IO, "dataset '%.200s' cannot be written", path);
+    if (plist >= 0) H5Pclose(plist);
+    if (space >= 0) H5Sclose(space);
+    return status;
+}
+
+hone_status hone__h5_write_floats(hone__h5 *h5, const char *path, const hone_shape *shape, const float *data,
+                                  hone_error *err) {
+    hsize_t dims[HONE_MAX_RANK];
+    size_t count = 1;
+    for (int i = 0; i < shape->rank; i++) {
+        dims[i] = (hsize_t)shape->dims[i];
+        count *= (size_t)shape->dims[i];
+    }
+    hid_t space = shape->rank > 0 ? H5Screate_simple(shape->rank, dims, NULL) : H5Screate(H5S_SCALAR);
+    return write_all(h5, path, H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, space, data, count, err);
+}
+
+hone_status hone__h5_write_integer(hone__h5 *h5, const char *path, int64_t value, hone_error *err) {
+    return write_all(h5, path, H5T_STD_I64LE, H5T_NATIVE_INT64, H5Screate(H5S_SCALAR), &value, 1, err);
+}

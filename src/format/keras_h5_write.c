@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Writes whole models in the dialect that tf-keras (and Keras since 2.4) and Keras 3 both load: string dtypes, an explicit
+ * InputLayer, no key newer than the oldest reader. The architecture's side of that dialect is hone_model_to_config's. */
+#include "format_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What the file claims to be written by: tf-keras' last version before Keras 3, whose conventions these are. Readers
+ * look at the first digit. */
+static const char keras_version[] = "2.15.0";
+static const char backend[] = "tensorflow";
+
+hone_status hone__h5_write_json(hone__h5 *h5, const char *path, const char *name, const hone_value *value,
+                                hone_error *err) {
+    char *text;
+    HONE_TRY(hone_json_print(&text, value, 0, true, err));
+    hone_status status = hone__h5_write_string(h5, path, name, text, err);
+    hone_json_free(text);
+    return status;
+}
+
+static hone_status write_root(hone__h5 *h5, const hone_model *model, const hone_compiled *compiled, hone_error *err) {
+    HONE_TRY(hone__h5_write_string(h5, "/", "keras_version", keras_version, err));
+    HONE_TRY(hone__h5_write_string(h5, "/", "backend", backend, err));
+    hone_value *config;
+    HONE_TRY(hone_model_to_config(model, &config, err));
+    hone_status status = hone__h5_write_json(h5, "/", "model_config", config, err);
+    hone_value_free(config);
+    if (status != HONE_OK || !compiled) return status;
+    HONE_TRY(hone__compiled_to_config(compiled, &config, err));
+    status = hone__h5_write_json(h5, "/", "training_config", config, err);
+    hone_value_free(config);
+    return status;
+}
+
+/* One layer's group: trainable weights first, then the others, as Keras lists them. */
+static hone_status write_layer(hone__h5 *h5, const hone_model *model, const hone__layer *layer, hone_error *err) {
+    hone__names names = {0};
+    hone_status status = HONE_OK;
+    char *path = hone__asprintf("/model_weights/%s", layer->name);
+    if (!path) status = hone__fail_memory(err, 0, "a path");
+    if (status == HONE_OK) status = hone__h5_write_group(h5, path, err);
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; status == HONE_OK && i < layer->weight_count; i++) {
+            const hone__weight *w = &model->weights[layer->first_weight + i];
+            if (hone__weight_trainable(model, layer->first_weight + i) != (pass == 0)) continue;
+            char *name = hone__asprintf("%s/%s:0", layer->name, w->name);
+            char *dataset = name ? hone__asprintf("%s/%s", path, name) : NULL;
+            if (!dataset) status = hone__fail_memory(err, 0, "a path");
+            if (status == HONE_OK) status = hone__names_add(&names, name, strlen(name), err);
+            if (status == HONE_OK) status = hone__h5_write_floats(h5, dataset, &w->shape, model->data + w->offset, err);
+            hone__free(dataset);
+            hone__free(name);
+        }
+    }
+    if (status == HONE_OK)
+        status = hone__h5_write_names(h5, path, "weight_names", (const char *const *)names.items, names.count, err);
+    hone__names_release(&names);
+    hone__free(path);
+    return status;
+}
+
+static int by_name(const void *a, const void *b) {
+    const hone__layer *const *x = a, *const *y = b;
+    return strcmp((*x)->name, (*y)->name);
+}
+
+/* layers: those that layer_names lists, in the model's order; sorted here, as Keras makes the groups. */
+static hone_status write_layers(hone__h5 *h5, const hone_model *model, const hone__layer **layers, size_t count,
+                                hone_error *err) {
+    const char **names = hone__alloc(count, sizeof *names);
+    if (!names) return hone__fail_memory(err, count * sizeof *names, "names");
+    for (size_t i = 0; i < count; i++) names[i] = layers[i]->name;
+    hone_status status = hone__h5_write_names(h5, "/model_weights", "layer_names", names, count, err);
+    hone__free(names);
+    qsort(layers, count, sizeof *layers, by_name);
+    for (size_t i = 0; status == HONE_OK && i < count; i++) status = write_layer(h5, model, layers[i], err);
+    return status;
+}
+
+hone_status hone__keras_write_model(hone__h5 *h5, const hone_model *model, const hone_compiled *compiled,
+                                    hone_error *err) {
+    if (!model->built) HONE_FAIL(err, HONE_ARGUMENT, "model '%s' is not built: it has no weights to save", model->name);
+    HONE_TRY(write_root(h5, model, compiled, err));
+    HONE_TRY(hone__h5_write_group(h5, "/model_weights", err));
+    HONE_TRY(hone__h5_write_string(h5, "/model_weights", "keras_version", keras_version, err));
+    HONE_TRY(hone__h5_write_string(h5, "/model_weights", "backend", backend, err));
+
+    const hone__layer **layers = hone__alloc(model->layer_count, sizeof *layers);
+    if (!layers) return hone__fail_memory(err, model->layer_count * sizeof *layers, "layers");
+    size_t count = 0;
+    for (size_t i = 0; i < model->layer_count; i++) {
+        /* a Sequential leaves its InputLayer out */
+        if (model->is_sequential && strcmp(model->layers[i]->type->class_name, "InputLayer") == 0) continue;
+        layers[count++] = model->layers[i];
+    }
+    hone_status status = write_layers(h5, model, layers, count, err);
+    hone__free(layers);
+    HONE_TRY(status);
+    HONE_TRY(hone__h5_write_group(h5, "/model_weights/top_level_model_weights", err));
+    return hone__h5_write_names(h5, "/model_weights/top_level_model_weights", "weight_names", NULL, 0, err);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * hone_model_load: what a path names is decided by what is there, never by its extension. */
+#include "format_internal.h"
+
+#include "file.h"
+
+#include <string.h>
+
+/* ---- sniffing -------------------------------------------------------------------------------------------------- */
+
+/* HDF5 may follow a block of the user's own: its signature is then at 512, 1024, 2048, … */
+static bool is_hdf5(const unsigned char *bytes, size_t size) {
+    static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1A, '\n'};
+    for (size_t at = 0; at <= size / 2 && at + sizeof signature <= size; at = at ? at * 2 : 512)
+        if (memcmp(bytes + at, signature, sizeof signature) == 0) return true;
+    return false;
+}
+
+static bool is_json_object(const unsigned char *bytes, size_t size) {
+    size_t i = size >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+    while (i < size && (bytes[i] == ' ' || bytes[i] == '\t' || bytes[i] == '\n' || bytes[i] == '\r')) i++;
+    return i < size && bytes[i] == '{';
+}
+
+static hone_status from_json(hone_model **out, const unsigned char *bytes, size_t size, hone_error *err) {
+    hone_value *config;
+    hone_model *model = NULL;
+    HONE_TRY(hone_json_parse(&config, (const char *)bytes, size, err));
+    hone_status status = hone_model_from_config(&model, config, err);
+    hone_value_free(config);
+    if (status == HONE_OK) status = hone_model_build(model, 0, err);
+    if (status) {
+        hone_model_free(model);
+        return status;
+    }
+    *out = model;
+    return HONE_OK;
+}
+
+static hone_status from_bytes(hone_model **out, const unsigned char *bytes, size_t size, hone_compiled *compiled,
+                              hone_error *err) {
+    if (size == 0) HONE_FAIL(err, HONE_FORMAT, "the file is empty");
+    if (is_hdf5(bytes, size)) return hone__keras_model_from_bytes(out, bytes, size, compiled, err);
+    if (is_json_object(bytes, size)) return from_json(out, bytes, size, err);
+    if (size >= 4 && memcmp(bytes, "PK\x03\x04", 4) == 0)
+        HONE_FAIL(
+            err, HONE_UNSUPPORTED,
+            "is a zip archive (a .keras file?), which hone does not read; save it as HDF5: model.save('model.h5')");
+    HONE_FAIL(err, HONE_FORMAT, "is no model file: neither Keras HDF5 nor Keras JSON");
+}
+
+/* ---- presets --------------------------------------------------------------------------------------------------- */
+
+static bool is_preset(const char *name) {
+    for (size_t i = 0; hone_preset_name(i); i++)
+        if (strcmp(hone_preset_name(i), name) == 0) return true;
+    return false;
+}
+
+static hone_status from_preset(hone_model **out, const char *name, hone_error *err) {
+    static const hone_shape shape = {3, {28, 28, 1}};
+    hone_model *model;
+    HONE_TRY(hone_model_preset(&model, name, &shape, 10, err));
+    hone_status status = hone_model_build(model, 0, err);
+    if (status) {
+        hone_model_free(model);
+        return status;
+    }
+    *out = model;
+    return HONE_OK;
+}
+
+hone_status hone_model_load(hone_model **out, const char *path, hone_compiled *compiled, hone_error *err) {
+    unsigned char *bytes;
+    size_t size;
+    *out = NULL;
+    if (compiled) *compiled = (hone_compiled){0};
+    if (is_preset(path) && !hone__file_exists(path)) return from_preset(out, path, err);
+    HONE_TRY(hone__file_read(path, HONE_MAX_MODEL_FILE, &bytes, &size, err));
+    hone_status status = from_bytes(out, bytes, size, compiled, err);
+    hone__free(bytes);
+    if (status == HONE_OK) return HONE_OK;
+    return hone__fail_context(err, status, "model '%.200s'", path);
+}
