@@ -185,7 +185,8 @@ struct hone_kernels {
     /* element-wise; y may be x, dx may be dy */
     void (*activation_forward)(const hone_activation *a, size_t n, const float *x, float *y);
     void (*activation_backward)(const hone_activation *a, size_t n, const float *x, const float *y, const float *dy,
-                                float *dx); /* x: forward input, y: forward output */
+                                float *dx); /* x: forward input, read by relu, gelu, silu, hard_silu and softsign alone;
+                                             * y: forward output, read by the others alone */
     void (*softmax_forward)(size_t rows, size_t c, const float *x, float *y);
     void (*softmax_backward)(size_t rows, size_t c, const float *y, const float *dy, float *dx);
     void (*add)(size_t n, const float *a, float *y); /* y += a */
@@ -207,7 +208,7 @@ struct hone_kernels {
     /* dx = a[c] * (dy - b[c] - xhat * d[c]), xhat = (x - mean[c]) * inverse_std[c] */
     void (*batch_norm_backward)(size_t rows, size_t c, const float *x, const float *dy, const float *mean,
                                 const float *inverse_std, const float *a, const float *b, const float *d, float *dx);
-    /* per row of length c: mean and 1/sqrt(biased variance + epsilon) are stored (rows) each */
+    /* per row of length c: mean and 1/sqrt(biased variance + epsilon) are stored (rows) each; gamma NULL: 1, beta NULL: 0 */
     void (*layer_norm_forward)(size_t rows, size_t c, const float *x, const float *gamma, const float *beta,
                                float epsilon, float *y, float *mean, float *inverse_std);
     void (*layer_norm_backward)(size_t rows, size_t c, const float *x, const float *dy, const float *gamma,

@@ -3,13 +3,25 @@
  * Activations that were not merged into what stands before them, and softmax. */
 #include "op.h"
 
-/* Keras' activations are told apart by their inputs or their outputs on the way back; both are kept, so that the kernel
- * may take whichever is exact. */
+/* A relu that is 0 below its threshold can be told from its output: that is above the threshold where the input was. */
+static bool output_serves_as_input(const hone_activation *a) {
+    return a->kind == HONE_ACTIVATION_RELU && a->a == 0 && a->b >= 0;
+}
+
+/* What the kernel reads on the way back (see kernels.h). */
 static hone_status activation_prepare(hone__op *op, const hone__setting *setting, hone_error *err) {
     (void)setting;
     (void)err;
-    op->reads_in = true;
-    op->reads_out = true;
+    switch (op->as.activation.kind) {
+    case HONE_ACTIVATION_RELU:
+    case HONE_ACTIVATION_GELU:
+    case HONE_ACTIVATION_GELU_TANH:
+    case HONE_ACTIVATION_SILU:
+    case HONE_ACTIVATION_HARD_SILU:
+    case HONE_ACTIVATION_SOFTSIGN: op->reads_in = !output_serves_as_input(&op->as.activation); break;
+    default: break;
+    }
+    op->reads_out = !op->reads_in;
     return HONE_OK;
 }
 
@@ -19,7 +31,8 @@ static void activation_forward(const hone__op *op, const hone__run *r) {
 
 static void activation_backward(const hone__op *op, const hone__run *r) {
     if (!r->d_in[0]) return;
-    r->kernels->activation_backward(&op->as.activation, r->n * op->in_size, r->in[0], r->out, r->d_out, r->d_in[0]);
+    const float *kept = op->reads_in ? r->in[0] : r->out; /* the other one may be gone */
+    r->kernels->activation_backward(&op->as.activation, r->n * op->in_size, kept, kept, r->d_out, r->d_in[0]);
 }
 
 const hone__op_type hone__op_activation = {

@@ -166,13 +166,10 @@ const hone__op_type hone__op_batch_normalization = {
 
 /* ---- layer normalisation --------------------------------------------------------------------------------------- */
 
-/* Own memory: [ones] [zeros], for the gamma and beta that a layer may lack.
- * aux of a sample: a mean and an inverse deviation for each row; in a chunk all means come first. */
+/* aux of a chunk: the mean of every row, then the inverse deviations. */
 static hone_status layer_norm_prepare(hone__op *op, const hone__setting *setting, hone_error *err) {
     (void)err;
     size_t rows = op->as.norm.rows;
-    op->own = 2 * hone__line(op->as.norm.c);
-    op->pieces = 1;
     op->aux = op->backward ? 2 * rows * sizeof(float) : 0;
     op->scratch_forward = op->backward ? 0 : 2 * rows * setting->samples;
     op->scratch_backward = op->wants_d_in[0] ? 0 : op->in_size * setting->samples; /* a dx that nobody wants */
@@ -180,24 +177,12 @@ static hone_status layer_norm_prepare(hone__op *op, const hone__setting *setting
     return HONE_OK;
 }
 
-static void layer_norm_refresh(const hone__op *op, const hone_kernels *kernels, const hone_model *model, size_t piece) {
-    (void)kernels;
-    (void)model;
-    (void)piece;
-    for (size_t i = 0; i < op->as.norm.c; i++) op->memory[i] = 1;
-}
-
-static const float *layer_norm_gamma(const hone__op *op, const hone__run *r) {
-    const float *gamma = hone__op_weight(op, r->model, HONE_OP_GAMMA);
-    return gamma ? gamma : op->memory;
-}
-
 static void layer_norm_forward(const hone__op *op, const hone__run *r) {
-    size_t rows = r->n * op->as.norm.rows, c = op->as.norm.c;
-    const float *beta = hone__op_weight(op, r->model, HONE_OP_BETA);
+    size_t rows = r->n * op->as.norm.rows;
     float *mean = r->aux ? r->aux : r->scratch;
-    r->kernels->layer_norm_forward(rows, c, r->in[0], layer_norm_gamma(op, r), beta ? beta : op->memory + hone__line(c),
-                                   op->as.norm.epsilon, r->out, mean, mean + rows);
+    r->kernels->layer_norm_forward(rows, op->as.norm.c, r->in[0], hone__op_weight(op, r->model, HONE_OP_GAMMA),
+                                   hone__op_weight(op, r->model, HONE_OP_BETA), op->as.norm.epsilon, r->out, mean,
+                                   mean + rows);
 }
 
 static void layer_norm_backward(const hone__op *op, const hone__run *r) {
@@ -205,14 +190,14 @@ static void layer_norm_backward(const hone__op *op, const hone__run *r) {
     const float *mean = r->aux;
     float *dgamma = hone__op_gradient(op, r, HONE_OP_GAMMA), *dbeta = hone__op_gradient(op, r, HONE_OP_BETA);
     bool adds = hone__gradient_adds(op, r, dgamma ? HONE_OP_GAMMA : HONE_OP_BETA);
-    r->kernels->layer_norm_backward(rows, op->as.norm.c, r->in[0], r->d_out, layer_norm_gamma(op, r), mean, mean + rows,
+    r->kernels->layer_norm_backward(rows, op->as.norm.c, r->in[0], r->d_out,
+                                    hone__op_weight(op, r->model, HONE_OP_GAMMA), mean, mean + rows,
                                     r->d_in[0] ? r->d_in[0] : r->scratch, adds, dgamma, dbeta);
 }
 
 const hone__op_type hone__op_layer_normalization = {
     .name = "layer_normalization",
     .prepare = layer_norm_prepare,
-    .refresh = layer_norm_refresh,
     .forward = layer_norm_forward,
     .backward = layer_norm_backward,
 };
