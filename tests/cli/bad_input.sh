@@ -1,0 +1,119 @@
+# Each wrong thing: one clear line, exit 1, nothing half-written.
+. "$(dirname "$0")/lib.sh"
+
+run collect digits --samples 100 --test-samples 20 --to good
+run train good --epochs 1 --quiet --output model.h5
+want_status 0
+byte() { printf "$2" | dd of="$1" bs=1 seek="$3" conv=notrunc 2>/dev/null; }
+copy() { rm -rf bad; cp -r good bad; }
+
+copy; head -c 5000 good/train-images-idx3-ubyte >bad/train-images-idx3-ubyte
+run train bad --output x.h5
+want_error 'train-images-idx3-ubyte'
+
+copy; byte bad/train-labels-idx1-ubyte '\377' 20
+run train bad --output x.h5
+want_error '255'
+
+copy; byte bad/train-labels-idx1-ubyte '\143' 7; head -c 107 good/train-labels-idx1-ubyte >bad/train-labels-idx1-ubyte; byte bad/train-labels-idx1-ubyte '\143' 7
+run train bad --output x.h5
+want_error '99'
+
+copy; : >bad/train-images-idx3-ubyte
+run train bad --output x.h5
+want_error 'train-images-idx3-ubyte'
+
+mkdir empty
+run train empty --output x.h5
+want_error "empty"
+
+run train nowhere --output x.h5
+want_error "nowhere"
+
+# Pictures: one bad file is named and left out; only bad files is an error.
+mkdir -p photos/a photos/b
+for i in 1 2 3 4 5 6; do
+    for class in a b; do cp good/digits.png photos/$class/$i.png; done
+done
+head -c 100 good/digits.png >photos/a/broken.png
+echo words >photos/b/notes.png
+run train photos --size 28x28 --epochs 1 --output photos.h5 --no-test
+want_status 0
+want_err "left out 'photos/a/broken.png': "
+want_err "left out 'photos/b/notes.png': "
+mkdir -p only/a
+cp photos/a/broken.png only/a/
+run train only --output x.h5
+want_status 1
+want_err "broken.png"
+
+# Models.
+: >zero.h5
+run info zero.h5
+want_error "zero.h5"
+head -c 3000 model.h5 >cut.h5
+run info cut.h5
+want_error "cut.h5"
+echo '{"class_name": "Sequential"' >broken.json
+run info broken.json
+want_error "broken.json"
+printf '%s' '{"class_name": "Sequential", "config": {"name": "s", "layers": [
+ {"class_name": "InputLayer", "config": {"batch_input_shape": [null, 8, 4], "dtype": "float32", "name": "i"}},
+ {"class_name": "LSTM", "config": {"name": "lstm", "units": 4}}]}}' >lstm.json
+run info lstm.json
+want_error "LSTM"
+if [ -n "${HONE_LSTM_H5:-}" ]; then
+    run info "$HONE_LSTM_H5"
+    want_error "LSTM"
+fi
+run info good
+want_error "folder"
+run info missing.h5
+want_error "missing.h5"
+run evaluate good/digits.png good
+want_error "digits.png"
+run predict model.h5 model.h5
+want_error "model.h5"
+run predict model.h5 empty
+want_error "empty"
+
+# Outputs.
+mkdir taken.h5
+run train good --epochs 1 --output taken.h5
+want_error "taken.h5.*folder"
+run train good --epochs 1 --output no/such/folder/x.h5
+want_error "no/such/folder"
+run train good --model mnist-cnn --size 4x4 --output x.h5
+want_status 1
+
+# A full disk: as root on a small tmpfs, else by the limit on file sizes.
+mkdir small
+if [ "$(id -u)" -eq 0 ] && mount -t tmpfs -o size=100k tmpfs small 2>/dev/null; then
+    echo kept >small/model.h5
+    run train good --epochs 1 --quiet --output small/model.h5
+    want_error "small/model.h5.*(No space left|space)"
+    [ "$(cat small/model.h5)" = kept ] || fail "the old file is gone"
+    [ "$(ls small)" = model.h5 ] || fail "left behind on the full disk: $(ls small)"
+    umount small
+fi
+echo kept >limited.h5
+(
+    ulimit -f 64
+    trap '' XFSZ
+    exec "$HONE" train good --epochs 1 --quiet --output limited.h5
+) >out 2>err </dev/null
+status=$?
+last="training under ulimit -f"
+want_error "limited.h5"
+[ "$(cat limited.h5)" = kept ] || fail "the old file is gone"
+
+"$HONE" info mnist-cnn >/dev/full 2>err
+status=$?
+last="info >/dev/full"
+: >out
+want_status 1
+want_err 'cannot write to stdout'
+
+[ ! -e x.h5 ] || fail "a failed run left x.h5"
+no_leftovers
+finish

@@ -1,0 +1,65 @@
+# Ctrl-C saves, --resume goes on to the very same model.
+. "$(dirname "$0")/lib.sh"
+
+run collect digits --samples 3000 --test-samples 300 --to data
+arguments="data --epochs 4 --batch-size 10 --seed 3 --early-stopping 3 --output"
+
+run train $arguments whole.h5 --json
+want_status 0
+cp out whole.json
+
+# Interrupted somewhere in the middle: the moment differs from machine to machine, the result must not.
+"$HONE" train $arguments part.h5 --json >out 2>err &
+pid=$!
+for try in $(seq 200); do grep -q '^epoch 1/4' err && break; sleep 0.05; done
+kill -INT $pid
+wait $pid
+status=$?
+last="interrupted training"
+want_status 130
+no_out
+want_err '^hone: interrupted after [0-9]+ steps; the state is in .part.checkpoint.h5.$'
+want_err '^hint: go on with: hone train --resume part.checkpoint.h5$'
+[ -s part.checkpoint.h5 ] || fail "no checkpoint"
+[ ! -e part.h5 ] || fail "an unfinished model was saved as finished"
+
+run train --resume part.checkpoint.h5 --json
+want_status 0
+cp out part.json
+# Everything but times, memory and the file's name is the same.
+for file in whole part; do grep -vE '"(seconds|images_per_second|peak_memory|model)"' $file.json >$file.same; done
+cmp -s whole.same part.same || { fail "the resumed run differs"; diff whole.same part.same | head -n 10; }
+run evaluate whole.h5 data --json
+sed '/"model"/d' out >whole.eval
+run evaluate part.h5 data --json
+sed '/"model"/d' out | cmp -s - whole.eval || fail "the resumed model differs"
+
+# A checkpoint of other settings is refused by name.
+run train data --epochs 4 --batch-size 12 --seed 3 --resume part.checkpoint.h5 --output x.h5
+want_status 1
+want_err 'batch'
+
+# Twice stops at once; an existing model stays as it was.
+cp whole.h5 kept.h5
+cp whole.h5 kept.copy
+"$HONE" train data --epochs 1000 --output kept.h5 >out 2>err &
+pid=$!
+for try in $(seq 200); do grep -q '^epoch 1/' err && break; sleep 0.05; done
+kill -INT $pid
+sleep 0.01
+kill -INT $pid 2>/dev/null
+wait $pid
+status=$?
+last="interrupted twice"
+want_status 130
+cmp -s kept.h5 kept.copy || fail "the old model was touched"
+
+# kill -9 in the middle leaves the old file whole.
+"$HONE" train data --epochs 1000 --output kept.h5 --checkpoint kept.h5 >out 2>err &
+pid=$!
+for try in $(seq 200); do grep -q '^epoch 2/' err && break; sleep 0.05; done
+kill -KILL $pid
+wait $pid 2>/dev/null
+run info kept.h5
+want_status 0
+finish

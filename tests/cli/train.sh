@@ -1,0 +1,85 @@
+# train, evaluate, predict, info and collect on the built-in digits, as a script would use them.
+. "$(dirname "$0")/lib.sh"
+
+run collect digits --samples 600 --test-samples 200 --seed 5 --to data
+want_status 0
+want_out '^600 training and 200 test images in data$'
+[ -s data/digits.png ] || fail "no contact sheet"
+cp -r data again_data
+run collect digits --samples 600 --test-samples 200 --seed 5 --to data
+diff -r data again_data >/dev/null || fail "the same seed should draw the same files"
+
+run train data --epochs 2 --batch-size 20 --output model.h5 --csv-log log.csv --log log.jsonl --checkpoint 'e{epoch:02d}.h5'
+want_status 0
+want_out '^test: 200 images - loss: '
+want_out '^saved model.h5$'
+want_err '^epoch 1/2 - [0-9.]+s - '
+want_err '^epoch 2/2 .*val_loss'
+[ "$(grep -c '^epoch' err)" -eq 2 ] || fail "one line per epoch off a terminal"
+grep -q "$(printf '\r')" err && fail "no carriage returns off a terminal"
+for file in model.h5 e01.h5 e02.h5; do [ -s $file ] || fail "$file is missing"; done
+head -n 1 log.csv | grep -q '^epoch,accuracy,loss,val_accuracy,val_loss' || fail "header of the CSV log"
+[ "$(wc -l <log.csv)" -eq 3 ] || fail "lines of the CSV log"
+[ "$(wc -l <log.jsonl)" -eq 2 ] || fail "lines of the JSONL log"
+no_leftovers
+
+run train data --epochs 1 --batch-size 50 --output json.h5 --json --quiet
+want_status 0
+no_err
+for key in history test seconds images_per_second model epochs batch_size samples peak_memory; do want_out "\"$key\":"; done
+want_out '"samples": 540'
+want_out '"validation_samples": 60'
+
+run train data --epochs 1 --validation stratified:0.2 --no-test --output strat.h5 --json
+want_status 0
+want_out '"test": null'
+
+run evaluate model.h5 data --json
+want_status 0
+want_out '"accuracy":'
+want_out '"accuracy_interval":'
+want_out '"samples": 200'
+run evaluate model.h5 data --metrics accuracy,auc,precision,recall,top_k_categorical_accuracy
+want_status 0
+want_out 'auc: '
+run evaluate model.h5 data --split train --limit 100
+want_out ': 100 images'
+
+run predict model.h5 data/digits.png
+want_status 0
+want_out "^data/digits.png$(printf '\t')[0-9] [01]\.[0-9]{4}$"
+run predict model.h5 data/digits.png --top 3 --json
+want_status 0
+want_out '"predictions":'
+want_out '"unknown": false'
+run predict model.h5 data/digits.png missing.png
+want_status 1
+want_out '^data/digits.png'
+want_err "missing.png"
+
+run info model.h5
+want_status 0
+want_out 'Total params: 93,322'
+want_out '^Classes: 0 1 2 3 4 5 6 7 8 9'
+run info model.h5 --json
+want_out '"provenance":'
+
+# Threads change nothing.
+run train data --epochs 2 --batch-size 20 --output one.h5 --threads 1 --json
+cp out one.json
+run train data --epochs 2 --batch-size 20 --output seven.h5 --threads 7 --json
+for key in '"loss"' '"val_loss"'; do
+    a=$(grep -A3 -e "$key" one.json | tr -d '\n')
+    b=$(grep -A3 -e "$key" out | tr -d '\n')
+    [ "$a" = "$b" ] || fail "7 threads gave another $key than 1"
+done
+
+# Early stopping and a schedule; the saved model continues as a starting point.
+run train data --model model.h5 --epochs 3 --early-stopping 0 --schedule one-cycle --learning-rate 0.002 --output more.h5
+want_status 0
+run train data --model mlp --epochs 1 --optimizer sgd --momentum 0.9 --nesterov --learning-rate 0.05 --output mlp.h5
+want_status 0
+run train data --model lenet5 --epochs 1 --output lenet.h5
+want_status 0
+no_leftovers
+finish

@@ -1,0 +1,102 @@
+# The program's manners: help, version, mistakes, exit codes, which stream.
+. "$(dirname "$0")/lib.sh"
+
+run --version
+want_status 0
+want_out '^hone [0-9]+\.[0-9]+\.[0-9]+$'
+no_err
+
+run
+want_status 2
+no_out
+want_err '^usage: hone VERB'
+
+run --help
+want_status 0
+no_err
+for verb in collect train evaluate predict info; do
+    want_out "^  $verb "
+    run $verb --help
+    want_status 0
+    no_err
+    want_out "^usage: hone $verb "
+    want_out '^examples:'
+    want_out '--threads N'
+    run help $verb
+    want_out "^usage: hone $verb "
+    run --help
+done
+
+run trian digits
+want_status 2
+want_err "unknown verb 'trian'; did you mean 'train'\?"
+
+run train digits --epocs 3
+want_status 2
+want_err 'unknown option --epocs; did you mean --epochs\?'
+want_err '^hint: hone train --help'
+
+run train digits --epochs
+want_status 2
+want_err 'needs a value'
+
+for bad in 0 -1 1.5 ten 99999999999999999999; do
+    run train digits --epochs $bad
+    want_status 2
+    want_err "--epochs is '$bad', expected a whole number"
+done
+run train digits --validation-split 1.5
+want_status 2
+run train digits --optimizer adamm
+want_status 2
+want_err 'adamm'
+run train digits --loss nonsense
+want_status 2
+run train digits --schedule cosine:x
+want_status 2
+run train digits --validation random:0.1
+want_status 2
+run train digits --clipnorm 1 --clipvalue 1
+want_status 2
+run train
+want_status 2
+run train a b
+want_status 2
+run evaluate only-one
+want_status 2
+run predict only-one
+want_status 2
+run train digits --json=yes
+want_status 2
+want_err 'takes no value'
+
+HONE_CPU=pentium run info
+want_status 2
+want_err "pentium"
+HONE_THREADS=some run info
+want_status 1
+want_err "HONE_THREADS is 'some'"
+
+run info
+want_status 0
+no_err
+want_out '^cpu level +(avx512|avx2|neon|scalar)'
+run info --json
+want_out '"cpu_level":'
+
+run info mnist-cnn
+want_status 0
+want_out '^Total params: 93,322 '
+want_out 'conv2d_1 \(Conv2D\) +\(None, 11, 11, 64\) +18,496 +2,230,272'
+run info mnist-cnn --size 5x5
+want_error 'mnist-cnn'
+
+run collect --list
+want_status 0
+want_out '^mnist '
+run collect nonsense
+want_error 'nonsense'
+run collect digits
+want_status 2
+
+finish
