@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The training loop: epochs, steps, validation, callbacks, history. Start reading at hone_trainer_fit.
+ *
+ * One idea: where training is, is a handful of numbers (epoch, step, iterations, running sums) that change only between
+ * steps. So it can stop after any step, be saved, and go on as if nothing had been: the order of an epoch's samples and
+ * the draws of dropout are pure functions of the seed and those numbers. */
+#include "train_internal.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- a step ---------------------------------------------------------------------------------------------------- */
+
+void hone__trainer_order(hone_trainer *t, int epoch) {
+    if (t->ordered_epoch == epoch) return;
+    for (size_t i = 0; i < t->train_count; i++) t->order[i] = t->train ? t->train[i] : (uint32_t)i;
+    if (t->config.shuffle) {
+        hone__rng rng;
+        hone__rng_init(&rng, t->config.seed, HONE_STREAM_SHUFFLE, (uint64_t)epoch);
+        hone__rng_shuffle(&rng, t->order, t->train_count);
+    }
+    t->ordered_epoch = epoch;
+}
+
+/* Called by the plan on the shard's worker. Metrics are not weighted, as Keras' `metrics` are not. */
+static void shard_loss(void *context, int worker, size_t shard, size_t first, size_t count, const float *outputs,
+                       float *d) {
+    hone_trainer *t = context;
+    (void)worker;
+    size_t c = t->objective.outputs;
+    const int32_t *labels = t->labels + first;
+    float *losses = t->losses + first, *probabilities = t->probabilities;
+    if (probabilities) probabilities += ((t->objective.has_auc ? t->first : 0) + first) * c;
+    hone__objective_rows(&t->objective, count, outputs, labels, losses, d, probabilities, &t->tallies[shard]);
+    if (!t->config.class_weight) return;
+    for (size_t i = 0; i < count; i++) {
+        float weight = t->config.class_weight[labels[i]];
+        losses[i] *= weight;
+        t->objective.kernels->scale(c, weight, d + i * c);
+    }
+}
+
+static bool all_finite(const float *x, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(x[i])) return false;
+    return true;
+}
+
+/* Names the first layer that is to blame for a loss that is no number, before the update spreads it to all of them. */
+static void find_nonfinite(hone_trainer *t, size_t n) {
+    const hone_model *model = t->model;
+    char *text = t->nonfinite;
+    size_t size = sizeof t->nonfinite;
+    for (size_t i = 0; i < model->weight_count; i++) {
+        const hone__weight *w = &model->weights[i];
+        if (all_finite(model->data + w->offset, w->size)) continue;
+        snprintf(text, size, "weight '%s' of layer '%s' is not finite (the step before was too large)", w->name,
+                 model->layers[w->layer]->name);
+        return;
+    }
+    bool in_gradient = false;
+    int layer = hone__plan_find_nonfinite(t->plan, t->pixels, n, (uint64_t)t->iterations, &in_gradient);
+    if (layer < 0 || (size_t)layer >= model->layer_count)
+        snprintf(text, size, "the loss is not finite, though every layer's output is");
+    else
+        snprintf(text, size, "the %s of layer '%s' is not finite", in_gradient ? "gradient" : "output",
+                 model->layers[layer]->name);
+}
+
+static void run_step(hone_trainer *t) {
+    double start = hone__seconds();
+    if (t->began < 0) t->began = start;
+    const int32_t *labels = hone_dataset_labels(t->data);
+    t->first = (size_t)t->step * t->batch_size;
+    size_t left = t->train_count - t->first, n = left < t->batch_size ? left : t->batch_size;
+    for (size_t i = 0; i < n; i++) t->labels[i] = labels[t->order[t->first + i]];
+    hone__gather(t->config.threads, t->data, t->order + t->first, n, t->pixels);
+
+    memset(t->tallies, 0, t->max_shards * sizeof *t->tallies);
+    hone__plan_step(t->plan, t->pixels, n, (uint64_t)t->iterations, shard_loss, t);
+    size_t shards = hone__plan_shards(t->plan);
+    for (size_t s = 0; s < shards; s++) {
+        t->gradients[s] = hone__plan_gradient(t->plan, s);
+        hone__tally_add(&t->sums.tally, &t->tallies[s]);
+    }
+    // Added in the order of the samples: the same for any cut into shards.
+    double loss = 0;
+    for (size_t i = 0; i < n; i++) loss += t->losses[i];
+    if (t->watch_nonfinite && !isfinite(loss))
+        find_nonfinite(t, n); // and no update: the weights stay as they were when all was well
+    else
+        loss += (double)n *
+                hone__updater_step(t->updater, t->gradients, shards, n, hone_trainer_learning_rate(t), t->iterations);
+    t->sums.loss += loss;
+    t->sums.samples += n;
+    t->iterations++;
+    t->step++;
+
+    double end = hone__seconds();
+    t->step_seconds += end - start;
+    t->seconds = t->seconds_before + (end - t->began);
+    t->images += n;
+}
+
+/* ---- an epoch -------------------------------------------------------------------------------------------------- */
+
+static hone_status cancelled(const hone_trainer *t, hone_error *err) {
+    HONE_FAIL(err, HONE_CANCELLED, "training was stopped after step %lld of %lld of epoch %d", (long long)t->step,
+              (long long)t->steps, t->epoch + 1);
+}
+
+/* Every callback hears of the step or epoch, even when one before it has failed: their states stay in step. The first
+ * failure counts. */
+static hone_status worse(hone_status sum, hone_status status) {
+    return sum != HONE_OK ? sum : status;
+}
+
+static hone_status tell_batch_end(hone_trainer *t, hone_error *err) {
+    hone_logs logs = {0};
+    hone__objective_logs(&t->objective, &t->sums, false, true, 0, &logs);
+    hone_status status = HONE_OK;
+    for (size_t i = 0; i < t->callback_count; i++) {
+        const hone_callback *c = &t->callbacks[i];
+        if (c->on_batch_end)
+            status = worse(status, c->on_batch_end(c->context, t, t->step, t->steps, &logs, status ? NULL : err));
+    }
+    return status;
+}
+
+hone_status hone__trainer_add_column(hone_trainer *t, const char *key, hone_error *err) {
+    size_t column = hone_value_count(t->history);
+    if (column == HONE_MAX_LOGS) HONE_FAIL(err, HONE_LIMIT, "the history has more than %d keys", HONE_MAX_LOGS);
+    hone_value *list = hone_value_list();
+    HONE_TRY(hone_value_set(t->history, key, list) == HONE_OK ? HONE_OK
+                                                              : hone__fail_memory(err, strlen(key), "the history"));
+    t->columns[column] = list;
+    return HONE_OK;
+}
+
+static hone_status add_to_history(hone_trainer *t, const hone_logs *logs, hone_error *err) {
+    for (size_t i = 0; i < logs->count; i++) {
+        size_t column = 0, columns = hone_value_count(t->history);
+        while (column < columns && strcmp(hone_value_key_at(t->history, column), logs->keys[i]) != 0) column++;
+        if (column == columns) HONE_TRY(hone__trainer_add_column(t, logs->keys[i], err));
+        if (hone_value_append(t->columns[column], hone_value_real(logs->values[i])) != HONE_OK)
+            return hone__fail_memory(err, sizeof(double), "the history");
+    }
+    return HONE_OK;
+}
+
+/* Validation, callbacks, history: what comes after an epoch's last step. */
+static hone_status finish_epoch(hone_trainer *t, hone_error *err) {
+    hone_logs logs = {0};
+    double auc = 0;
+    if (t->objective.has_auc)
+        auc = hone__auc(t->probabilities, hone_dataset_labels(t->data), t->order, t->train_count, t->objective.outputs,
+                        t->auc_keys);
+    hone__objective_logs(&t->objective, &t->sums, false, false, auc, &logs);
+    hone__sums sums;
+    if (t->validation && !hone__evaluator_run(t->validation, true, &t->cancel, &logs, &sums)) return cancelled(t, err);
+
+    hone_status status = HONE_OK;
+    int epoch = t->epoch;
+    for (size_t i = 0; i < t->callback_count; i++) {
+        const hone_callback *c = &t->callbacks[i];
+        if (c->on_epoch_end) status = worse(status, c->on_epoch_end(c->context, t, epoch, &logs, status ? NULL : err));
+    }
+    status = worse(status, add_to_history(t, &logs, status ? NULL : err));
+    t->epoch++;
+    t->step = 0;
+    t->sums = (hone__sums){0};
+    for (size_t i = 0; i < t->callback_count; i++) {
+        const hone_callback *c = &t->callbacks[i];
+        if (c->after_epoch) status = worse(status, c->after_epoch(c->context, t, epoch, status ? NULL : err));
+    }
+    return status;
+}
+
+static hone_status run_epoch(hone_trainer *t, hone_error *err) {
+    hone__trainer_order(t, t->epoch);
+    for (size_t i = 0; i < t->callback_count; i++) {
+        const hone_callback *c = &t->callbacks[i];
+        if (c->on_epoch_begin) HONE_TRY(c->on_epoch_begin(c->context, t, t->epoch, err));
+    }
+    while (t->step < t->steps) {
+        if (atomic_load(&t->cancel)) return cancelled(t, err);
+        run_step(t);
+        HONE_TRY(tell_batch_end(t, err));
+    }
+    if (atomic_load(&t->cancel)) return cancelled(t, err);
+    return finish_epoch(t, err);
+}
+
+/* ---- fit ------------------------------------------------------------------------------------------------------- */
+
+hone_status hone_trainer_fit(hone_trainer *t, hone_error *err) {
+    t->stop = false;
+    t->seconds_before = t->seconds;
+    t->began = -1;
+    t->nonfinite[0] = '\0';
+
+    hone_status status = HONE_OK;
+    size_t begun = 0;
+    while (status == HONE_OK && begun < t->callback_count) {
+        const hone_callback *c = &t->callbacks[begun++];
+        if (c->on_train_begin) status = c->on_train_begin(c->context, t, err);
+    }
+    while (status == HONE_OK && t->epoch < t->config.epochs && !t->stop) status = run_epoch(t, err);
+    for (size_t i = 0; i < begun; i++) {
+        const hone_callback *c = &t->callbacks[i];
+        if (c->on_train_end) c->on_train_end(c->context, t, status);
+    }
+    if (status == HONE_CANCELLED) atomic_store(&t->cancel, 0);
+    return status;
+}

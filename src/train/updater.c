@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One optimizer step over the flat array of weights.
+ *
+ * One idea: the weights are cut into pieces of at most PIECE floats, a piece within one weight, so that each has one
+ * regularizer and one clipping factor; a piece's gradients, slots and weights are read and written once. The cut depends
+ * on the model alone and pieces do not touch each other's data, so threads cannot change a bit.
+ *
+ * Clipping by norm needs all of a gradient before any of it is used. Only then is there a first pass, which adds up the
+ * shards, the regularizers' gradients and the squares per piece. */
+#include "train_internal.h"
+
+#include <math.h>
+#include <string.h>
+
+/* 32 KiB of weights: with the slots and shards of an Adam step a piece stays within L2, and there are enough to share. */
+enum { PIECE = 8192 };
+
+typedef struct piece {
+    size_t offset, size; /* into the flat array */
+    size_t weight;
+    hone__regularizer regularizer;
+    double squares; /* of the gradient, first pass */
+    double penalty; /* regularisation loss of these weights */
+} piece;
+
+struct hone__updater {
+    hone_model *model;
+    hone_optimizer optimizer;
+    hone_threads *threads;
+    const hone_kernels *kernels;
+    hone_update_function update;
+    float *slots[HONE__OPTIMIZER_SLOTS];
+
+    piece *pieces;
+    size_t piece_count;
+    size_t *tasks; /* (task_count + 1): task i is pieces tasks[i] … tasks[i + 1] - 1 */
+    size_t task_count;
+    bool regularized;
+
+    size_t max_shards;
+    const float **ranges; /* (workers, max_shards): a piece's range of each shard */
+    float *gradient;      /* (data_size) of the first pass; NULL without clipping by norm */
+    float *scales;        /* (weights) clipping factors; NULL likewise */
+
+    /* the step in progress */
+    float *const *shards;
+    size_t shard_count;
+    float mean; /* 1 / batch */
+    hone_update rates;
+};
+
+void hone__optimizer_slots(const hone_optimizer *o, const char *names[HONE__OPTIMIZER_SLOTS]) {
+    names[0] = names[1] = names[2] = NULL;
+    switch (o->kind) {
+    case HONE_OPTIMIZER_SGD: names[0] = o->momentum != 0 ? "momentum" : NULL; break;
+    case HONE_OPTIMIZER_RMSPROP:
+        names[0] = "velocity";
+        names[1] = o->momentum != 0 ? "momentum" : NULL;
+        names[2] = o->centered ? "average_gradient" : NULL;
+        break;
+    case HONE_OPTIMIZER_ADAM:
+    case HONE_OPTIMIZER_ADAMW:
+        names[0] = "m";
+        names[1] = "v";
+        names[2] = o->amsgrad ? "vhat" : NULL;
+        break;
+    case HONE_OPTIMIZER_LION: names[0] = "m"; break;
+    }
+}
+
+static hone_update_function update_of(const hone_kernels *kernels, hone_optimizer_kind kind) {
+    switch (kind) {
+    case HONE_OPTIMIZER_SGD: return kernels->sgd;
+    case HONE_OPTIMIZER_RMSPROP: return kernels->rmsprop;
+    case HONE_OPTIMIZER_LION: return kernels->lion;
+    default: return kernels->adam;
+    }
+}
+
+/* ---- creation -------------------------------------------------------------------------------------------------- */
+
+static size_t count_pieces(const hone_model *model) {
+    size_t count = 0;
+    for (size_t i = 0; i < model->weight_count; i++)
+        if (hone__weight_trainable(model, i)) count += (model->weights[i].size + PIECE - 1) / PIECE;
+    return count;
+}
+
+static void cut_pieces(hone__updater *u) {
+    size_t n = 0, filled = 0;
+    for (size_t i = 0; i < u->model->weight_count; i++) {
+        const hone__weight *w = &u->model->weights[i];
+        if (!hone__weight_trainable(u->model, i)) continue;
+        if (w->regularizer.l1 != 0 || w->regularizer.l2 != 0) u->regularized = true;
+        for (size_t at = 0; at < w->size; at += PIECE) {
+            size_t size = w->size - at < PIECE ? w->size - at : PIECE;
+            // Small weights (biases, gammas) share a task.
+            if (u->task_count == 0 || filled + size > PIECE) {
+                u->tasks[u->task_count++] = n;
+                filled = 0;
+            }
+            filled += size;
+            u->pieces[n++] = (piece){w->offset + at, size, i, w->regularizer, 0, 0};
+        }
+    }
+    u->tasks[u->task_count] = n;
+    u->piece_count = n;
+}
+
+static hone_status allocate(hone__updater *u, size_t pieces, hone_error *err) {
+    size_t pointers;
+    if (!hone__multiply((size_t)hone_threads_count(u->threads), u->max_shards, &pointers))
+        HONE_FAIL(err, HONE_LIMIT, "%zu shards are too many", u->max_shards);
+    u->pieces = hone__alloc(pieces, sizeof *u->pieces);
+    u->tasks = hone__alloc(pieces + 1, sizeof *u->tasks);
+    u->ranges = hone__alloc(pointers, sizeof *u->ranges);
+    if (!u->pieces || !u->tasks || !u->ranges)
+        return hone__fail_memory(err, pieces * sizeof *u->pieces + pointers * sizeof *u->ranges, "the optimizer");
+    if (u->optimizer.clipnorm <= 0 && u->optimizer.global_clipnorm <= 0) return HONE_OK;
+    u->gradient = hone__alloc(u->model->data_size, sizeof *u->gradient);
+    u->scales = hone__alloc(u->model->weight_count, sizeof *u->scales);
+    if (!u->gradient || !u->scales)
+        return hone__fail_memory(err, u->model->data_size * sizeof *u->gradient, "the gradient to be clipped");
+    return HONE_OK;
+}
+
+hone_status hone__updater_create(hone__updater **out, hone_model *model, const hone_optimizer *optimizer,
+                                 float *const slots[HONE__OPTIMIZER_SLOTS], hone_threads *threads, size_t max_shards,
+                                 hone_error *err) {
+    *out = NULL;
+    size_t pieces = count_pieces(model);
+    if (pieces == 0) HONE_FAIL(err, HONE_ARGUMENT, "model '%s' has no trainable weights", hone_model_name(model));
+    hone__updater *u = hone__alloc(1, sizeof *u);
+    if (!u) return hone__fail_memory(err, sizeof *u, "the optimizer");
+    u->model = model;
+    u->optimizer = *optimizer;
+    u->threads = threads;
+    u->kernels = hone__kernels();
+    u->update = update_of(u->kernels, optimizer->kind);
+    u->max_shards = max_shards;
+    for (int i = 0; i < HONE__OPTIMIZER_SLOTS; i++) u->slots[i] = slots[i];
+    hone_status status = allocate(u, pieces, err);
+    if (status != HONE_OK) {
+        hone__updater_free(u);
+        return status;
+    }
+    cut_pieces(u);
+    *out = u;
+    return HONE_OK;
+}
+
+void hone__updater_free(hone__updater *u) {
+    if (!u) return;
+    hone__free(u->pieces);
+    hone__free(u->tasks);
+    hone__free(u->ranges);
+    hone__free(u->gradient);
+    hone__free(u->scales);
+    hone__free(u);
+}
+
+/* ---- a step ---------------------------------------------------------------------------------------------------- */
+
+static const float **ranges_of(const hone__updater *u, int worker, const piece *p) {
+    const float **ranges = u->ranges + (size_t)worker * u->max_shards;
+    for (size_t s = 0; s < u->shard_count; s++) ranges[s] = u->shards[s] + p->offset;
+    return ranges;
+}
+
+/* The gradient as Keras clips it: of the mean loss, regularizers included. */
+static void gather_gradient(void *context, int worker, size_t task) {
+    hone__updater *u = context;
+    for (size_t i = u->tasks[task]; i < u->tasks[task + 1]; i++) {
+        piece *p = &u->pieces[i];
+        const float *w = u->model->data + p->offset;
+        float *g = u->gradient + p->offset, l1 = p->regularizer.l1, l2 = p->regularizer.l2;
+        u->kernels->sum_shards(p->size, ranges_of(u, worker, p), u->shard_count, g);
+        u->kernels->scale(p->size, u->mean, g);
+        if (l1 != 0 || l2 != 0)
+            for (size_t k = 0; k < p->size; k++) g[k] += l1 * (float)((w[k] > 0) - (w[k] < 0)) + 2 * l2 * w[k];
+        p->squares = u->kernels->sum_squares(p->size, g);
+    }
+}
+
+/* Keras: clipnorm g * c / max(norm, c) per weight; global_clipnorm the same with the norm of all of them. */
+static void find_scales(hone__updater *u) {
+    double all = 0;
+    for (size_t i = 0; i < u->piece_count; i++) all += u->pieces[i].squares;
+    for (size_t i = 0; i < u->piece_count;) {
+        size_t weight = u->pieces[i].weight;
+        double limit = u->optimizer.global_clipnorm, squares = 0;
+        for (; i < u->piece_count && u->pieces[i].weight == weight; i++) squares += u->pieces[i].squares;
+        if (u->optimizer.clipnorm > 0)
+            limit = u->optimizer.clipnorm;
+        else
+            squares = all;
+        double norm = sqrt(squares);
+        u->scales[weight] = norm <= limit ? 1.0f : (float)(limit / norm); // a NaN norm gives NaN, as it should
+    }
+}
+
+static void update_task(void *context, int worker, size_t task) {
+    hone__updater *u = context;
+    for (size_t i = u->tasks[task]; i < u->tasks[task + 1]; i++) {
+        piece *p = &u->pieces[i];
+        float *w = u->model->data + p->offset, *slots[HONE__OPTIMIZER_SLOTS];
+        for (int s = 0; s < HONE__OPTIMIZER_SLOTS; s++) slots[s] = u->slots[s] ? u->slots[s] + p->offset : NULL;
+        if (u->regularized) p->penalty = hone__regularizer_loss(&p->regularizer, u->kernels, w, p->size);
+
+        hone_update rates = u->rates;
+        const float *clipped;
+        const float *const *ranges;
+        size_t count = u->shard_count;
+        if (u->gradient) {
+            clipped = u->gradient + p->offset;
+            ranges = &clipped;
+            count = 1;
+            rates.grad_scale = u->scales[p->weight];
+        } else {
+            ranges = ranges_of(u, worker, p);
+            rates.grad_scale = u->mean;
+            rates.l1 = p->regularizer.l1;
+            rates.l2 = p->regularizer.l2;
+        }
+        u->update(&rates, p->size, w, ranges, count, slots[0], slots[1], slots[2]);
+    }
+}
+
+/* Rates are resolved in double; Adam's bias correction goes into the learning rate ("epsilon hat", as Keras). */
+static hone_update resolve(const hone_optimizer *o, double learning_rate, int64_t iteration) {
+    double rate = learning_rate, t = (double)iteration + 1;
+    if (o->kind == HONE_OPTIMIZER_ADAM || o->kind == HONE_OPTIMIZER_ADAMW)
+        rate *= sqrt(1 - pow(o->beta_2, t)) / (1 - pow(o->beta_1, t));
+    return (hone_update){.learning_rate = (float)rate,
+                         .decay = (float)(learning_rate * o->weight_decay),
+                         .clipvalue = (float)o->clipvalue,
+                         .momentum = (float)o->momentum,
+                         .rho = (float)o->rho,
+                         .beta_1 = (float)o->beta_1,
+                         .beta_2 = (float)o->beta_2,
+                         .epsilon = (float)o->epsilon,
+                         .nesterov = o->nesterov,
+                         .centered = o->centered,
+                         .amsgrad = o->amsgrad};
+}
+
+double hone__updater_step(hone__updater *u, float *const *shards, size_t shard_count, size_t n, double learning_rate,
+                          int64_t iteration) {
+    u->shards = shards;
+    u->shard_count = shard_count;
+    u->mean = (float)(1.0 / (double)n);
+    u->rates = resolve(&u->optimizer, learning_rate, iteration);
+    if (u->gradient) {
+        hone__threads_run(u->threads, gather_gradient, u, u->task_count);
+        find_scales(u);
+    }
+    hone__threads_run(u->threads, update_task, u, u->task_count);
+    double penalty = 0;
+    for (size_t i = 0; u->regularized && i < u->piece_count; i++) penalty += u->pieces[i].penalty;
+    return penalty;
+}
