@@ -2,8 +2,9 @@
  *
  * The model as it is in memory, and what a layer type is.
  *
- * A model is a DAG: layers, and nodes that apply a layer to the outputs of earlier nodes. A Sequential is the chain. All weights live in
- * one flat array, in the order of the layers; gradients and optimizer slots are arrays of the same layout. */
+ * A model is a DAG: layers, and nodes that apply a layer to the outputs of earlier nodes. A Sequential is the chain. All
+ * weights live in one flat array, in the order of the layers; gradients and optimizer slots are arrays of the same
+ * layout. */
 #ifndef HONE_MODEL_INTERNAL_H
 #define HONE_MODEL_INTERNAL_H
 
@@ -27,7 +28,7 @@ typedef struct hone__regularizer {
 /* Keras' initialisers, as read from a config. */
 typedef struct hone__initializer {
     const char *class_name;          /* "GlorotUniform", … : canonical, constant */
-    double a, b;                     /* value; or minval, maxval; or mean, stddev; or scale */
+    double a, b;                     /* value; or minval, maxval; or mean, stddev; or scale; or gain */
     const char *mode, *distribution; /* VarianceScaling; constants */
     int64_t seed;                    /* -1: none, the model's seed is used */
 } hone__initializer;
@@ -48,10 +49,10 @@ typedef struct hone__weight {
 typedef struct hone__layer_type {
     const char *class_name;
     size_t config_size; /* bytes of layer->config, zeroed at first */
-    /* Reads Keras arguments into layer->config. */
-    hone_status (*from_config)(hone__layer *layer, hone__config *config, hone_error *err);
-    /* Adds Keras arguments (portable dialect; name, trainable, dtype are already there). */
-    hone_status (*to_config)(const hone__layer *layer, hone_value *config);
+    /* Reads Keras arguments into layer->config; failures stick in the reader. */
+    void (*from_config)(hone__layer *layer, hone__config *config);
+    /* Adds Keras arguments (portable dialect; name, trainable, dtype are already there); failures stick in the value. */
+    void (*to_config)(const hone__layer *layer, hone_value *config);
     /* Shapes in, shape out (layer->output), weights declared with hone__declare_weight. */
     hone_status (*build)(hone_model *model, hone__layer *layer, hone_error *err);
     /* Emits operations for the planner (lower.h): input tensors in, output tensor out. */
@@ -61,11 +62,14 @@ typedef struct hone__layer_type {
     int64_t (*macs)(const hone_model *model, const hone__layer *layer);
     /* What config holds on the heap; NULL: nothing. */
     void (*release)(hone__layer *layer);
+    /* to_config leaves "trainable" out: Keras 3's class has no such argument. */
+    bool omits_trainable;
 } hone__layer_type;
 
 struct hone__layer {
     const hone__layer_type *type;
     char *name;
+    size_t index; /* in model->layers */
     bool trainable;
     void *config; /* type->config_size bytes */
     bool built;
@@ -85,6 +89,7 @@ typedef struct hone__node {
 struct hone_model {
     char *name;
     bool is_sequential;
+    int keras; /* 2 or 3: whose meanings its layers' words have where they differ ("hard_sigmoid") */
     bool built;
     hone__layer **layers;
     size_t layer_count, layer_capacity;
@@ -106,6 +111,8 @@ struct hone_model {
 
 /* NULL where the name is unknown. */
 const hone__layer_type *hone__layer_type_find(const char *class_name);
+/* Type number index of the registry, 0, 1, … until NULL: for what must hold for all of them. */
+const hone__layer_type *hone__layer_type_at(size_t index);
 
 /* During build. shape's fans follow Keras; *index is what lower passes to the builder. */
 hone_status hone__declare_weight(hone_model *model, hone__layer *layer, const char *name, const hone_shape *shape,

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The registry of layer types, and what all layers have in common: name, trainable, dtype, the stated input shape. */
+#include "layer.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* In the order in which "there are …" lists them: Keras' own grouping. */
+static const hone__layer_type *const registry[] = {
+    &hone__type_input_layer,
+    &hone__type_dense,
+    &hone__type_activation,
+    &hone__type_conv2d,
+    &hone__type_depthwise_conv2d,
+    &hone__type_separable_conv2d,
+    &hone__type_max_pooling2d,
+    &hone__type_average_pooling2d,
+    &hone__type_global_max_pooling2d,
+    &hone__type_global_average_pooling2d,
+    &hone__type_batch_normalization,
+    &hone__type_layer_normalization,
+    &hone__type_relu,
+    &hone__type_leaky_relu,
+    &hone__type_elu,
+    &hone__type_softmax,
+    &hone__type_dropout,
+    &hone__type_spatial_dropout2d,
+    &hone__type_flatten,
+    &hone__type_reshape,
+    &hone__type_zero_padding2d,
+    &hone__type_rescaling,
+};
+
+enum { TYPES = sizeof registry / sizeof *registry };
+
+const hone__layer_type *hone__layer_type_at(size_t index) {
+    return index < TYPES ? registry[index] : NULL;
+}
+
+const hone__layer_type *hone__layer_type_find(const char *class_name) {
+    for (size_t i = 0; i < TYPES; i++) {
+        if (strcmp(class_name, registry[i]->class_name) == 0) return registry[i];
+    }
+    return NULL;
+}
+
+/* An unknown class is refused by name: a model with a layer left out would answer, and answer wrongly. */
+static hone_status refuse(const char *class_name, const char *name, hone_error *err) {
+    if (strcmp(class_name, "Lambda") == 0) {
+        HONE_FAIL(err, HONE_UNSUPPORTED,
+                  "unsupported layer 'Lambda' (layer '%.128s'): it holds Python code, which is "
+                  "never run",
+                  name);
+    }
+    if (strcmp(class_name, "Sequential") == 0 || strcmp(class_name, "Functional") == 0 ||
+        strcmp(class_name, "Model") == 0) {
+        HONE_FAIL(err, HONE_UNSUPPORTED,
+                  "layer '%.128s' is a model of its own (%s): models within models are not supported, put its layers "
+                  "into the outer model",
+                  name, class_name);
+    }
+    char list[HONE_ERROR_MESSAGE_SIZE];
+    size_t length = 0;
+    for (size_t i = 0; i < TYPES && length < sizeof list; i++) {
+        int written = snprintf(list + length, sizeof list - length, "%s%s", i ? ", " : "", registry[i]->class_name);
+        length += written > 0 ? (size_t)written : 0;
+    }
+    HONE_FAIL(err, HONE_UNSUPPORTED, "unsupported layer '%.64s' (layer '%.64s'); there are %s", class_name, name, list);
+}
+
+/* Names become parts of messages and of paths within files. */
+static bool is_name(const char *name) {
+    size_t length = 0;
+    for (; name[length]; length++) {
+        if ((unsigned char)name[length] < ' ' || length >= HONE_MAX_NAME) return false;
+    }
+    return length > 0;
+}
+
+/* A layer with its name and room for its arguments, which are still all zero. */
+static hone_status allocate(hone__layer **out, const hone__layer_type *type, const char *name, hone_error *err) {
+    hone__layer *layer = hone__alloc(1, sizeof *layer);
+    if (!layer) return hone__fail_memory(err, sizeof *layer, "a layer");
+    layer->type = type;
+    layer->trainable = true;
+    layer->config = hone__alloc(1, type->config_size);
+    layer->name = hone__strdup(name);
+    if (!layer->config || !layer->name) {
+        hone__layer_free(layer);
+        return hone__fail_memory(err, type->config_size + strlen(name) + 1, "a layer");
+    }
+    *out = layer;
+    return HONE_OK;
+}
+
+hone_status hone__layer_create(hone__layer **out, const char *class_name, const hone_value *config, const char *name,
+                               hone__origin origin, hone_shape *input_shape, hone_error *err) {
+    *out = NULL;
+    const char *stated = hone_value_as_string(hone_value_get(config, "name"));
+    if (stated) name = stated;
+    static const char custom[] = "Custom>"; /* Keras 2 marks classes so that were registered, some of its own too */
+    if (strncmp(class_name, custom, sizeof custom - 1) == 0) class_name += sizeof custom - 1;
+
+    if (!is_name(name)) {
+        HONE_FAIL(err, origin.from_file ? HONE_FORMAT : HONE_ARGUMENT,
+                  "a %.64s layer has an empty name, one over %d bytes, or one with control characters", class_name,
+                  HONE_MAX_NAME);
+    }
+    const hone__layer_type *type = hone__layer_type_find(class_name);
+    if (!type) return refuse(class_name, name, err);
+
+    hone__layer *layer = NULL;
+    HONE_TRY(allocate(&layer, type, name, err));
+    char subject[HONE_SUBJECT_SIZE];
+    snprintf(subject, sizeof subject, "layer '%.300s'", name);
+    bool is_input = type == &hone__type_input_layer;
+
+    hone__config reader;
+    hone__config_init(&reader, config, subject, origin.from_file, origin.keras);
+    hone__config_string(&reader, "name", NULL);
+    layer->trainable = hone__config_boolean(&reader, "trainable", true);
+    hone__config_dtype(&reader, is_input);
+    *input_shape = hone__config_input_shape(&reader, is_input);
+    if (is_input && input_shape->rank == 0) {
+        hone__config_fail(&reader, origin.from_file ? HONE_FORMAT : HONE_ARGUMENT, "batch_shape is missing");
+    }
+    type->from_config(layer, &reader);
+    hone_status status = hone__config_finish(&reader, err);
+    if (status) {
+        hone__layer_free(layer);
+        return hone__fail_context(err, status, "%s", subject);
+    }
+    if (is_input) layer->inputs[0] = *input_shape;
+    *out = layer;
+    return HONE_OK;
+}
+
+hone_status hone__input_layer_create(hone__layer **out, const char *name, const hone_shape *shape, hone_error *err) {
+    HONE_TRY(allocate(out, &hone__type_input_layer, name, err));
+    (*out)->inputs[0] = *shape;
+    return HONE_OK;
+}
+
+void hone__layer_free(hone__layer *layer) {
+    if (!layer) return;
+    if (layer->type->release && layer->config) layer->type->release(layer);
+    hone__free(layer->config);
+    hone__free(layer->name);
+    hone__free(layer);
+}
+
+bool hone__layer_is_input(const hone__layer *layer) {
+    return layer->type == &hone__type_input_layer;
+}
+
+hone_status hone__check_elements(const hone_shape *shape, hone_error *err) {
+    int64_t size = hone_shape_size(shape);
+    if (size >= 1 && size <= HONE_MAX_ELEMENTS) return HONE_OK;
+    char text[96];
+    HONE_FAIL(err, HONE_LIMIT, "activation %s has more than %d elements",
+              hone_shape_text(shape, true, text, sizeof text), HONE_MAX_ELEMENTS);
+}
+
+hone_status hone__layer_build(hone_model *model, hone__layer *layer, hone_error *err) {
+    layer->first_weight = model->weight_count;
+    layer->weight_count = 0;
+    hone_status status = layer->type->build(model, layer, err);
+    if (!status) status = hone__check_elements(&layer->output, err);
+    if (status) return hone__fail_context(err, status, "layer '%.128s'", layer->name);
+    layer->built = true;
+    return HONE_OK;
+}
+
+/* [null, dims …] */
+static hone_value *batch_shape(const hone_shape *shape) {
+    hone_value *list = hone_value_list();
+    hone_value_append(list, hone_value_null());
+    for (int i = 0; i < shape->rank; i++) hone_value_append(list, hone_value_integer(shape->dims[i]));
+    return list;
+}
+
+hone_status hone__layer_to_config(const hone__layer *layer, const hone_shape *batch_input_shape, hone_value **out) {
+    hone_value *config = hone_value_object();
+    if (hone__layer_is_input(layer)) {
+        hone_value_set(config, "batch_input_shape", batch_shape(&layer->inputs[0]));
+        hone_value_set_string(config, "dtype", "float32");
+        layer->type->to_config(layer, config);
+        hone_value_set_string(config, "name", layer->name);
+    } else {
+        hone_value_set_string(config, "name", layer->name);
+        if (!layer->type->omits_trainable) hone_value_set_boolean(config, "trainable", layer->trainable);
+        hone_value_set_string(config, "dtype", "float32");
+        if (batch_input_shape) hone_value_set(config, "batch_input_shape", batch_shape(batch_input_shape));
+        layer->type->to_config(layer, config);
+    }
+    if (hone_value_failed(config)) {
+        hone_value_free(config);
+        return HONE_MEMORY;
+    }
+    *out = config;
+    return HONE_OK;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Pooling layers: MaxPooling2D, AveragePooling2D and their global forms. */
+#include "layer.h"
+
+#include <inttypes.h>
+
+/* ---- MaxPooling2D, AveragePooling2D ---------------------------------------------------------------------------- */
+
+/* A window's winner is remembered in 16 bits. */
+enum { MAX_POOL_AREA = 1 << 16 };
+
+typedef struct pooling {
+    hone__window window;
+    hone_pool2d_shape shape; /* set by build */
+} pooling;
+
+static void pooling_from_config(hone__layer *layer, hone__config *config) {
+    pooling *c = layer->config;
+    c->window.dilation_rate[0] = c->window.dilation_rate[1] = 1;
+    hone__config_pair(config, "pool_size", (const int[]){2, 2}, 1, HONE_MAX_WINDOW, c->window.size);
+    hone__config_pair(config, "strides", c->window.size, 1, HONE_MAX_WINDOW, c->window.strides);
+    hone__config_padding(config, &c->window);
+    hone__config_data_format(config);
+    int64_t area = (int64_t)c->window.size[0] * c->window.size[1];
+    if (area > MAX_POOL_AREA) {
+        hone__config_fail(config, HONE_LIMIT, "pool_size covers %" PRId64 " elements, the largest possible is %d", area,
+                          MAX_POOL_AREA);
+    }
+}
+
+static void pooling_to_config(const hone__layer *layer, hone_value *config) {
+    const pooling *c = layer->config;
+    hone__set_pair(config, "pool_size", c->window.size);
+    hone__set_padding(config, &c->window);
+    hone__set_pair(config, "strides", c->window.strides);
+    hone_value_set_string(config, "data_format", "channels_last");
+}
+
+static hone_status pooling_build(hone_model *model, hone__layer *layer, hone_error *err) {
+    (void)model;
+    pooling *c = layer->config;
+    const hone_shape *input = &layer->inputs[0];
+    hone__extent extent[2];
+    HONE_TRY(hone__window_place(&c->window, "pool_size", input, extent, err));
+    c->shape = (hone_pool2d_shape){.h = (int)input->dims[0],
+                                   .w = (int)input->dims[1],
+                                   .c = (int)input->dims[2],
+                                   .pool_h = c->window.size[0],
+                                   .pool_w = c->window.size[1],
+                                   .stride_h = c->window.strides[0],
+                                   .stride_w = c->window.strides[1],
+                                   .pad_top = extent[0].before,
+                                   .pad_left = extent[1].before,
+                                   .oh = extent[0].output,
+                                   .ow = extent[1].output};
+    layer->output = (hone_shape){3, {c->shape.oh, c->shape.ow, c->shape.c}};
+    return HONE_OK;
+}
+
+static hone_status max_pooling_lower(const hone_model *model, const hone__layer *layer, hone__builder *builder,
+                                     const int *inputs, int *output, hone_error *err) {
+    (void)model;
+    const pooling *c = layer->config;
+    return hone__emit_max_pool2d(builder, inputs[0], &c->shape, output, err);
+}
+
+static hone_status average_pooling_lower(const hone_model *model, const hone__layer *layer, hone__builder *builder,
+                                         const int *inputs, int *output, hone_error *err) {
+    (void)model;
+    const pooling *c = layer->config;
+    return hone__emit_average_pool2d(builder, inputs[0], &c->shape, output, err);
+}
+
+const hone__layer_type hone__type_max_pooling2d = {.class_name = "MaxPooling2D",
+                                                   .config_size = sizeof(pooling),
+                                                   .from_config = pooling_from_config,
+                                                   .to_config = pooling_to_config,
+                                                   .build = pooling_build,
+                                                   .lower = max_pooling_lower};
+
+const hone__layer_type hone__type_average_pooling2d = {.class_name = "AveragePooling2D",
+                                                       .config_size = sizeof(pooling),
+                                                       .from_config = pooling_from_config,
+                                                       .to_config = pooling_to_config,
+                                                       .build = pooling_build,
+                                                       .lower = average_pooling_lower};
+
+/* ---- GlobalMaxPooling2D, GlobalAveragePooling2D ---------------------------------------------------------------- */
+
+typedef struct global_pooling {
+    bool keepdims;
+} global_pooling;
+
+static void global_from_config(hone__layer *layer, hone__config *config) {
+    global_pooling *c = layer->config;
+    c->keepdims = hone__config_boolean(config, "keepdims", false);
+    hone__config_data_format(config);
+}
+
+static void global_to_config(const hone__layer *layer, hone_value *config) {
+    const global_pooling *c = layer->config;
+    hone_value_set_string(config, "data_format", "channels_last");
+    hone_value_set_boolean(config, "keepdims", c->keepdims);
+}
+
+static hone_status global_build(hone_model *model, hone__layer *layer, hone_error *err) {
+    (void)model;
+    const global_pooling *c = layer->config;
+    const hone_shape *input = &layer->inputs[0];
+    char text[96];
+    if (input->rank != 3) {
+        HONE_FAIL(err, HONE_SHAPE, "input is %s, expected images (None, height, width, channels)",
+                  hone_shape_text(input, true, text, sizeof text));
+    }
+    layer->output = c->keepdims ? (hone_shape){3, {1, 1, input->dims[2]}} : (hone_shape){1, {input->dims[2]}};
+    return HONE_OK;
+}
+
+static hone_status global_max_lower(const hone_model *model, const hone__layer *layer, hone__builder *builder,
+                                    const int *inputs, int *output, hone_error *err) {
+    (void)model;
+    return hone__emit_global_max_pool2d(builder, inputs[0], &layer->output, output, err);
+}
+
+static hone_status global_average_lower(const hone_model *model, const hone__layer *layer, hone__builder *builder,
+                                        const int *inputs, int *output, hone_error *err) {
+    (void)model;
+    return hone__emit_global_average_pool2d(builder, inputs[0], &layer->output, output, err);
+}
+
+const hone__layer_type hone__type_global_max_pooling2d = {.class_name = "GlobalMaxPooling2D",
+                                                          .config_size = sizeof(global_pooling),
+                                                          .from_config = global_from_config,
+                                                          .to_config = global_to_config,
+                                                          .build = global_build,
+                                                          .lower = global_max_lower};
+
+const hone__layer_type hone__type_global_average_pooling2d = {.class_name = "GlobalAveragePooling2D",
+                                                              .config_size = sizeof(global_pooling),
+                                                              .from_config = global_from_config,
+                                                              .to_config = global_to_config,
+                                                              .build = global_build,
+                                                              .lower = global_average_lower};

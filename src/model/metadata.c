@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a model carries along beside its layers: how pixels become input, the names of the classes, free records. */
+#include "layer.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- preprocessing --------------------------------------------------------------------------------------------- */
+
+static const struct {
+    hone_input_kind kind;
+    const char *word;
+} kinds[] = {{HONE_INPUT_UNIT, "unit"}, {HONE_INPUT_RAW, "raw"}, {HONE_INPUT_SIGNED, "signed"}};
+
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+/* Does the graph scale its pixels itself? */
+static bool begins_with_scaling(const hone_model *model) {
+    if (model->node_count == 0) return false;
+    size_t first = hone__layer_is_input(model->layers[model->nodes[0].layer]) ? 1 : 0;
+    if (first >= model->node_count) return false;
+    const char *class_name = model->layers[model->nodes[first].layer]->type->class_name;
+    return strcmp(class_name, "Rescaling") == 0 || strcmp(class_name, "Normalization") == 0;
+}
+
+hone_preprocessing hone_model_preprocessing(const hone_model *model) {
+    if (model->preprocessing.stated) return model->preprocessing;
+    return (hone_preprocessing){.kind = begins_with_scaling(model) ? HONE_INPUT_RAW : HONE_INPUT_UNIT};
+}
+
+void hone_model_set_preprocessing(hone_model *model, const hone_preprocessing *preprocessing) {
+    model->preprocessing = preprocessing ? *preprocessing : (hone_preprocessing){0};
+    model->preprocessing.stated = preprocessing != NULL;
+}
+
+/* Numbers separated by commas: 2, 4, 6 or 8 of them. Two hold for every channel; where fewer channels are named than
+ * there may be, the rest keep mean 0 and std 1. */
+static bool parse_standard(hone_preprocessing *out, const char *text) {
+    double numbers[2 * HONE_MAX_CHANNELS];
+    size_t count = 0;
+    for (;;) {
+        char item[HONE_NUMBER_SIZE];
+        size_t length = strcspn(text, ",");
+        if (length >= sizeof item || count >= sizeof numbers / sizeof *numbers) return false;
+        memcpy(item, text, length);
+        item[length] = '\0';
+        if (!hone__parse_double(item, &numbers[count]) || !isfinite((float)numbers[count])) return false;
+        count++;
+        if (!text[length]) break;
+        text += length + 1;
+    }
+    if (count % 2 != 0) return false;
+    size_t channels = count / 2;
+    for (size_t c = 0; c < HONE_MAX_CHANNELS; c++) {
+        size_t from = channels == 1 ? 0 : c;
+        out->mean[c] = from < channels ? (float)numbers[from] : 0;
+        out->std[c] = from < channels ? (float)numbers[channels + from] : 1;
+        if (!(out->std[c] > 0)) return false;
+    }
+    return true;
+}
+
+hone_status hone_preprocessing_parse(hone_preprocessing *out, const char *text, hone_error *err) {
+    hone_preprocessing parsed = {.stated = true};
+    for (size_t i = 0; i < KINDS; i++) {
+        if (strcmp(text, kinds[i].word) != 0) continue;
+        parsed.kind = kinds[i].kind;
+        *out = parsed;
+        return HONE_OK;
+    }
+    parsed.kind = HONE_INPUT_STANDARD;
+    if (!parse_standard(&parsed, text)) {
+        HONE_FAIL(err, HONE_ARGUMENT,
+                  "input '%.64s' is not 'raw', 'unit', 'signed' or MEAN,STD (two numbers, or the means of the channels "
+                  "and then as many stds, each above 0)",
+                  text);
+    }
+    *out = parsed;
+    return HONE_OK;
+}
+
+/* The shortest decimal that reads back as value: one of few digits, where there is one. */
+static const char *float_text(char buffer[HONE_NUMBER_SIZE], float value) {
+    double scale = 1;
+    for (int digits = 0; digits <= 9; digits++, scale *= 10) {
+        double rounded = round((double)value * scale) / scale;
+        if ((float)rounded == value) return hone__format_double(buffer, rounded);
+    }
+    return hone__format_double(buffer, value);
+}
+
+const char *hone_preprocessing_text(const hone_preprocessing *preprocessing, char *buffer, size_t size) {
+    const hone_preprocessing *p = preprocessing;
+    for (size_t i = 0; i < KINDS; i++) {
+        if (p->kind != kinds[i].kind) continue;
+        snprintf(buffer, size, "%s", kinds[i].word);
+        return buffer;
+    }
+    /* As few channels as parse needs to come to the same: one where all are alike, else those that are not (0, 1). */
+    size_t channels = 1;
+    for (size_t c = 1; c < HONE_MAX_CHANNELS; c++) {
+        bool is_first = p->mean[c] == p->mean[0] && p->std[c] == p->std[0];
+        if (!is_first && channels == 1) channels = 2;
+    }
+    for (size_t c = 2; c < HONE_MAX_CHANNELS && channels > 1; c++) {
+        if (p->mean[c] != 0 || p->std[c] != 1) channels = c + 1;
+    }
+    size_t length = 0;
+    for (size_t i = 0; i < 2 * channels && length < size; i++) {
+        char number[HONE_NUMBER_SIZE];
+        float value = i < channels ? p->mean[i] : p->std[i - channels];
+        int written = snprintf(buffer + length, size - length, "%s%s", i ? "," : "", float_text(number, value));
+        length += written > 0 ? (size_t)written : 0;
+    }
+    return buffer;
+}
+
+/* ---- class names ----------------------------------------------------------------------------------------------- */
+
+static void free_names(char **names, size_t count) {
+    for (size_t i = 0; i < count && names; i++) hone__free(names[i]);
+    hone__free(names);
+}
+
+hone_status hone_model_set_class_names(hone_model *model, const char *const *names, size_t count, hone_error *err) {
+    if (count > HONE_MAX_CLASSES) {
+        HONE_FAIL(err, HONE_LIMIT, "%zu class names are over the limit of %d", count, HONE_MAX_CLASSES);
+    }
+    for (size_t i = 0; i < count; i++) {
+        size_t length = strlen(names[i]);
+        if (length > HONE_MAX_CLASS_NAME) {
+            HONE_FAIL(err, HONE_LIMIT, "the name of class %zu has %zu bytes, the limit is %d", i, length,
+                      HONE_MAX_CLASS_NAME);
+        }
+    }
+    char **copy = hone__alloc(count, sizeof *copy);
+    if (!copy) return hone__fail_memory(err, count * sizeof *copy, "the names of the classes");
+    for (size_t i = 0; i < count; i++) {
+        copy[i] = hone__strdup(names[i]);
+        if (!copy[i]) {
+            free_names(copy, count);
+            return hone__fail_memory(err, strlen(names[i]) + 1, "the names of the classes");
+        }
+    }
+    free_names(model->class_names, model->class_count);
+    model->class_names = copy;
+    model->class_count = count;
+    return HONE_OK;
+}
+
+size_t hone_model_class_count(const hone_model *model) {
+    return model->class_count;
+}
+
+const char *hone_model_class_name(const hone_model *model, size_t index) {
+    return index < model->class_count ? model->class_names[index] : NULL;
+}
+
+/* ---- records --------------------------------------------------------------------------------------------------- */
+
+/* A setter that fails marks its object for good, so the value is tried on a copy: a failure leaves the records whole. */
+hone_status hone_model_set_record(hone_model *model, const char *key, hone_value *value, hone_error *err) {
+    hone_value *records = hone_value_copy(model->records);
+    hone_value_set(records, key, value);
+    if (hone_value_failed(records)) {
+        hone_value_free(records);
+        return hone__fail_memory(err, strlen(key), "a record of the model");
+    }
+    hone_value_free(model->records);
+    model->records = records;
+    return HONE_OK;
+}
+
+const hone_value *hone_model_record(const hone_model *model, const char *key) {
+    return hone_value_get(model->records, key);
+}

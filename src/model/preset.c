@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The built-in networks. Each is a list of layers, read from the picture at the top to the classes at the bottom.
+ *
+ * To add one: write such a list, and a line in the table below. */
+#include "layer.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* The article's network: three convolutions that look at 3x3 pixels each, poolings that halve the picture between them,
+ * and two dense layers that decide. On 28x28 grey pictures and ten classes it has 93,322 parameters. */
+static hone_status mnist_cnn(hone_model *model, const hone_shape *input, int classes, hone_error *err) {
+    HONE_TRY(hone_model_input(model, input, err));
+    HONE_TRY(hone_model_conv2d(model, 32, 3, "relu", err));
+    HONE_TRY(hone_model_max_pooling2d(model, 2, err));
+    HONE_TRY(hone_model_conv2d(model, 64, 3, "relu", err));
+    HONE_TRY(hone_model_max_pooling2d(model, 2, err));
+    HONE_TRY(hone_model_conv2d(model, 64, 3, "relu", err));
+    HONE_TRY(hone_model_flatten(model, err));
+    HONE_TRY(hone_model_dense(model, 64, "relu", err));
+    return hone_model_dense(model, classes, "softmax", err);
+}
+
+/* Keras' "hello world": no convolution, every pixel is seen by every unit. */
+static hone_status mlp(hone_model *model, const hone_shape *input, int classes, hone_error *err) {
+    HONE_TRY(hone_model_input(model, input, err));
+    HONE_TRY(hone_model_flatten(model, err));
+    HONE_TRY(hone_model_dense(model, 128, "relu", err));
+    HONE_TRY(hone_model_dropout(model, 0.2, err));
+    return hone_model_dense(model, classes, "softmax", err);
+}
+
+static hone_status conv2d_same(hone_model *model, int filters, int kernel_size, const char *activation,
+                               hone_error *err);
+static hone_status average_pooling2d(hone_model *model, int pool_size, hone_error *err);
+
+/* LeNet-5 (LeCun et al., "Gradient-based learning applied to document recognition", 1998), as it is built today: tanh,
+ * average pooling, softmax at the end. */
+static hone_status lenet5(hone_model *model, const hone_shape *input, int classes, hone_error *err) {
+    HONE_TRY(hone_model_input(model, input, err));
+    HONE_TRY(conv2d_same(model, 6, 5, "tanh", err));
+    HONE_TRY(average_pooling2d(model, 2, err));
+    HONE_TRY(hone_model_conv2d(model, 16, 5, "tanh", err));
+    HONE_TRY(average_pooling2d(model, 2, err));
+    HONE_TRY(hone_model_flatten(model, err));
+    HONE_TRY(hone_model_dense(model, 120, "tanh", err));
+    HONE_TRY(hone_model_dense(model, 84, "tanh", err));
+    return hone_model_dense(model, classes, "softmax", err);
+}
+
+static const struct preset {
+    const char *name, *summary;
+    int smallest; /* height and width that leave the last layer a pixel */
+    hone_status (*add_layers)(hone_model *model, const hone_shape *input, int classes, hone_error *err);
+} presets[] = {
+    {"mnist-cnn", "three 3x3 convolutions (32, 64, 64), two max poolings, Dense 64", 18, mnist_cnn},
+    {"mlp", "no convolution: Dense 128, Dropout 0.2", 1, mlp},
+    {"lenet5", "LeNet-5: two 5x5 convolutions (6, 16), average poolings, Dense 120 and 84", 12, lenet5},
+};
+
+enum { PRESETS = sizeof presets / sizeof *presets };
+
+/* ---- layers with an argument more ------------------------------------------------------------------------------ */
+
+static hone_status add(hone_model *model, const char *class_name, hone_value *config, hone_error *err) {
+    hone_status status = hone_value_failed(config) ? hone__fail_memory(err, 0, "the arguments of a layer")
+                                                   : hone_model_add(model, class_name, config, err);
+    hone_value_free(config);
+    return status;
+}
+
+static hone_status conv2d_same(hone_model *model, int filters, int kernel_size, const char *activation,
+                               hone_error *err) {
+    hone_value *config = hone_value_object();
+    hone_value_set_integer(config, "filters", filters);
+    hone_value_set_integer(config, "kernel_size", kernel_size);
+    hone_value_set_string(config, "padding", "same");
+    hone_value_set_string(config, "activation", activation);
+    return add(model, "Conv2D", config, err);
+}
+
+static hone_status average_pooling2d(hone_model *model, int pool_size, hone_error *err) {
+    hone_value *config = hone_value_object();
+    hone_value_set_integer(config, "pool_size", pool_size);
+    return add(model, "AveragePooling2D", config, err);
+}
+
+/* ---- by name --------------------------------------------------------------------------------------------------- */
+
+static hone_status not_found(const char *name, hone_error *err) {
+    char list[256] = "";
+    for (size_t i = 0, length = 0; i < PRESETS && length < sizeof list; i++) {
+        int written = snprintf(list + length, sizeof list - length, "%s%s", i ? ", " : "", presets[i].name);
+        length += written > 0 ? (size_t)written : 0;
+    }
+    HONE_FAIL(err, HONE_NOT_FOUND, "there is no preset '%.64s', there are %s", name, list);
+}
+
+static hone_status check(const struct preset *preset, const hone_shape *input, int classes, hone_error *err) {
+    char text[96];
+    if (classes < 2 || classes > HONE_MAX_CLASSES) {
+        HONE_FAIL(err, HONE_ARGUMENT, "preset '%s' for %d classes: expected 2 to %d", preset->name, classes,
+                  HONE_MAX_CLASSES);
+    }
+    if (input->rank != 3) {
+        HONE_FAIL(err, HONE_SHAPE, "preset '%s' takes images (height, width, channels), not %s", preset->name,
+                  hone_shape_text(input, false, text, sizeof text));
+    }
+    if (input->dims[0] < preset->smallest || input->dims[1] < preset->smallest) {
+        HONE_FAIL(err, HONE_SHAPE, "preset '%s' needs images of %dx%d pixels or more, not %" PRId64 "x%" PRId64,
+                  preset->name, preset->smallest, preset->smallest, input->dims[0], input->dims[1]);
+    }
+    return HONE_OK;
+}
+
+hone_status hone_model_preset(hone_model **out, const char *name, const hone_shape *input, int classes,
+                              hone_error *err) {
+    *out = NULL;
+    const struct preset *preset = NULL;
+    for (size_t i = 0; i < PRESETS; i++) {
+        if (strcmp(name, presets[i].name) == 0) preset = &presets[i];
+    }
+    if (!preset) return not_found(name, err);
+    HONE_TRY(check(preset, input, classes, err));
+    hone_model *model;
+    HONE_TRY(hone_model_create(&model, NULL, err));
+    hone_status status = preset->add_layers(model, input, classes, err);
+    if (status) {
+        hone_model_free(model);
+        return status;
+    }
+    *out = model;
+    return HONE_OK;
+}
+
+const char *hone_preset_name(size_t index) {
+    return index < PRESETS ? presets[index].name : NULL;
+}
+
+const char *hone_preset_summary(size_t index) {
+    return index < PRESETS ? presets[index].summary : NULL;
+}
