@@ -6,9 +6,6 @@
 #include "kernels.h"
 #include "simd.h"
 
-#include "block_template.h"
-#include "gemm_template.h"
-
 #define HONE_PASTE2(a, b) a##b
 #define HONE_PASTE(a, b)  HONE_PASTE2(a, b)
 #define HONE_TEXT2(a)     #a
@@ -16,10 +13,72 @@
 
 extern const hone_kernels HONE_PASTE(hone_kernels_, HONE_ISA);
 
+#include "block_template.h"
+#include "gemm_template.h"
+#include "conv2d_geometry_template.h"
+#include "conv2d_forward_template.h"
+#include "conv2d_backward_template.h"
+#include "conv2d_plan_template.h"
+#include "simd_math.h"
+#include "activation_template.h"
+#include "elementwise_template.h"
+#include "pooling_template.h"
+#include "depthwise_template.h"
+#include "normalization_template.h"
+#include "loss_template.h"
+#include "optimizer_template.h"
+
 const hone_kernels HONE_PASTE(hone_kernels_, HONE_ISA) = {
     .name = HONE_TEXT(HONE_ISA),
     .vector_floats = VL,
 
     .gemm_scratch = gemm_scratch,
     .gemm = gemm,
+
+    .conv2d_plan = conv2d_plan,
+    .conv2d_pack_forward = conv2d_pack_forward,
+    .conv2d_pack_backward = conv2d_pack_backward,
+    .conv2d_forward = conv2d_forward,
+    .conv2d_backward_input = conv2d_backward_input,
+    .conv2d_backward_weights = conv2d_backward_weights,
+
+    .depthwise_forward = depthwise_forward,
+    .depthwise_backward_input = depthwise_backward_input,
+    .depthwise_backward_weights = depthwise_backward_weights,
+
+    .max_pool_forward = max_pool_forward,
+    .max_pool_backward = max_pool_backward,
+    .average_pool_forward = average_pool_forward,
+    .average_pool_backward = average_pool_backward,
+    .global_max_forward = global_max_forward,
+    .global_max_backward = global_max_backward,
+    .global_average_forward = global_average_forward,
+    .global_average_backward = global_average_backward,
+
+    .activation_forward = activation_forward,
+    .activation_backward = activation_backward,
+    .softmax_forward = softmax_forward,
+    .softmax_backward = softmax_backward,
+    .add = add,
+    .scale = scale,
+    .affine_rows = affine_rows,
+    .pixels_to_float = pixels_to_float,
+    .column_sums = column_sums,
+    .dropout_forward = dropout_forward,
+    .dropout_backward = dropout_backward,
+
+    .channel_moments = channel_moments,
+    .channel_gradient_sums = channel_gradient_sums,
+    .batch_norm_backward = batch_norm_backward,
+    .layer_norm_forward = layer_norm_forward,
+    .layer_norm_backward = layer_norm_backward,
+
+    .softmax_cross_entropy = softmax_cross_entropy,
+
+    .sgd = sgd,
+    .rmsprop = rmsprop,
+    .adam = adam,
+    .lion = lion,
+    .sum_squares = sum_squares,
+    .sum_shards = sum_shards,
 };
