@@ -15,16 +15,22 @@
 
 /* ---- errors ---------------------------------------------------------------------------------------------------- */
 
-/* Writes status and message into err (NULL is fine) and returns status. offset is -1. */
-hone_status hone__fail(hone_error *err, hone_status status, const char *format, ...) HONE_PRINTF(3, 4);
-/* The same with a byte offset in the input. */
-hone_status hone__fail_at(hone_error *err, hone_status status, int64_t offset, const char *format, ...)
-    HONE_PRINTF(4, 5);
+/* Writes status, offset and message into err (NULL is fine). */
+void hone__set_error(hone_error *err, hone_status status, int64_t offset, const char *format, ...) HONE_PRINTF(4, 5);
+/* The same as an expression that is status: the compiler then sees that it is no HONE_OK. */
+static inline hone_status hone__same(hone_status status) {
+    return status;
+}
+#define hone__fail(err, status, ...) (hone__set_error((err), (status), -1, __VA_ARGS__), hone__same(status))
+#define hone__fail_at(err, status, offset, ...)                                                                        \
+    (hone__set_error((err), (status), (offset), __VA_ARGS__), hone__same(status))
 /* Puts "context: " before the message that err already holds; returns err's status (or fallback when err is NULL).
  * Used once, at the border that knows the context: the file, the layer. */
 hone_status hone__fail_context(hone_error *err, hone_status fallback, const char *format, ...) HONE_PRINTF(3, 4);
 /* "out of memory (N bytes for WHAT)" */
-hone_status hone__fail_memory(hone_error *err, size_t bytes, const char *what);
+static inline hone_status hone__fail_memory(hone_error *err, size_t bytes, const char *what) {
+    return hone__fail(err, HONE_MEMORY, "out of memory (%zu bytes for %s)", bytes, what);
+}
 
 #define HONE_FAIL(err, code, ...) return hone__fail((err), (code), __VA_ARGS__)
 #define HONE_TRY(expression)                                                                                           \

@@ -20,29 +20,14 @@ const char *hone_version(void) {
     return HONE_VERSION;
 }
 
-static hone_status fail(hone_error *err, hone_status status, int64_t offset, const char *format, va_list arguments) {
-    if (err) {
-        err->status = status;
-        err->offset = offset;
-        vsnprintf(err->message, sizeof err->message, format, arguments);
-    }
-    return status;
-}
-
-hone_status hone__fail(hone_error *err, hone_status status, const char *format, ...) {
+void hone__set_error(hone_error *err, hone_status status, int64_t offset, const char *format, ...) {
+    if (!err) return;
+    err->status = status;
+    err->offset = offset;
     va_list arguments;
     va_start(arguments, format);
-    fail(err, status, -1, format, arguments);
+    vsnprintf(err->message, sizeof err->message, format, arguments);
     va_end(arguments);
-    return status;
-}
-
-hone_status hone__fail_at(hone_error *err, hone_status status, int64_t offset, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    fail(err, status, offset, format, arguments);
-    va_end(arguments);
-    return status;
 }
 
 hone_status hone__fail_context(hone_error *err, hone_status fallback, const char *format, ...) {
@@ -61,10 +46,6 @@ hone_status hone__fail_context(hone_error *err, hone_status fallback, const char
     if (context_length > room - reason_length) context_length = room - reason_length;
     snprintf(err->message, sizeof err->message, "%.*s: %.*s", (int)context_length, context, (int)reason_length, reason);
     return err->status;
-}
-
-hone_status hone__fail_memory(hone_error *err, size_t bytes, const char *what) {
-    return hone__fail(err, HONE_MEMORY, "out of memory (%zu bytes for %s)", bytes, what);
 }
 
 /* Set once before use, as hone_set_allocator is, so no lock. */
