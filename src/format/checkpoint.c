@@ -34,8 +34,8 @@ static float *slot_array(const hone_trainer *trainer, const hone_model *model, s
     return first ? first - model->weights[0].offset : NULL;
 }
 
-/* Keras' place holds the optimizer's slots of weights that are trained. The rest (slots of callbacks, of frozen weights) has its
- * own, by index; zeros go unsaid. */
+/* Keras' place holds the optimizer's slots of weights that are trained. The rest (slots of callbacks, of frozen
+ * weights) has its own, by index; zeros go unsaid. */
 static bool has_keras_place(const hone_model *model, const char *slot, size_t weight) {
     return hone__slot_kind_of(slot) != HONE_SLOT_OTHER && hone__weight_trainable(model, weight);
 }
@@ -221,7 +221,9 @@ static hone_status read_checkpoint(hone__h5 *h5, const hone_trainer *trainer, co
                                    hone_error *err) {
     HONE_TRY(hone__keras_check_layout(h5, err));
     HONE_TRY(compare_architecture(h5, model, err));
-    HONE_TRY(hone__keras_read_weights(h5, model, &c->weights, err));
+    c->weights = hone__alloc(model->data_size, sizeof *c->weights);
+    if (!c->weights) return hone__fail_memory(err, model->data_size * sizeof *c->weights, "weights");
+    HONE_TRY(hone__keras_read_weights(h5, model, c->weights, err));
     hone_error why = {0};
     hone_status status = hone__keras_read_optimizer(h5, model, &c->optimizer, &why);
     c->has_optimizer = status == HONE_OK;

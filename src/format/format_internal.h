@@ -34,8 +34,8 @@ hone_status hone__compiled_to_config(const hone_compiled *compiled, hone_value *
 hone_status hone__keras_check_layout(hone__h5 *h5, hone_error *err);
 /* The file's model_config, parsed. */
 hone_status hone__keras_read_config(hone__h5 *h5, hone_value **out, hone_error *err);
-/* The file's weights into *data: a new array of the layout of model->data. model itself is not touched. */
-hone_status hone__keras_read_weights(hone__h5 *h5, const hone_model *model, float **data, hone_error *err);
+/* The file's weights into data, which has the layout of model->data (and may be it). */
+hone_status hone__keras_read_weights(hone__h5 *h5, const hone_model *model, float *data, hone_error *err);
 /* A built model with its weights and the hone group's records; compiled may be NULL. */
 hone_status hone__keras_read_model(hone__h5 *h5, hone_model **out, hone_compiled *compiled, hone_error *err);
 /* bytes of an HDF5 file: all of the above. */
@@ -48,8 +48,8 @@ hone_status hone__keras_write_model(hone__h5 *h5, const hone_model *model, const
 
 /* ---- the hone group (hone_group.c, self_test.c) ---------------------------------------------------------------- */
 
-/* Preprocessing, class names, records, self-test: /hone. trained: the preprocessing is a fact (it was trained with), even
- * where it is nobody's statement but the rule. */
+/* Preprocessing, class names, records, self-test: /hone. trained: the preprocessing is a fact (it was trained with),
+ * even where it is nobody's statement but the rule. */
 hone_status hone__group_write(hone__h5 *h5, const hone_model *model, bool trained, hone_error *err);
 /* Nothing to read is fine: a file that Keras wrote. */
 hone_status hone__group_read(hone__h5 *h5, hone_model *model, hone_error *err);

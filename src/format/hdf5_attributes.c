@@ -13,8 +13,8 @@ enum { HEADER_LIMIT = 64512, VLEN_REFERENCE = 16 };
 enum { MAX_STRINGS = 1 << 20, MAX_FIXED_BYTES = 1 << 28 };
 
 bool hone__h5_has_attribute(hone__h5 *h5, const char *path, const char *name) {
-    hid_t object = hone__h5_open_object(h5, path, NULL);
-    if (object < 0) return false;
+    hid_t object;
+    if (hone__h5_open_object(h5, path, &object, NULL) != HONE_OK) return false;
     bool has = H5Aexists(object, name) > 0;
     H5Oclose(object);
     return has;
@@ -91,9 +91,8 @@ static hone_status read_strings(hid_t object, const char *name, hone__names *out
 
 hone_status hone__h5_read_string(hone__h5 *h5, const char *path, const char *name, char **out, hone_error *err) {
     *out = NULL;
-    hone_error why = {0};
-    hid_t object = hone__h5_open_object(h5, path, &why);
-    if (object < 0) HONE_FAIL(err, why.status, "%s", why.message);
+    hid_t object;
+    HONE_TRY(hone__h5_open_object(h5, path, &object, err));
     hone__names strings = {0};
     hone_status status;
     if (H5Aexists(object, name) <= 0)
@@ -113,9 +112,8 @@ hone_status hone__h5_read_string(hone__h5 *h5, const char *path, const char *nam
 }
 
 hone_status hone__h5_read_names(hone__h5 *h5, const char *path, const char *name, hone__names *out, hone_error *err) {
-    hone_error why = {0};
-    hid_t object = hone__h5_open_object(h5, path, &why);
-    if (object < 0) HONE_FAIL(err, why.status, "%s", why.message);
+    hid_t object;
+    HONE_TRY(hone__h5_open_object(h5, path, &object, err));
     hone_status status = HONE_OK;
     if (H5Aexists(object, name) > 0) {
         status = read_strings(object, name, out, err);
@@ -137,9 +135,8 @@ hone_status hone__h5_read_names(hone__h5 *h5, const char *path, const char *name
 
 static hone_status write_attribute(hone__h5 *h5, const char *path, const char *name, hid_t type, hid_t space,
                                    const void *data, hone_error *err) {
-    hone_error why = {0};
-    hid_t object = hone__h5_open_object(h5, path, &why);
-    if (object < 0) HONE_FAIL(err, why.status, "%s", why.message);
+    hid_t object;
+    HONE_TRY(hone__h5_open_object(h5, path, &object, err));
     hid_t attribute = H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
     bool done = attribute >= 0 && (!data || H5Awrite(attribute, type, data) >= 0);
     if (attribute >= 0 && H5Aclose(attribute) < 0) done = false;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Datasets: numbers in, numbers out. Everything a file claims about one is checked before memory is taken or data read. */
+ * Datasets: numbers in, numbers out. Everything a file claims about one is checked before memory is taken or data
+ * read. */
 #include "hdf5_private.h"
 
-/* A dataset may be larger than its bytes in the file (compressed, never written), but not absurdly so: Keras' bounds. */
+/* A dataset may be larger than its bytes in the file (it may be compressed), but not absurdly so: Keras' bounds. */
 static const uint64_t absurd_bytes = (uint64_t)4 << 30;
 enum { ABSURD_RATIO = 1000 };
 
@@ -64,31 +65,26 @@ static hone_status check_type_and_size(hid_t dataset, const char *path, hone_sha
     return HONE_OK;
 }
 
-/* Opened and checked; negative and err on failure. */
-static hid_t open_dataset(hone__h5 *h5, const char *path, hone_shape *shape, hone_error *err) {
-    hid_t dataset = hone__h5_open_object(h5, path, err);
-    if (dataset < 0) return -1;
-    if (H5Iget_type(dataset) != H5I_DATASET) {
-        hone__fail(err, HONE_FORMAT, "'%.200s' is not a dataset", path);
-        H5Oclose(dataset);
-        return -1;
-    }
-    hone_status status = HONE_OK;
+static hone_status check_dataset(hid_t dataset, const char *path, hone_shape *shape, hone_error *err) {
+    if (H5Iget_type(dataset) != H5I_DATASET) HONE_FAIL(err, HONE_FORMAT, "'%.200s' is not a dataset", path);
     hid_t plist = H5Dget_create_plist(dataset);
-    if (plist < 0) status = hone__h5_fail(err, HONE_FORMAT, "dataset '%.200s' cannot be read", path);
-    if (status == HONE_OK) status = check_storage(plist, path, err);
-    if (status == HONE_OK) status = check_type_and_size(dataset, path, shape, err);
-    if (plist >= 0) H5Pclose(plist);
-    if (status == HONE_OK) return dataset;
-    H5Oclose(dataset);
-    return -1;
+    if (plist < 0) return hone__h5_fail(err, HONE_FORMAT, "dataset '%.200s' cannot be read", path);
+    hone_status status = check_storage(plist, path, err);
+    H5Pclose(plist);
+    return status ? status : check_type_and_size(dataset, path, shape, err);
+}
+
+static hone_status open_dataset(hone__h5 *h5, const char *path, hid_t *out, hone_shape *shape, hone_error *err) {
+    HONE_TRY(hone__h5_open_object(h5, path, out, err));
+    hone_status status = check_dataset(*out, path, shape, err);
+    if (status) H5Oclose(*out);
+    return status;
 }
 
 static hone_status read_all(hone__h5 *h5, const char *path, hid_t type, void *data, size_t count, hone_error *err) {
-    hone_error why = {0};
     hone_shape shape;
-    hid_t dataset = open_dataset(h5, path, &shape, &why);
-    if (dataset < 0) HONE_FAIL(err, why.status, "%s", why.message);
+    hid_t dataset;
+    HONE_TRY(open_dataset(h5, path, &dataset, &shape, err));
     size_t elements = 1;
     for (int i = 0; i < shape.rank; i++) elements *= (size_t)shape.dims[i]; /* its bytes were checked */
     hone_status status = HONE_OK;
@@ -101,9 +97,8 @@ static hone_status read_all(hone__h5 *h5, const char *path, hid_t type, void *da
 }
 
 hone_status hone__h5_read_shape(hone__h5 *h5, const char *path, hone_shape *out, hone_error *err) {
-    hone_error why = {0};
-    hid_t dataset = open_dataset(h5, path, out, &why);
-    if (dataset < 0) HONE_FAIL(err, why.status, "%s", why.message);
+    hid_t dataset;
+    HONE_TRY(open_dataset(h5, path, &dataset, out, err));
     H5Oclose(dataset);
     return HONE_OK;
 }

@@ -184,53 +184,56 @@ static const char *link_words(H5L_type_t type) {
                                        : "a link of its own kind";
 }
 
-hid_t hone__h5_open_object(hone__h5 *h5, const char *path, hone_error *err) {
-    hid_t here = H5Oopen(h5->file, "/", H5P_DEFAULT);
-    if (here < 0) {
-        hone__h5_fail(err, HONE_FORMAT, "the root group cannot be read");
-        return -1;
-    }
+/* From the group here to its member step, through a hard link. */
+static hone_status open_step(hid_t here, const char *step, const char *path, hid_t *out, hone_error *err) {
+    H5L_info_t link;
+    if (H5Iget_type(here) != H5I_GROUP || H5Lexists(here, step, H5P_DEFAULT) <= 0)
+        return hone__h5_fail(err, HONE_NOT_FOUND, "'%.200s' is missing from the file", path);
+    if (H5Lget_info(here, step, &link, H5P_DEFAULT) < 0)
+        return hone__h5_fail(err, HONE_FORMAT, "'%.200s' cannot be read", path);
+    if (link.type != H5L_TYPE_HARD)
+        HONE_FAIL(err, HONE_UNSUPPORTED, "'%.200s' lies behind %s, which hone does not follow", path,
+                  link_words(link.type));
+    *out = H5Oopen(here, step, H5P_DEFAULT);
+    if (*out < 0) return hone__h5_fail(err, HONE_FORMAT, "'%.200s' cannot be opened", path);
+    return HONE_OK;
+}
+
+hone_status hone__h5_open_object(hone__h5 *h5, const char *path, hid_t *out, hone_error *err) {
+    hid_t here = H5Oopen(h5->file, "/", H5P_DEFAULT), next = -1;
+    if (here < 0) return hone__h5_fail(err, HONE_FORMAT, "the root group cannot be read");
     char step[HONE_MAX_NAME + 1];
     for (const char *p = path + strspn(path, "/"); *p; p += strspn(p, "/")) {
         size_t length = strcspn(p, "/");
-        H5L_info_t link;
-        hid_t next = -1;
+        hone_status status;
         /* libhdf5 takes "." for the group itself: no name that Keras writes, and a way to say one path in many ways */
-        if (length > HONE_MAX_NAME || (length == 1 && *p == '.')) {
-            hone__fail(err, HONE_FORMAT, "'%.200s' is not a usable name", path);
-        } else {
+        if (length <= HONE_MAX_NAME && !(length == 1 && *p == '.')) {
             memcpy(step, p, length);
             step[length] = '\0';
-            if (H5Iget_type(here) != H5I_GROUP || H5Lexists(here, step, H5P_DEFAULT) <= 0)
-                hone__h5_fail(err, HONE_NOT_FOUND, "'%.200s' is missing from the file", path);
-            else if (H5Lget_info(here, step, &link, H5P_DEFAULT) < 0)
-                hone__h5_fail(err, HONE_FORMAT, "'%.200s' cannot be read", path);
-            else if (link.type != H5L_TYPE_HARD)
-                hone__fail(err, HONE_UNSUPPORTED, "'%.200s' lies behind %s, which hone does not follow", path,
-                           link_words(link.type));
-            else if ((next = H5Oopen(here, step, H5P_DEFAULT)) < 0)
-                hone__h5_fail(err, HONE_FORMAT, "'%.200s' cannot be opened", path);
+            status = open_step(here, step, path, &next, err);
+        } else {
+            status = hone__fail(err, HONE_FORMAT, "'%.200s' is not a usable name", path);
         }
         H5Oclose(here);
-        if (next < 0) return -1;
+        if (status) return status;
         here = next;
         p += length;
     }
-    return here;
+    *out = here;
+    return HONE_OK;
 }
 
 hone__h5_kind hone__h5_kind_of(hone__h5 *h5, const char *path) {
-    hid_t object = hone__h5_open_object(h5, path, NULL);
-    if (object < 0) return HONE_H5_NOTHING;
+    hid_t object;
+    if (hone__h5_open_object(h5, path, &object, NULL) != HONE_OK) return HONE_H5_NOTHING;
     H5I_type_t type = H5Iget_type(object);
     H5Oclose(object);
     return type == H5I_GROUP ? HONE_H5_GROUP : type == H5I_DATASET ? HONE_H5_DATASET : HONE_H5_NOTHING;
 }
 
 hone_status hone__h5_members(hone__h5 *h5, const char *path, hone__names *out, hone_error *err) {
-    hone_error why = {0};
-    hid_t group = hone__h5_open_object(h5, path, &why);
-    if (group < 0) HONE_FAIL(err, why.status, "%s", why.message);
+    hid_t group;
+    HONE_TRY(hone__h5_open_object(h5, path, &group, err));
     H5G_info_t info;
     hone_status status = HONE_OK;
     if (H5Iget_type(group) != H5I_GROUP || H5Gget_info(group, &info) < 0)

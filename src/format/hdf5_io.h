@@ -3,12 +3,12 @@
  * HDF5 in the few words that model files need, and the only door to libhdf5.
  *
  * libhdf5 never sees the file system: a file is read into memory once and opened as an image, and a file being written
- * grows in memory and is handed over whole. So nobody can change a file while it is looked at, a full disk is met by our own atomic
- * writer and not inside the library, and a fuzzer calls what users call.
+ * grows in memory and is handed over whole. So nobody can change a file while it is looked at, a full disk is met by
+ * our own atomic writer and not inside the library, and a fuzzer calls what users call.
  *
  * libhdf5 is not thread-safe and has global state. A session (open or create … close) holds one process-wide lock, so
- * a thread has at most one, and closes it soon. Objects are named by path from the root; nothing of libhdf5's leaves this
- * folder's hdf5_*.c, so there is nothing to forget to close. Paths are followed through hard links only. */
+ * a thread has at most one, and closes it soon. Objects are named by path from the root; nothing of libhdf5's leaves
+ * this folder's hdf5_*.c, so there is nothing to forget to close. Paths are followed through hard links only. */
 #ifndef HONE_HDF5_IO_H
 #define HONE_HDF5_IO_H
 
@@ -45,7 +45,7 @@ hone_status hone__h5_members(hone__h5 *h5, const char *path, hone__names *out, h
 bool hone__h5_has_attribute(hone__h5 *h5, const char *path, const char *name);
 /* A string of any kind: variable or fixed length, scalar or one element. HONE_NOT_FOUND where absent. */
 hone_status hone__h5_read_string(hone__h5 *h5, const char *path, const char *name, char **out, hone_error *err);
-/* A list of strings of any kind, whole or cut into name0, name1, …; absent or of no elements: empty. out is added to. */
+/* A list of strings of any kind, whole or cut into name0, name1, …; absent or without elements: empty. Adds to out. */
 hone_status hone__h5_read_names(hone__h5 *h5, const char *path, const char *name, hone__names *out, hone_error *err);
 /* A variable-length scalar: fixed ones stop at 64 KiB. */
 hone_status hone__h5_write_string(hone__h5 *h5, const char *path, const char *name, const char *text, hone_error *err);

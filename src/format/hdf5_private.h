@@ -18,7 +18,7 @@ struct hone__h5 {
 
 /* The message, then what libhdf5 says went wrong deepest down. */
 hone_status hone__h5_fail(hone_error *err, hone_status status, const char *format, ...) HONE_PRINTF(3, 4);
-/* The object at path, each step of the way a hard link; to be closed with H5Oclose. Negative and err on failure. */
-hid_t hone__h5_open_object(hone__h5 *h5, const char *path, hone_error *err);
+/* The object at path, each step of the way a hard link; to be closed with H5Oclose. */
+hone_status hone__h5_open_object(hone__h5 *h5, const char *path, hid_t *out, hone_error *err);
 
 #endif

@@ -2,7 +2,7 @@
  *
  * /hone: what a model carries beside Keras' part of the file, and Keras ignores.
  *
- *   /hone            @version "1", @writer, @preprocessing, @class_names, @records (JSON each, where there is something)
+ * /hone            @version "1", @writer, @preprocessing, @class_names, @records (JSON each, where there is something)
  *   /hone/self_test  inputs, outputs (self_test.c)
  *   /hone/training   @state, slots/NAME/INDEX (checkpoint.c) */
 #include "format_internal.h"

@@ -3,9 +3,11 @@
  * Reads whole models as Keras 2.2 … 2.15, tf-keras and Keras 3 write them to .h5.
  *
  * Two rules carry everything. weight_names is followed verbatim, never constructed: there are three naming schemes. And
- * a group's weights are its trainable ones, then the others, as the flags were when the file was saved; where the stored
- * names tell each weight's layer and variable without doubt, the names win. */
+ * a group's weights are its trainable ones, then the others, as the flags were when the file was saved; where the
+ * stored names tell each weight's layer and variable without doubt, the names win. */
 #include "format_internal.h"
+
+#include "layer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -78,7 +80,7 @@ typedef struct group {
     size_t *weights; /* indices into model->weights, in the order of names once resolved; names.count of them */
 } group;
 
-/* The last two parts of a stored name: "sequential/conv2d/kernel:0" gives "conv2d" and "kernel". Either may be empty. */
+/* The last two parts of a stored name: "sequential/conv2d/kernel:0" gives "conv2d" and "kernel". */
 static void split_name(const char *name, const char **layer, size_t *layer_length, const char **variable,
                        size_t *variable_length) {
     const char *slash = strrchr(name, '/');
@@ -239,17 +241,14 @@ static hone_status list_groups(hone__h5 *h5, const hone_model *model, const hone
     return HONE_OK;
 }
 
-hone_status hone__keras_read_weights(hone__h5 *h5, const hone_model *model, float **out, hone_error *err) {
-    *out = NULL;
+hone_status hone__keras_read_weights(hone__h5 *h5, const hone_model *model, float *data, hone_error *err) {
     hone__names layer_names = {0};
     group *groups = NULL;
-    float *data = NULL;
     size_t count = 0;
     hone_status status = hone__h5_read_names(h5, "/model_weights", "layer_names", &layer_names, err);
     if (status == HONE_OK) {
         groups = hone__alloc(layer_names.count, sizeof *groups);
-        data = hone__alloc(model->data_size, sizeof *data);
-        if (!groups || !data) status = hone__fail_memory(err, model->data_size * sizeof *data, "weights");
+        if (!groups) status = hone__fail_memory(err, layer_names.count * sizeof *groups, "layers");
     }
     if (status == HONE_OK) status = list_groups(h5, model, &layer_names, groups, &count, err);
     if (status == HONE_OK) status = pair_groups(model, groups, count, err);
@@ -260,12 +259,7 @@ hone_status hone__keras_read_weights(hone__h5 *h5, const hone_model *model, floa
     }
     hone__free(groups);
     hone__names_release(&layer_names);
-    if (status) {
-        hone__free(data);
-        return status;
-    }
-    *out = data;
-    return HONE_OK;
+    return status;
 }
 
 /* ---- the whole model ------------------------------------------------------------------------------------------- */
@@ -286,17 +280,12 @@ hone_status hone__keras_read_model(hone__h5 *h5, hone_model **out, hone_compiled
     hone_value *config;
     HONE_TRY(hone__keras_read_config(h5, &config, err));
     hone_model *model = NULL;
-    float *data = NULL;
     hone_status status = hone_model_from_config(&model, config, err);
     hone_value_free(config);
-    if (status == HONE_OK) status = hone_model_build(model, 0, err);
-    if (status == HONE_OK) status = hone__keras_read_weights(h5, model, &data, err);
-    if (status == HONE_OK) {
-        memcpy(model->data, data, model->data_size * sizeof *data);
-        status = hone__group_read(h5, model, err);
-    }
+    if (status == HONE_OK) status = hone__model_allocate(model, err); /* built, but for the drawing of first weights */
+    if (status == HONE_OK) status = hone__keras_read_weights(h5, model, model->data, err);
+    if (status == HONE_OK) status = hone__group_read(h5, model, err);
     if (status == HONE_OK && compiled) status = read_compiled(h5, compiled, err);
-    hone__free(data);
     if (status) {
         hone_model_free(model);
         return status;

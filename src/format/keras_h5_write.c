@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Writes whole models in the dialect that tf-keras (and Keras since 2.4) and Keras 3 both load: string dtypes, an explicit
- * InputLayer, no key newer than the oldest reader. The architecture's side of that dialect is hone_model_to_config's. */
+ * Writes whole models in the dialect that tf-keras (and Keras since 2.4) and Keras 3 both load: string dtypes, an
+ * explicit InputLayer, no key newer than the oldest reader. The architecture's side of that dialect is
+ * hone_model_to_config's. */
 #include "format_internal.h"
 
 #include <stdlib.h>

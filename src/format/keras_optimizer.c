@@ -2,19 +2,20 @@
  *
  * /optimizer_weights: a flat list of arrays whose order and names depend on who wrote it.
  *
- * Four families: standalone Keras 2.2-2.3 (by slot, vhat always there), tf.keras' first optimizers (by slot), its second ones and
- * tf-keras (weight by weight), Keras 3 (weight by weight, and the learning rate). The first name tells the family, the
- * family tells where in a name the slot is written, and within one slot the arrays follow the trainable weights. */
+ * Four families: standalone Keras 2.2-2.3 (by slot, vhat always there), tf.keras' first optimizers (by slot), its
+ * second ones and tf-keras (weight by weight), Keras 3 (weight by weight, and the learning rate). The first name tells
+ * the family, the family tells where in a name the slot is written, and within one slot the arrays follow the
+ * trainable weights. */
 #include "format_internal.h"
 
 #include <string.h>
 
-typedef enum family {
-    FAMILY_STANDALONE, /* "Adam/iterations:0", "training/Adam/m_0_1:0", or no useful names at all */
-    FAMILY_FIRST,      /* "Adam/iter:0", "Adam/conv2d/kernel/m:0" */
-    FAMILY_SECOND,     /* "iteration:0", "Adam/m/conv2d/kernel:0" */
-    FAMILY_KERAS3      /* "adam/iteration", "adam/learning_rate", "adam/sequential_conv2d_kernel_momentum" */
-} family;
+typedef enum writer {
+    WRITER_STANDALONE, /* "Adam/iterations:0", "training/Adam/m_0_1:0", or no useful names at all */
+    WRITER_FIRST,      /* "Adam/iter:0", "Adam/conv2d/kernel/m:0" */
+    WRITER_SECOND,     /* "iteration:0", "Adam/m/conv2d/kernel:0" */
+    WRITER_KERAS3      /* "adam/iteration", "adam/learning_rate", "adam/sequential_conv2d_kernel_momentum" */
+} writer;
 
 static const struct {
     const char *name;
@@ -58,25 +59,25 @@ static bool last_part_is(const char *name, const char *word) {
 }
 
 /* *has_iterations: whether names starts with the count of steps (Keras 2.2's RMSprop does not). */
-static family family_of(const hone__names *names, bool *has_iterations) {
+static writer writer_of(const hone__names *names, bool *has_iterations) {
     const char *first = names->items[0];
     *has_iterations = true;
-    if (last_part_is(first, "iter")) return FAMILY_FIRST;
-    if (last_part_is(first, "iteration")) return strchr(first, ':') ? FAMILY_SECOND : FAMILY_KERAS3;
+    if (last_part_is(first, "iter")) return WRITER_FIRST;
+    if (last_part_is(first, "iteration")) return strchr(first, ':') ? WRITER_SECOND : WRITER_KERAS3;
     *has_iterations = last_part_is(first, "iterations");
-    return FAMILY_STANDALONE;
+    return WRITER_STANDALONE;
 }
 
-static hone__slot_kind kind_in_name(family family, const char *name) {
+static hone__slot_kind kind_in_name(writer by, const char *name) {
     size_t length;
     const char *part = last_part(name, &length);
-    switch (family) {
-    case FAMILY_STANDALONE: return kind_of(part, strcspn(part, "_:"));
-    case FAMILY_FIRST: return kind_of(part, length);
-    case FAMILY_SECOND:
+    switch (by) {
+    case WRITER_STANDALONE: return kind_of(part, strcspn(part, "_:"));
+    case WRITER_FIRST: return kind_of(part, length);
+    case WRITER_SECOND:
         part = strchr(name, '/');
         return part ? kind_of(part + 1, strcspn(part + 1, "/")) : HONE_SLOT_OTHER;
-    case FAMILY_KERAS3:
+    case WRITER_KERAS3:
         for (size_t i = 0; i < SLOT_NAMES; i++) {
             size_t tail = strlen(slot_names[i].name);
             if (length > tail && part[length - tail - 1] == '_' &&
@@ -153,7 +154,7 @@ static hone_status read_slot(hone__h5 *h5, const hone_model *model, const char *
 static hone_status read_slots(hone__h5 *h5, const hone_model *model, const hone__names *names, const size_t *trainable,
                               size_t count, hone__optimizer_state *out, hone_error *err) {
     bool has_iterations;
-    family family = family_of(names, &has_iterations);
+    writer by = writer_of(names, &has_iterations);
     size_t first = has_iterations, done[HONE_SLOT_KINDS] = {0};
     if (has_iterations) {
         char *path = stored_path(names->items[0]);
@@ -166,9 +167,9 @@ static hone_status read_slots(hone__h5 *h5, const hone_model *model, const hone_
     bool velocity_only = strstr(names->items[0], "RMSprop") != NULL;
     for (size_t i = first; i < names->count; i++) {
         const char *name = names->items[i];
-        if (family == FAMILY_KERAS3 && last_part_is(name, "learning_rate")) continue;
-        hone__slot_kind kind = kind_in_name(family, name);
-        if (kind == HONE_SLOT_OTHER && family == FAMILY_STANDALONE)
+        if (by == WRITER_KERAS3 && last_part_is(name, "learning_rate")) continue;
+        hone__slot_kind kind = kind_in_name(by, name);
+        if (kind == HONE_SLOT_OTHER && by == WRITER_STANDALONE)
             kind = kind_by_place(i - first, names->count - first, count, velocity_only);
         if (kind == HONE_SLOT_OTHER) HONE_FAIL(err, HONE_UNSUPPORTED, "'%.200s' is of no kind that hone knows", name);
         HONE_TRY(read_slot(h5, model, name, kind, trainable, count, done, out, err));

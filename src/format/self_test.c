@@ -24,7 +24,8 @@ static void release(self_test *t) {
     *t = (self_test){0};
 }
 
-/* Sizes of one sample, and the arrays. samples 0: as many as the limits allow; a test that stays without samples is fine. */
+/* Sizes of one sample, and the arrays. samples 0: as many as the limits allow; a test that stays without samples is
+ * fine. */
 static hone_status init(self_test *t, const hone_model *model, size_t samples, hone_error *err) {
     *t = (self_test){0};
     hone_shape in = hone_model_input_shape(model), out = hone_model_output_shape(model);
