@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the files of src/format share: the readers take bytes and a length (so the fuzzer calls what users call) and the
- * writers fill an open HDF5 image; only model_file.c and checkpoint.c know paths. */
+ * writers fill an open HDF5 image; only model_file.c and training_file.c know paths. */
 #ifndef HONE_FORMAT_INTERNAL_H
 #define HONE_FORMAT_INTERNAL_H
 

@@ -4,7 +4,7 @@
  *
  * /hone            @version "1", @writer, @preprocessing, @class_names, @records (JSON each, where there is something)
  *   /hone/self_test  inputs, outputs (self_test.c)
- *   /hone/training   @state, slots/NAME/INDEX (checkpoint.c) */
+ *   /hone/training   @state, slots/NAME/INDEX (training_file.c) */
 #include "format_internal.h"
 
 #include <math.h>
