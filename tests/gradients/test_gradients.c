@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Every layer's gradients against finite differences, at every CPU level this machine has.
+ *
+ * A case is a small network around the layer in question, with something trainable below it, so that the gradient of
+ * its input is checked as well as those of its weights. The loss is a random projection of the outputs plus a quadratic
+ * term. The list of classes is the registry's own: a layer type without a case fails the last test. */
+#include "unit/model/plan_test.h"
+
+/* layer: whose class the case covers. */
+static const struct {
+    const char *layer, *network;
+
+} cases[] = {
+    {"InputLayer", "5 | Dense units=3"},
+    {"Dense", "5 | Dense units=4 activation=tanh | Dense units=3"},
+    {"Dense", "6 | Dense units=9 activation=relu | Dense units=3 use_bias=false"},
+    {"Dense", "3,4 | Dense units=5 | Dense units=2"},
+    {"Activation", "6 | Dense units=5 | Activation activation=sigmoid | Dense units=2"},
+    {"Activation", "6 | Dense units=5 | Activation activation=tanh"},
+    {"Activation", "6 | Dense units=5 | Activation activation=gelu | Dense units=2"},
+    {"Activation", "6 | Dense units=5 | Activation activation=silu | Dense units=2"},
+    {"Activation", "6 | Dense units=5 | Activation activation=softplus | Dense units=2"},
+    {"Activation", "6 | Dense units=5 | Activation activation=softsign | Dense units=2"},
+    {"Activation", "6 | Dense units=5 | Activation activation=selu | Dense units=2"},
+    {"Activation", "6 | Dense units=5 | Activation activation=exponential | Dense units=2"},
+    {"Activation", "6 | Dense units=5 | Activation activation=hard_sigmoid | Dense units=2"},
+    {"Activation", "6 | Dense units=5 | Activation activation=softmax | Dense units=2"},
+    {"ReLU", "6 | Dense units=5 | ReLU negative_slope=0.25 threshold=0.1 max_value=1.5 | Dense units=2"},
+    {"ReLU", "6 | Dense units=5 | Flatten | ReLU max_value=0.8 | Dense units=2"},
+    {"LeakyReLU", "6 | Dense units=5 | LeakyReLU | Dense units=2"},
+    {"ELU", "6 | Dense units=5 | ELU | Dense units=2"},
+    {"Softmax", "6 | Dense units=5 | Softmax"},
+    {"Softmax", "2,6 | Dense units=5 | Softmax | Dense units=2"},
+    {"Conv2D", "6,5,2 | Conv2D filters=3 kernel_size=3 | Conv2D filters=4 kernel_size=(2,3) | Flatten"},
+    {"Conv2D", "6,6,3 | Conv2D filters=4 kernel_size=3 padding=same activation=relu | Conv2D filters=2 kernel_size=3"},
+    {"Conv2D", "9,8,2 | Conv2D filters=4 kernel_size=1 | Conv2D filters=3 kernel_size=3 strides=2 padding=same"},
+    {"Conv2D", "9,9,2 | Conv2D filters=4 kernel_size=1 | Conv2D filters=3 kernel_size=3 dilation_rate=2 padding=same"},
+    {"Conv2D", "6,6,2 | Conv2D filters=4 kernel_size=1 | Conv2D filters=6 kernel_size=3 groups=2 use_bias=false"},
+    {"MaxPooling2D", "9,9,2 | Conv2D filters=4 kernel_size=2 activation=relu | Conv2D filters=5 kernel_size=3 "
+                     "activation=relu | MaxPooling2D | Conv2D filters=2 kernel_size=2"},
+    {"MaxPooling2D", "9,8,2 | Conv2D filters=17 kernel_size=3 | MaxPooling2D | ReLU | Flatten | Dense units=3"},
+    {"MaxPooling2D", "7,7,2 | Conv2D filters=3 kernel_size=2 | MaxPooling2D pool_size=3 strides=2 padding=same"},
+    {"MaxPooling2D", "7,7,2 | Conv2D filters=3 kernel_size=1 activation=relu | MaxPooling2D pool_size=3 strides=1"},
+    {"MaxPooling2D", "7,7,2 | Conv2D filters=3 kernel_size=1 activation=tanh | MaxPooling2D pool_size=(2,3)"},
+    {"AveragePooling2D",
+     "7,7,2 | Conv2D filters=3 kernel_size=2 | AveragePooling2D pool_size=3 strides=2 padding=same"},
+    {"AveragePooling2D", "6,6,2 | Conv2D filters=3 kernel_size=1 | AveragePooling2D"},
+    {"GlobalMaxPooling2D", "5,5,2 | Conv2D filters=3 kernel_size=2 | GlobalMaxPooling2D keepdims=true"},
+    {"GlobalAveragePooling2D", "5,5,2 | Conv2D filters=3 kernel_size=2 | GlobalAveragePooling2D | Dense units=2"},
+    {"DepthwiseConv2D", "6,6,2 | Conv2D filters=3 kernel_size=1 | DepthwiseConv2D kernel_size=3 depth_multiplier=2"},
+    {"DepthwiseConv2D", "7,7,3 | Conv2D filters=3 kernel_size=1 | DepthwiseConv2D kernel_size=3 strides=2 padding=same "
+                        "activation=relu | Flatten | Dense units=2"},
+    {"DepthwiseConv2D", "7,7,3 | Conv2D filters=3 kernel_size=1 | ZeroPadding2D padding=((0,1),(0,1)) | "
+                        "DepthwiseConv2D kernel_size=3 strides=2"},
+    {"SeparableConv2D",
+     "6,6,2 | Conv2D filters=3 kernel_size=1 | SeparableConv2D filters=4 kernel_size=3 padding=same"},
+    {"BatchNormalization",
+     "4,4,2 | Conv2D filters=3 kernel_size=1 | BatchNormalization | Conv2D filters=2 kernel_size=2"},
+    {"BatchNormalization", "5 | Dense units=4 | BatchNormalization scale=false | ReLU | Dense units=3 | "
+                           "BatchNormalization center=false | Dense units=2"},
+    {"BatchNormalization", "5 | BatchNormalization | Dense units=2"},
+    {"BatchNormalization", "4,4,2 | Conv2D filters=3 kernel_size=1 | BatchNormalization trainable=false | Flatten | "
+                           "Dense units=2"},
+    {"LayerNormalization", "3,5 | Dense units=4 | LayerNormalization | Dense units=2"},
+    {"LayerNormalization", "6 | LayerNormalization scale=false | Dense units=2"},
+    {"LayerNormalization", "6 | Dense units=5 | LayerNormalization center=false scale=false | Dense units=2"},
+    {"Dropout", "6 | Dense units=16 | Dropout rate=0.4 | Dense units=3"},
+    {"SpatialDropout2D",
+     "4,4,2 | Conv2D filters=8 kernel_size=1 | SpatialDropout2D rate=0.4 | Flatten | Dense units=2"},
+    {"Flatten", "2,3,2 | Dense units=2 | Flatten | Dense units=2"},
+    {"Reshape", "12 | Dense units=12 | Reshape target_shape=(2,-1,3) | Conv2D filters=2 kernel_size=2"},
+    {"ZeroPadding2D", "5,4,2 | Conv2D filters=3 kernel_size=1 | ZeroPadding2D padding=((1,2),(0,3)) | Conv2D filters=2 "
+                      "kernel_size=3"},
+    {"ZeroPadding2D", "5,4,2 | Conv2D filters=3 kernel_size=1 | ZeroPadding2D padding=((1,2),(0,3)) | MaxPooling2D | "
+                      "Flatten | Dense units=3"},
+    {"Rescaling", "4,4,2 | Conv2D filters=3 kernel_size=1 | Rescaling scale=0.5 offset=0.25 | Flatten | Dense units=2"},
+};
+
+enum { CASES = sizeof cases / sizeof *cases, SAMPLES = 6, CHECKS_PER_WEIGHT = 12 };
+
+typedef struct setup {
+    hone_model *model;
+    hone_plan *plan;
+    pt_loss loss;
+    float *x;
+} setup;
+
+static double loss_at(setup *s, size_t i, float value) {
+    float before = s->model->data[i];
+    s->model->data[i] = value;
+    hone__plan_step_float(s->plan, s->x, SAMPLES, 5, pt_loss_function, &s->loss);
+    s->model->data[i] = before;
+    return pt_loss_value(&s->loss);
+}
+
+/* Central difference with a step of size h. */
+static double difference(setup *s, size_t i, double h) {
+    float w = s->model->data[i], up = (float)(w + h), down = (float)(w - h);
+    return (loss_at(s, i, up) - loss_at(s, i, down)) / ((double)up - (double)down);
+}
+
+/* Checks some elements of one weight. Kinks (relu, max) between the two points show as disagreement of two step sizes:
+ * a little of it widens the tolerance, and elements with much of it are passed over, but most must remain. */
+static void check_weight(setup *s, const hone__weight *weight, const float *gradient, double scale, const char *what) {
+    size_t count = weight->size < CHECKS_PER_WEIGHT ? weight->size : CHECKS_PER_WEIGHT, passed_over = 0;
+    for (size_t k = 0; k < count; k++) {
+        size_t i = weight->offset + k * weight->size / count;
+        double coarse = difference(s, i, 2e-3), fine = difference(s, i, 1e-3);
+        double tolerance = 5e-3 * scale + 2e-3 * fabs(fine) + 3 * fabs(coarse - fine);
+        if (fabs(coarse - fine) > 5e-3 * scale + 5e-3 * fabs(fine)) {
+            passed_over++;
+            continue;
+        }
+        if (fabs(gradient[i] - fine) > tolerance)
+            fail_msg("%s: %s %s [%zu]: gradient %g, difference %g (%g)", what, s->model->layers[weight->layer]->name,
+                     weight->name, i - weight->offset, (double)gradient[i], fine, coarse);
+    }
+    if (2 * passed_over > count)
+        fail_msg("%s: %s: %zu of %zu elements at a kink", what, weight->name, passed_over, count);
+}
+
+static void check_case(size_t index, const hone_kernels *kernels) {
+    setup s = {.model = pt_model(cases[index].network)};
+    hone_plan_config config = hone_plan_config_default();
+    config.training = true;
+    config.max_batch = SAMPLES;
+    config.seed = 3;
+    s.plan = pt_plan(s.model, &config, kernels);
+    s.loss = pt_loss_init(s.plan, SAMPLES);
+    s.x = pt_numbers(SAMPLES * pt_input_size(s.model), 2);
+    hone__plan_step_float(s.plan, s.x, SAMPLES, 5, pt_loss_function, &s.loss);
+    assert_true(hone__plan_shards(s.plan) > 1);
+
+    size_t size = s.model->data_size;
+    float *gradient = hone__alloc(size, sizeof *gradient);
+    assert_non_null(gradient);
+    double squares = 0, trained = 0;
+    for (size_t w = 0; w < s.model->weight_count; w++) {
+        const hone__weight *weight = &s.model->weights[w];
+        for (size_t i = weight->offset; i < weight->offset + weight->size; i++) {
+            gradient[i] = (float)pt_gradient(s.plan, i);
+            if (!hone__weight_trainable(s.model, w)) {
+                assert_true(gradient[i] == 0);
+                continue;
+            }
+            squares += (double)gradient[i] * gradient[i];
+            trained++;
+        }
+    }
+    double scale = sqrt(squares / trained);
+    assert_true(scale > 1e-3);
+    for (size_t w = 0; w < s.model->weight_count; w++)
+        if (hone__weight_trainable(s.model, w))
+            check_weight(&s, &s.model->weights[w], gradient, scale, cases[index].network);
+    hone__free(gradient);
+    hone__free(s.x);
+    pt_loss_release(&s.loss);
+    hone_plan_free(s.plan);
+    hone_model_free(s.model);
+}
+
+static void check_level(const char *name) {
+    const hone_kernels *kernels = hone__kernels_named(name);
+    if (!kernels) skip();
+    for (size_t i = 0; i < CASES; i++) check_case(i, kernels);
+}
+
+static void test_scalar(void **state) {
+    (void)state;
+    check_level("scalar");
+}
+
+static void test_avx2(void **state) {
+    (void)state;
+    check_level("avx2");
+}
+
+static void test_avx512(void **state) {
+    (void)state;
+    check_level("avx512");
+}
+
+static void test_neon(void **state) {
+    (void)state;
+    check_level("neon");
+}
+
+static void test_every_layer_type_has_a_case(void **state) {
+    (void)state;
+    const hone__layer_type *type;
+    for (size_t i = 0; (type = hone__layer_type_at(i)) != NULL; i++) {
+        bool covered = false;
+        for (size_t k = 0; k < CASES; k++) covered |= strcmp(cases[k].layer, type->class_name) == 0;
+        if (!covered) fail_msg("layer type '%s' has no case here", type->class_name);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_scalar),
+        cmocka_unit_test(test_avx2),
+        cmocka_unit_test(test_avx512),
+        cmocka_unit_test(test_neon),
+        cmocka_unit_test(test_every_layer_type_has_a_case),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
