@@ -22,8 +22,9 @@ typedef struct hone__dataset_parts {
     int height, width, channels;
     char **class_names; /* (classes), each from hone__strdup; NULL: the source names none, "0", "1", … are made */
     size_t classes;
-    char **paths;      /* (samples), each NULL or from hone__strdup; NULL: the samples are not files of their own */
-    char *description; /* "mnist: 60000 images 28x28x1, 10 classes (IDX, train)"; NULL: made without source and format */
+    char **paths; /* (samples), each NULL or from hone__strdup; NULL: the samples are not files of their own */
+    char
+        *description; /* "mnist: 60000 images 28x28x1, 10 classes (IDX, train)"; NULL: made without source and format */
 } hone__dataset_parts;
 
 void hone__dataset_parts_release(hone__dataset_parts *parts); /* leaves it zeroed; fine on a zeroed one */
@@ -35,7 +36,9 @@ hone_status hone__dataset_adopt(hone_dataset **out, hone__dataset_parts *parts, 
 /* Allocates images and labels for samples x height x width x channels, overflow-checked, and sets these fields. */
 hone_status hone__dataset_parts_allocate(hone__dataset_parts *parts, size_t samples, int height, int width,
                                          int channels, hone_error *err);
-/* Copies names into parts->class_names and sets parts->classes. */
+/* Takes a data set apart again (its digits, another size) and frees the shell. */
+void hone__dataset_dismantle(hone_dataset *dataset, hone__dataset_parts *parts);
+/* Copies names into parts->class_names and sets parts->classes; names NULL: "0", "1", … */
 hone_status hone__dataset_parts_name(hone__dataset_parts *parts, const char *const *names, size_t count,
                                      hone_error *err);
 

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Data sets written as IDX files under MNIST's names, so that every tool that reads MNIST reads them. Class names that
+ * IDX cannot say go into classes.txt beside them. */
+#include "readers.h"
+
+#include "core_internal.h"
+#include "file.h"
+
+#include <string.h>
+
+static void put_big_endian32(unsigned char *p, uint32_t value) {
+    for (int i = 0; i < 4; i++) p[i] = (unsigned char)(value >> (24 - 8 * i));
+}
+
+static bool put(FILE *file, const void *data, size_t size) {
+    return fwrite(data, 1, size, file) == size;
+}
+
+static bool put_header(FILE *file, int type, int rank, const uint32_t *sizes) {
+    unsigned char header[4 + 4 * HONE_IDX_RANK] = {0, 0, (unsigned char)type, (unsigned char)rank};
+    for (int i = 0; i < rank; i++) put_big_endian32(header + 4 + 4 * i, sizes[i]);
+    return put(file, header, 4 + 4 * (size_t)rank);
+}
+
+static bool put_images(FILE *file, const hone_dataset *dataset) {
+    uint32_t sizes[HONE_IDX_RANK] = {(uint32_t)hone_dataset_samples(dataset), (uint32_t)hone_dataset_height(dataset),
+                                     (uint32_t)hone_dataset_width(dataset), (uint32_t)hone_dataset_channels(dataset)};
+    size_t image = (size_t)sizes[1] * sizes[2] * sizes[3];
+    if (!put_header(file, HONE_IDX_UBYTE, sizes[3] == 1 ? 3 : 4, sizes)) return false;
+    return put(file, hone_dataset_images(dataset), image * sizes[0]);
+}
+
+/* Labels are bytes, as everywhere, unless there are more classes than bytes can name. */
+static bool put_labels(FILE *file, const hone_dataset *dataset) {
+    const int32_t *labels = hone_dataset_labels(dataset);
+    uint32_t samples = (uint32_t)hone_dataset_samples(dataset);
+    bool is_wide = hone_dataset_classes(dataset) > 256;
+    if (!put_header(file, is_wide ? HONE_IDX_INT : HONE_IDX_UBYTE, 1, &samples)) return false;
+    for (uint32_t i = 0; i < samples; i++) {
+        unsigned char bytes[4];
+        put_big_endian32(bytes, (uint32_t)labels[i]);
+        if (!put(file, is_wide ? bytes : bytes + 3, is_wide ? 4 : 1)) return false;
+    }
+    return true;
+}
+
+static bool put_class_names(FILE *file, const hone_dataset *dataset) {
+    for (size_t i = 0; i < hone_dataset_classes(dataset); i++)
+        if (fprintf(file, "%s\n", hone_dataset_class_name(dataset, i)) < 0) return false;
+    return true;
+}
+
+static hone_status write_file(const char *folder, const char *name, const hone_dataset *dataset,
+                              bool (*contents)(FILE *, const hone_dataset *), hone_error *err) {
+    hone__file_writer writer = {0};
+    char *path = hone__join_path(folder, name);
+    if (!path) return hone__fail_memory(err, strlen(folder) + strlen(name) + 2, "a path");
+    hone_status status = hone__file_begin(&writer, path, err);
+    if (status == HONE_OK && !contents(writer.file, dataset))
+        status = hone__fail(err, HONE_IO, "cannot write '%s': the disk is full or the device failed", path);
+    if (status == HONE_OK) status = hone__file_commit(&writer, err);
+    if (status != HONE_OK) hone__file_abort(&writer);
+    hone__free(path);
+    return status;
+}
+
+/* Are the classes called "0", "1", …, so that nothing is lost without their names? */
+static bool has_plain_names(const hone_dataset *dataset) {
+    for (size_t i = 0; i < hone_dataset_classes(dataset); i++) {
+        char number[24];
+        snprintf(number, sizeof number, "%zu", i);
+        if (strcmp(number, hone_dataset_class_name(dataset, i)) != 0) return false;
+    }
+    return true;
+}
+
+static size_t count_labelled(const hone_dataset *dataset) {
+    size_t labelled = 0;
+    for (size_t i = 0; i < hone_dataset_samples(dataset); i++) labelled += hone_dataset_labels(dataset)[i] >= 0;
+    return labelled;
+}
+
+hone_status hone_dataset_write_idx(const hone_dataset *dataset, const char *folder, const char *split,
+                                   hone_error *err) {
+    hone__part part;
+    if (!hone__part_parse(&part, split)) HONE_FAIL(err, HONE_ARGUMENT, "'%s' is not a part of a data set", split);
+    const char *prefix = part == HONE_PART_TEST ? "t10k" : part == HONE_PART_VALIDATION ? "validation" : "train";
+    size_t labelled = count_labelled(dataset);
+    if (labelled > 0 && labelled < hone_dataset_samples(dataset))
+        HONE_FAIL(err, HONE_ARGUMENT, "%zu of %zu samples have no label, which IDX cannot say",
+                  hone_dataset_samples(dataset) - labelled, hone_dataset_samples(dataset));
+    char name[64];
+    HONE_TRY(hone__make_folders(folder, err));
+    snprintf(name, sizeof name, "%s-images-idx%d-ubyte", prefix, hone_dataset_channels(dataset) == 1 ? 3 : 4);
+    HONE_TRY(write_file(folder, name, dataset, put_images, err));
+    if (labelled == 0) return HONE_OK;
+    snprintf(name, sizeof name, "%s-labels-idx1-%s", prefix, hone_dataset_classes(dataset) > 256 ? "int" : "ubyte");
+    HONE_TRY(write_file(folder, name, dataset, put_labels, err));
+    if (has_plain_names(dataset)) return HONE_OK;
+    return write_file(folder, "classes.txt", dataset, put_class_names, err);
+}

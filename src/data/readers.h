@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The readers of stored data sets and the small tools they stand on. Formats are read from bytes and a length, so a
+ * fuzzer calls what users call; only the functions that take a path touch files. */
+#ifndef HONE_READERS_H
+#define HONE_READERS_H
+
+#include "data_internal.h"
+
+/* ---- what is wanted -------------------------------------------------------------------------------------------- */
+
+typedef enum hone__part { HONE_PART_ANY = -1, HONE_PART_TRAIN, HONE_PART_VALIDATION, HONE_PART_TEST } hone__part;
+enum { HONE_PARTS = 3 };
+
+/* "train", "validation" or "val", "test" or "t10k"; false for any other word. NULL is HONE_PART_ANY. */
+bool hone__part_parse(hone__part *out, const char *word);
+const char *hone__part_name(hone__part part);
+/* Which of the parts that are present answers a wish; false where none does. A set without parts of its own counts as a
+ * train part, and no wish at all means the train part where there is one: so a trainer never sees test data by default. */
+bool hone__part_choose(hone__part *chosen, hone__part wish, const bool present[HONE_PARTS]);
+
+struct hone__source;
+typedef struct hone__request {
+    const char *path;                 /* the folder or file to read */
+    const struct hone__source *known; /* the named data set that it is a copy of, or NULL */
+    hone__part part;
+    size_t limit; /* SIZE_MAX: all */
+    const hone_dataset_config *config;
+} hone__request;
+
+/* Every reader fills zeroed parts (the first request->limit samples) and says in origin what it read, "IDX, train". On
+ * failure the parts may be half filled; the caller releases them. */
+enum { HONE_ORIGIN_SIZE = 64 };
+typedef hone_status (*hone__reader)(hone__dataset_parts *parts, char origin[HONE_ORIGIN_SIZE],
+                                    const hone__request *request, hone_error *err);
+
+hone_status hone__read_idx_folder(hone__dataset_parts *parts, char origin[HONE_ORIGIN_SIZE],
+                                  const hone__request *request, hone_error *err);
+hone_status hone__read_idx_file(hone__dataset_parts *parts, char origin[HONE_ORIGIN_SIZE], const hone__request *request,
+                                hone_error *err);
+hone_status hone__read_npz_file(hone__dataset_parts *parts, char origin[HONE_ORIGIN_SIZE], const hone__request *request,
+                                hone_error *err);
+hone_status hone__read_cifar_folder(hone__dataset_parts *parts, char origin[HONE_ORIGIN_SIZE],
+                                    const hone__request *request, hone_error *err);
+hone_status hone__read_class_folder(hone__dataset_parts *parts, char origin[HONE_ORIGIN_SIZE],
+                                    const hone__request *request, hone_error *err);
+
+/* ---- folders --------------------------------------------------------------------------------------------------- */
+
+typedef struct hone__listing {
+    char **names; /* sorted by bytes; hidden names (leading dot) are left out */
+    size_t count;
+} hone__listing;
+
+hone_status hone__listing_read(hone__listing *out, const char *folder, hone_error *err);
+void hone__listing_release(hone__listing *listing);
+/* folder/name on the heap, or NULL when memory is out. */
+char *hone__join_path(const char *folder, const char *name);
+/* What follows the last slash (trailing slashes do not count), copied into name and cut to fit. */
+void hone__base_name(char *name, size_t size, const char *path);
+bool hone__ends_with(const char *text, const char *end);
+
+/* Where the cache keeps a named data set: $XDG_CACHE_HOME/hone/NAME or ~/.cache/hone/NAME. Free with hone__free. */
+hone_status hone__cache_folder(char **out, const char *name, hone_error *err);
+
+/* Does a folder with these names hold IDX files, CIFAR-10's binary files? */
+bool hone__is_idx_listing(const hone__listing *listing);
+bool hone__is_cifar_listing(const hone__listing *listing);
+
+/* ---- gzip ------------------------------------------------------------------------------------------------------ */
+
+bool hone__is_gzip(const unsigned char *data, size_t size);
+/* The first *size bytes of the contents (fewer where there are not so many; *size says how many). */
+hone_status hone__gunzip_prefix(const unsigned char *data, size_t size, unsigned char *out, size_t *out_size,
+                                hone_error *err);
+/* The contents, which must be exactly expected bytes; *out is from hone__alloc. No memory is taken for a size that
+ * deflate could not have packed into size bytes. */
+hone_status hone__gunzip_exactly(const unsigned char *data, size_t size, size_t expected, unsigned char **out,
+                                 hone_error *err);
+/* The contents, whatever their size up to limit. */
+hone_status hone__gunzip(const unsigned char *data, size_t size, size_t limit, unsigned char **out, size_t *out_size,
+                         hone_error *err);
+
+/* ---- IDX ------------------------------------------------------------------------------------------------------- */
+
+enum { HONE_IDX_UBYTE = 0x08, HONE_IDX_BYTE = 0x09, HONE_IDX_SHORT = 0x0b, HONE_IDX_INT = 0x0c };
+enum { HONE_IDX_RANK = 4 };
+
+typedef struct hone__idx {
+    int type, rank;
+    size_t sizes[HONE_IDX_RANK]; /* the first is the number of samples */
+    size_t item_size;
+    const unsigned char *items; /* product of sizes items, big-endian */
+    unsigned char *owned;       /* what items points into where the file was gzipped, else NULL */
+} hone__idx;
+
+/* Reads an IDX array, gzipped or not. items points into data or into memory of its own. */
+hone_status hone__idx_init(hone__idx *out, const unsigned char *data, size_t size, hone_error *err);
+void hone__idx_release(hone__idx *idx);
+/* Is it an array of images, (n, height, width[, channels]) of bytes? */
+hone_status hone__idx_check_images(const hone__idx *idx, hone_error *err);
+/* Is it an array of labels, (n) or (n, columns) with the class first, of any integer type? */
+hone_status hone__idx_check_labels(const hone__idx *idx, hone_error *err);
+int32_t hone__idx_label(const hone__idx *labels, size_t index);
+
+/* ---- NPZ ------------------------------------------------------------------------------------------------------- */
+
+/* x_train, y_train, x_test, y_test of an .npz in memory; request->path only names it. */
+hone_status hone__npz_parse(hone__dataset_parts *parts, char origin[HONE_ORIGIN_SIZE], const unsigned char *data,
+                            size_t size, const hone__request *request, hone_error *err);
+
+/* ---- checksums ------------------------------------------------------------------------------------------------- */
+
+/* A running SHA-256. In a build without nettle the digest is the empty string, which no checksum equals. */
+typedef struct hone__sha256 {
+    uint64_t state[16]; /* room for nettle's context, checked where it is known */
+} hone__sha256;
+
+void hone__sha256_init(hone__sha256 *sha);
+void hone__sha256_update(hone__sha256 *sha, const void *data, size_t size);
+void hone__sha256_digest(hone__sha256 *sha, char hex[65]);
+
+#endif
