@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Keras' activations, forwards and backwards, and softmax. Each kind is one vector expression; a kernel call picks its
- * loop once. Where Keras' own formula gives NaN at minus infinity (silu, gelu: -inf * 0) so does ours.
+ * loop once. At minus infinity gelu gives its limit, 0; silu and gelu's tanh
+ * form give NaN (-inf * 0), as Keras does.
  *
  * Backwards reads either the input or the output, whichever gives the gradient without cancellation and cheaply:
  * relu, gelu, silu, hard_silu and softsign read x, the others y. */
@@ -53,16 +54,19 @@ HONE_INLINE vfloat selu_backward(vfloat y, vfloat dy) {
     return v_mul(dy, v_select(v_gt(y, v_zero()), v_set(SELU_SCALE), below));
 }
 
+/* x times the probability below x: above 0 that is x less |x| times the tail, below 0 the last alone. */
 HONE_INLINE vfloat gelu_forward(vfloat x) {
-    return v_mul(x, v_normal(x).below);
+    const v_normal_tail tail = v_normal(x);
+    return v_fma(v_neg(v_mul(tail.size, tail.ratio)), tail.e, v_relu(x));
 }
 
 /* From |x| = 15 on the derivative is 0 or 1; the clamp keeps inf * 0 out. */
 HONE_INLINE vfloat gelu_backward(vfloat x, vfloat dy) {
     const vfloat near = v_clamp(x, -15.0f, 15.0f);
-    const v_normal_pair normal = v_normal(near);
-    const vfloat density = v_mul(v_set(NORMAL_DENSITY_0), normal.exponential);
-    return v_mul(dy, v_fma(near, density, normal.below));
+    const v_normal_tail tail = v_normal(near);
+    const vfloat outside = v_mul(tail.ratio, tail.e);
+    const vfloat below = v_select(v_gt(x, v_zero()), v_sub(v_set(1.0f), outside), outside);
+    return v_mul(dy, v_fma(near, v_mul(v_set(NORMAL_DENSITY_0), tail.e), below));
 }
 
 HONE_INLINE vfloat gelu_tanh_exponent(vfloat x) {
