@@ -247,12 +247,9 @@ static hone_status make_plan(hone_plan *plan, uint64_t seed, bool logits, hone_e
     return HONE_OK;
 }
 
-hone_status hone__plan_create_on(hone_plan **out, hone_model *model, const hone_plan_config *config,
-                                 const hone_kernels *kernels, hone_error *err) {
-    *out = NULL;
-    const hone_plan_config standard = hone_plan_config_default();
-    if (!config) config = &standard;
-    if (!model->built) HONE_FAIL(err, HONE_ARGUMENT, "model '%s': a plan needs a built model", model->name);
+static hone_status create(hone_plan **out, hone_model *model, const hone_plan_config *config,
+                          const hone_kernels *kernels, hone_error *err) {
+    if (!model->built) HONE_FAIL(err, HONE_ARGUMENT, "the model is not built");
     if (config->max_batch < 1 || config->max_batch > UINT32_MAX)
         HONE_FAIL(err, HONE_ARGUMENT, "max_batch is %zu, expected 1 to %lu", config->max_batch,
                   (unsigned long)UINT32_MAX);
@@ -268,15 +265,23 @@ hone_status hone__plan_create_on(hone_plan **out, hone_model *model, const hone_
     if (status == HONE_OK && config->training) {
         hone_plan_config inference = *config;
         inference.training = false;
-        status = hone__plan_create_on(&plan->inference, model, &inference, kernels, err);
+        status = create(&plan->inference, model, &inference, kernels, err);
         if (status == HONE_OK) plan->memory += plan->inference->memory;
     }
     if (status != HONE_OK) {
         hone_plan_free(plan);
-        return hone__fail_context(err, status, "plan of model '%s'", model->name);
+        return status;
     }
     *out = plan;
     return HONE_OK;
+}
+
+hone_status hone__plan_create_on(hone_plan **out, hone_model *model, const hone_plan_config *config,
+                                 const hone_kernels *kernels, hone_error *err) {
+    const hone_plan_config standard = hone_plan_config_default();
+    *out = NULL;
+    hone_status status = create(out, model, config ? config : &standard, kernels, err);
+    return status == HONE_OK ? status : hone__fail_context(err, status, "plan of model '%.128s'", model->name);
 }
 
 hone_status hone_plan_create(hone_plan **out, hone_model *model, const hone_plan_config *config, hone_error *err) {
