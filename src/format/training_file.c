@@ -237,7 +237,7 @@ static hone_status read_checkpoint(hone__h5 *h5, const hone_trainer *trainer, co
 
 static hone_status resume(hone_trainer *trainer, const void *bytes, size_t size, hone_error *err) {
     hone_model *model = hone_trainer_model(trainer);
-    training_file.c = {0};
+    checkpoint c = {0};
     hone__h5 *h5;
     HONE_TRY(hone__h5_open(&h5, bytes, size, err));
     hone_status status = read_checkpoint(h5, trainer, model, &c, err);
