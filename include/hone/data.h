@@ -55,7 +55,9 @@ typedef struct hone_dataset hone_dataset;
 typedef struct hone_dataset_config {
     int height, width, channels; /* wanted size; 0: as the files say (folders: the most frequent size of the first
                                     images; IDX, NPZ: as stored). Stored sets of another size are resized. */
-    const char *split;           /* "train", "test", "validation", or NULL: everything there is */
+    const char *split;           /* "train", "test" or "validation": HONE_NOT_FOUND where the source has no such part
+                                    (one that is not divided counts as a train part). NULL: the train part where
+                                    there is one, else what there is: test data is never met by accident */
     size_t limit;                /* at most this many samples (the first); 0: all */
     const char *const
         *class_names; /* order and names to map folder classes onto (a trained model's), or NULL: sorted */
@@ -119,12 +121,14 @@ HONE_API void hone_split_release(hone_split *split);
 /* ---- digits: the data set inside the program ------------------------------------------------------------------- */
 
 /* Sample number index of the endless sequence of seed: 28x28 grey, white strokes on black as in MNIST. A pure
- * function of (seed, index). image is (28, 28). Returns the label 0 … 9. */
+ * function of (seed, index), the same bytes on every machine. image is (28, 28). Returns the label 0 … 9. */
 HONE_API int hone_digits_render(uint64_t seed, uint64_t index, unsigned char image[784]);
+/* Samples 0 … samples - 1 of seed; any number of threads (NULL: the caller) makes the same set. */
 HONE_API hone_status hone_digits_create(hone_dataset **out, size_t samples, uint64_t seed, hone_threads *threads,
                                         hone_error *err);
 
-/* Writes IDX files (train- or t10k-images-idx3-ubyte, …-labels-idx1-ubyte) into folder. Atomic per file. */
+/* Writes IDX files (train-, validation- or t10k-images-idx3-ubyte, …-labels-idx1-ubyte) into folder, for split as in
+ * hone_dataset_config; class names other than "0", "1", … go into classes.txt beside them. Atomic per file. */
 HONE_API hone_status hone_dataset_write_idx(const hone_dataset *dataset, const char *folder, const char *split,
                                             hone_error *err);
 

@@ -175,9 +175,13 @@ static hone_status name_classes(hone__dataset_parts *parts, const bag *b, hone_e
     char *text = NULL;
     bag_file file = {0};
     size_t found = 0;
-    if (bag_read(&file, b, "batches.meta.txt", MAX_META, NULL) == HONE_OK && file.size <= MAX_META)
+    hone_status status = bag_read(&file, b, "batches.meta.txt", MAX_META, err);
+    if (status == HONE_MEMORY) return status;
+    if (status == HONE_OK && file.size <= MAX_META) {
         text = hone__strndup((const char *)file.data, file.size);
-    hone__free(file.owned);
+        hone__free(file.owned);
+        if (!text) return hone__fail_memory(err, file.size, "class names");
+    }
     for (char *line = text; line && *line && found < CLASSES;) {
         size_t length = strcspn(line, "\r\n");
         char *next = line + length + strspn(line + length, "\r\n");
@@ -185,7 +189,7 @@ static hone_status name_classes(hone__dataset_parts *parts, const bag *b, hone_e
         names[found++] = line;
         line = next;
     }
-    hone_status status = hone__dataset_parts_name(parts, found == CLASSES ? names : cifar->class_names, CLASSES, err);
+    status = hone__dataset_parts_name(parts, found == CLASSES ? names : cifar->class_names, CLASSES, err);
     hone__free(text);
     return status;
 }

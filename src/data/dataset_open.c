@@ -57,12 +57,14 @@ static hone_status choose_reader(hone__reader *reader, char **inside, const char
 }
 
 /* Does folder hold what a copy of a named data set holds? A cache in which a download has only begun does not. */
-static bool is_stored_set(const char *folder) {
+static hone_status is_stored_set(bool *is_set, const char *folder, hone_error *err) {
     hone__listing listing;
-    if (!hone__is_folder(folder) || hone__listing_read(&listing, folder, NULL) != HONE_OK) return false;
-    bool is_set = hone__is_idx_listing(&listing) || hone__is_cifar_listing(&listing) || find_npz(&listing);
+    *is_set = false;
+    if (!hone__is_folder(folder)) return HONE_OK;
+    HONE_TRY(hone__listing_read(&listing, folder, err));
+    *is_set = hone__is_idx_listing(&listing) || hone__is_cifar_listing(&listing) || find_npz(&listing);
     hone__listing_release(&listing);
-    return is_set;
+    return HONE_OK;
 }
 
 /* ---- where a name is ------------------------------------------------------------------------------------------- */
@@ -85,33 +87,48 @@ static hone_status download(char **path, const char *name, hone_error *err) {
     return HONE_OK;
 }
 
+/* Takes candidate (on the heap, or NULL: memory is out) as the path where it is there: a copy of the known set, or
+ * anything at all where no set is known. */
+static hone_status consider(char **path, char *candidate, bool is_known, hone_error *err) {
+    bool is_there;
+    if (!candidate) return hone__fail_memory(err, 256, "a path");
+    hone_status status = HONE_OK;
+    if (is_known)
+        status = is_stored_set(&is_there, candidate, err);
+    else
+        is_there = hone__file_exists(candidate);
+    if (status == HONE_OK && is_there)
+        *path = candidate;
+    else
+        hone__free(candidate);
+    return status;
+}
+
 /* Finds source as a name or a path: $HONE_DATA/NAME, the cache, the path itself, the network. */
 static hone_status locate(char **path, const hone__source **known, const char *source, bool may_download,
                           hone_error *err) {
-    char name[64];
     const char *data = hone_environment("HONE_DATA");
-    bool is_name = !strchr(source, '/');
+    bool is_name = source[0] && !strchr(source, '/');
     *path = NULL;
     *known = is_name ? hone__source_find(source) : NULL;
     if (is_name && data && (*known || !hone__file_exists(source))) {
-        *path = hone__join_path(data, source);
-        if (!*path) return hone__fail_memory(err, strlen(data), "a path");
-        if (*known ? is_stored_set(*path) : hone__file_exists(*path)) return HONE_OK;
-        hone__free(*path);
-        *path = NULL;
+        HONE_TRY(consider(path, hone__join_path(data, source), *known != NULL, err));
+        if (*path) return HONE_OK;
     }
     if (*known) {
-        /* A machine without a home has no cache: the path and the error below still say what to do. */
-        if (hone__cache_folder(path, source, NULL) == HONE_OK && is_stored_set(*path)) return HONE_OK;
-        hone__free(*path);
-        *path = NULL;
+        char *cache;
+        hone_status status = hone__cache_folder(&cache, source, err);
+        /* A machine without a home has no cache; what follows still works or says what to do. */
+        if (status == HONE_OK) status = consider(path, cache, true, err);
+        if (status != HONE_OK && status != HONE_NOT_FOUND) return status;
+        if (*path) return HONE_OK;
     }
     if (hone__file_exists(source)) {
-        *path = hone__strdup(source);
-        if (!*path) return hone__fail_memory(err, strlen(source), "a path");
+        char name[64];
         hone__base_name(name, sizeof name, source);
         if (!*known) *known = hone__source_find(name);
-        return HONE_OK;
+        *path = hone__strdup(source);
+        return *path ? HONE_OK : hone__fail_memory(err, strlen(source), "a path");
     }
     if (*known && may_download) return download(path, source, err);
     if (*known)

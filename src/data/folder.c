@@ -7,6 +7,7 @@
 
 #include "core_internal.h"
 
+#include <stdatomic.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -268,13 +269,16 @@ typedef struct size_vote {
 typedef struct vote_run {
     char *const *paths;
     size_vote *sizes; /* (files); height 0 where the file could not be read */
+    atomic_bool out_of_memory;
 } vote_run;
 
 static void vote_piece(void *context, int worker, size_t piece) {
     (void)worker;
     vote_run *run = context;
     hone_image image;
-    if (hone_image_read(&image, run->paths[piece], NULL) != HONE_OK) return;
+    hone_status status = hone_image_read(&image, run->paths[piece], NULL);
+    if (status == HONE_MEMORY) atomic_store(&run->out_of_memory, true);
+    if (status != HONE_OK) return;
     run->sizes[piece] = (size_vote){image.height, image.width, image.channels >= 3 ? 3 : 1, 1};
     hone_image_release(&image);
 }
@@ -283,8 +287,9 @@ static void vote_piece(void *context, int worker, size_t piece) {
 static hone_status vote_on_size(size_vote *out, const file_list *list, hone_threads *threads, hone_error *err) {
     size_vote sizes[SIZE_SAMPLES] = {{0}};
     size_t count = list->count < SIZE_SAMPLES ? list->count : SIZE_SAMPLES;
-    vote_run run = {list->paths, sizes};
+    vote_run run = {list->paths, sizes, false};
     hone__threads_run(threads, vote_piece, &run, count);
+    if (atomic_load(&run.out_of_memory)) return hone__fail_memory(err, 0, "a picture");
     *out = sizes[0];
     for (size_t i = 0; i < count; i++) {
         for (size_t k = 0; k < i; k++) {

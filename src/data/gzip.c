@@ -154,15 +154,14 @@ hone_status hone__gunzip(const unsigned char *data, size_t size, size_t limit, u
     size_t capacity = 0, used = 0;
     bool finished = false;
     while (status == HONE_OK && !finished) {
-        if (used == limit) {
-            status = hone__fail(err, HONE_LIMIT, "unpacks to more than %zu bytes", limit);
-            break;
-        }
         status = hone__grow((void **)&buffer, &capacity, used + 1 < 65536 ? 65536 : used + 1, 1, err);
         if (status != HONE_OK) break;
-        size_t produced, room = (capacity < limit ? capacity : limit) - used;
+        /* One byte more than the limit is room to see that it is passed. */
+        size_t produced, room = (capacity <= limit ? capacity : limit + 1) - used;
         status = inflate_some(&f, buffer + used, room, &produced, &finished, err);
         used += produced;
+        if (status == HONE_OK && used > limit)
+            status = hone__fail(err, HONE_LIMIT, "unpacks to more than %zu bytes", limit);
     }
     inflateEnd(&f.z);
     if (status != HONE_OK) {

@@ -90,6 +90,10 @@ hone_status hone_dataset_write_idx(const hone_dataset *dataset, const char *fold
     if (labelled > 0 && labelled < hone_dataset_samples(dataset))
         HONE_FAIL(err, HONE_ARGUMENT, "%zu of %zu samples have no label, which IDX cannot say",
                   hone_dataset_samples(dataset) - labelled, hone_dataset_samples(dataset));
+    for (size_t i = 0; i < hone_dataset_classes(dataset); i++)
+        if (strpbrk(hone_dataset_class_name(dataset, i), "\r\n"))
+            HONE_FAIL(err, HONE_ARGUMENT, "the name of class %zu has a line end in it, which classes.txt cannot say",
+                      i);
     char name[64];
     HONE_TRY(hone__make_folders(folder, err));
     snprintf(name, sizeof name, "%s-images-idx%d-ubyte", prefix, hone_dataset_channels(dataset) == 1 ? 3 : 4);

@@ -49,8 +49,9 @@ static void on_warning(png_structp png, png_const_charp message) {
 }
 
 static png_voidp png_alloc(png_structp png, png_alloc_size_t size) {
-    (void)png;
-    return hone__alloc(size, 1);
+    void *memory = hone__alloc(size, 1);
+    if (!memory) ((png_job *)png_get_mem_ptr(png))->status = HONE_MEMORY;
+    return memory;
 }
 
 static void png_release(png_structp png, png_voidp pointer) {
@@ -126,7 +127,7 @@ static hone_status report(png_job *job, hone_error *err) {
 
 static hone_status png_decode(hone_image *image, const unsigned char *data, size_t size, hone_error *err) {
     png_job job = {.data = data, .left = size, .size = size};
-    job.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning, NULL, png_alloc, png_release);
+    job.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning, &job, png_alloc, png_release);
     if (job.png) job.info = png_create_info_struct(job.png);
     if (!job.info) {
         png_destroy_read_struct(&job.png, NULL, NULL);
@@ -145,7 +146,7 @@ static hone_status png_decode(hone_image *image, const unsigned char *data, size
 hone_status hone__png_write(const hone_image *image, FILE *file, hone_error *err) {
     png_job job = {.source = image, .file = file};
     job.png =
-        png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning, NULL, png_alloc, png_release);
+        png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning, &job, png_alloc, png_release);
     if (job.png) job.info = png_create_info_struct(job.png);
     if (!job.info) {
         png_destroy_write_struct(&job.png, NULL);
@@ -154,7 +155,7 @@ hone_status hone__png_write(const hone_image *image, FILE *file, hone_error *err
     bool is_done = guarded(&job, write_png);
     png_destroy_write_struct(&job.png, &job.info);
     if (is_done) return HONE_OK;
-    job.status = HONE_IO; /* an image in memory cannot be malformed: what fails is the writing */
+    if (job.status != HONE_MEMORY) job.status = HONE_IO; /* an image in memory is not malformed: writing failed */
     return report(&job, err);
 }
 
