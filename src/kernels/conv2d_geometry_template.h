@@ -70,6 +70,17 @@ static void conv2d_border(const hone_conv2d_shape *s, const conv2d_geometry *g, 
     }
 }
 
+/* The reverse: the inside of the border to x; what no window reaches is zero. */
+static void conv2d_unborder(const hone_conv2d_shape *s, const conv2d_geometry *g, const float *from, float *x) {
+    const size_t top = (size_t)s->pad_top, left = (size_t)s->pad_left * g->c, line = (size_t)s->w * g->c;
+    const size_t inside = left >= g->row ? 0 : g->row - left < line ? g->row - left : line;
+    for (size_t y = 0; y < (size_t)s->h; y++, x += line) {
+        const size_t reached = y + top < g->hp ? inside : 0;
+        if (reached > 0) memcpy(x, from + (y + top) * g->row + left, reached * sizeof *x);
+        memset(x + reached, 0, (line - reached) * sizeof *x);
+    }
+}
+
 /* Where the taps of one window lie, in the kernel's order. */
 static void conv2d_tap_offsets(const conv2d_geometry *g, ptrdiff_t *offset) {
     for (size_t y = 0; y < g->kh; y++)

@@ -263,6 +263,16 @@ HONE_INLINE void v_transpose(vfloat a[VL]) {
     }
 }
 
+/* Writes the lanes of a that m selects one after another to p and says how many; up to VL floats of p are touched. */
+HONE_INLINE size_t v_append(float *p, vfloat a, vmask m) {
+    _mm512_storeu_ps(p, _mm512_maskz_compress_ps(m, a));
+    return (size_t)_mm_popcnt_u32(m);
+}
+HONE_INLINE size_t vi_append(int32_t *p, vint a, vmask m) {
+    _mm512_storeu_si512(p, _mm512_maskz_compress_epi32(m, a));
+    return (size_t)_mm_popcnt_u32(m);
+}
+
 HONE_INLINE vdouble vd_zero(void) {
     return (vdouble){_mm512_setzero_pd(), _mm512_setzero_pd()};
 }
@@ -999,6 +1009,24 @@ HONE_INLINE vdouble vd_fma(vdouble a, vdouble b, vdouble c) {
 #endif
 
 /* ---- the same at every level ----------------------------------------------------------------------------------- */
+
+#if !defined(HONE_ISA_avx512)
+/* Writes the lanes of a that m selects one after another to p and says how many; up to VL floats of p are touched. */
+HONE_INLINE size_t v_append(float *p, vfloat a, vmask m) {
+    float lanes[VL];
+    size_t count = 0;
+    v_store(lanes, a);
+    for (uint32_t bits = vm_bits(m); bits != 0; bits &= bits - 1) p[count++] = lanes[__builtin_ctz(bits)];
+    return count;
+}
+HONE_INLINE size_t vi_append(int32_t *p, vint a, vmask m) {
+    int32_t lanes[VL];
+    size_t count = 0;
+    vi_store(lanes, a);
+    for (uint32_t bits = vm_bits(m); bits != 0; bits &= bits - 1) p[count++] = lanes[__builtin_ctz(bits)];
+    return count;
+}
+#endif
 
 HONE_INLINE vfloat v_neg(vfloat a) {
     return v_sub(v_set(-0.0f), a);

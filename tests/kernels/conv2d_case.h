@@ -82,7 +82,7 @@ static inline void cc_each(const hone_conv2d_shape *s, void (*visit)(void *, siz
 typedef struct cc_sum {
     int target; /* 0 x, 1 kernel, 2 map */
     const float *x, *kernel;
-    const double *map;
+    const double *map, *map_size; /* map_size: of what a map's element was summed from */
     double *to, *size;
 } cc_sum;
 
@@ -92,9 +92,8 @@ static inline void cc_visit(void *context, size_t x, size_t kernel, size_t map) 
     double term = 1;
     if (s->target != 0) term *= (double)s->x[x];
     if (s->target != 1) term *= (double)s->kernel[kernel];
-    if (s->target != 2) term *= s->map[map];
-    s->to[at] += term;
-    s->size[at] += fabs(term);
+    s->to[at] += s->target != 2 ? term * s->map[map] : term;
+    s->size[at] += fabs(term) * (s->target != 2 ? s->map_size[map] : 1);
 }
 
 #endif

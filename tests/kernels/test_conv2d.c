@@ -73,7 +73,7 @@ static void check_forward(const hone_kernels *k, const run *r) {
             want[j] = s->has_bias ? (double)r->bias[j % f] : 0;
             size[j] = fabs(want[j]);
         }
-        cc_sum sum = {2, r->x + i * r->input, r->kernel, NULL, want, size};
+        cc_sum sum = {2, r->x + i * r->input, r->kernel, NULL, NULL, want, size};
         cc_each(s, cc_visit, &sum);
         for (size_t j = 0; s->epilogue == HONE_EPILOGUE_RELU && j < r->map; j++)
             if (want[j] < 0) want[j] = 0;
@@ -101,11 +101,12 @@ static void check_forward(const hone_kernels *k, const run *r) {
     }
 }
 
-/* The gradient of one sample's map, from dy, y and argmax. */
-static void map_gradient(const run *r, size_t i, double *map) {
+/* The gradient of one sample's map, from dy, y and argmax; overlapping windows may cancel, so sizes go beside it. */
+static void map_gradient(const run *r, size_t i, double *map, double *map_size) {
     const hone_conv2d_shape *s = &r->plan.shape;
     const size_t f = (size_t)s->filters;
     memset(map, 0, r->map * sizeof *map);
+    memset(map_size, 0, r->map * sizeof *map_size);
     for (size_t j = 0; j < r->output; j++) {
         size_t at = j;
         const size_t q = i * r->output + j;
@@ -115,14 +116,17 @@ static void map_gradient(const run *r, size_t i, double *map) {
             const size_t ox = px * (size_t)s->pool_stride_w + r->argmax[q] % (size_t)s->pool_w;
             at = (oy * (size_t)s->ow + ox) * f + j % f;
         }
-        if (s->epilogue != HONE_EPILOGUE_RELU || r->y[q] > 0) map[at] += (double)r->dy[q];
+        if (s->epilogue == HONE_EPILOGUE_RELU && !(r->y[q] > 0)) continue;
+        map[at] += (double)r->dy[q];
+        map_size[at] += fabs((double)r->dy[q]);
     }
 }
 
 static void check_backward(const hone_kernels *k, const run *r, const float *add_kernel, const float *add_bias) {
     const hone_conv2d_shape *s = &r->plan.shape;
     const size_t f = (size_t)s->filters, reach = (size_t)(s->kh * s->kw) * f / (size_t)s->groups;
-    double *map = kt_doubles(r->map), *dx = kt_doubles(r->input), *dx_size = kt_doubles(r->input);
+    double *map = kt_doubles(r->map), *map_size = kt_doubles(r->map);
+    double *dx = kt_doubles(r->input), *dx_size = kt_doubles(r->input);
     double *dkernel = kt_doubles(r->kernel_size), *dkernel_size = kt_doubles(r->kernel_size);
     double *dbias = kt_doubles(f), *dbias_size = kt_doubles(f);
     for (size_t j = 0; j < r->kernel_size; j++) {
@@ -134,16 +138,16 @@ static void check_backward(const hone_kernels *k, const run *r, const float *add
         dbias_size[j] = fabs(dbias[j]);
     }
     for (size_t i = 0; i < r->n; i++) {
-        map_gradient(r, i, map);
+        map_gradient(r, i, map, map_size);
         for (size_t j = 0; j < r->map; j++) {
             dbias[j % f] += map[j];
-            dbias_size[j % f] += fabs(map[j]);
+            dbias_size[j % f] += map_size[j];
         }
-        cc_sum weights = {1, r->x + i * r->input, NULL, map, dkernel, dkernel_size};
+        cc_sum weights = {1, r->x + i * r->input, NULL, map, map_size, dkernel, dkernel_size};
         cc_each(s, cc_visit, &weights);
         memset(dx, 0, r->input * sizeof *dx);
         memset(dx_size, 0, r->input * sizeof *dx_size);
-        cc_sum input = {0, NULL, r->kernel, map, dx, dx_size};
+        cc_sum input = {0, NULL, r->kernel, map, map_size, dx, dx_size};
         cc_each(s, cc_visit, &input);
         for (size_t j = 0; j < r->input; j++)
             kt_near(k, "conv2d dx", j, (double)r->dx[i * r->input + j], dx[j], kt_sum_tolerance(reach, dx_size[j]));
