@@ -125,7 +125,7 @@ typedef struct hone_callback {
     void *context;
     hone_status (*on_train_begin)(void *context, hone_trainer *trainer, hone_error *err);
     hone_status (*on_epoch_begin)(void *context, hone_trainer *trainer, int epoch, hone_error *err);
-    /* step counts from 1 to steps; logs are the running means of the epoch so far (without AUC, which needs all of it) */
+    /* step counts from 1 to steps; logs are the running means of the epoch so far, without AUC, which needs all of it */
     hone_status (*on_batch_end)(void *context, hone_trainer *trainer, int64_t step, int64_t steps,
                                 const hone_logs *logs, hone_error *err);
     /* logs may be added to (ReduceLROnPlateau adds "learning_rate"); later callbacks see it */
@@ -184,7 +184,8 @@ typedef struct hone_fit_config {
 
 HONE_API hone_fit_config hone_fit_config_default(void); /* Adam, sparse categorical cross-entropy, accuracy */
 
-/* All that can fail or allocate. model (built) and data outlive the trainer; config is copied, but for what it points to.
+/* All that can fail or allocate. model (built) and data outlive the trainer; config is copied, but for what it points
+ * to.
  * data's samples must have the model's input shape and its labels must fit the output. */
 HONE_API hone_status hone_trainer_create(hone_trainer **out, hone_model *model, const hone_dataset *data,
                                          const hone_fit_config *config, hone_error *err);

@@ -25,11 +25,10 @@ struct hone__evaluator {
     int32_t *labels;       /* (batch) */
     float *losses;         /* (batch) */
     hone__tally *tallies;  /* (batch / ROWS) */
-    float *
-        probabilities; /* (count, outputs) where predictions or AUC are wanted, (batch, outputs) where areas are; or NULL */
-    bool keeps_all; /* probabilities are of all samples */
-    float *owned;   /* probabilities, unless they are the caller's */
-    uint64_t *keys; /* for AUC */
+    float *probabilities;  /* predictions or AUC: (count, outputs); areas: (batch, outputs); else NULL */
+    bool keeps_all;        /* probabilities are of all samples */
+    float *owned;          /* probabilities, unless they are the caller's */
+    uint64_t *keys;        /* for AUC */
 };
 
 hone_evaluate_config hone_evaluate_config_default(void) {

@@ -102,7 +102,8 @@ static double clip(double p) {
     return p < EPSILON ? EPSILON : p > 1 - EPSILON ? 1 - EPSILON : p;
 }
 
-/* q = p / sum p, loss = -sum t ln clip(q). With g = -t / q where q was not clipped (else 0), dloss/dp = (g - g.q) / sum p. */
+/* q = p / sum p, loss = -sum t ln clip(q). With g = -t / q where q was not clipped (else 0),
+ * dloss/dp = (g - g.q) / sum p. */
 static double softmax_clipped(double smoothing, size_t c, const float *p, int32_t label, float *d) {
     double sum = 0;
     for (size_t j = 0; j < c; j++) sum += p[j];

@@ -86,8 +86,9 @@ bool hone__objective_needs_probabilities(const hone__objective *o) {
 
 /* ---- rows ------------------------------------------------------------------------------------------------------ */
 
-/* How many outputs stand before that of label. *above: those that are larger, which is what top-k looks at (as TensorFlow's
- * in_top_k: a tie at the border is in); returned: ties at a lower index too, as argmax does. A NaN is before all. */
+/* How many outputs stand before that of label. *above: those that are larger, which is what top-k looks at (as
+ * TensorFlow's in_top_k: a tie at the border is in); returned: ties at a lower index too, as argmax does. A NaN is
+ * before all. */
 static size_t count_before(const float *x, size_t c, size_t label, size_t *above) {
     size_t larger = 0, ties = 0;
     for (size_t j = 0; j < c; j++) {

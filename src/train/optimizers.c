@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Optimizers as descriptions: Keras' names, defaults, ranges and configs. The arithmetic is in updater.c and the kernels.
+ * Optimizers as descriptions: Keras' names, defaults, ranges and configs. The arithmetic is in updater.c and the
+ * kernels.
  *
  * One idea: a table says which of Keras' arguments an optimizer has and where they are kept, and everything (defaults
  * aside) walks that table. */
@@ -168,8 +169,8 @@ hone_status hone_optimizer_to_config(const hone_optimizer *optimizer, hone_value
             hone_value_set_boolean(config, a->name, get_boolean(optimizer, a));
             continue;
         }
-        // What Keras has no default for is left out at 0: only keys that every version knows are written then. AdamW's weight
-        // decay is not 0 by default and must be said.
+        // What is off by default is left out at 0: only keys that every version knows are written then. AdamW's weight
+        // decay is not off by default and must be said.
         bool said = a->kind != ARGUMENT_OPTIONAL || get_real(optimizer, a) > 0 ||
                     (optimizer->kind == HONE_OPTIMIZER_ADAMW && strcmp(a->name, "weight_decay") == 0);
         if (said) hone_value_set_real(config, a->name, get_real(optimizer, a));

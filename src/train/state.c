@@ -2,9 +2,9 @@
  *
  * Saving where training is, and going on from there bit for bit.
  *
- * One idea: since the order of samples and all draws are pure functions of the seed and the step, the state is small: positions,
- * running sums, history, callbacks. Beside it goes an account of the configuration; going on under another one is
- * refused, and the message names what differs. Weights and slots are the file's business. */
+ * One idea: since the order of samples and all draws are pure functions of the seed and the step, the state is small:
+ * positions, running sums, history, callbacks. Beside it goes an account of the configuration; going on under another
+ * one is refused, and the message names what differs. Weights and slots are the file's business. */
 #include "train_internal.h"
 
 #include <inttypes.h>

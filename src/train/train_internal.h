@@ -40,8 +40,8 @@ bool hone__loss_wants_logits(const hone_loss *loss);
 int hone__loss_head(const hone_loss *loss);
 hone__loss_form hone__loss_form_of(const hone_loss *loss, bool logits);
 
-/* The losses of rows of outputs (rows, c), their labels (c == 1: the number itself; else the index of the one). d (rows, c)
- * becomes the gradient of each row's loss; NULL: not wanted. */
+/* The losses of rows of outputs (rows, c), their labels (c == 1: the number itself; else the index of the one).
+ * d (rows, c) becomes the gradient of each row's loss; NULL: not wanted. */
 void hone__loss_rows(const hone_kernels *kernels, const hone_loss *loss, hone__loss_form form, size_t rows, size_t c,
                      const float *outputs, const int32_t *labels, float *losses, float *d);
 
@@ -70,9 +70,9 @@ typedef struct hone__sums {
 const char *hone__metric_key(const hone_metric *metric, bool validation); /* "accuracy", "val_accuracy"; constant */
 /* 1 when larger is better, -1 when smaller is, 0 when the name (with or without "val_") is not known. */
 int hone__metric_direction(const char *key);
-/* The area under the ROC curve of scores (n, outputs): of the one output, or the mean over the classes that occur (and do not
- * fill everything). NaN where no class does, or a score is NaN. labels of sample i is labels[order[i]] (order NULL: i).
- * keys: room for 2 n numbers. */
+/* The area under the ROC curve of scores (n, outputs): of the one output, or the mean over the classes that occur (and
+ * do not fill everything). NaN where no class does, or a score is NaN. The label of sample i is labels[order[i]] (order
+ * NULL: i). keys: room for 2 n numbers. */
 double hone__auc(const float *scores, const int32_t *labels, const uint32_t *order, size_t n, size_t outputs,
                  uint64_t *keys);
 
@@ -98,8 +98,8 @@ hone_status hone__objective_create_plan(hone__objective *objective, hone_plan **
                                         const hone_metric *metrics, size_t metric_count, hone_error *err);
 /* Whether rows needs room for probabilities. */
 bool hone__objective_needs_probabilities(const hone__objective *o);
-/* Losses (rows), gradients d (rows, outputs) or NULL, the model's own outputs into probabilities (rows, outputs) or NULL,
- * counts added to tally. */
+/* Losses (rows), gradients d (rows, outputs) or NULL, the model's own outputs into probabilities (rows, outputs) or
+ * NULL, counts added to tally. */
 void hone__objective_rows(const hone__objective *o, size_t rows, const float *outputs, const int32_t *labels,
                           float *losses, float *d, float *probabilities, hone__tally *tally);
 /* Adds the means to logs. auc: its value; ignored without one. partial: leave AUC out. */
@@ -118,7 +118,7 @@ void hone__gather(hone_threads *threads, const hone_dataset *data, const uint32_
 hone_status hone__schedule_check(const hone_schedule *schedule, hone_error *err);
 const char *hone__schedule_name(hone_schedule_kind kind);
 
-/* ---- optimizers.c and updater.c ------------------------------------------------------------------------------------------------- */
+/* ---- optimizers.c and updater.c -------------------------------------------------------------------------------- */
 
 enum { HONE__OPTIMIZER_SLOTS = 3 };
 
@@ -126,7 +126,7 @@ typedef struct hone__updater hone__updater;
 
 /* Ranges of the optimizer's numbers. */
 hone_status hone__optimizer_check(const hone_optimizer *optimizer, hone_error *err);
-/* Names of the arrays the optimizer keeps, in the order the update kernels take them; NULL where that one is not used. */
+/* Names of the arrays the optimizer keeps, in the order the update kernels take them; NULL: that one is not used. */
 void hone__optimizer_slots(const hone_optimizer *optimizer, const char *names[HONE__OPTIMIZER_SLOTS]);
 
 /* slots: arrays of model->data_size floats, NULL as hone__optimizer_slots says. max_shards: of the plan. */

@@ -3,8 +3,8 @@
  * One optimizer step over the flat array of weights.
  *
  * One idea: the weights are cut into pieces of at most PIECE floats, a piece within one weight, so that each has one
- * regularizer and one clipping factor; a piece's gradients, slots and weights are read and written once. The cut depends
- * on the model alone and pieces do not touch each other's data, so threads cannot change a bit.
+ * regularizer and one clipping factor; a piece's gradients, slots and weights are read and written once. The cut
+ * depends on the model alone and pieces do not touch each other's data, so threads cannot change a bit.
  *
  * Clipping by norm needs all of a gradient before any of it is used. Only then is there a first pass, which adds up the
  * shards, the regularizers' gradients and the squares per piece. */
@@ -13,7 +13,8 @@
 #include <math.h>
 #include <string.h>
 
-/* 32 KiB of weights: with the slots and shards of an Adam step a piece stays within L2, and there are enough to share. */
+/* 32 KiB of weights: with the slots and shards of an Adam step a piece stays within L2, and there are enough to share.
+ */
 enum { PIECE = 8192 };
 
 typedef struct piece {
@@ -227,18 +228,19 @@ static void update_task(void *context, int worker, size_t task) {
     }
 }
 
-/* Rates are resolved in double; Adam's bias correction goes into the learning rate ("epsilon hat", as Keras). */
+/* Rates are resolved in double. Adam's bias correction goes into the learning rate ("epsilon hat", as Keras); the powers
+ * are of the betas as float32 has them, which is what Keras' variables hold. */
 static hone_update resolve(const hone_optimizer *o, double learning_rate, int64_t iteration) {
     double rate = learning_rate, t = (double)iteration + 1;
     if (o->kind == HONE_OPTIMIZER_ADAM || o->kind == HONE_OPTIMIZER_ADAMW)
-        rate *= sqrt(1 - pow(o->beta_2, t)) / (1 - pow(o->beta_1, t));
+        rate *= sqrt(1 - pow((float)o->beta_2, t)) / (1 - pow((float)o->beta_1, t));
     return (hone_update){.learning_rate = (float)rate,
                          .decay = (float)(learning_rate * o->weight_decay),
                          .clipvalue = (float)o->clipvalue,
                          .momentum = (float)o->momentum,
-                         .rho = (float)o->rho,
-                         .beta_1 = (float)o->beta_1,
-                         .beta_2 = (float)o->beta_2,
+                         .rho = o->rho,
+                         .beta_1 = o->beta_1,
+                         .beta_2 = o->beta_2,
                          .epsilon = (float)o->epsilon,
                          .nesterov = o->nesterov,
                          .centered = o->centered,
