@@ -82,40 +82,47 @@ static void append(char *line, const char *format, ...) {
 }
 
 static void append_bar(const progress *p, char *line, double fraction) {
-    int filled = (int)(fraction * BAR_CELLS + 0.5);
+    int cells = p->columns < 60 ? BAR_CELLS / 2 : BAR_CELLS;
+    int filled = (int)(fraction * cells + 0.5);
     /* The part still to come is dimmed; without UTF-8 it is dots. */
     for (int i = 0; i < filled; i++) append(line, "%s", p->utf8 ? "━" : "=");
-    if (filled < BAR_CELLS && p->utf8) append(line, "\033[2m");
-    for (int i = filled; i < BAR_CELLS; i++) append(line, "%s", p->utf8 ? "━" : ".");
-    if (filled < BAR_CELLS && p->utf8) append(line, "\033[0m");
+    if (filled < cells && p->utf8) append(line, "\033[2m");
+    for (int i = filled; i < cells; i++) append(line, "%s", p->utf8 ? "━" : ".");
+    if (filled < cells && p->utf8) append(line, "\033[0m");
 }
 
-static void append_logs(char *line, const hone_logs *logs) {
+/* Columns that line takes on the terminal: escape sequences and continuation bytes take none. */
+static int visible_width(const char *line) {
+    int width = 0;
+    for (const char *c = line; *c; c++) {
+        if (*c == '\033') {
+            c = strchr(c, 'm');
+            if (!c) break;
+        } else if (((unsigned char)*c & 0xC0) != 0x80) {
+            width++;
+        }
+    }
+    return width;
+}
+
+/* columns 0: all of them; else only those that fit, whole. */
+static void append_logs(char *line, const hone_logs *logs, int columns) {
+    int width = visible_width(line);
     for (size_t i = 0; i < logs->count; i++) {
+        char item[128];
         double value = logs->values[i];
         double size = value < 0 ? -value : value;
-        append(line, size != 0 && size < 1e-3 ? " - %s: %.4e" : " - %s: %.4f", logs->keys[i], value);
+        int length =
+            snprintf(item, sizeof item, size != 0 && size < 1e-3 ? " - %s: %.4e" : " - %s: %.4f", logs->keys[i], value);
+        if (columns > 0 && width + length >= columns) return;
+        width += length;
+        append(line, "%s", item);
     }
 }
 
-/* Shows line in place of what is there, cut to the terminal so that it never wraps: width counts what is visible. */
+/* Shows line in place of what is there. */
 static void redraw(progress *p, const char *line) {
-    fputs("\r", stderr);
-    int width = 0;
-    for (const char *c = line; *c;) {
-        if (*c == '\033') {
-            const char *end = strchr(c, 'm');
-            if (!end) break;
-            fwrite(c, 1, (size_t)(end + 1 - c), stderr);
-            c = end + 1;
-            continue;
-        }
-        if (width + 1 >= p->columns) break;
-        do fputc(*c++, stderr);
-        while (((unsigned char)*c & 0xC0) == 0x80);
-        width++;
-    }
-    fputs("\033[0m\033[K", stderr);
+    fprintf(stderr, "\r%s\033[0m\033[K", line);
     fflush(stderr);
     p->open = true;
 }
@@ -145,7 +152,7 @@ static void draw_steps(progress *p, int64_t step, int64_t steps, const hone_logs
     append_bar(p, line, steps > 0 ? (double)step / (double)steps : 1);
     append(line, " %s %s", clock_text(done ? seconds : each * (double)(steps - step), clock),
            step_text(each, per_step));
-    append_logs(line, logs);
+    append_logs(line, logs, done ? 0 : p->columns);
     redraw(p, line);
 }
 
@@ -174,7 +181,7 @@ static hone_status on_epoch_end(void *context, hone_trainer *trainer, int epoch,
     } else {
         char line[LINE_SIZE] = "";
         append(line, "epoch %d/%d - %.1fs", epoch + 1, p->epochs, seconds);
-        append_logs(line, logs);
+        append_logs(line, logs, 0);
         fprintf(stderr, "%s\n", line);
     }
     return HONE_OK;
@@ -210,14 +217,15 @@ bool progress_collect(void *context, const hone_collect_progress *state) {
     p->last_draw = t;
     char line[LINE_SIZE] = "", have[32], all[32], rate[32], clock[32];
     append(line, "%s ", state->file);
+    bool narrow = p->columns < 72; /* the bar and the rate would not fit beside the name */
     if (state->total > 0) {
-        append_bar(p, line, (double)state->done / (double)state->total);
+        if (!narrow) append_bar(p, line, (double)state->done / (double)state->total);
         append(line, " %s/%s", as_bytes((double)state->done, have), as_bytes((double)state->total, all));
     } else {
         append(line, "%s", as_bytes((double)state->done, have));
     }
-    append(line, " %s/s", as_bytes(state->bytes_per_second, rate));
-    if (state->total > state->done && state->bytes_per_second > 0)
+    if (!narrow) append(line, " %s/s", as_bytes(state->bytes_per_second, rate));
+    if (!narrow && state->total > state->done && state->bytes_per_second > 0)
         append(line, " %s left", clock_text((double)(state->total - state->done) / state->bytes_per_second, clock));
     redraw(p, line);
     if (done) progress_break(p);

@@ -11,7 +11,7 @@ diff -r data again_data >/dev/null || fail "the same seed should draw the same f
 
 run train data --epochs 2 --batch-size 20 --output model.h5 --csv-log log.csv --log log.jsonl --checkpoint 'e{epoch:02d}.h5'
 want_status 0
-want_out '^test: 200 images - loss: '
+want_out '^test: 200 images - .*loss: '
 want_out '^saved model.h5$'
 want_err '^epoch 1/2 - [0-9.]+s - '
 want_err '^epoch 2/2 .*val_loss'
