@@ -90,6 +90,49 @@ static void conv2d_tap_offsets(const conv2d_geometry *g, ptrdiff_t *offset) {
         }
 }
 
+/* A window as what it is in memory: a few runs of floats that lie together, a row of the kernel by all channels. Kernels
+ * that put lanes along (kw, c) work on these. */
+enum { CONV2D_RUN_VECTORS = 12 /* most vectors of a run in registers */ };
+
+typedef struct conv2d_runs {
+    size_t count, length; /* how many, floats of each */
+    size_t per_row;       /* runs in one row of the kernel: 1 where its columns lie together */
+    size_t vectors;       /* of one run, rounded up */
+    size_t pieces, piece; /* a run is worked on in so many pieces of at most that many vectors */
+} conv2d_runs;
+
+static conv2d_runs conv2d_runs_of(const hone_conv2d_shape *s, const conv2d_geometry *g) {
+    conv2d_runs r;
+    const bool together = s->dilation_w == 1 && g->groups == 1;
+    r.per_row = together ? 1 : g->kw;
+    r.count = g->kh * r.per_row;
+    r.length = together ? g->kw * g->cg : g->cg;
+    r.vectors = (r.length + VL - 1) / VL;
+    r.pieces = (r.vectors + CONV2D_RUN_VECTORS - 1) / CONV2D_RUN_VECTORS;
+    r.piece = (r.vectors + r.pieces - 1) / r.pieces;
+    return r;
+}
+
+static size_t conv2d_run_offset(const conv2d_geometry *g, const conv2d_runs *r, size_t run) {
+    return run / r->per_row * g->tap_row + run % r->per_row * g->tap_column;
+}
+
+/* The kernel filter by filter: (runs) of (filters, vectors), what is missing in the last vector zero. */
+static size_t conv2d_runs_packed(const conv2d_geometry *g, const hone_conv2d_shape *s) {
+    const conv2d_runs r = conv2d_runs_of(s, g);
+    return r.count * g->f * r.vectors * VL;
+}
+
+static void conv2d_pack_runs(const hone_conv2d *p, const float *kernel, float *packed) {
+    const conv2d_geometry g = conv2d_geometry_of(&p->shape);
+    const conv2d_runs r = conv2d_runs_of(&p->shape, &g);
+    const size_t line = r.vectors * VL;
+    for (size_t run = 0; run < r.count; run++, packed += g.f * line) {
+        for (size_t f = 0; f < g.f && r.length < line; f++) v_store(packed + f * line + line - VL, v_zero());
+        transpose(r.length, g.f, kernel + run * r.length * g.f, g.f, packed, line);
+    }
+}
+
 /* Places in scan order, through the rows of one sample after another. */
 typedef struct conv2d_walk {
     size_t at, column, line; /* where it is */

@@ -13,36 +13,14 @@
  * filter's positions; the second keeps the window in registers and walks over the position's filters. */
 
 enum {
-    SPARSE_VECTORS = 12 /* most vectors of a run in registers */,
-    SPARSE_CHUNK = 512 /* pooled outputs listed at once */
+    SPARSE_CHUNK = 256,       /* most pooled outputs listed at once */
+    SPARSE_FEW = 16,          /* and the least: sums are loaded and stored once for each chunk */
+    SPARSE_FLOATS = 6 * 1024, /* of the images that a chunk looks at: they should stay in L1 */
+    SPARSE_SUMS = 64 * 1024   /* floats of the sums of the filters worked on together: in L2 */
 };
 
-/* The runs of one window. */
-typedef struct sparse_runs {
-    size_t count, length; /* how many, floats of each */
-    size_t per_row;       /* runs in one row of the kernel: 1 where its columns lie together */
-    size_t vectors;       /* of one run, rounded up */
-    size_t pieces, piece; /* a run is worked on in so many pieces of at most that many vectors */
-} sparse_runs;
-
-static sparse_runs sparse_runs_of(const hone_conv2d_shape *s, const conv2d_geometry *g) {
-    sparse_runs r;
-    const bool together = s->dilation_w == 1 && g->groups == 1;
-    r.per_row = together ? 1 : g->kw;
-    r.count = g->kh * r.per_row;
-    r.length = together ? g->kw * g->cg : g->cg;
-    r.vectors = (r.length + VL - 1) / VL;
-    r.pieces = (r.vectors + SPARSE_VECTORS - 1) / SPARSE_VECTORS;
-    r.piece = (r.vectors + r.pieces - 1) / r.pieces;
-    return r;
-}
-
-static size_t sparse_run_offset(const conv2d_geometry *g, const sparse_runs *r, size_t run) {
-    return run / r->per_row * g->tap_row + run % r->per_row * g->tap_column;
-}
-
 /* Samples are read and written in whole vectors: through a copy, where a run does not end with one. */
-static bool sparse_copies(const conv2d_geometry *g, const sparse_runs *r) {
+static bool sparse_copies(const conv2d_geometry *g, const conv2d_runs *r) {
     return g->bordered || r->length % VL != 0;
 }
 
@@ -68,7 +46,7 @@ typedef struct sparse_list {
 /* sum (runs, vectors) += each gradient times its window's runs, step floats apart. */
 HONE_INLINE void sparse_weights_body(int runs, int vectors, const sparse_list *l, const float *x, size_t step,
                                      float *sum, size_t sum_step) {
-    vfloat s[3][SPARSE_VECTORS];
+    vfloat s[3][CONV2D_RUN_VECTORS];
     HONE_UNROLL
     for (int r = 0; r < runs; r++) {
         HONE_UNROLL
@@ -120,7 +98,7 @@ SPARSE_WEIGHTS(3, 6)
 SPARSE_WEIGHTS(3, 7)
 SPARSE_WEIGHTS(3, 8)
 
-static const sparse_weights_function sparse_weights_one[SPARSE_VECTORS] = {
+static const sparse_weights_function sparse_weights_one[CONV2D_RUN_VECTORS] = {
     sparse_weights_1x1, sparse_weights_1x2,  sparse_weights_1x3,  sparse_weights_1x4,
     sparse_weights_1x5, sparse_weights_1x6,  sparse_weights_1x7,  sparse_weights_1x8,
     sparse_weights_1x9, sparse_weights_1x10, sparse_weights_1x11, sparse_weights_1x12,
@@ -132,13 +110,30 @@ static const sparse_weights_function sparse_weights_three[8] = {
     sparse_weights_3x5, sparse_weights_3x6, sparse_weights_3x7, sparse_weights_3x8,
 };
 
+/* Pooled outputs listed at once. */
+static size_t sparse_chunk(const conv2d_geometry *g) {
+    const size_t floats = (g->sample + g->out_pixels - 1) / g->out_pixels, outputs = SPARSE_FLOATS / floats;
+    return outputs < SPARSE_FEW ? SPARSE_FEW : outputs > SPARSE_CHUNK ? SPARSE_CHUNK : outputs;
+}
+
+/* Filters of one group whose sums are kept at once. */
+static size_t sparse_filters(const conv2d_geometry *g, const conv2d_runs *r) {
+    const size_t filters = SPARSE_SUMS / (r->count * r->vectors * VL) / VL * VL, all = round_up(g->fg, VL);
+    return filters < VL ? VL : filters > all ? all : filters;
+}
+
+/* Samples copied at once. */
+static size_t sparse_together(const conv2d_geometry *g) {
+    return conv2d_together(g->out_pixels, SPARSE_CHUNK);
+}
+
 static size_t sparse_weights_scratch(const conv2d_geometry *g, const hone_conv2d_shape *s) {
-    const sparse_runs r = sparse_runs_of(s, g);
-    const size_t image = sparse_copies(g, &r) ? conv2d_together(g->out_pixels, SPARSE_CHUNK) * g->sample + VL : 0;
-    const size_t area = (size_t)(s->pool_h * s->pool_w);
-    return round_up(area * OFFSET_FLOATS, 16) + round_up(SPARSE_CHUNK * OFFSET_FLOATS, 16) +
-           VL * (round_up(SPARSE_CHUNK, 16) + round_up(SPARSE_CHUNK * OFFSET_FLOATS, 16)) +
-           round_up(VL * r.count * r.vectors * VL, 16) + round_up(image, 16);
+    const conv2d_runs r = conv2d_runs_of(s, g);
+    const size_t area = (size_t)(s->pool_h * s->pool_w), chunk = sparse_chunk(g);
+    return round_up(area * OFFSET_FLOATS, 16) + round_up(chunk * OFFSET_FLOATS, 16) +
+           VL * (round_up(chunk + 1, 16) + round_up((chunk + 1) * OFFSET_FLOATS, 16)) +
+           round_up(sparse_filters(g, &r) * r.count * r.vectors * VL, 16) +
+           (sparse_copies(g, &r) ? round_up(sparse_together(g) * g->sample + VL, 16) : 0);
 }
 
 /* Lists what up to VL filters pass, of count pooled outputs whose windows begin at window[]. */
@@ -159,7 +154,7 @@ static void sparse_list_filters(const conv2d_geometry *g, size_t lanes, size_t c
 }
 
 /* Adds one filter's list to its sums (runs, vectors). */
-static void sparse_weights_filter(const conv2d_geometry *g, const sparse_runs *r, const sparse_list *l, const float *x,
+static void sparse_weights_filter(const conv2d_geometry *g, const conv2d_runs *r, const sparse_list *l, const float *x,
                                   float *sum) {
     const size_t line = r->vectors * VL;
     const size_t in_row = r->per_row == 1 ? g->kh : g->kw; /* runs that lie evenly apart */
@@ -167,19 +162,19 @@ static void sparse_weights_filter(const conv2d_geometry *g, const sparse_runs *r
     if (l->count == 0) return;
     if (in_row % 3 == 0 && r->vectors <= SPARSE_THREE) {
         for (size_t run = 0; run < r->count; run += 3)
-            sparse_weights_three[r->vectors - 1](l, x + sparse_run_offset(g, r, run), step, sum + run * line, line);
+            sparse_weights_three[r->vectors - 1](l, x + conv2d_run_offset(g, r, run), step, sum + run * line, line);
         return;
     }
     for (size_t run = 0; run < r->count; run++)
         for (size_t first = 0, vectors; first < r->vectors; first += vectors) {
             vectors = r->vectors - first < r->piece ? r->vectors - first : r->piece;
-            sparse_weights_one[vectors - 1](l, x + sparse_run_offset(g, r, run) + first * VL, 0,
+            sparse_weights_one[vectors - 1](l, x + conv2d_run_offset(g, r, run) + first * VL, 0,
                                             sum + run * line + first * VL, line);
         }
 }
 
 /* dkernel[t][filter …] [+]= sums of up to VL filters, each (runs, vectors). */
-static void sparse_weights_store(const conv2d_geometry *g, const sparse_runs *r, size_t lanes, const float *sums,
+static void sparse_weights_store(const conv2d_geometry *g, const conv2d_runs *r, size_t lanes, const float *sums,
                                  bool accumulate, float *dkernel) {
     const size_t line = r->vectors * VL, all = r->count * line;
     for (size_t run = 0; run < r->count; run++)
@@ -200,19 +195,19 @@ static void conv2d_backward_weights_sparse(const hone_conv2d *p, size_t n, const
                                            float *dbias, float *scratch) {
     const hone_conv2d_shape *s = &p->shape;
     const conv2d_geometry g = conv2d_geometry_of(s);
-    const sparse_runs r = sparse_runs_of(s, &g);
+    const conv2d_runs r = conv2d_runs_of(s, &g);
     const bool relu = s->epilogue == HONE_EPILOGUE_RELU, copy = sparse_copies(&g, &r);
     const size_t input = (size_t)s->h * (size_t)s->w * g.c, area = (size_t)(s->pool_h * s->pool_w);
-    const size_t together = copy ? conv2d_together(g.out_pixels, SPARSE_CHUNK) : n;
+    const size_t together = copy ? sparse_together(&g) : n, chunk = sparse_chunk(&g), filters = sparse_filters(&g, &r);
+    const size_t all = r.count * r.vectors * VL;
     ptrdiff_t *place = take_offsets(&scratch, area);
-    ptrdiff_t *window = take_offsets(&scratch, SPARSE_CHUNK);
+    ptrdiff_t *window = take_offsets(&scratch, chunk);
     sparse_list lists[VL];
     for (size_t f = 0; f < VL; f++) {
-        lists[f].gradient = take(&scratch, SPARSE_CHUNK);
-        lists[f].at = take_offsets(&scratch, SPARSE_CHUNK);
+        lists[f].gradient = take(&scratch, chunk + 1);
+        lists[f].at = take_offsets(&scratch, chunk + 1);
     }
-    const size_t all = r.count * r.vectors * VL;
-    float *sums = take(&scratch, VL * all);
+    float *sums = take(&scratch, filters * all);
     for (size_t i = 0; i < area; i++)
         place[i] = (ptrdiff_t)(i / (size_t)s->pool_w * g.step_row + i % (size_t)s->pool_w * g.step_column);
     if (dbias) conv2d_bias_gradient(n * g.out_pixels, g.f, dy, relu ? y : NULL, accumulate, dbias);
@@ -224,43 +219,33 @@ static void conv2d_backward_weights_sparse(const hone_conv2d *p, size_t n, const
             for (size_t q = 0; q < samples; q++) conv2d_border(s, &g, image + q * input, scratch + q * g.sample);
             image = scratch;
         }
-        for (size_t filter = 0, lanes; filter < g.f; filter += lanes) {
-            const size_t group = filter / g.fg, left = (group + 1) * g.fg - filter;
-            lanes = left < VL ? left : VL;
-            memset(sums, 0, VL * all * sizeof *sums);
+        for (size_t filter = 0, block; filter < g.f; filter += block) {
+            const size_t group = filter / g.fg, left = (group + 1) * g.fg - filter, outputs = samples * g.out_pixels;
             conv2d_walk walk =
                 conv2d_walk_of(group * g.cg, (size_t)s->pw, (size_t)s->ph, (size_t)s->pool_stride_w * g.step_column,
                                (size_t)s->pool_stride_h * g.step_row, g.sample);
-            const size_t outputs = samples * g.out_pixels;
+            block = left < filters ? left : filters;
+            memset(sums, 0, round_up(block, VL) * all * sizeof *sums);
             for (size_t first = 0, count; first < outputs; first += count) {
-                count = outputs - first < SPARSE_CHUNK ? outputs - first : SPARSE_CHUNK;
+                count = outputs - first < chunk ? outputs - first : chunk;
                 for (size_t q = 0; q < count; q++) window[q] = (ptrdiff_t)conv2d_walk_next(&walk);
-                const size_t at = (i * g.out_pixels + first) * g.f + filter;
-                sparse_list_filters(&g, lanes, count, dy + at, relu ? y + at : NULL, argmax + at, window, place, lists);
-                for (size_t f = 0; f < lanes; f++) sparse_weights_filter(&g, &r, &lists[f], image, sums + f * all);
+                for (size_t f = 0; f < block; f += VL) {
+                    const size_t lanes = block - f < VL ? block - f : VL;
+                    const size_t at = (i * g.out_pixels + first) * g.f + filter + f;
+                    sparse_list_filters(&g, lanes, count, dy + at, relu ? y + at : NULL, argmax + at, window, place,
+                                        lists);
+                    for (size_t q = 0; q < lanes; q++)
+                        sparse_weights_filter(&g, &r, &lists[q], image, sums + (f + q) * all);
+                }
             }
-            sparse_weights_store(&g, &r, lanes, sums, accumulate || i > 0, dkernel + filter);
+            for (size_t f = 0; f < block; f += VL)
+                sparse_weights_store(&g, &r, block - f < VL ? block - f : VL, sums + f * all, accumulate || i > 0,
+                                     dkernel + filter + f);
         }
     }
 }
 
 /* ---- input gradient ------------------------------------------------------------------------------------------- */
-
-/* (runs) of (filters, vectors), what is missing in the last vector zero. */
-static size_t sparse_backward_packed(const conv2d_geometry *g, const hone_conv2d_shape *s) {
-    const sparse_runs r = sparse_runs_of(s, g);
-    return r.count * g->f * r.vectors * VL;
-}
-
-static void conv2d_pack_backward_sparse(const hone_conv2d *p, const float *kernel, float *packed) {
-    const conv2d_geometry g = conv2d_geometry_of(&p->shape);
-    const sparse_runs r = sparse_runs_of(&p->shape, &g);
-    const size_t line = r.vectors * VL;
-    for (size_t run = 0; run < r.count; run++, packed += g.f * line) {
-        for (size_t f = 0; f < g.f && r.length < line; f++) v_store(packed + f * line + line - VL, v_zero());
-        transpose(r.length, g.f, kernel + run * r.length * g.f, g.f, packed, line);
-    }
-}
 
 /* One sample's gradients by position: entries first[i] … first[i + 1] - 1 belong to the window that begins at window[i]. */
 typedef struct sparse_map {
@@ -276,7 +261,7 @@ static size_t sparse_positions(const hone_conv2d_shape *s, const conv2d_geometry
 }
 
 static size_t sparse_input_scratch(const conv2d_geometry *g, const hone_conv2d_shape *s) {
-    const sparse_runs r = sparse_runs_of(s, g);
+    const conv2d_runs r = conv2d_runs_of(s, g);
     const size_t positions = sparse_positions(s, g), entries = g->out_pixels * g->f + VL;
     return 2 * round_up((positions + 1) * OFFSET_FLOATS, 16) + 2 * round_up(entries, 16) +
            (sparse_copies(g, &r) ? round_up(g->sample + VL, 16) : 0);
@@ -311,7 +296,7 @@ static void sparse_map_fill(const hone_conv2d_shape *s, const conv2d_geometry *g
 /* dx += for each position, the sum of its gradients times their filters' weights, along a piece of one run. */
 HONE_INLINE void sparse_input_body(int vectors, const sparse_map *m, const float *weights, size_t line, float *dx) {
     for (size_t i = 0; i < m->positions; i++) {
-        vfloat sum[SPARSE_VECTORS];
+        vfloat sum[CONV2D_RUN_VECTORS];
         float *to = dx + m->window[i];
         HONE_UNROLL
         for (int v = 0; v < vectors; v++) sum[v] = v_zero();
@@ -346,7 +331,7 @@ SPARSE_INPUT(10)
 SPARSE_INPUT(11)
 SPARSE_INPUT(12)
 
-static const sparse_input_function sparse_input[SPARSE_VECTORS] = {
+static const sparse_input_function sparse_input[CONV2D_RUN_VECTORS] = {
     sparse_input_1, sparse_input_2, sparse_input_3, sparse_input_4,  sparse_input_5,  sparse_input_6,
     sparse_input_7, sparse_input_8, sparse_input_9, sparse_input_10, sparse_input_11, sparse_input_12,
 };
@@ -355,7 +340,7 @@ static void conv2d_backward_input_sparse(const hone_conv2d *p, size_t n, const f
                                          const uint8_t *argmax, const float *weights, float *dx, float *scratch) {
     const hone_conv2d_shape *s = &p->shape;
     const conv2d_geometry g = conv2d_geometry_of(s);
-    const sparse_runs r = sparse_runs_of(s, &g);
+    const conv2d_runs r = conv2d_runs_of(s, &g);
     const bool relu = s->epilogue == HONE_EPILOGUE_RELU, copy = sparse_copies(&g, &r);
     const size_t w = (size_t)s->w * g.c, input = (size_t)s->h * w, output = g.out_pixels * g.f, line = r.vectors * VL;
     sparse_map m;
@@ -372,7 +357,7 @@ static void conv2d_backward_input_sparse(const hone_conv2d *p, size_t n, const f
             for (size_t first = 0, vectors; first < r.vectors; first += vectors) {
                 vectors = r.vectors - first < r.piece ? r.vectors - first : r.piece;
                 sparse_input[vectors - 1](&m, weights + run * g.f * line + first * VL, line,
-                                          to + sparse_run_offset(&g, &r, run) + first * VL);
+                                          to + conv2d_run_offset(&g, &r, run) + first * VL);
             }
         if (copy) conv2d_unborder(s, &g, to, dx);
     }

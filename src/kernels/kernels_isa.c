@@ -18,6 +18,7 @@ extern const hone_kernels HONE_PASTE(hone_kernels_, HONE_ISA);
 #include "conv2d_geometry_template.h"
 #include "conv2d_forward_template.h"
 #include "conv2d_backward_template.h"
+#include "conv2d_scatter_template.h"
 #include "conv2d_sparse_template.h"
 #include "conv2d_plan_template.h"
 #include "simd_math.h"
