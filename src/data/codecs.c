@@ -21,11 +21,16 @@ static const struct {
               {"PDF", 0, "%PDF"},      {"SVG or XML", 0, "<"}, {"plain PNM", 0, "P2"},  {"plain PNM", 0, "P3"},
               {"JPEG 2000", 4, "jP  "}};
 
-hone_status hone__image_allocate(hone_image *image, int64_t height, int64_t width, int channels, hone_error *err) {
+hone_status hone__image_check_size(int64_t height, int64_t width, hone_error *err) {
     if (height < 1 || width < 1) HONE_FAIL(err, HONE_FORMAT, "the image is empty");
     if (height > HONE_MAX_IMAGE_SIDE || width > HONE_MAX_IMAGE_SIDE || height * width > HONE_MAX_IMAGE_PIXELS)
         HONE_FAIL(err, HONE_LIMIT, "an image of %lld x %lld, where sides up to %d and %d pixels are possible",
                   (long long)height, (long long)width, HONE_MAX_IMAGE_SIDE, HONE_MAX_IMAGE_PIXELS);
+    return HONE_OK;
+}
+
+hone_status hone__image_allocate(hone_image *image, int64_t height, int64_t width, int channels, hone_error *err) {
+    HONE_TRY(hone__image_check_size(height, width, err));
     size_t pixels = (size_t)height * (size_t)width;
     unsigned char *memory = hone__alloc(pixels, (size_t)channels);
     if (!memory) return hone__fail_memory(err, pixels * (size_t)channels, "an image");

@@ -62,6 +62,7 @@ static hone_status decode_with(tjhandle handle, hone_image *image, const unsigne
         return fail_jpeg(handle, err);
     bool is_cmyk = colours == TJCS_CMYK || colours == TJCS_YCCK;
     int format = is_cmyk ? TJPF_CMYK : colours == TJCS_GRAY ? TJPF_GRAY : TJPF_RGB;
+    HONE_TRY(hone__image_check_size(height, width, err));
     if ((uint64_t)width * (uint64_t)height / PIXELS_PER_BYTE > size)
         HONE_FAIL(err, HONE_FORMAT, "truncated: %zu bytes cannot hold the %d x %d pixels that the header promises",
                   size, height, width);

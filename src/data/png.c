@@ -77,21 +77,22 @@ static void refuse(png_job *job, hone_status status, const char *message) {
 static void read_png(png_job *job) {
     png_structp png = job->png;
     png_set_read_fn(png, job, read_bytes);
-    png_set_user_limits(png, HONE_MAX_IMAGE_SIDE, HONE_MAX_IMAGE_SIDE);
+    png_set_user_limits(png, INT32_MAX, INT32_MAX); /* ours are checked below, in our words */
     png_set_chunk_malloc_max(png, MAX_CHUNK_BYTES);
     png_set_chunk_cache_max(png, MAX_CHUNKS);
     png_read_info(png, job->info);
+    hone_error err;
+    hone_status status =
+        hone__image_check_size(png_get_image_height(png, job->info), png_get_image_width(png, job->info), &err);
+    if (status != HONE_OK) refuse(job, status, err.message);
     if ((uint64_t)png_get_rowbytes(png, job->info) * png_get_image_height(png, job->info) / DEFLATE_RATIO > job->size)
         refuse(job, HONE_FORMAT, "truncated: the file is too short for the size that it promises");
     png_set_scale_16(png);
     png_set_expand(png); /* palettes, 1, 2 and 4 bits, transparent colours */
     int passes = png_set_interlace_handling(png);
     png_read_update_info(png, job->info);
-    hone_error err;
-    err.status = HONE_OK;
-    hone_status status =
-        hone__image_allocate(&job->image, png_get_image_height(png, job->info), png_get_image_width(png, job->info),
-                             png_get_channels(png, job->info), &err);
+    status = hone__image_allocate(&job->image, png_get_image_height(png, job->info),
+                                  png_get_image_width(png, job->info), png_get_channels(png, job->info), &err);
     if (status != HONE_OK) refuse(job, status, err.message);
     size_t row = (size_t)job->image.width * (size_t)job->image.channels;
     if (png_get_rowbytes(png, job->info) != row) refuse(job, HONE_INTERNAL, "rows of an unexpected length");
