@@ -32,9 +32,10 @@ typedef struct hone_compiled {
     size_t metric_count;
 } hone_compiled;
 
-/* Reads a model: a preset's name (then classes and shape come from fallback_*), Keras JSON, or HDF5, decided by content.
- * The result is built and holds the file's weights (presets and JSON: fresh ones from seed).
- * compiled may be NULL. */
+/* Reads a model: a file with Keras HDF5 or Keras JSON, decided by content, never by extension; where there is no such
+ * file, a preset's name for 28x28x1 images and 10 classes (hone_model_preset makes others). The result is built and holds
+ * the file's weights (presets and JSON: fresh ones from seed 0). compiled may be NULL; what the file lacks is false or
+ * empty there, also what hone does not know (logged). */
 HONE_API hone_status hone_model_load(hone_model **out, const char *path, hone_compiled *compiled, hone_error *err);
 
 /* Writes a legacy Keras HDF5 file that tf-keras and Keras 3 load with load_model, plus hone's own group. trainer may be
@@ -43,12 +44,15 @@ HONE_API hone_status hone_model_load(hone_model **out, const char *path, hone_co
 HONE_API hone_status hone_model_save(const hone_model *model, const hone_trainer *trainer, const char *path,
                                      hone_error *err);
 
-/* Continues the training that path holds: weights, optimizer, order of the data, epoch and step. trainer is fresh, with
- * the same model architecture, data and configuration. */
+/* Continues the training that path holds: weights, optimizer, order of the data, epoch and step, bit for bit where hone
+ * wrote the file. trainer is fresh, with the same model architecture, data and configuration, its callbacks added. A file
+ * that Keras wrote brings weights and optimizer; its epochs are unknown, so counting starts at 0. A refused file leaves
+ * the trainer as it was. */
 HONE_API hone_status hone_trainer_resume(hone_trainer *trainer, const char *path, hone_error *err);
 
-/* Runs the inputs stored in the file's self-test through the model and compares; HONE_OK also where there is none.
- * worst: the largest difference seen, or -1 without a self-test. */
+/* Runs the inputs stored in the file's self-test through the model and compares, within what rounding can explain; to be
+ * asked before the weights are changed. HONE_FORMAT where they differ, HONE_OK also where there is no test.
+ * worst: the largest difference seen, or -1 without a self-test; may be NULL. */
 HONE_API hone_status hone_model_self_test(hone_model *model, double *worst, hone_error *err);
 
 #ifdef __cplusplus
