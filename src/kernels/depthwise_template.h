@@ -23,62 +23,77 @@ HONE_INLINE vfloat masked_gradient(const float *dy, const float *y, size_t lanes
 /* What a pass over windows needs to know: of the forward pass, or of the backward pass at stride 1, where the image is
  * dy, masked by y, and the kernel is turned round. */
 typedef struct depthwise_pass {
-    const float *image, *mask; /* (h, w, c); mask NULL: none */
+    const float *image, *mask; /* (h, w, c) */
     const float *kernel, *bias;
     int h, w, kh, kw, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
     size_t c;
     int oh, ow;
-    bool turned, relu;
+    bool relu;
 } depthwise_pass;
 
+/* Constants of a pass: whether the image is masked, and the kernel turned round. */
+typedef enum depthwise_kind { DEPTHWISE_FORWARD, DEPTHWISE_TURNED, DEPTHWISE_TURNED_MASKED } depthwise_kind;
+
 /* pixels outputs side by side, of which the first one's tap (0, 0) lies at (iy, ix); all have the same taps. */
-HONE_INLINE void depthwise_window(const depthwise_pass *p, int iy, int ix, tap_range ty, tap_range tx, int pixels,
-                                  size_t channel, size_t lanes, float *y) {
-    vfloat sum[DEPTHWISE_BLOCK];
+HONE_INLINE void depthwise_window(const depthwise_pass *p, depthwise_kind kind, int iy, int ix, tap_range ty,
+                                  tap_range tx, int pixels, size_t channel, size_t lanes, float *y) {
+    const ptrdiff_t c = (ptrdiff_t)p->c, step = p->stride_w * c, tap_step = p->dilation_w * c;
+    const ptrdiff_t kernel_step = kind == DEPTHWISE_FORWARD ? c : -c;
     const vfloat start = p->bias ? v_load_lanes(p->bias + channel, lanes) : v_zero();
+    vfloat sum[DEPTHWISE_BLOCK];
     HONE_UNROLL
     for (int i = 0; i < pixels; i++) sum[i] = start;
-    for (int ky = ty.first; ky < ty.end; ky++)
-        for (int kx = tx.first; kx < tx.end; kx++) {
-            const int tap = ky * p->kw + kx, from = p->turned ? p->kh * p->kw - 1 - tap : tap;
-            const vfloat weight = v_load_lanes(p->kernel + (size_t)from * p->c + channel, lanes);
-            const ptrdiff_t pixel = (ptrdiff_t)(iy + ky * p->dilation_h) * p->w + ix + kx * p->dilation_w;
-            const ptrdiff_t at = pixel * (ptrdiff_t)p->c + (ptrdiff_t)channel;
-            const ptrdiff_t step = (ptrdiff_t)p->stride_w * (ptrdiff_t)p->c;
+    for (int ky = ty.first; ky < ty.end; ky++) {
+        const int tap = ky * p->kw + tx.first, from = kind == DEPTHWISE_FORWARD ? tap : p->kh * p->kw - 1 - tap;
+        const ptrdiff_t pixel = (ptrdiff_t)(iy + ky * p->dilation_h) * p->w + ix + tx.first * p->dilation_w;
+        ptrdiff_t at = pixel * c + (ptrdiff_t)channel, weight_at = from * c + (ptrdiff_t)channel;
+        for (int kx = tx.first; kx < tx.end; kx++, at += tap_step, weight_at += kernel_step) {
+            const vfloat weight = v_load_lanes(p->kernel + weight_at, lanes);
             HONE_UNROLL
             for (int i = 0; i < pixels; i++) {
-                const float *mask = p->mask ? p->mask + at + i * step : NULL;
+                const float *mask = kind == DEPTHWISE_TURNED_MASKED ? p->mask + at + i * step : NULL;
                 sum[i] = v_fma(masked_gradient(p->image + at + i * step, mask, lanes), weight, sum[i]);
             }
         }
+    }
     HONE_UNROLL
-    for (int i = 0; i < pixels; i++)
-        v_store_lanes(y + (size_t)i * p->c + channel, p->relu ? v_relu(sum[i]) : sum[i], lanes);
+    for (int i = 0; i < pixels; i++) v_store_lanes(y + i * c + channel, p->relu ? v_relu(sum[i]) : sum[i], lanes);
 }
 
-static void depthwise_windows(const depthwise_pass *p, float *y) {
-    const size_t c = p->c;
-    for (int oy = 0; oy < p->oh; oy++) {
+/* pixels outputs from ox on, of all channels. y: the row's outputs. */
+HONE_INLINE void depthwise_pixels(const depthwise_pass *p, depthwise_kind kind, int iy, tap_range ty, int ox,
+                                  int pixels, float *y) {
+    const int ix = ox * p->stride_w - p->pad_left;
+    const tap_range tx = taps_inside(ix, p->kw, p->dilation_w, p->w);
+    float *to = y + (size_t)ox * p->c;
+#define LANES(i, lanes) depthwise_window(p, kind, iy, ix, ty, tx, pixels, (i), (lanes), to)
+    EACH_CHANNEL_VECTOR(p->c, LANES);
+#undef LANES
+}
+
+/* The outputs of a row whose windows have all their columns go in blocks; the last block begins early enough to be a
+ * whole one, for a pixel computed twice is the same both times. */
+HONE_INLINE void depthwise_windows(const depthwise_pass *p, depthwise_kind kind, float *y) {
+    const int half = DEPTHWISE_BLOCK / 2, room = p->w - 1 - (p->kw - 1) * p->dilation_w + p->pad_left;
+    int first = p->pad_left > 0 ? (p->pad_left + p->stride_w - 1) / p->stride_w : 0;
+    int end = room >= 0 ? room / p->stride_w + 1 : 0;
+    if (end > p->ow) end = p->ow;
+    if (first > end) first = end = 0;
+    const int block = end - first >= DEPTHWISE_BLOCK ? DEPTHWISE_BLOCK : end - first >= half ? half : 1;
+    for (int oy = 0; oy < p->oh; oy++, y += (size_t)p->ow * p->c) {
         const int iy = oy * p->stride_h - p->pad_top;
         const tap_range ty = taps_inside(iy, p->kh, p->dilation_h, p->h);
-        for (int ox = 0; ox < p->ow;) {
-            const int ix = ox * p->stride_w - p->pad_left, ahead = (DEPTHWISE_BLOCK - 1) * p->stride_w;
-            const tap_range tx = taps_inside(ix, p->kw, p->dilation_w, p->w);
-            const tap_range last = taps_inside(ix + ahead, p->kw, p->dilation_w, p->w);
-            float *to = y + ((size_t)oy * (size_t)p->ow + (size_t)ox) * c;
-            const bool whole = tx.first == 0 && tx.end == p->kw && last.first == 0 && last.end == p->kw;
-            if (whole && ox + DEPTHWISE_BLOCK <= p->ow) {
-#define LANES(i, lanes) depthwise_window(p, iy, ix, ty, tx, DEPTHWISE_BLOCK, (i), (lanes), to)
-                EACH_CHANNEL_VECTOR(c, LANES);
-#undef LANES
-                ox += DEPTHWISE_BLOCK;
-            } else {
-#define LANES(i, lanes) depthwise_window(p, iy, ix, ty, tx, 1, (i), (lanes), to)
-                EACH_CHANNEL_VECTOR(c, LANES);
-#undef LANES
-                ox++;
-            }
+        for (int ox = 0; ox < first; ox++) depthwise_pixels(p, kind, iy, ty, ox, 1, y);
+        for (int ox = first; ox < end; ox += block) {
+            const int from = ox + block <= end ? ox : end - block;
+            if (block == DEPTHWISE_BLOCK)
+                depthwise_pixels(p, kind, iy, ty, from, DEPTHWISE_BLOCK, y);
+            else if (block == half)
+                depthwise_pixels(p, kind, iy, ty, from, half, y);
+            else
+                depthwise_pixels(p, kind, iy, ty, from, 1, y);
         }
+        for (int ox = end; ox < p->ow; ox++) depthwise_pixels(p, kind, iy, ty, ox, 1, y);
     }
 }
 
@@ -173,7 +188,7 @@ static void depthwise_forward(const hone_depthwise_shape *s, size_t n, const flo
             .ow = s->ow,
             .relu = s->epilogue == HONE_EPILOGUE_RELU,
         };
-        depthwise_windows(&pass, y);
+        depthwise_windows(&pass, DEPTHWISE_FORWARD, y);
     }
 }
 
@@ -237,9 +252,11 @@ static void depthwise_backward_input(const hone_depthwise_shape *s, size_t n, co
                 .c = c,
                 .oh = s->h,
                 .ow = s->w,
-                .turned = true,
             };
-            depthwise_windows(&pass, dx);
+            if (mask)
+                depthwise_windows(&pass, DEPTHWISE_TURNED_MASKED, dx);
+            else
+                depthwise_windows(&pass, DEPTHWISE_TURNED, dx);
         }
     }
 }

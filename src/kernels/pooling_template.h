@@ -61,7 +61,7 @@ HONE_INLINE vmask beats(vfloat value, vfloat best) {
 }
 
 HONE_INLINE void max_pool_lanes(const hone_pool2d_shape *s, const pool_window *window, const float *x, float *y,
-                                uint16_t *argmax, size_t lanes) {
+                                bool remember, uint16_t *argmax, size_t lanes) {
     const int ty0 = window->y.first, tx0 = window->x.first;
     vfloat best = v_load_lanes(x + pool_tap(s, window, ty0, tx0), lanes);
     vint winner = vi_set(ty0 * s->pool_w + tx0);
@@ -69,10 +69,10 @@ HONE_INLINE void max_pool_lanes(const hone_pool2d_shape *s, const pool_window *w
         const vfloat value = v_load_lanes(x + pool_tap(s, window, ty, tx), lanes);
         const vmask take = beats(value, best);
         best = v_select(take, value, best);
-        if (argmax) winner = vi_select(take, vi_set(ty * s->pool_w + tx), winner);
+        if (remember) winner = vi_select(take, vi_set(ty * s->pool_w + tx), winner);
     }
     v_store_lanes(y, best, lanes);
-    if (argmax) vi_store_u16_part(argmax, winner, lanes);
+    if (remember) vi_store_u16_part(argmax, winner, lanes);
 }
 
 static void max_pool_forward(const hone_pool2d_shape *s, size_t n, const float *x, float *y, uint16_t *argmax) {
@@ -85,11 +85,11 @@ static void max_pool_forward(const hone_pool2d_shape *s, size_t n, const float *
                     memset(y, 0, c * sizeof *y);
                     if (argmax) memset(argmax, 0, c * sizeof *argmax);
                 } else if (argmax) {
-#define LANES(i, lanes) max_pool_lanes(s, &window, x + (i), y + (i), argmax + (i), (lanes))
+#define LANES(i, lanes) max_pool_lanes(s, &window, x + (i), y + (i), true, argmax + (i), (lanes))
                     EACH_CHANNEL_VECTOR(c, LANES);
 #undef LANES
                 } else {
-#define LANES(i, lanes) max_pool_lanes(s, &window, x + (i), y + (i), NULL, (lanes))
+#define LANES(i, lanes) max_pool_lanes(s, &window, x + (i), y + (i), false, NULL, (lanes))
                     EACH_CHANNEL_VECTOR(c, LANES);
 #undef LANES
                 }
