@@ -1,0 +1,107 @@
+"""The same training: from the same weights, over the same batches, ten steps give the same losses and weights."""
+
+import numpy as np
+from common import FAMILIES, FOLDER, data_files, driver, expect, expect_close, finish, pictures, sequential
+
+STEPS, BATCH = 10, 16
+TOLERANCE = 1e-4
+
+
+def plain(k):
+    L = k.layers
+    return sequential(
+        k,
+        (14, 14, 1),
+        [
+            L.Conv2D(8, 3, activation="relu"),
+            L.MaxPooling2D(2),
+            L.Conv2D(8, 3, padding="same"),
+            L.ReLU(),
+            L.Flatten(),
+            L.Dense(16, activation="relu", kernel_regularizer=k.regularizers.L2(0.01)),
+            L.Dense(7, activation="softmax"),
+        ],
+    )
+
+
+def normalized(k):
+    # no bias in front of a batch normalisation: its gradient is noise around zero, which Adam blows up to whole steps
+    L = k.layers
+    return sequential(
+        k,
+        (14, 14, 3),
+        [
+            L.Conv2D(6, 3, use_bias=False),
+            L.BatchNormalization(),
+            L.ReLU(),
+            L.DepthwiseConv2D(3, padding="same"),
+            L.AveragePooling2D(2),
+            L.Flatten(),
+            L.Dense(7, activation="softmax"),
+        ],
+    )
+
+
+def train_with_keras(model, x, y):
+    losses = []
+    for step in range(STEPS):
+        part = slice(step * BATCH, (step + 1) * BATCH)
+        model.reset_metrics()
+        losses.append(model.train_on_batch(x[part], y[part], return_dict=True)["loss"])
+    return [float(np.asarray(loss)) for loss in losses]
+
+
+def optimizers(k):
+    O = k.optimizers
+    return {
+        "Adam": lambda: O.Adam(0.003),
+        "Adam amsgrad": lambda: O.Adam(0.003, amsgrad=True),
+        "AdamW": lambda: O.AdamW(0.003, weight_decay=0.05),
+        "SGD momentum": lambda: O.SGD(0.05, momentum=0.9),
+        "SGD nesterov": lambda: O.SGD(0.05, momentum=0.9, nesterov=True),
+        "RMSprop": lambda: O.RMSprop(0.002),
+        "RMSprop centered": lambda: O.RMSprop(0.002, momentum=0.5, centered=True),
+        "Adam clipnorm": lambda: O.Adam(0.003, clipnorm=0.1),
+        "SGD global_clipnorm": lambda: O.SGD(0.1, global_clipnorm=0.5),
+    }
+
+
+for family, k in FAMILIES.items():
+    for net in (plain, normalized):
+        for name, make in optimizers(k).items():
+            if net is normalized and name not in ("Adam", "SGD momentum", "RMSprop"):
+                continue
+            k.utils.set_random_seed(5)
+            model = net(k)
+            model.compile(make(), "sparse_categorical_crossentropy", metrics=["accuracy"])
+            images, labels = pictures(STEPS * BATCH, model.input_shape[1:], 7, seed=3)
+            what = f"{family}, {net.__name__}, {name}"
+            start, end = FOLDER / "start.h5", FOLDER / "end.h5"
+            model.save(start)
+            losses = train_with_keras(model, images.astype("float32") / 255, labels)
+            ours = driver("fit", start, *data_files(images, labels), BATCH, 1, "file", end)
+            expect_close(f"{what}: losses", ours["losses"], losses, TOLERANCE)
+            expect(f"{what}: it learns", losses[-1] < losses[0], f"{losses[0]:.3f} to {losses[-1]:.3f}")
+            trained = k.models.load_model(end)
+            worst = max(
+                float(np.max(np.abs(np.asarray(a) - np.asarray(b)))) for a, b in zip(trained.weights, model.weights)
+            )
+            expect(f"{what}: weights", worst <= TOLERANCE, f"{worst:.2g}")
+
+# Half the way in Keras, the optimizer's state through the file, the other half in hone.
+for family, k in FAMILIES.items():
+    for name in ("Adam", "SGD momentum", "RMSprop centered"):
+        k.utils.set_random_seed(6)
+        model = plain(k)
+        model.compile(optimizers(k)[name](), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        images, labels = pictures(STEPS * BATCH, model.input_shape[1:], 7, seed=4)
+        x = images.astype("float32") / 255
+        train_with_keras(model, x, labels)
+        half, end = FOLDER / "half.h5", FOLDER / "end.h5"
+        model.save(half)
+        losses = train_with_keras(model, x, labels)
+        ours = driver("resume", half, *data_files(images, labels), BATCH, 1, "file", end)
+        expect_close(f"{family}, {name} continued from Keras: losses", ours["losses"], losses, TOLERANCE)
+        expect(f"{family}, {name} continued from Keras: steps", ours["iterations"] == 2 * STEPS, ours["iterations"])
+
+finish()
