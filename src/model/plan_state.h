@@ -78,7 +78,7 @@ struct hone_plan {
     hone_plan *inference; /* of a training plan: what predict runs */
 };
 
-/* Into how many parts n samples go; part p is samples p * n / parts … (p + 1) * n / parts - 1. */
+/* Into how many parts, as even as can be, n samples go. */
 size_t hone__plan_cut(const hone_plan *plan, size_t n);
 
 #endif

@@ -170,16 +170,22 @@ static void walk_chunk(const hone__chunk *c, size_t segment) {
     guard_arena(c, false);
 }
 
+/* Where part number part of parts begins in n samples: as even as can be, the first ones larger by one. */
+static size_t part_begin(size_t n, size_t parts, size_t part) {
+    size_t rest = n % parts;
+    return part * (n / parts) + (part < rest ? part : rest);
+}
+
 /* Cuts a part of the call into chunks of at most plan->samples and walks each. */
 static void run_part(void *context, int worker, size_t part) {
     hone_plan *plan = context;
     const hone__call *call = &plan->call;
-    size_t begin = part * call->n / call->parts, count = (part + 1) * call->n / call->parts - begin;
+    size_t begin = part_begin(call->n, call->parts, part), count = part_begin(call->n, call->parts, part + 1) - begin;
     size_t chunks = (count + plan->samples - 1) / plan->samples;
     for (size_t i = 0; i < chunks; i++) {
         hone__chunk c = {.plan = plan, .worker = worker, .part = part, .fresh = i == 0};
-        c.first = begin + i * count / chunks;
-        c.n = begin + (i + 1) * count / chunks - c.first;
+        c.first = begin + part_begin(count, chunks, i);
+        c.n = begin + part_begin(count, chunks, i + 1) - c.first;
         walk_chunk(&c, call->segment);
     }
 }

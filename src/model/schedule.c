@@ -156,7 +156,7 @@ static hone_status place_input_gradient(draft *d, size_t index, int k, hone_erro
     size_t bytes = d->graph->tensors[x].size * sizeof(float), action = d->backward[index];
     if (d->written[x]) {
         HONE_TRY(add_piece(s, bytes, 0, action, &s->actions[action].spare[k], err));
-    } else if (op->type->in_place && k == 0 && d->users[x] == 1) {
+    } else if (op->type->in_place && k == 0) { /* all users of the output have spoken by now */
         s->gradients[x] = s->gradients[op->output];
     } else {
         HONE_TRY(add_piece(s, bytes, 0, action, &s->gradients[x], err));

@@ -287,26 +287,30 @@ static hone_status add_lower(const hone_model *model, const hone__layer *layer, 
 
 static const hone__layer_type add_layer = {.class_name = "Add", .lower = add_lower};
 
-/* x -> a -> b -> (a + b) -> c: the gradient of a is the sum of what its two users say. */
-static void test_branches_add_their_gradients(void **state) {
-    (void)state;
-    enum { SAMPLES = 6 };
-    hone_model *model = pt_model("4 | Dense units=4 activation=tanh | Dense units=4 activation=relu | Flatten | "
-                                 "Dense units=2");
-    model->layers[3]->type = &add_layer;
+/* Turns layer number at into an Add of two earlier nodes. */
+static void make_add(hone_model *model, size_t at, size_t first, size_t second) {
+    model->layers[at]->type = &add_layer;
     size_t *inputs = hone__alloc(2, sizeof *inputs);
-    inputs[0] = 2;
-    inputs[1] = 1;
-    hone__free(model->nodes[3].inputs);
-    model->nodes[3].inputs = inputs;
-    model->nodes[3].input_count = 2;
+    assert_non_null(inputs);
+    inputs[0] = first;
+    inputs[1] = second;
+    hone__free(model->nodes[at].inputs);
+    model->nodes[at].inputs = inputs;
+    model->nodes[at].input_count = 2;
+}
+
+/* All gradients against finite differences; frees the model. */
+static void check_branches(hone_model *model) {
+    enum { SAMPLES = 6 };
     hone_plan_config config = training(SAMPLES, NULL);
     hone_plan *plan = pt_plan(model, &config, NULL);
     pt_loss loss = pt_loss_init(plan, SAMPLES);
     float *x = pt_numbers(SAMPLES * 4, 5);
     run_step(plan, x, SAMPLES, 0, &loss);
-    float *gradient = hone__alloc(model->data_size, sizeof *gradient);
+    float *gradient = hone__alloc(model->data_size, sizeof *gradient), *y = pt_numbers(SAMPLES * loss.outputs, 1);
     for (size_t i = 0; i < model->data_size; i++) gradient[i] = (float)pt_gradient(plan, i);
+    hone_plan_predict(plan, x, SAMPLES, y);
+    for (size_t i = 0; i < SAMPLES * loss.outputs; i++) assert_true(fabsf(y[i] - loss.y[i]) < 1e-5f);
     for (size_t w = 0; w < model->weight_count; w++)
         for (size_t i = model->weights[w].offset; i < model->weights[w].offset + model->weights[w].size; i++) {
             float before = model->data[i];
@@ -324,9 +328,40 @@ static void test_branches_add_their_gradients(void **state) {
         }
     hone__free(gradient);
     hone__free(x);
+    hone__free(y);
     pt_loss_release(&loss);
     hone_plan_free(plan);
     hone_model_free(model);
+}
+
+/* a -> b, a + b: the gradient of a is the sum of what its two users say. */
+static void test_branches_add_their_gradients(void **state) {
+    (void)state;
+    hone_model *model =
+        pt_model("4 | Dense units=4 activation=tanh | Dense units=4 activation=relu | Flatten | Dense units=2");
+    make_add(model, 3, 2, 1);
+    check_branches(model);
+}
+
+/* a -> tanh, a + tanh(a): the activation must not overwrite what the other user still reads. */
+static void test_branches_forbid_in_place(void **state) {
+    (void)state;
+    hone_model *model = pt_model("4 | Dense units=4 | Activation activation=tanh | Flatten | Dense units=2");
+    make_add(model, 3, 2, 1);
+    check_branches(model);
+    model = pt_model("4 | Dense units=4 | Dense units=4 | Activation activation=sigmoid | Flatten | Dense units=2");
+    model->nodes[3].inputs[0] = 1; /* dense has two users, of which the activation goes backwards first */
+    make_add(model, 4, 2, 3);
+    check_branches(model);
+}
+
+/* One layer applied twice: its weights' gradient is the sum over both. */
+static void test_a_layer_used_twice(void **state) {
+    (void)state;
+    hone_model *model =
+        pt_model("4 | Dense units=4 activation=tanh | Dense units=4 activation=tanh | Flatten | Dense units=2");
+    model->nodes[2].layer = 1;
+    check_branches(model);
 }
 
 /* ---- not a number ---------------------------------------------------------------------------------------------- */
@@ -384,6 +419,8 @@ int main(void) {
         cmocka_unit_test(test_dropout_masks),
         cmocka_unit_test(test_dropout_layers_differ),
         cmocka_unit_test(test_branches_add_their_gradients),
+        cmocka_unit_test(test_branches_forbid_in_place),
+        cmocka_unit_test(test_a_layer_used_twice),
         cmocka_unit_test(test_find_nonfinite),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
