@@ -6,7 +6,6 @@
 #include "digits_internal.h"
 
 #include <math.h>
-#include <string.h>
 
 /* How much hands differ: standard deviations, in units of the glyph's box (100) unless said otherwise. */
 static const struct {
@@ -18,7 +17,7 @@ static const struct {
     double end;       /* a stroke that stops early or late */
     double tremor;
     double elastic;
-} hand = {3.2, 3.0, {0.10, 0.24}, 0.04, {-0.05, 0.24}, 6.0, 0.7, 2.2};
+} hand = {3.2, 3.0, {0.10, 0.24}, 0.04, {-0.05, 0.24}, 6.0, 0.7, 2.8};
 
 /* ---- proportions ------------------------------------------------------------------------------------------------ */
 
@@ -74,7 +73,7 @@ static void skeleton_choose(skeleton *s, int label, hone__rng *rng) {
         last++;
     const hone__digit_point *a = glyphs[chosen].points;
     const hone__digit_point *b = glyphs[glyph_draw(first, last, rng)].points;
-    double mix = hone__digit_range(rng, -0.1, 0.55);
+    double mix = hone__digit_range(rng, -0.25, 0.9);
     s->count = 0;
     for (int i = 0; i < HONE__DIGIT_MAX_POINTS && a[i].kind != HONE__DIGIT_END; i++) {
         s->kind[i] = a[i].kind;
@@ -118,8 +117,11 @@ static void skeleton_lean(skeleton *s, hone__rng *rng) {
 
 /* ---- curve ------------------------------------------------------------------------------------------------------ */
 
+/* Of the curve between two points of a glyph. */
+enum { MAX_STEPS = 16 };
+_Static_assert(HONE__DIGIT_MAX_POINTS *MAX_STEPS + 1 <= HONE__DIGIT_MAX_TRACE, "a trace holds any glyph and a speck");
+
 static void trace_add(hone__digit_trace *t, double x, double y, int down) {
-    if (t->count == HONE__DIGIT_MAX_TRACE) return; /* no glyph comes near: points x MAX_STEPS */
     t->x[t->count] = x;
     t->y[t->count] = y;
     t->down[t->count++] = (unsigned char)down;
@@ -132,7 +134,6 @@ static double distance(double x0, double y0, double x1, double y1) {
 /* A centripetal Catmull-Rom segment from p[1] to p[2], without its first point: it never loops or overshoots between
  * unevenly spaced points as the uniform one does. */
 static void trace_segment(hone__digit_trace *t, const double x[4], const double y[4]) {
-    enum { MAX_STEPS = 16 };
     double knot[3];
     for (int i = 0; i < 3; i++) {
         double d = distance(x[i], y[i], x[i + 1], y[i + 1]);
@@ -261,6 +262,13 @@ static void trace_skip(hone__digit_trace *t, hone__rng *rng) {
     for (int i = from; i < from + length; i++) t->down[i] = 0;
 }
 
+/* A speck of dirt or a neighbour's ink beside the digit: it enlarges the box and shifts the centre of mass. */
+static void trace_dirt(hone__digit_trace *t, hone__rng *rng) {
+    if (hone__digit_uniform(rng) >= 0.03) return;
+    double x = hone__digit_range(rng, 35, 75), y = hone__digit_range(rng, -50, 50);
+    trace_add(t, hone__digit_uniform(rng) < 0.5 ? x : -x, y, 0);
+}
+
 void hone__digit_write(hone__digit_trace *trace, int label, hone__rng *rng) {
     skeleton s;
     skeleton_choose(&s, label, rng);
@@ -272,4 +280,5 @@ void hone__digit_write(hone__digit_trace *trace, int label, hone__rng *rng) {
     trace_tremor(trace, rng);
     trace_smooth(trace, 1 + (int)hone__rng_below(rng, 4));
     trace_skip(trace, rng);
+    trace_dirt(trace, rng);
 }

@@ -21,8 +21,9 @@ typedef struct pen {
 } pen;
 
 static void pen_init(pen *p, const hone__digit_trace *t, hone__rng *rng) {
-    p->mean = 1.24 * hone__digit_exp(0.28 * hone__digit_normal(rng));
-    if (p->mean < 0.6) p->mean = 0.6;
+    p->mean = 1.21 * hone__digit_exp(0.27 * hone__digit_normal(rng));
+    if (hone__digit_uniform(rng) < 0.09) p->mean *= hone__digit_range(rng, 1.2, 1.7); /* a marker */
+    if (p->mean < 0.55) p->mean = 0.55;
     p->edge = hone__digit_range(rng, 0.6, 1.4);
     /* A broad nib is wider in one direction: (nib_x, nib_y) is twice that direction's angle, as a vector. */
     double nib_x = 0.1 * hone__digit_normal(rng), nib_y = 0.1 * hone__digit_normal(rng);
@@ -34,6 +35,7 @@ static void pen_init(pen *p, const hone__digit_trace *t, hone__rng *rng) {
         pressure = 0.9 * pressure + change * hone__digit_normal(rng);
         double factor = 1 + nib + pressure;
         p->radius[i] = p->mean * (factor < 0.5 ? 0.5 : factor > 1.6 ? 1.6 : factor);
+        if (a == b) p->radius[i] *= 0.6; /* a point alone is dirt, not a stroke */
     }
 }
 
@@ -123,18 +125,6 @@ static void roughen(float depth[PIXELS], hone__rng *rng) {
 
 /* ---- scan ------------------------------------------------------------------------------------------------------- */
 
-/* A speck of dirt or the end of a printed line, beside the digit. */
-static void dirt(unsigned char image[PIXELS], hone__rng *rng) {
-    if (hone__digit_uniform(rng) >= 0.03) return;
-    int row = 2 + (int)hone__rng_below(rng, SIDE - 4), column = 2 + (int)hone__rng_below(rng, SIDE - 4);
-    int length = 1 + (int)hone__rng_below(rng, 3), step = hone__digit_uniform(rng) < 0.5 ? 1 : SIDE;
-    for (int i = 0; i < length && row * SIDE + column + i * step < PIXELS; i++) {
-        unsigned char *pixel = &image[row * SIDE + column + i * step];
-        int value = 60 + (int)hone__rng_below(rng, 196);
-        if (value > *pixel) *pixel = (unsigned char)value;
-    }
-}
-
 /* By how many whole pixels to move the image so that its centre of mass comes to pixel (14, 14), as
  * MNIST has it. */
 static void centre_of_mass(const unsigned char grey[PIXELS], int *down, int *across) {
@@ -156,7 +146,7 @@ void hone__digit_scan(unsigned char image[PIXELS], hone__digit_trace *trace, hon
     fit(trace, &p);
     ink(depth, trace, &p);
     roughen(depth, rng);
-    double contrast = hone__digit_uniform(rng) < 0.85 ? 1 : hone__digit_range(rng, 0.75, 1);
+    double contrast = hone__digit_uniform(rng) < 0.93 ? 1 : hone__digit_range(rng, 0.75, 1);
     double slope = 1 / p.edge;
     for (int i = 0; i < PIXELS; i++) {
         double cover = 0.5 + depth[i] * slope;
@@ -170,5 +160,4 @@ void hone__digit_scan(unsigned char image[PIXELS], hone__digit_trace *trace, hon
             int y = row + down, x = column + across;
             if (y >= 0 && y < SIDE && x >= 0 && x < SIDE) image[y * SIDE + x] = grey[row * SIDE + column];
         }
-    dirt(image, rng);
 }
