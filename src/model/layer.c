@@ -38,7 +38,31 @@ const hone__layer_type *hone__layer_type_at(size_t index) {
     return index < TYPES ? registry[index] : NULL;
 }
 
+/* Other names of the same classes: Keras' own short ones, and those that TensorFlow 1.x wrote into files. */
+static const struct {
+    const char *alias, *class_name;
+} aliases[] = {
+    {"Convolution2D", "Conv2D"},
+    {"SeparableConvolution2D", "SeparableConv2D"},
+    {"MaxPool2D", "MaxPooling2D"},
+    {"AvgPool2D", "AveragePooling2D"},
+    {"GlobalMaxPool2D", "GlobalMaxPooling2D"},
+    {"GlobalAvgPool2D", "GlobalAveragePooling2D"},
+    {"BatchNormalizationV1", "BatchNormalization"},
+    {"BatchNormalizationV2", "BatchNormalization"},
+};
+
+/* Keras 2 marks classes that were registered so, some of its own among them. */
+static const char *without_mark(const char *class_name) {
+    static const char mark[] = "Custom>";
+    return strncmp(class_name, mark, sizeof mark - 1) == 0 ? class_name + sizeof mark - 1 : class_name;
+}
+
 const hone__layer_type *hone__layer_type_find(const char *class_name) {
+    class_name = without_mark(class_name);
+    for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++) {
+        if (strcmp(class_name, aliases[i].alias) == 0) class_name = aliases[i].class_name;
+    }
     for (size_t i = 0; i < TYPES; i++) {
         if (strcmp(class_name, registry[i]->class_name) == 0) return registry[i];
     }
@@ -99,16 +123,13 @@ hone_status hone__layer_create(hone__layer **out, const char *class_name, const 
     *out = NULL;
     const char *stated = hone_value_as_string(hone_value_get(config, "name"));
     if (stated) name = stated;
-    static const char custom[] = "Custom>"; /* Keras 2 marks classes so that were registered, some of its own too */
-    if (strncmp(class_name, custom, sizeof custom - 1) == 0) class_name += sizeof custom - 1;
-
     if (!is_name(name)) {
         HONE_FAIL(err, origin.from_file ? HONE_FORMAT : HONE_ARGUMENT,
                   "a %.64s layer has an empty name, one over %d bytes, or one with control characters", class_name,
                   HONE_MAX_NAME);
     }
     const hone__layer_type *type = hone__layer_type_find(class_name);
-    if (!type) return refuse(class_name, name, err);
+    if (!type) return refuse(without_mark(class_name), name, err);
 
     hone__layer *layer = NULL;
     HONE_TRY(allocate(&layer, type, name, err));

@@ -168,6 +168,8 @@ hone_status hone__model_set_ends(hone_model *model, const size_t *inputs, size_t
 /* hone_model_add for configs of any origin. */
 hone_status hone__model_add(hone_model *model, const char *class_name, const hone_value *config, hone__origin origin,
                             hone_error *err);
+/* hone_model_add, which releases config and reports its failures too: for configs made on the spot. */
+hone_status hone__model_add_made(hone_model *model, const char *class_name, hone_value *config, hone_error *err);
 /* The first half of building: shapes inferred, weights declared and allocated, all zero. */
 hone_status hone__model_allocate(hone_model *model, hone_error *err);
 

@@ -159,7 +159,7 @@ const char *hone_model_class_name(const hone_model *model, size_t index) {
 
 /* ---- records --------------------------------------------------------------------------------------------------- */
 
-/* A setter that fails marks its object for good, so the value is tried on a copy: a failure leaves the records whole. */
+/* A setter that fails marks its object for good, so the value is tried on a copy: the records stay whole. */
 hone_status hone_model_set_record(hone_model *model, const char *key, hone_value *value, hone_error *err) {
     hone_value *records = hone_value_copy(model->records);
     hone_value_set(records, key, value);

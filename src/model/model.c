@@ -166,7 +166,8 @@ hone_status hone__model_add(hone_model *model, const char *class_name, const hon
         HONE_FAIL(err, HONE_ARGUMENT, "model '%.128s' is not a Sequential, it has no end to add a layer to",
                   model->name);
     }
-    char *name = automatic_name(model, class_name);
+    const hone__layer_type *type = hone__layer_type_find(class_name);
+    char *name = automatic_name(model, type ? type->class_name : class_name);
     if (!name) return hone__fail_memory(err, strlen(class_name) + 1, "the name of a layer");
     hone__layer *layer = NULL;
     hone_shape shape;

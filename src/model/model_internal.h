@@ -109,7 +109,7 @@ struct hone_model {
     hone_value *records;
 };
 
-/* NULL where the name is unknown. */
+/* By Keras' class name or an alias of it ("MaxPool2D"); NULL where the name is unknown. */
 const hone__layer_type *hone__layer_type_find(const char *class_name);
 /* Type number index of the registry, 0, 1, … until NULL: for what must hold for all of them. */
 const hone__layer_type *hone__layer_type_at(size_t index);

@@ -31,9 +31,22 @@ static hone_status mlp(hone_model *model, const hone_shape *input, int classes, 
     return hone_model_dense(model, classes, "softmax", err);
 }
 
+/* Two layers that <hone/model.h> has no short form for. */
 static hone_status conv2d_same(hone_model *model, int filters, int kernel_size, const char *activation,
-                               hone_error *err);
-static hone_status average_pooling2d(hone_model *model, int pool_size, hone_error *err);
+                               hone_error *err) {
+    hone_value *config = hone_value_object();
+    hone_value_set_integer(config, "filters", filters);
+    hone_value_set_integer(config, "kernel_size", kernel_size);
+    hone_value_set_string(config, "padding", "same");
+    hone_value_set_string(config, "activation", activation);
+    return hone__model_add_made(model, "Conv2D", config, err);
+}
+
+static hone_status average_pooling2d(hone_model *model, int pool_size, hone_error *err) {
+    hone_value *config = hone_value_object();
+    hone_value_set_integer(config, "pool_size", pool_size);
+    return hone__model_add_made(model, "AveragePooling2D", config, err);
+}
 
 /* LeNet-5 (LeCun et al., "Gradient-based learning applied to document recognition", 1998), as it is built today: tanh,
  * average pooling, softmax at the end. */
@@ -60,31 +73,6 @@ static const struct preset {
 };
 
 enum { PRESETS = sizeof presets / sizeof *presets };
-
-/* ---- layers with an argument more ------------------------------------------------------------------------------ */
-
-static hone_status add(hone_model *model, const char *class_name, hone_value *config, hone_error *err) {
-    hone_status status = hone_value_failed(config) ? hone__fail_memory(err, 0, "the arguments of a layer")
-                                                   : hone_model_add(model, class_name, config, err);
-    hone_value_free(config);
-    return status;
-}
-
-static hone_status conv2d_same(hone_model *model, int filters, int kernel_size, const char *activation,
-                               hone_error *err) {
-    hone_value *config = hone_value_object();
-    hone_value_set_integer(config, "filters", filters);
-    hone_value_set_integer(config, "kernel_size", kernel_size);
-    hone_value_set_string(config, "padding", "same");
-    hone_value_set_string(config, "activation", activation);
-    return add(model, "Conv2D", config, err);
-}
-
-static hone_status average_pooling2d(hone_model *model, int pool_size, hone_error *err) {
-    hone_value *config = hone_value_object();
-    hone_value_set_integer(config, "pool_size", pool_size);
-    return add(model, "AveragePooling2D", config, err);
-}
 
 /* ---- by name --------------------------------------------------------------------------------------------------- */
 

@@ -3,8 +3,7 @@
  * The common layers in one line each: hone_model_add with the arguments that matter. */
 #include "layer.h"
 
-/* Takes ownership of config, whose failures it reports. */
-static hone_status add(hone_model *model, const char *class_name, hone_value *config, hone_error *err) {
+hone_status hone__model_add_made(hone_model *model, const char *class_name, hone_value *config, hone_error *err) {
     hone_status status = hone_value_failed(config) ? hone__fail_memory(err, 0, "the arguments of a layer")
                                                    : hone_model_add(model, class_name, config, err);
     hone_value_free(config);
@@ -17,7 +16,7 @@ hone_status hone_model_input(hone_model *model, const hone_shape *shape, hone_er
     }
     hone_value *config = hone_value_object();
     hone_value_set(config, "shape", hone_value_integers(shape->dims, (size_t)shape->rank));
-    return add(model, "InputLayer", config, err);
+    return hone__model_add_made(model, "InputLayer", config, err);
 }
 
 hone_status hone_model_conv2d(hone_model *model, int filters, int kernel_size, const char *activation,
@@ -26,13 +25,13 @@ hone_status hone_model_conv2d(hone_model *model, int filters, int kernel_size, c
     hone_value_set_integer(config, "filters", filters);
     hone_value_set_integer(config, "kernel_size", kernel_size);
     hone_value_set_string(config, "activation", activation);
-    return add(model, "Conv2D", config, err);
+    return hone__model_add_made(model, "Conv2D", config, err);
 }
 
 hone_status hone_model_max_pooling2d(hone_model *model, int pool_size, hone_error *err) {
     hone_value *config = hone_value_object();
     hone_value_set_integer(config, "pool_size", pool_size);
-    return add(model, "MaxPooling2D", config, err);
+    return hone__model_add_made(model, "MaxPooling2D", config, err);
 }
 
 hone_status hone_model_flatten(hone_model *model, hone_error *err) {
@@ -42,12 +41,12 @@ hone_status hone_model_flatten(hone_model *model, hone_error *err) {
 hone_status hone_model_dropout(hone_model *model, double rate, hone_error *err) {
     hone_value *config = hone_value_object();
     hone_value_set_real(config, "rate", rate);
-    return add(model, "Dropout", config, err);
+    return hone__model_add_made(model, "Dropout", config, err);
 }
 
 hone_status hone_model_dense(hone_model *model, int units, const char *activation, hone_error *err) {
     hone_value *config = hone_value_object();
     hone_value_set_integer(config, "units", units);
     hone_value_set_string(config, "activation", activation);
-    return add(model, "Dense", config, err);
+    return hone__model_add_made(model, "Dense", config, err);
 }

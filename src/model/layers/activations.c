@@ -27,7 +27,7 @@ static const struct {
     {"softplus", NULL, {HONE_ACTIVATION_SOFTPLUS, 0, 0, 0}},
     {"softsign", NULL, {HONE_ACTIVATION_SOFTSIGN, 0, 0, 0}},
     {"exponential", NULL, {HONE_ACTIVATION_EXPONENTIAL, 0, 0, 0}},
-    {"softmax", NULL, {HONE_ACTIVATION_LINEAR, 0, 0, 0}},
+    {"softmax", "softmax_v2", {HONE_ACTIVATION_LINEAR, 0, 0, 0}},
 };
 
 enum { NAMES = sizeof table / sizeof *table };

@@ -3,8 +3,9 @@
  * Regularisation layers: Dropout, SpatialDropout2D. They do nothing in inference.
  *
  * A noise_shape says along which axes all elements share one draw (1). Three patterns are supported: none shared;
- * height and width, [null, 1, 1, null], which is SpatialDropout2D; and everything but the batch, [null, 1, 1, 1], which
- * drops whole samples (stochastic depth). The last is spatial dropout of one channel: the sample seen as (size, 1, 1). */
+ * height and width, [null, 1, 1, null], which is SpatialDropout2D; and everything but the batch, [null, 1, 1, 1],
+ * which drops whole samples (stochastic depth). The last is spatial dropout of one channel: the sample seen as
+ * (size, 1, 1). */
 #include "layer.h"
 
 #include <math.h>
@@ -75,7 +76,7 @@ static hone_status dropout_build(hone_model *model, hone__layer *layer, hone_err
     return HONE_OK;
 }
 
-/* One draw for each of the groups consecutive-channel columns of x: x seen as an image of that many channels. */
+/* One draw per (sample, channel), where x is seen as an image of that many channels. */
 static hone_status lower_shared(const hone__layer *layer, hone__builder *builder, int x, float rate, int64_t channels,
                                 int *output, hone_error *err) {
     hone_shape image = {3, {hone_shape_size(&layer->output) / channels, 1, channels}};

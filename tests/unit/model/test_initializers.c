@@ -108,7 +108,7 @@ static void a_million_truncated_draws(void **state) {
     hone__free(data);
 }
 
-/* Keras counts a depthwise kernel's fans as if it were a dense one: fan_in = channels * 25, fan_out = multiplier * 25. */
+/* Keras counts a depthwise kernel's fans as if it were a full one: channels * 25 in, multiplier * 25 out. */
 static void fans_follow_the_last_two_axes(void **state) {
     (void)state;
     static const struct {

@@ -244,6 +244,9 @@ static void every_layer_type_comes_back(void **state) {
         hone_model_free(again);
     }
     assert_null(hone__layer_type_find("Dens"));
+    assert_ptr_equal(hone__layer_type_find("MaxPool2D"), hone__layer_type_find("MaxPooling2D"));
+    assert_ptr_equal(hone__layer_type_find("BatchNormalizationV1"), hone__layer_type_find("BatchNormalization"));
+    assert_ptr_equal(hone__layer_type_find("Custom>Dense"), hone__layer_type_find("Dense"));
 }
 
 /* ---- Functional ------------------------------------------------------------------------------------------------ */
