@@ -38,17 +38,6 @@ static size_t conv2d_forward_scratch(const conv2d_geometry *g, const hone_conv2d
     return image + strip + round_up(g->taps * OFFSET_FLOATS, 16);
 }
 
-/* One block of lanes of the kernel, and what happens behind its sums. */
-typedef struct conv2d_panel {
-    const float *b;
-    size_t ldb;
-    size_t first; /* filter, in the whole image */
-    block_lanes lanes;
-    block_output output;
-    const ptrdiff_t *offset;
-    size_t taps;
-} conv2d_panel;
-
 /* count outputs, whose windows begin at x + walk, to out in steps of out_step. */
 static void conv2d_windows(const conv2d_panel *p, const float *x, conv2d_walk *walk, size_t count, float *out,
                            size_t out_step) {
@@ -137,7 +126,9 @@ static void conv2d_forward(const hone_conv2d *p, size_t n, const float *x, const
                     g.taps};
                 panel += g.taps * l.padded;
                 const float *from = image + group * g.cg;
-                if (g.pooled) {
+                if (conv2d_pools_in_registers(s)) {
+                    conv2d_forward_windows(s, &g, &c, from, y + i * output, argmax ? argmax + i * output : NULL);
+                } else if (g.pooled) {
                     conv2d_forward_pooled(s, &g, &c, from, y + i * output, argmax ? argmax + i * output : NULL, strip);
                 } else {
                     conv2d_walk walk = conv2d_walk_of(0, g.ow, g.oh, g.step_column, g.step_row, g.sample);

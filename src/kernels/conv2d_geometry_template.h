@@ -188,16 +188,20 @@ static void conv2d_gradient_map(const hone_conv2d_shape *s, const conv2d_geometr
     }
     for (size_t i = 0; i < g->oh; i++) memset(out + i * row_step, 0, line * sizeof *out);
     for (int py = 0; py < s->ph; py++)
-        for (int px = 0; px < s->pw; px++) {
+        for (int px = 0; px < s->pw; px++, dy += g->f, y += g->f, argmax += g->f) {
             float *window = out + (size_t)(py * s->pool_stride_h) * row_step + (size_t)(px * s->pool_stride_w) * g->f;
-            for (size_t f = 0; f < g->f; f++) {
-                const size_t at = (size_t)argmax[f];
-                if (!relu || y[f] > 0)
-                    window[at / (size_t)s->pool_w * row_step + at % (size_t)s->pool_w * g->f + f] += dy[f];
+            for (size_t f = 0; f < g->f; f += VL) {
+                const size_t n = g->f - f < VL ? g->f - f : VL;
+                const vint where = vi_load_u8_part(argmax + f, n);
+                vfloat d = v_load_part(dy + f, n);
+                if (relu) d = v_select(v_gt(v_load_part(y + f, n), v_zero()), d, v_zero());
+                for (int ky = 0, at = 0; ky < s->pool_h; ky++)
+                    for (int kx = 0; kx < s->pool_w; kx++, at++) {
+                        float *to = window + (size_t)ky * row_step + (size_t)kx * g->f + f;
+                        const vfloat here = v_select(vi_eq(where, vi_set(at)), d, v_zero());
+                        v_store_part(to, v_add(v_load_part(to, n), here), n); /* windows may overlap */
+                    }
             }
-            dy += g->f;
-            y += g->f;
-            argmax += g->f;
         }
 }
 
@@ -215,3 +219,14 @@ static void conv2d_bias_gradient(size_t rows, size_t f, const float *dy, const f
         v_store_part(dbias + j, sum, n);
     }
 }
+
+/* One block of lanes of the kernel, and what happens behind its sums. */
+typedef struct conv2d_panel {
+    const float *b;
+    size_t ldb;
+    size_t first; /* filter, in the whole image */
+    block_lanes lanes;
+    block_output output;
+    const ptrdiff_t *offset;
+    size_t taps;
+} conv2d_panel;

@@ -16,6 +16,7 @@ extern const hone_kernels HONE_PASTE(hone_kernels_, HONE_ISA);
 #include "block_template.h"
 #include "gemm_template.h"
 #include "conv2d_geometry_template.h"
+#include "conv2d_pool_block_template.h"
 #include "conv2d_forward_template.h"
 #include "conv2d_backward_template.h"
 #include "conv2d_scatter_template.h"
