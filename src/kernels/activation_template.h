@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Keras' activations, forwards and backwards, and softmax. Each kind is one vector expression; a kernel call picks its
- * loop once. At minus infinity gelu gives its limit, 0; silu and gelu's tanh
- * form give NaN (-inf * 0), as Keras does.
+ * loop once. At minus infinity gelu gives its limit, 0; silu and gelu's tanh form give NaN (-inf * 0), as Keras does.
  *
  * Backwards reads either the input or the output, whichever gives the gradient without cancellation and cheaply:
  * relu, gelu, silu, hard_silu and softsign read x, the others y. */

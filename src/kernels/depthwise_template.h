@@ -3,9 +3,9 @@
  * Depthwise convolutions: every channel has its own (kh, kw) kernel, and vectors lie along the channels.
  *
  * The one idea: with multiplier 1 the kernel, (kh, kw, c), is as contiguous as the image, so a tap is one fused
- * multiply-add of whole pixels. Pixels whose window lies inside the image go in blocks that share the kernel's loads. The input
- * gradient at stride 1 is the same computation with the kernel turned round; at larger strides it is scattered.
- * A multiplier above 1, which no known model uses, takes plain loops. */
+ * multiply-add of whole pixels. Pixels whose window lies inside the image go in blocks that share the kernel's loads.
+ * The input gradient at stride 1 is the same computation with the kernel turned round; at larger strides it is
+ * scattered. A multiplier above 1, which no known model uses, takes plain loops. */
 
 enum {
     DEPTHWISE_BLOCK = V_REGISTERS / 4, /* pixels at once: as many sums in registers */
@@ -263,8 +263,8 @@ static void depthwise_backward_input(const hone_depthwise_shape *s, size_t n, co
 
 /* ---- weight gradient ------------------------------------------------------------------------------------------- */
 
-/* One row of outputs, read once for up to DEPTHWISE_TAPS taps of one kernel row. x: the row of the image that the kernel
- * row reads. Sums of a row of outputs are added to dkernel: two levels keep long sums accurate. */
+/* One row of outputs, read once for up to DEPTHWISE_TAPS taps of one kernel row. x: the row of the image that the
+ * kernel row reads. Sums of a row of outputs are added to dkernel: two levels keep long sums accurate. */
 HONE_INLINE void depthwise_row_gradients(const hone_depthwise_shape *s, const float *x, const float *dy,
                                          const float *mask, float *dkernel, int kx0, int taps, size_t channel,
                                          size_t lanes) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Keras' optimizers. The one idea: a step is bound by memory, so everything that happens to a weight happens in one pass:
- * the shards' gradients are added in shard order, scaled, regularised and clipped, then the rule is applied, while
- * all of it is in registers. */
+ * Keras' optimizers. The one idea: a step is bound by memory, so everything that happens to a weight happens in one
+ * pass: the shards' gradients are added in shard order, scaled, regularised and clipped, then the rule is applied,
+ * while all of it is in registers. */
 
 /* Four vectors at a time: enough loads in flight from every stream. */
 enum { UPDATE_VECTORS = 4 };

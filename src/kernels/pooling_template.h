@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Max and average pooling over windows and over whole images. Vectors lie along the channels; a window is clipped to the
- * image first, so padding is never read, never wins and is never counted. A maximum lets NaN through and remembers the
- * first winner in scan order; backwards each output then adds to exactly one input. */
+ * Max and average pooling over windows and over whole images. Vectors lie along the channels; a window is clipped to
+ * the image first, so padding is never read, never wins and is never counted. A maximum lets NaN through and
+ * remembers the first winner in scan order; backwards each output then adds to exactly one input. */
 
 /* ---- windows --------------------------------------------------------------------------------------------------- */
 

@@ -5,7 +5,8 @@
  *
  * The one idea: every function is arranged so that no step subtracts nearly equal numbers; then short polynomials are
  * enough for activations within 4 units of the last place, gelu within 5 (tests/kernels/test_activation.c), denormal
- * results included; only x times a denormal sigmoid (silu near -90) is worse. Infinities give the limits, and NaN comes out as NaN: clamps keep their second operand where it is NaN.
+ * results included; only x times a denormal sigmoid (silu near -90) is worse. Infinities give the limits, and NaN
+ * comes out as NaN: clamps keep their second operand where it is NaN.
  *
  * The coefficients are minimax fits of this project (iteratively reweighted least squares in double, rounded to float
  * one after the other from the constant up); each names its interval and error. */
@@ -101,8 +102,8 @@ HONE_INLINE vfloat v_exp(vfloat x) {
     return v_exp_sum(x, v_zero());
 }
 
-/* e^x - 1 for x <= 40; larger x count as 40. 2^n (e^r - 1) + (2^n - 1): for n = 0 the second term is nothing, for others
- * it is the larger one. */
+/* e^x - 1 for x <= 40; larger x count as 40. 2^n (e^r - 1) + (2^n - 1): for n = 0 the second term is nothing, for
+ * others it is the larger one. */
 HONE_INLINE vfloat v_expm1_to_40(vfloat x) {
     const v_exponent e = v_split_exponent(v_min(v_set(40.0f), v_max(v_set(-40.0f), x)), v_zero());
     const vfloat power = v_power_of_two(e.n);
@@ -152,9 +153,9 @@ HONE_INLINE vfloat v_softplus(vfloat x) {
 /* The lower tail of the normal distribution: the probability below -|x| is ratio e, e = e^(-x^2 / 2). Kept apart,
  * because where the tail is denormal its product with x may not be.
  *
- * ratio = P(t) / (|x| + k), t = (|x| - k) / (|x| + k), k = 27/8: P runs from 1.69 to 0.48 only, so a polynomial fits it well
- * (|x| <= 15: 4.8e-9) and rounding of t does no harm. x^2 must be exact to far below the last place, for the exponential
- * turns its absolute error into a relative one: |x| = h + l with h of 12 bits, h^2 is exact, and
+ * ratio = P(t) / (|x| + k), t = (|x| - k) / (|x| + k), k = 27/8: P runs from 1.69 to 0.48 only, so a polynomial fits
+ * it well (|x| <= 15: 4.8e-9) and rounding of t does no harm. x^2 must be exact to far below the last place, for the
+ * exponential turns its absolute error into a relative one: |x| = h + l with h of 12 bits, h^2 is exact, and
  * x^2 - h^2 = (|x| - h)(|x| + h) is small. From |x| = 14.5 on e is 0; size is |x|, but 15 at most. */
 typedef struct v_normal_tail {
     vfloat size, ratio, e;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Activations and softmax against libm in double, over the whole range of floats: every sign, exponent, denormal, infinity and NaN. */
+ * Activations and softmax against libm in double, over the whole range of floats: every sign, exponent, denormal,
+ * infinity and NaN. */
 #include "kernel_test.h"
 
 typedef struct activation_case {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Depthwise convolutions against naive loops: strides, dilations, padding, multipliers, bias, relu, and accumulation. */
+ * Depthwise convolutions against naive loops: strides, dilations, padding, multipliers, bias, relu, accumulation. */
 #include "kernel_test.h"
 
 typedef struct depthwise_tensors {
@@ -8,7 +8,7 @@ typedef struct depthwise_tensors {
     float *x, *weights, *bias, *y, *dy;
 } depthwise_tensors;
 
-/* Calls visit(context, input index, output index, kernel index) for every product of one output element. */
+/* for (the products that outputs are sums of): the indices of the input, the output and the weight. Needs a t. */
 #define EACH_PRODUCT(s, in, out, weight)                                                                               \
     for (size_t out = 0; out < t.n * t.output; out++)                                                                  \
         for (int tap = 0; tap < (s)->kh * (s)->kw; tap++)                                                              \
@@ -31,7 +31,7 @@ static double *zeroed(size_t n) {
     return p;
 }
 
-/* A copy at the same alignment with batch cut off: results must not depend on how many samples were asked for. */
+/* Results must not depend on how many samples were asked for at once. */
 static void one_by_one(const hone_kernels *k, const hone_depthwise_shape *s, const depthwise_tensors *t,
                        const float *dx) {
     float *y = kt_floats(t->output), *alone = kt_floats(t->input);

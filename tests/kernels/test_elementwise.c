@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Sums, affine maps, pixels, column sums and dropout. Dropout's masks must be core's Philox to the bit, at every level. */
+ * Sums, affine maps, pixels, column sums and dropout. Dropout's masks must be core's Philox to the bit, at every
+ * level. */
 #include "kernel_test.h"
 #include "rng.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Pooling against naive loops: odd geometry, padding, overlapping windows, ties, NaN, and the specification's numbers. */
+ * Pooling against naive loops: odd geometry, padding, overlapping windows, ties, NaN, and the specification's
+ * numbers. */
 #include "kernel_test.h"
 
 /* What one output sees of one channel: the naive answer. */
