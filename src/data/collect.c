@@ -277,13 +277,12 @@ static hone_status copy_from(collection *c, target *t, const char *folder, hone_
         status = verify(c, t, from, err);
         if (status != HONE_OK) hone__fail_context(err, status, "'%s'", from);
     }
-    if (status == HONE_OK) status = copy_bytes(c, from, t->partial, err);
     if (status == HONE_OK) {
+        status = copy_bytes(c, from, t->partial, err);
         c->bytes += c->progress.done;
         c->fetched_any = true;
-        status = place(t, err);
-    } else {
-        hone__download_discard(t->partial);
+        if (status == HONE_OK) status = place(t, err);
+        if (status != HONE_OK) hone__download_discard(t->partial);
     }
     hone__free(from);
     hone__free(from_bare);

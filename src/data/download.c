@@ -330,6 +330,7 @@ hone_status hone__download_run(hone__download *job, hone_error *err) {
     if (t.curl) curl_easy_cleanup(t.curl);
     if (fclose(t.file) != 0 && status == HONE_OK)
         status = hone__fail(err, HONE_IO, "cannot write '%s': %s", job->path, strerror(errno));
+    if (status != HONE_OK && t.done == 0) hone__download_discard(job->path); /* nothing to resume */
     return status;
 }
 

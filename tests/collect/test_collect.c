@@ -341,6 +341,7 @@ static void one_error_names_what_each_mirror_said(void **state) {
     assert_non_null(strstr(err.message, "the server answers 404; 127.0.0.1"));
     assert_non_null(strstr(err.message, "Failed to connect"));
     assert_null(strstr(err.message, "\n"));
+    assert_false(hone__file_exists(placed("train-images-idx3-ubyte.part"))); /* nothing came, nothing stays */
 }
 
 #if HONE_WITH_NETTLE

@@ -20,12 +20,6 @@ static hone_image read_ok(const char *path) {
     return image;
 }
 
-static hone_image read_expected(const char *name, int channels) {
-    char expected[64];
-    snprintf(expected, sizeof expected, "%s.expected.%s", name, channels >= 3 ? "ppm" : "pgm");
-    return read_ok(data_file(expected));
-}
-
 /* The largest difference of image's colours (without alpha) from expected. */
 static int difference(const hone_image *image, const hone_image *expected) {
     int most = 0;
@@ -37,6 +31,13 @@ static int difference(const hone_image *image, const hone_image *expected) {
             if (d > most) most = d;
         }
     return most;
+}
+
+#if HONE_WITH_PNG || HONE_WITH_JPEG
+static hone_image read_expected(const char *name, int channels) {
+    char expected[64];
+    snprintf(expected, sizeof expected, "%s.expected.%s", name, channels >= 3 ? "ppm" : "pgm");
+    return read_ok(data_file(expected));
 }
 
 static void check_decoded(const char *name, const char *extension, int channels, int tolerance) {
@@ -57,6 +58,8 @@ static void check_decoded(const char *name, const char *extension, int channels,
     hone_image_release(&expected);
     assert_null(image.pixels);
 }
+
+#endif
 
 #if HONE_WITH_PNG
 static void png_of_every_kind(void **state) {
@@ -139,6 +142,22 @@ static void assert_prefixes_fail(const char *path) {
     }
     hone__free(data);
 }
+
+#if !HONE_WITH_PNG || !HONE_WITH_JPEG
+static void what_was_left_out_is_said(void **state) {
+    (void)state;
+    hone_image image;
+    hone_error err;
+    if (!HONE_WITH_PNG) {
+        assert_int_equal(hone_image_read(&image, data_file("rgb.png"), &err), HONE_UNSUPPORTED);
+        assert_non_null(strstr(err.message, "this build leaves PNG out"));
+    }
+    if (!HONE_WITH_JPEG) {
+        assert_int_equal(hone_image_read(&image, data_file("photo.jpg"), &err), HONE_UNSUPPORTED);
+        assert_non_null(strstr(err.message, "this build leaves JPEG out"));
+    }
+}
+#endif
 
 static void truncated_pictures_are_errors(void **state) {
     (void)state;
@@ -328,6 +347,9 @@ int main(void) {
         TEST(jpeg_of_every_kind),
         TEST(exif_orientation_is_applied),
         TEST(odd_exif_is_no_reason_to_fail),
+#endif
+#if !HONE_WITH_PNG || !HONE_WITH_JPEG
+        TEST(what_was_left_out_is_said),
 #endif
         TEST(truncated_pictures_are_errors),
         TEST(pnm_headers),
