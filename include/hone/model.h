@@ -89,6 +89,7 @@ typedef struct hone_layer_info {
     size_t first_weight, weight_count; /* into hone_model_weight */
 } hone_layer_info;
 
+/* In the order of the model. A Sequential's number 0 is its InputLayer, also where its first layer stated the shape. */
 HONE_API size_t hone_model_layer_count(const hone_model *model);
 HONE_API hone_status hone_model_layer_info(const hone_model *model, size_t index, hone_layer_info *out);
 /* Freezing: an untrainable layer's weights are not updated and its BatchNormalization uses moving statistics. */
@@ -122,8 +123,10 @@ typedef struct hone_preprocessing {
 
 /* The rule where nothing is stated: unit, unless the graph begins with Rescaling or Normalization: then raw. */
 HONE_API hone_preprocessing hone_model_preprocessing(const hone_model *model);
+/* What is set counts as stated; NULL: nothing is. */
 HONE_API void hone_model_set_preprocessing(hone_model *model, const hone_preprocessing *preprocessing);
-/* "raw", "unit", "signed" or "MEAN,STD" (two numbers, or 2 x channels: the means, then the stds). */
+/* "raw", "unit", "signed" or "MEAN,STD": two numbers for all channels, or 2 x channels, the means and then the stds;
+ * channels left out get mean 0 and std 1. */
 HONE_API hone_status hone_preprocessing_parse(hone_preprocessing *out, const char *text, hone_error *err);
 HONE_API const char *hone_preprocessing_text(const hone_preprocessing *preprocessing, char *buffer, size_t size);
 

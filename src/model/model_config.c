@@ -42,7 +42,6 @@ typedef struct entry {
     const char *class_name;
     const char *name; /* NULL: not stated */
     const hone_value *config;
-    const hone_value *inbound_nodes; /* Functional */
 } entry;
 
 static bool starts_with(const char *text, const char *prefix) {
@@ -52,8 +51,7 @@ static bool starts_with(const char *text, const char *prefix) {
 static hone_status read_entry(const hone_value *value, size_t index, entry *out, hone_error *err) {
     *out = (entry){.class_name = hone_value_as_string(hone_value_get(value, "class_name")),
                    .name = hone_value_as_string(hone_value_get(value, "name")),
-                   .config = hone_value_get(value, "config"),
-                   .inbound_nodes = hone_value_get(value, "inbound_nodes")};
+                   .config = hone_value_get(value, "config")};
     if (!out->class_name) HONE_FAIL(err, HONE_FORMAT, "layer %zu of the model has no class_name", index);
     if (!out->name) out->name = hone_value_as_string(hone_value_get(out->config, "name"));
     /* Somebody else's class may bear the name of one of Keras'. */
@@ -86,8 +84,9 @@ static hone_status read_sequential(hone_model *model, const hone_value *config, 
         HONE_TRY(read_entry(hone_value_at(layers, i), i, &layer, err));
         bool states_shape = strcmp(layer.class_name, "InputLayer") == 0 || has(layer.config, "batch_input_shape") ||
                             has(layer.config, "batch_shape");
-        const hone_value *shape = hone_value_get(config, "build_input_shape");
-        if (i == 0 && !states_shape && shape) HONE_TRY(add_input(model, shape, origin, err));
+        if (i == 0 && !states_shape && has(config, "build_input_shape")) {
+            HONE_TRY(add_input(model, hone_value_get(config, "build_input_shape"), origin, err));
+        }
         HONE_TRY(hone__model_add(model, layer.class_name, layer.config, origin, err));
     }
     return HONE_OK;
@@ -184,26 +183,39 @@ static const char *output_name(const hone_value *config, size_t *count) {
     return name ? name : hone_value_as_string(hone_value_at(hone_value_at(outputs, 0), 0));
 }
 
-/* Nodes along the chain from first. */
-static hone_status add_nodes(hone_model *model, const hone_value *config, const size_t *next, size_t first,
-                             hone_error *err) {
-    size_t none = model->layer_count, last = first;
-    for (size_t layer = first; layer != none; layer = next[layer]) {
-        size_t previous = model->node_count - 1;
-        HONE_TRY(hone__model_add_node(model, layer, &previous, layer == first ? 0 : 1, err));
-        last = layer;
+/* Brings the layers into the order of the chain, so that weights lie in the order in which they are used. */
+static hone_status order_layers(hone_model *model, const size_t *next, size_t first, hone_error *err) {
+    size_t count = model->layer_count, length = 0;
+    for (size_t layer = first; layer != count; layer = next[layer]) length++;
+    if (length != count) {
+        HONE_FAIL(err, HONE_FORMAT, "only %zu of the %zu layers of model '%.128s' are connected to its input", length,
+                  count, model->name);
     }
-    if (model->node_count != model->layer_count) {
-        HONE_FAIL(err, HONE_FORMAT, "only %zu of the %zu layers of model '%.128s' are connected to its input",
-                  model->node_count, model->layer_count, model->name);
+    hone__layer **ordered = hone__alloc(count, sizeof *ordered);
+    if (!ordered) return hone__fail_memory(err, count * sizeof *ordered, "the layers of a model");
+    for (size_t i = 0, layer = first; i < count; i++, layer = next[layer]) ordered[i] = model->layers[layer];
+    for (size_t i = 0; i < count; i++) {
+        model->layers[i] = ordered[i];
+        model->layers[i]->index = i;
+    }
+    hone__free(ordered);
+    return HONE_OK;
+}
+
+/* One node per layer, each taking the one before. */
+static hone_status add_nodes(hone_model *model, const hone_value *config, hone_error *err) {
+    for (size_t i = 0; i < model->layer_count; i++) {
+        size_t previous = i - 1;
+        HONE_TRY(hone__model_add_node(model, i, &previous, i == 0 ? 0 : 1, err));
     }
     size_t outputs, input = 0, output = model->node_count - 1;
-    const char *name = output_name(config, &outputs);
-    if (outputs != 1 || !name || strcmp(name, model->layers[last]->name) != 0) {
-        HONE_FAIL(err, HONE_UNSUPPORTED,
-                  "model '%.128s' has %zu outputs or one before its last layer '%.128s', only the "
-                  "end of a chain is supported",
-                  model->name, outputs, model->layers[last]->name);
+    const char *name = output_name(config, &outputs), *last = model->layers[output]->name;
+    if (outputs != 1) {
+        HONE_FAIL(err, HONE_UNSUPPORTED, "model '%.128s' has %zu outputs, only one is supported", model->name, outputs);
+    }
+    if (!name || strcmp(name, last) != 0) {
+        HONE_FAIL(err, HONE_UNSUPPORTED, "the output of model '%.128s' is not that of its last layer '%.128s'",
+                  model->name, last);
     }
     return hone__model_set_ends(model, &input, 1, &output, 1, err);
 }
@@ -223,9 +235,9 @@ static hone_status read_functional(hone_model *model, const hone_value *config, 
     size_t *next = hone__alloc(model->layer_count, sizeof *next), first = 0;
     if (!next) return hone__fail_memory(err, model->layer_count * sizeof *next, "the links of a model");
     hone_status status = read_links(model, layers, next, &first, err);
-    if (!status) status = add_nodes(model, config, next, first, err);
+    if (!status) status = order_layers(model, next, first, err);
     hone__free(next);
-    return status;
+    return status ? status : add_nodes(model, config, err);
 }
 
 /* ---- reading: the model ---------------------------------------------------------------------------------------- */

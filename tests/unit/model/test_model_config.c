@@ -129,6 +129,11 @@ static void a_shape_apart_stands_for_an_input_layer(void **state) {
     mt_build(model, 1);
     assert_int_equal(mt_parameters(model, false), 12);
     hone_model_free(model);
+    /* a model that was never built has none: it loads, and misses its shape when it is built */
+    model = mt_from_config("{'class_name': 'Sequential', 'config': {'name': 's', 'layers': [{'class_name': 'Dense', "
+                           "'config': {'name': 'd', 'units': 2}}], 'build_input_shape': null}}");
+    assert_int_equal(hone_model_build(model, 1, NULL), HONE_SHAPE);
+    hone_model_free(model);
 }
 
 static void frozen_layers_and_frozen_models(void **state) {
@@ -287,6 +292,7 @@ static void chains_of_functional_models_load(void **state) {
         hone_shape output = hone_model_output_shape(model);
         assert_true(hone_shape_equal(&output, &(hone_shape){1, {2}}));
         assert_string_equal(mt_weight(model, 0).layer, "a");
+        assert_string_equal(mt_layer(model, 2).name, "b");
         hone_error err = {0};
         assert_int_equal(hone_model_flatten(model, &err), HONE_ARGUMENT);
 
@@ -362,7 +368,7 @@ static const struct {
     {FUNCTIONAL("{" DENSE("a", "5") ", " FROM("b") "}, {" DENSE("b", "5") ", " FROM("a") "}", "[['a', 0, 0]]"),
      HONE_FORMAT, "only 1 of the 3 layers of model 'f' are connected"},
     {FUNCTIONAL("{" DENSE("a", "5") ", " FROM("in") "}, {" DENSE("b", "5") ", " FROM("a") "}", "[['a', 0, 0]]"),
-     HONE_UNSUPPORTED, "one before its last layer 'b'"},
+     HONE_UNSUPPORTED, "the output of model 'f' is not that of its last layer 'b'"},
     {FUNCTIONAL("{" DENSE("a", "5") ", " FROM("in") "}", "[['a', 0, 0], ['a', 0, 0]]"), HONE_UNSUPPORTED,
      "model 'f' has 2 outputs"},
     {FUNCTIONAL("{'class_name': 'InputLayer', 'name': 'second', 'config': {'batch_shape': [null, 5]}, 'inbound_nodes': "
