@@ -176,7 +176,7 @@ static void trace_draw(hone__digit_trace *t, const skeleton *s) {
 
 /* ---- what goes wrong -------------------------------------------------------------------------------------------- */
 
-/* Moves one end of the stroke [first, last] by length along its direction: beyond (positive) or short of it. */
+/* Moves point end, away from its neighbour inner, by length: beyond (positive) or short of where it was. */
 static void trace_extend(hone__digit_trace *t, int end, int inner, double length) {
     double dx = t->x[end] - t->x[inner], dy = t->y[end] - t->y[inner];
     double d = sqrt(dx * dx + dy * dy);
@@ -255,11 +255,17 @@ static void trace_smooth(hone__digit_trace *t, int passes) {
     }
 }
 
-/* Now and then the pen skips. */
+/* Now and then the pen skips: a few points vanish, and a stroke begins anew behind them. */
 static void trace_skip(hone__digit_trace *t, hone__rng *rng) {
     if (hone__digit_uniform(rng) >= 0.03 || t->count < 20) return;
-    int from = 4 + (int)hone__rng_below(rng, (uint32_t)t->count - 12), length = 1 + (int)hone__rng_below(rng, 2);
-    for (int i = from; i < from + length; i++) t->down[i] = 0;
+    int from = 4 + (int)hone__rng_below(rng, (uint32_t)t->count - 12), length = 1 + (int)hone__rng_below(rng, 3);
+    t->count -= length;
+    for (int i = from; i < t->count; i++) {
+        t->x[i] = t->x[i + length];
+        t->y[i] = t->y[i + length];
+        t->down[i] = t->down[i + length];
+    }
+    t->down[from] = 0;
 }
 
 /* A speck of dirt or a neighbour's ink beside the digit: it enlarges the box and shifts the centre of mass. */

@@ -41,11 +41,10 @@ static void pen_init(pen *p, const hone__digit_trace *t, hone__rng *rng) {
 
 /* ---- box -------------------------------------------------------------------------------------------------------- */
 
-/* Extent of the trace along one axis, ink included if radius is given. */
-static void extent(const hone__digit_trace *t, const double *at, const double *radius, double *low, double *high) {
-    *low = 1e9;
-    *high = -1e9;
-    for (int i = 0; i < t->count; i++) {
+/* Where the trace lies along one axis, ink included if radius is given. */
+static void extent(const double *at, const double *radius, int count, double *low, double *high) {
+    *low = *high = at[0];
+    for (int i = 0; i < count; i++) {
         double r = radius ? radius[i] : 0;
         if (at[i] - r < *low) *low = at[i] - r;
         if (at[i] + r > *high) *high = at[i] + r;
@@ -54,27 +53,24 @@ static void extent(const hone__digit_trace *t, const double *at, const double *r
 
 /* Scales the trace to pixels such that the ink just fits the box, in the middle of the image. */
 static void fit(hone__digit_trace *t, const pen *p) {
-    double low[2], high[2];
-    double scale = 1;
-    for (int pass = 0; pass < 3; pass++) { /* the ink's extent is not proportional to the trace's: iterate */
+    double left, right, top, bottom;
+    for (int pass = 0; pass < 3; pass++) { /* ink does not grow with the trace, so its extent has to be approached */
         const double *radius = pass ? p->radius : NULL;
-        extent(t, t->x, radius, &low[0], &high[0]);
-        extent(t, t->y, radius, &low[1], &high[1]);
-        double width = high[0] - low[0], height = high[1] - low[1], larger = width > height ? width : height;
-        double ink = pass ? 2 * p->mean : 0;
-        double room = HONE__DIGIT_BOX - 2 * p->mean;
-        scale = room / (larger - ink > 1 ? larger - ink : 1);
+        extent(t->x, radius, t->count, &left, &right);
+        extent(t->y, radius, t->count, &top, &bottom);
+        double larger = right - left > bottom - top ? right - left : bottom - top;
+        if (radius) larger -= 2 * p->mean;
+        double scale = (HONE__DIGIT_BOX - 2 * p->mean) / (larger > 1 ? larger : 1);
         for (int i = 0; i < t->count; i++) {
             t->x[i] *= scale;
             t->y[i] *= scale;
         }
     }
-    extent(t, t->x, p->radius, &low[0], &high[0]);
-    extent(t, t->y, p->radius, &low[1], &high[1]);
-    double x = 0.5 * SIDE - 0.5 * (low[0] + high[0]), y = 0.5 * SIDE - 0.5 * (low[1] + high[1]);
+    extent(t->x, p->radius, t->count, &left, &right);
+    extent(t->y, p->radius, t->count, &top, &bottom);
     for (int i = 0; i < t->count; i++) {
-        t->x[i] += x;
-        t->y[i] += y;
+        t->x[i] += 0.5 * (SIDE - left - right);
+        t->y[i] += 0.5 * (SIDE - top - bottom);
     }
 }
 
@@ -125,7 +121,7 @@ static void roughen(float depth[PIXELS], hone__rng *rng) {
 
 /* ---- scan ------------------------------------------------------------------------------------------------------- */
 
-/* By how many whole pixels to move the image so that its centre of mass comes to pixel (14, 14), as
+/* By how many whole pixels to move the image so that its centre of mass comes to pixel (14, 14), where
  * MNIST has it. */
 static void centre_of_mass(const unsigned char grey[PIXELS], int *down, int *across) {
     int mass = 0, rows = 0, columns = 0;

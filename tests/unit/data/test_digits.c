@@ -31,7 +31,7 @@ static void the_first_1000_images_are_these_bytes(void **state) {
         hash = hash_bytes(hash, &label, 1);
     }
     /* Whoever changes this changes every model trained on digits: do it on purpose. */
-    assert_int_equal(hash, UINT64_C(0x8044a2ed6dcbd470));
+    assert_int_equal(hash, UINT64_C(0x44f151f7b2b8faba));
 }
 
 static void a_sample_is_a_function_of_seed_and_index_alone(void **state) {
