@@ -218,8 +218,6 @@ static int build_preset(session *r) {
 /* --class-weight balanced: samples / (classes * samples of the class), as scikit-learn's "balanced". */
 static int balance_classes(session *r, hone_fit_config *config) {
     if (!r->settings.class_weight) return -1;
-    if (strcmp(r->settings.class_weight, "balanced") != 0)
-        return usage_error(&verb_train, "--class-weight is '%s', expected balanced", r->settings.class_weight);
     size_t classes = hone_dataset_classes(r->data);
     r->class_weight = calloc(classes ? classes : 1, sizeof *r->class_weight);
     if (!r->class_weight) return failed(NULL, NULL, "out of memory");
@@ -266,15 +264,15 @@ static int prepare(session *r) {
     bool preset = is_preset(s->model) && !s->resume;
     if (status < 0 && !preset)
         status = open_model(&r->model, s->resume ? s->resume : s->model, s->input, &r->compiled, r->common.quiet);
+    hone_fit_config config = hone_fit_config_default();
+    if (status < 0) status = train_settings_config(s, &r->common, &r->compiled, &config);
     if (status < 0) status = open_training_data(r);
     if (status < 0 && preset) status = build_preset(r);
     if (status < 0 && hone_model_class_count(r->model) == 0) status = set_classes(r);
     if (status < 0) status = train_settings_split(s, &r->common, r->data, r->own_validation, &r->split);
     if (status >= 0) return status;
 
-    hone_fit_config config = hone_fit_config_default();
-    status = train_settings_config(s, &r->common, &r->compiled, &config);
-    if (status < 0) status = balance_classes(r, &config);
+    status = balance_classes(r, &config);
     if (status < 0) status = record_provenance(r);
     if (status >= 0) return status;
     config.threads = r->threads;

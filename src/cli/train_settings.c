@@ -69,6 +69,18 @@ static int optimizer_config(const train_settings *s, const hone_compiled *compil
     return -1;
 }
 
+/* --validation stratified:F; true and *fraction 0 where it was not given. */
+static bool parse_stratified(const train_settings *s, double *fraction) {
+    static const char prefix[] = "stratified:";
+    *fraction = 0;
+    if (!s->validation) return true;
+    if (strncmp(s->validation, prefix, sizeof prefix - 1) != 0) return false;
+    const char *number = s->validation + sizeof prefix - 1;
+    char *end;
+    *fraction = strtod(number, &end);
+    return end != number && !*end && *fraction > 0 && *fraction < 1;
+}
+
 int train_settings_config(const train_settings *s, const common_options *common, const hone_compiled *compiled,
                           hone_fit_config *config) {
     hone_error err = {0};
@@ -89,6 +101,11 @@ int train_settings_config(const train_settings *s, const common_options *common,
         status = parse_metrics(s->metrics, config);
         if (status >= 0) return status;
     }
+    double fraction;
+    if (!parse_stratified(s, &fraction))
+        return usage_error(&verb_train, "--validation is '%s', expected stratified:FRACTION", s->validation);
+    if (s->class_weight && strcmp(s->class_weight, "balanced") != 0)
+        return usage_error(&verb_train, "--class-weight is '%s', expected balanced", s->class_weight);
     config->epochs = (int)s->epochs;
     config->batch_size = (size_t)s->batch_size;
     config->shuffle = !s->no_shuffle;
@@ -112,14 +129,8 @@ int train_settings_split(const train_settings *s, const common_options *common, 
     hone_error err = {0};
     if (own_validation > 0) return own_split(data, own_validation, out);
     hone_status status;
-    if (s->validation) {
-        static const char stratified[] = "stratified:";
-        char *end = NULL;
-        double fraction = strncmp(s->validation, stratified, sizeof stratified - 1) == 0
-                              ? strtod(s->validation + sizeof stratified - 1, &end)
-                              : 0;
-        if (!end || *end || !(fraction > 0 && fraction < 1))
-            return usage_error(&verb_train, "--validation is '%s', expected stratified:FRACTION", s->validation);
+    double fraction;
+    if (s->validation && parse_stratified(s, &fraction)) {
         status = hone_split_stratified(out, data, fraction, (uint64_t)common->seed, &err);
     } else {
         status = hone_split_last(out, hone_dataset_samples(data), s->validation_split, &err);
