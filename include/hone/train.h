@@ -158,7 +158,7 @@ HONE_API hone_status hone_callback_model_checkpoint(hone_callback *out, const ch
                                                     void *save_context, hone_error *err);
 HONE_API hone_status hone_callback_csv_logger(hone_callback *out, const char *path, char separator, bool append,
                                               hone_error *err);
-/* One JSON object per line: {"epoch": 1, "loss": …, …, "seconds": …}. */
+/* One JSON object per line: {"epoch": 1, "loss": …, …, "seconds": …}, the seconds since the first step. */
 HONE_API hone_status hone_callback_jsonl_logger(hone_callback *out, const char *path, bool append, hone_error *err);
 /* Stops with HONE_NUMERIC; the message names the epoch, the batch and the first layer whose output or gradient is not
  * finite. */
@@ -186,7 +186,8 @@ HONE_API hone_fit_config hone_fit_config_default(void); /* Adam, sparse categori
 
 /* All that can fail or allocate. model (built) and data outlive the trainer; config is copied, but for what it points
  * to.
- * data's samples must have the model's input shape and its labels must fit the output. */
+ * data's samples must have the model's input shape and its labels must fit the output. Which layers are frozen is
+ * settled here. */
 HONE_API hone_status hone_trainer_create(hone_trainer **out, hone_model *model, const hone_dataset *data,
                                          const hone_fit_config *config, hone_error *err);
 HONE_API void hone_trainer_free(hone_trainer *trainer);
@@ -228,7 +229,9 @@ HONE_API void hone_trainer_set_iterations(hone_trainer *trainer, int64_t iterati
 /* Everything else that continuing bit for bit needs (epoch, step within it, running sums, history, rate, callbacks'
  * state, seeds, and an account of the configuration to compare with). The weights and slots are saved beside it. */
 HONE_API hone_status hone_trainer_save_state(const hone_trainer *trainer, hone_value **out, hone_error *err);
-/* Refuses a state whose configuration (batch size, seed, data hash, split, …) differs, naming what. */
+/* Refuses a state whose configuration (batch size, seed, data hash, split, …) differs, naming what; more epochs are fine
+ * unless the schedule depends on them. Callbacks are to be added before. After a failure the trainer is fit only to be
+ * freed. */
 HONE_API hone_status hone_trainer_load_state(hone_trainer *trainer, const hone_value *state, hone_error *err);
 
 /* ---- evaluate -------------------------------------------------------------------------------------------------- */

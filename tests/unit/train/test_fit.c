@@ -88,7 +88,7 @@ static void test_means_are_exact(void **state) {
         hone_evaluate_config all = hone_evaluate_config_default();
         hone_evaluation result;
         hone_error err;
-        double loss, accuracy;
+        double loss = 0, accuracy = 0;
         all.indices = side ? split.validation : split.train;
         all.index_count = side ? split.validation_count : split.train_count;
         assert_ok(hone_evaluate(&result, model, data, &all, &err), &err);
@@ -100,6 +100,44 @@ static void test_means_are_exact(void **state) {
             assert_true(history_at(trainer, side ? "val_accuracy" : "accuracy", epoch) == accuracy);
         }
     }
+    hone_trainer_free(trainer);
+    hone_split_release(&split);
+    hone_model_free(model);
+    hone_dataset_free(data);
+}
+
+/* Validation sees the weights and moving statistics of now, folded and packed anew, and agrees with hone_evaluate. */
+static void test_validation_is_up_to_date(void **state) {
+    (void)state;
+    hone_dataset *data = stripes_create(80, 10, 4, 17);
+    hone_split split = split_of(data, .25);
+    hone_model *model = NULL;
+    hone_error err;
+    hone_shape shape = {3, {10, 10, 1}};
+    hone_status status = hone_model_create(&model, NULL, &err);
+    if (!status) status = hone_model_input(model, &shape, &err);
+    if (!status) status = hone_model_conv2d(model, 16, 3, NULL, &err);
+    if (!status) status = hone_model_add(model, "BatchNormalization", NULL, &err);
+    if (!status) status = hone_model_conv2d(model, 16, 3, "relu", &err);
+    if (!status) status = hone_model_flatten(model, &err);
+    if (!status) status = hone_model_dense(model, 4, "softmax", &err);
+    if (!status) status = hone_model_build(model, 3, &err);
+    assert_ok(status, &err);
+    hone_fit_config config = hone_fit_config_default();
+    config.epochs = 3;
+    config.split = &split;
+    hone_trainer *trainer = trainer_of(model, data, &config);
+    fit(trainer);
+    hone_evaluate_config evaluate = hone_evaluate_config_default();
+    hone_evaluation result;
+    double loss;
+    evaluate.indices = split.validation;
+    evaluate.index_count = split.validation_count;
+    assert_ok(hone_evaluate(&result, model, data, &evaluate, &err), &err);
+    assert_true(hone_logs_get(&result.logs, "loss", &loss));
+    assert_true(history_at(trainer, "val_loss", 2) == loss);
+    assert_true(history_at(trainer, "val_loss", 0) != loss);
+    assert_true(history_at(trainer, "val_accuracy", 2) == result.accuracy);
     hone_trainer_free(trainer);
     hone_split_release(&split);
     hone_model_free(model);
@@ -384,7 +422,7 @@ static void test_regularizers_are_in_the_loss(void **state) {
     hone_model *model = small_network(10, 4, "softmax", 0);
     hone_evaluation plain, with;
     hone_error err;
-    double before, after, penalty = 0;
+    double before = 0, after = 0, penalty = 0;
     int dense = hone__weight_find(model, "dense", "kernel");
     assert_true(dense >= 0);
     hone__weight *w = &model->weights[dense];
@@ -706,6 +744,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_learns),
         cmocka_unit_test(test_means_are_exact),
+        cmocka_unit_test(test_validation_is_up_to_date),
         cmocka_unit_test(test_order_of_samples),
         cmocka_unit_test(test_threads_change_nothing),
         cmocka_unit_test(test_class_weight),

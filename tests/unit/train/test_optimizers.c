@@ -136,14 +136,19 @@ static void test_pieces(void **state) {
         assert_int_equal(hone_threads_create(&threads, thread_counts[pass], &err), HONE_OK);
         hone_optimizer o = hone_optimizer_default(HONE_OPTIMIZER_SGD);
         o.learning_rate = .5;
+        o.momentum = .5;
         run_init(&r, &b, &o, threads);
         double penalty = hone__updater_step(r.updater, shards, 2, 4, .5, 0), expected = 0;
+        hone__updater_step(r.updater, shards, 2, 4, .5, 1);
         for (size_t w = 0; w < BARE_WEIGHTS; w++) {
+            const double l2 = b.weights[w].regularizer.l2;
             for (size_t i = b.weights[w].offset; i < b.weights[w].offset + sizes[w]; i++) {
-                double g = gradient[i] * 2.0 / 4;
-                if (w == 3) g += 2 * (double).1f * before[i];
-                if (w == 3) expected += (double).1f * before[i] * before[i];
-                double want = w == 1 ? before[i] : before[i] - .5 * g;
+                double want = before[i], velocity = 0;
+                for (int step = 0; step < 2 && w != 1; step++) {
+                    velocity = .5 * velocity - .5 * (gradient[i] * 2.0 / 4 + 2 * l2 * want);
+                    want += velocity;
+                }
+                expected += l2 * before[i] * before[i];
                 if (fabs(b.model.data[i] - want) > 1e-6) fail_msg("weight %zu, element %zu", w, i);
             }
         }
