@@ -125,7 +125,7 @@ typedef struct hone_callback {
     void *context;
     hone_status (*on_train_begin)(void *context, hone_trainer *trainer, hone_error *err);
     hone_status (*on_epoch_begin)(void *context, hone_trainer *trainer, int epoch, hone_error *err);
-    /* step counts from 1 to steps; logs are the running means of the epoch so far, without AUC, which needs all of it */
+    /* step counts from 1 to steps; logs are the running means of the epoch so far (AUC, which needs all, is left out) */
     hone_status (*on_batch_end)(void *context, hone_trainer *trainer, int64_t step, int64_t steps,
                                 const hone_logs *logs, hone_error *err);
     /* logs may be added to (ReduceLROnPlateau adds "learning_rate"); later callbacks see it */
@@ -229,9 +229,9 @@ HONE_API void hone_trainer_set_iterations(hone_trainer *trainer, int64_t iterati
 /* Everything else that continuing bit for bit needs (epoch, step within it, running sums, history, rate, callbacks'
  * state, seeds, and an account of the configuration to compare with). The weights and slots are saved beside it. */
 HONE_API hone_status hone_trainer_save_state(const hone_trainer *trainer, hone_value **out, hone_error *err);
-/* Refuses a state whose configuration (batch size, seed, data hash, split, …) differs, naming what; more epochs are fine
- * unless the schedule depends on them. Callbacks are to be added before. After a failure the trainer is fit only to be
- * freed. */
+/* Refuses a state whose configuration (batch size, seed, data hash, split, …) differs, naming what; more epochs are
+ * fine unless the schedule depends on them. Callbacks are to be added before. After a failure the trainer is fit only
+ * to be freed. */
 HONE_API hone_status hone_trainer_load_state(hone_trainer *trainer, const hone_value *state, hone_error *err);
 
 /* ---- evaluate -------------------------------------------------------------------------------------------------- */

@@ -124,8 +124,8 @@ static hone_status early_stopping_epoch_end(void *context, hone_trainer *trainer
     return HONE_OK;
 }
 
-/* As Keras 3: at the end always, stopped early or not. Not where training is only interrupted, since it goes on from its
- * own weights; but after NaN, where those are worth nothing. */
+/* As Keras 3: at the end always, stopped early or not. Not where training is only interrupted, since it goes on from
+ * its own weights; but after NaN, where those are worth nothing. */
 static void early_stopping_train_end(void *context, hone_trainer *trainer, hone_status status) {
     early_stopping *e = context;
     if (!e->restores || !e->has_weights || (status != HONE_OK && status != HONE_NUMERIC)) return;

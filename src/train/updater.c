@@ -13,8 +13,8 @@
 #include <math.h>
 #include <string.h>
 
-/* 32 KiB of weights: with the slots and shards of an Adam step a piece stays within L2, and there are enough to share.
- */
+/* 32 KiB of weights: with the slots and shards of an Adam step a piece stays within L2, and there are enough to
+ * share. */
 enum { PIECE = 8192 };
 
 typedef struct piece {
@@ -228,8 +228,8 @@ static void update_task(void *context, int worker, size_t task) {
     }
 }
 
-/* Rates are resolved in double. Adam's bias correction goes into the learning rate ("epsilon hat", as Keras); the powers
- * are of the betas as float32 has them, which is what Keras' variables hold. */
+/* Rates are resolved in double. Adam's bias correction goes into the learning rate ("epsilon hat", as Keras); the
+ * powers are of the betas as float32 has them, which is what Keras' variables hold. */
 static hone_update resolve(const hone_optimizer *o, double learning_rate, int64_t iteration) {
     double rate = learning_rate, t = (double)iteration + 1;
     if (o->kind == HONE_OPTIMIZER_ADAM || o->kind == HONE_OPTIMIZER_ADAMW)

@@ -324,7 +324,8 @@ static void test_csv(void **state) {
     assert_file(path, "epoch,accuracy,loss,val_accuracy,val_loss\r\n0,0.9833333492279053,0.05,0.98,1e-05\r\n"
                       "1,1.0,nan,NA,inf\r\n2,0.9833333492279053,0.05,0.98,1e-05\r\n");
 
-    // No validation in the first epoch: columns for it all the same. Keys that come later are dropped. A rate is sorted in.
+    // No validation in the first epoch: columns for it all the same. Keys that come later are dropped. A rate is sorted
+    // in.
     const hone_logs late[] = {{2, {"loss", "learning_rate"}, {.5, .1}}, {3, {"loss", "val_loss", "x"}, {.25, .75, 1}}};
     assert_ok(hone_callback_csv_logger(&callback, path, ';', false, &err), &err);
     log_epochs(callback, late, 0, 2);

@@ -70,7 +70,8 @@ static void test_learns(void **state) {
     hone_dataset_free(data);
 }
 
-/* With a rate of 0 an epoch's running means are those of its samples, ragged last batch and all. 25 samples, .1: 22 + 3. */
+/* With a rate of 0 an epoch's running means are those of its samples, ragged last batch and all. 25 samples, .1: 22 + 3.
+ */
 static void test_means_are_exact(void **state) {
     (void)state;
     hone_dataset *data = stripes_create(25, 10, 4, 2);
@@ -366,7 +367,8 @@ static void test_regression(void **state) {
     hone_dataset_free(data);
 }
 
-/* The loss of the logits is the loss of the probabilities where those are in the open; predictions are the model's own. */
+/* The loss of the logits is the loss of the probabilities where those are in the open; predictions are the model's own.
+ */
 static void test_evaluate_sees_through(void **state) {
     (void)state;
     enum { N = 70, C = 4 };
