@@ -25,8 +25,12 @@ enum {
 /* Keras' training_config to *out, in all its spellings since 2.2. What hone does not know (a loss, an optimizer, a
  * metric) is logged and left out: a file must stay loadable for prediction. Fails only where memory runs out. */
 hone_status hone__compiled_from_config(hone_compiled *out, const hone_value *training_config, hone_error *err);
-/* The reverse, in the spelling that tf-keras and Keras 3 both load. */
-hone_status hone__compiled_to_config(const hone_compiled *compiled, hone_value **out, hone_error *err);
+/* The reverse, in the spelling that tf-keras and Keras 3 both load. outputs: elements of the model's output, which is
+ * what Keras resolves "accuracy" by. */
+hone_status hone__compiled_to_config(const hone_compiled *compiled, int64_t outputs, hone_value **out, hone_error *err);
+/* Whether tf.keras' first optimizers can be this one: Adam, RMSprop, SGD without decay of weights. tf-keras takes them
+ * where nothing else is said. */
+bool hone__optimizer_is_plain(const hone_optimizer *optimizer);
 
 /* ---- whole models (keras_h5_read.c, keras_h5_write.c) ---------------------------------------------------------- */
 
@@ -87,9 +91,9 @@ hone__slot_kind hone__slot_kind_of(const char *name);
 /* /optimizer_weights of all four families of writers. HONE_NOT_FOUND where the file has none. */
 hone_status hone__keras_read_optimizer(hone__h5 *h5, const hone_model *model, hone__optimizer_state *out,
                                        hone_error *err);
-/* The order of tf.keras' own optimizers: the count of steps, then slot by slot, all trainable weights of each. The
+/* In the order of the tf.keras optimizer that the file names: plain ones slot by slot, others as tf-keras has them. The
  * state's arrays are read only. */
-hone_status hone__keras_write_optimizer(hone__h5 *h5, const hone_model *model, hone_optimizer_kind optimizer,
+hone_status hone__keras_write_optimizer(hone__h5 *h5, const hone_model *model, const hone_optimizer *optimizer,
                                         const hone__optimizer_state *state, hone_error *err);
 void hone__optimizer_state_release(hone__optimizer_state *state);
 

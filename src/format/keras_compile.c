@@ -169,19 +169,25 @@ static bool keras_has_metric(hone_metric_kind kind, const hone_loss *loss) {
            kind == HONE_METRIC_TOP_K;
 }
 
-static hone_value *metric_config(const hone_metric *metric, const hone_loss *loss) {
+static hone_value *metric_config(const hone_metric *metric, const hone_loss *loss, int64_t outputs) {
     bool sparse = loss->kind == HONE_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY;
+    hone_value *config;
     switch (metric->kind) {
-    case HONE_METRIC_ACCURACY: return hone_value_string("accuracy");
-    case HONE_METRIC_TOP_K: {
-        const char *name = sparse ? "sparse_top_k_categorical_accuracy" : "top_k_categorical_accuracy";
-        if (metric->k == 5) return hone_value_string(name);
-        hone_value *config = hone_value_object();
-        hone_value_set_string(config, "name", name);
+    case HONE_METRIC_ACCURACY:
+        /* not the plain "accuracy": loading, tf-keras resolves that by the outputs alone and counts nonsense */
+        config = hone_value_object();
+        hone_value_set_string(config, "name", "accuracy");
+        hone_value_set_string(config, "dtype", "float32");
+        return object_of(sparse         ? "SparseCategoricalAccuracy"
+                         : outputs == 1 ? "BinaryAccuracy"
+                                        : "CategoricalAccuracy",
+                         config);
+    case HONE_METRIC_TOP_K:
+        config = hone_value_object();
+        hone_value_set_string(config, "name", "top_k_categorical_accuracy");
         hone_value_set_string(config, "dtype", "float32");
         hone_value_set_integer(config, "k", metric->k);
         return object_of(sparse ? "SparseTopKCategoricalAccuracy" : "TopKCategoricalAccuracy", config);
-    }
     case HONE_METRIC_AUC: return hone_value_string("AUC");
     case HONE_METRIC_PRECISION: return hone_value_string("Precision");
     case HONE_METRIC_RECALL: return hone_value_string("Recall");
@@ -189,14 +195,40 @@ static hone_value *metric_config(const hone_metric *metric, const hone_loss *los
     return NULL;
 }
 
-hone_status hone__compiled_to_config(const hone_compiled *compiled, hone_value **out, hone_error *err) {
+bool hone__optimizer_is_plain(const hone_optimizer *optimizer) {
+    bool known = optimizer->kind == HONE_OPTIMIZER_ADAM || optimizer->kind == HONE_OPTIMIZER_RMSPROP ||
+                 optimizer->kind == HONE_OPTIMIZER_SGD;
+    return known && optimizer->weight_decay == 0;
+}
+
+/* tf-keras takes a plain class name for one of its first optimizers and refuses what those lack. The name of its second
+ * ones loads in Keras 3 too, which then falls back on default arguments: there is no spelling that both read in full.
+ * */
+static hone_status optimizer_config(const hone_optimizer *optimizer, hone_value **out, hone_error *err) {
+    hone_value *value;
+    HONE_TRY(hone_optimizer_to_config(optimizer, &value, err));
+    if (hone__optimizer_is_plain(optimizer)) {
+        *out = value;
+        return HONE_OK;
+    }
+    hone_value *config = hone_value_copy(hone_value_get(value, "config"));
+    hone_value_free(value);
+    hone_value_set_boolean(config, "is_legacy_optimizer", false);
+    char class_name[64];
+    snprintf(class_name, sizeof class_name, "Custom>%s", hone_optimizer_name(optimizer->kind));
+    *out = object_of(class_name, config);
+    return HONE_OK;
+}
+
+hone_status hone__compiled_to_config(const hone_compiled *compiled, int64_t outputs, hone_value **out,
+                                     hone_error *err) {
     *out = NULL;
     hone_value *optimizer = NULL;
-    HONE_TRY(hone_optimizer_to_config(&compiled->optimizer, &optimizer, err));
+    HONE_TRY(optimizer_config(&compiled->optimizer, &optimizer, err));
     hone_value *config = hone_value_object(), *metrics = hone_value_list();
     for (size_t i = 0; i < compiled->metric_count; i++)
         if (keras_has_metric(compiled->metrics[i].kind, &compiled->loss))
-            hone_value_append(metrics, metric_config(&compiled->metrics[i], &compiled->loss));
+            hone_value_append(metrics, metric_config(&compiled->metrics[i], &compiled->loss, outputs));
     hone_value_set(config, "loss", loss_config(&compiled->loss));
     hone_value_set(config, "metrics", metrics);
     hone_value_set_null(config, "weighted_metrics");

@@ -30,7 +30,8 @@ static hone_status write_root(hone__h5 *h5, const hone_model *model, const hone_
     hone_status status = hone__h5_write_json(h5, "/", "model_config", config, err);
     hone_value_free(config);
     if (status != HONE_OK || !compiled) return status;
-    HONE_TRY(hone__compiled_to_config(compiled, &config, err));
+    hone_shape output = hone_model_output_shape(model);
+    HONE_TRY(hone__compiled_to_config(compiled, hone_shape_size(&output), &config, err));
     status = hone__h5_write_json(h5, "/", "training_config", config, err);
     hone_value_free(config);
     return status;

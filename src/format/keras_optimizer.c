@@ -31,6 +31,7 @@ static const struct {
                   {"velocity_hat", HONE_SLOT_VHAT},
                   {"mg", HONE_SLOT_AVERAGE_GRADIENT},
                   {"average_gradient", HONE_SLOT_AVERAGE_GRADIENT}};
+static const char prefix[] = "/optimizer_weights/";
 enum { SLOT_NAMES = sizeof slot_names / sizeof slot_names[0] };
 
 static hone__slot_kind kind_of(const char *text, size_t length) {
@@ -112,7 +113,7 @@ static hone_status list_trainable(const hone_model *model, size_t **out, size_t 
 /* ---- reading --------------------------------------------------------------------------------------------------- */
 
 static char *stored_path(const char *name) {
-    return hone__asprintf("/optimizer_weights/%s", name);
+    return hone__asprintf("%s%s", prefix, name);
 }
 
 /* Reads the array stored as name into slot kind, as that of the *done[kind]-th trainable weight. */
@@ -208,70 +209,102 @@ void hone__optimizer_state_release(hone__optimizer_state *state) {
 
 /* ---- writing --------------------------------------------------------------------------------------------------- */
 
-/* tf.keras' name of a slot, and the order in which its optimizers create them. */
-static const char *slot_suffix(hone_optimizer_kind optimizer, hone__slot_kind kind) {
+/* One stored array, in the order of writing. */
+typedef struct entry {
+    char *path; /* /optimizer_weights/NAME */
+    const hone__weight *weight;
+    hone__slot_kind kind;
+} entry;
+
+typedef struct listing {
+    const hone_model *model;
+    const hone_optimizer *optimizer;
+    const hone__optimizer_state *state;
+    const size_t *trainable;
+    size_t count; /* of trainable */
+    entry *entries;
+    size_t entry_count;
+} listing;
+
+/* What tf.keras' first and second optimizers call a slot. */
+static const char *slot_name(hone_optimizer_kind optimizer, hone__slot_kind kind, bool plain) {
     static const char *const adam[HONE_SLOT_KINDS] = {"m", "v", "vhat", "mg"};
-    static const char *const others[HONE_SLOT_KINDS] = {"momentum", "rms", "vhat", "mg"};
-    bool moments =
-        optimizer == HONE_OPTIMIZER_ADAM || optimizer == HONE_OPTIMIZER_ADAMW || optimizer == HONE_OPTIMIZER_LION;
-    return (moments ? adam : others)[kind];
+    static const char *const first[HONE_SLOT_KINDS] = {"momentum", "rms", "vhat", "mg"};
+    static const char *const second_rmsprop[HONE_SLOT_KINDS] = {"momentum", "velocity", "vhat", "average_gradient"};
+    if (optimizer == HONE_OPTIMIZER_RMSPROP) return plain ? first[kind] : second_rmsprop[kind];
+    if (optimizer == HONE_OPTIMIZER_SGD && plain) return first[kind];
+    return adam[kind];
 }
 
-static hone_status add_name(hone__names *names, char *name, hone_error *err) {
-    if (!name) return hone__fail_memory(err, 0, "a name");
-    hone_status status = hone__names_add(names, name, strlen(name), err);
-    hone__free(name);
+static hone_status add_entry(listing *l, size_t index, hone__slot_kind kind, hone_error *err) {
+    const hone__weight *w = &l->model->weights[l->trainable[index]];
+    const char *class_name = hone_optimizer_name(l->optimizer->kind), *layer = l->model->layers[w->layer]->name;
+    bool plain = hone__optimizer_is_plain(l->optimizer);
+    const char *slot = slot_name(l->optimizer->kind, kind, plain);
+    char *path = plain ? hone__asprintf("%s%s/%s/%s/%s:0", prefix, class_name, layer, w->name, slot)
+                       : hone__asprintf("%s%s/%s/%s/%s:0", prefix, class_name, slot, layer, w->name);
+    if (!path) return hone__fail_memory(err, 0, "a path");
+    l->entries[l->entry_count++] = (entry){path, w, kind};
+    return HONE_OK;
+}
+
+static hone_status add_slot(listing *l, hone__slot_kind kind, hone_error *err) {
+    for (size_t i = 0; l->state->slots[kind] && i < l->count; i++) HONE_TRY(add_entry(l, i, kind, err));
+    return HONE_OK;
+}
+
+/* Slot by slot, but for the second Adam and AdamW: m and v of each weight go together. */
+static hone_status list_entries(listing *l, hone_error *err) {
+    hone_optimizer_kind kind = l->optimizer->kind;
+    bool pairs =
+        (kind == HONE_OPTIMIZER_ADAM || kind == HONE_OPTIMIZER_ADAMW) && !hone__optimizer_is_plain(l->optimizer);
+    if (pairs) {
+        for (size_t i = 0; i < l->count; i++) {
+            HONE_TRY(add_entry(l, i, HONE_SLOT_MOMENTUM, err));
+            HONE_TRY(add_entry(l, i, HONE_SLOT_VELOCITY, err));
+        }
+        return add_slot(l, HONE_SLOT_VHAT, err);
+    }
+    bool velocity_first = kind == HONE_OPTIMIZER_RMSPROP;
+    HONE_TRY(add_slot(l, velocity_first ? HONE_SLOT_VELOCITY : HONE_SLOT_MOMENTUM, err));
+    HONE_TRY(add_slot(l, velocity_first ? HONE_SLOT_MOMENTUM : HONE_SLOT_VELOCITY, err));
+    HONE_TRY(add_slot(l, HONE_SLOT_VHAT, err));
+    return add_slot(l, HONE_SLOT_AVERAGE_GRADIENT, err);
+}
+
+static hone_status write_entries(hone__h5 *h5, const listing *l, hone_error *err) {
+    char steps[64];
+    bool plain = hone__optimizer_is_plain(l->optimizer);
+    snprintf(steps, sizeof steps, "%s%s%s", prefix, plain ? hone_optimizer_name(l->optimizer->kind) : "",
+             plain ? "/iter:0" : "iteration:0");
+    const char **names = hone__alloc(l->entry_count + 1, sizeof *names);
+    if (!names) return hone__fail_memory(err, l->entry_count * sizeof *names, "names");
+    names[0] = steps + strlen(prefix);
+    for (size_t i = 0; i < l->entry_count; i++) names[i + 1] = l->entries[i].path + strlen(prefix);
+    hone_status status = hone__h5_write_group(h5, "/optimizer_weights", err);
+    if (status == HONE_OK)
+        status = hone__h5_write_names(h5, "/optimizer_weights", "weight_names", names, l->entry_count + 1, err);
+    hone__free(names);
+    if (status == HONE_OK) status = hone__h5_write_integer(h5, steps, l->state->iterations, err);
+    for (size_t i = 0; status == HONE_OK && i < l->entry_count; i++) {
+        const entry *e = &l->entries[i];
+        status =
+            hone__h5_write_floats(h5, e->path, &e->weight->shape, l->state->slots[e->kind] + e->weight->offset, err);
+    }
     return status;
 }
 
-static hone_status write_slots(hone__h5 *h5, const hone_model *model, hone_optimizer_kind optimizer,
-                               const hone__optimizer_state *state, const size_t *trainable, size_t count,
-                               hone__names *names, hone_error *err) {
-    static const hone__slot_kind adam_order[] = {HONE_SLOT_MOMENTUM, HONE_SLOT_VELOCITY, HONE_SLOT_VHAT,
-                                                 HONE_SLOT_AVERAGE_GRADIENT};
-    static const hone__slot_kind rmsprop_order[] = {HONE_SLOT_VELOCITY, HONE_SLOT_MOMENTUM, HONE_SLOT_AVERAGE_GRADIENT,
-                                                    HONE_SLOT_VHAT};
-    const hone__slot_kind *order = optimizer == HONE_OPTIMIZER_RMSPROP ? rmsprop_order : adam_order;
-    const char *class_name = hone_optimizer_name(optimizer);
-    HONE_TRY(add_name(names, hone__asprintf("%s/iter:0", class_name), err));
-    for (int k = 0; k < HONE_SLOT_KINDS; k++) {
-        if (!state->slots[order[k]]) continue;
-        for (size_t i = 0; i < count; i++) {
-            const hone__weight *w = &model->weights[trainable[i]];
-            HONE_TRY(add_name(names,
-                              hone__asprintf("%s/%s/%s/%s:0", class_name, model->layers[w->layer]->name, w->name,
-                                             slot_suffix(optimizer, order[k])),
-                              err));
-        }
-    }
-    HONE_TRY(hone__h5_write_group(h5, "/optimizer_weights", err));
-    HONE_TRY(hone__h5_write_names(h5, "/optimizer_weights", "weight_names", (const char *const *)names->items,
-                                  names->count, err));
-    size_t place = 0;
-    char *path = stored_path(names->items[place++]);
-    hone_status status =
-        path ? hone__h5_write_integer(h5, path, state->iterations, err) : hone__fail_memory(err, 0, "a path");
-    hone__free(path);
-    for (int k = 0; k < HONE_SLOT_KINDS; k++) {
-        if (!state->slots[order[k]]) continue;
-        for (size_t i = 0; status == HONE_OK && i < count; i++) {
-            const hone__weight *w = &model->weights[trainable[i]];
-            path = stored_path(names->items[place++]);
-            status = path ? hone__h5_write_floats(h5, path, &w->shape, state->slots[order[k]] + w->offset, err)
-                          : hone__fail_memory(err, 0, "a path");
-            hone__free(path);
-        }
-    }
-    return status;
-}
-
-hone_status hone__keras_write_optimizer(hone__h5 *h5, const hone_model *model, hone_optimizer_kind optimizer,
+hone_status hone__keras_write_optimizer(hone__h5 *h5, const hone_model *model, const hone_optimizer *optimizer,
                                         const hone__optimizer_state *state, hone_error *err) {
     size_t *trainable, count;
-    hone__names names = {0};
     HONE_TRY(list_trainable(model, &trainable, &count, err));
-    hone_status status = write_slots(h5, model, optimizer, state, trainable, count, &names, err);
-    hone__names_release(&names);
+    listing l = {.model = model, .optimizer = optimizer, .state = state, .trainable = trainable, .count = count};
+    l.entries = hone__alloc(count * HONE_SLOT_KINDS, sizeof *l.entries);
+    hone_status status =
+        l.entries ? list_entries(&l, err) : hone__fail_memory(err, count * sizeof *l.entries, "optimizer state");
+    if (status == HONE_OK) status = write_entries(h5, &l, err);
+    for (size_t i = 0; i < l.entry_count; i++) hone__free(l.entries[i].path);
+    hone__free(l.entries);
     hone__free(trainable);
     return status;
 }

@@ -79,8 +79,7 @@ static hone_status write_training(hone__h5 *h5, const hone_trainer *trainer, con
         hone__slot_kind kind = array ? hone__slot_kind_of(name) : HONE_SLOT_OTHER;
         if (kind != HONE_SLOT_OTHER) state.slots[kind] = array;
     }
-    hone_optimizer_kind optimizer = hone_trainer_config(trainer)->optimizer.kind;
-    HONE_TRY(hone__keras_write_optimizer(h5, model, optimizer, &state, err));
+    HONE_TRY(hone__keras_write_optimizer(h5, model, &hone_trainer_config(trainer)->optimizer, &state, err));
 
     hone_value *value;
     HONE_TRY(hone_trainer_save_state(trainer, &value, err));
