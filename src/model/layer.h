@@ -10,6 +10,8 @@
 #include "lower.h"
 #include "model_internal.h"
 
+#include <math.h>
+
 /* Limits on what a config may ask for; larger is refused before memory is taken. */
 enum {
     HONE_MAX_UNITS = 1 << 24,  /* filters, units, classes */
@@ -63,8 +65,8 @@ void hone__config_pair(hone__config *config, const char *key, const int fallback
 void hone__config_null(hone__config *config, const char *key);
 /* data_format: channels_last, or refused by name. */
 void hone__config_data_format(hone__config *config);
-/* axis: the last one of tensors that have the batch and rank more axes (rank 0: any), as -1, rank or a list of one. The
- * rank is known only at build, so the axis is returned for hone__check_last_axis. */
+/* "axis", a number or a list of one; absent: -1. Whether it is the last one is known only once the input is:
+ * hone__check_last_axis, at build. */
 int hone__config_axis(hone__config *config);
 hone_status hone__check_last_axis(int axis, const hone_shape *input, hone_error *err);
 /* A number, a list of numbers, or Keras 3's "__numpy__" object of either: *count numbers in *out (hone__free). */
