@@ -9,7 +9,10 @@ enum {
     CONV2D_INPUT_SCATTER = 1, /* conv2d_scatter_template.h */
     CONV2D_INPUT_SPARSE = 2,  /* conv2d_sparse_template.h */
     CONV2D_INPUT = 3,
-    CONV2D_WEIGHTS_SPARSE = 4 /* else dense */
+    CONV2D_WEIGHTS_DENSE = 0,  /* conv2d_backward_template.h */
+    CONV2D_WEIGHTS_SPARSE = 4, /* conv2d_sparse_template.h */
+    CONV2D_WEIGHTS_LOOKUP = 8, /* conv2d_lookup_template.h */
+    CONV2D_WEIGHTS = 12
 };
 
 static double conv2d_vectors(size_t floats) {
@@ -32,7 +35,11 @@ static int conv2d_choose(const hone_conv2d_shape *s, const conv2d_geometry *g) {
         variant = CONV2D_INPUT_SPARSE;
     else if (g->groups == 1 && scatter < gather)
         variant = CONV2D_INPUT_SCATTER;
-    if (g->pooled && passed < weights) variant |= CONV2D_WEIGHTS_SPARSE;
+    const double lookup = 2.5 * (double)(g->out_pixels * g->taps) * conv2d_vectors(g->f);
+    if (conv2d_lookup_fits(s) && lookup < passed && lookup < weights)
+        variant |= CONV2D_WEIGHTS_LOOKUP;
+    else if (g->pooled && passed < weights)
+        variant |= CONV2D_WEIGHTS_SPARSE;
     return variant;
 }
 
@@ -58,8 +65,11 @@ static void conv2d_plan(hone_conv2d *out, const hone_conv2d_shape *shape, bool t
         out->packed_backward = conv2d_backward_packed(&g);
         out->scratch_backward_input = conv2d_backward_input_scratch(&g, shape);
     }
-    out->scratch_backward_weights =
-        out->variant & CONV2D_WEIGHTS_SPARSE ? sparse_weights_scratch(&g, shape) : conv2d_backward_weights_scratch(&g);
+    switch (out->variant & CONV2D_WEIGHTS) {
+    case CONV2D_WEIGHTS_SPARSE: out->scratch_backward_weights = sparse_weights_scratch(&g, shape); break;
+    case CONV2D_WEIGHTS_LOOKUP: out->scratch_backward_weights = conv2d_lookup_scratch(&g); break;
+    default: out->scratch_backward_weights = conv2d_backward_weights_scratch(&g);
+    }
 }
 
 static void conv2d_pack_backward(const hone_conv2d *p, const float *kernel, float *packed) {
@@ -81,8 +91,13 @@ static void conv2d_backward_input(const hone_conv2d *p, size_t n, const float *d
 static void conv2d_backward_weights(const hone_conv2d *p, size_t n, const float *x, const float *dy, const float *y,
                                     const uint8_t *argmax, bool accumulate, float *dkernel, float *dbias,
                                     float *scratch) {
-    if (p->variant & CONV2D_WEIGHTS_SPARSE)
+    switch (p->variant & CONV2D_WEIGHTS) {
+    case CONV2D_WEIGHTS_SPARSE:
         conv2d_backward_weights_sparse(p, n, x, dy, y, argmax, accumulate, dkernel, dbias, scratch);
-    else
-        conv2d_backward_weights_dense(p, n, x, dy, y, argmax, accumulate, dkernel, dbias, scratch);
+        break;
+    case CONV2D_WEIGHTS_LOOKUP:
+        conv2d_backward_weights_lookup(p, n, x, dy, y, argmax, accumulate, dkernel, dbias, scratch);
+        break;
+    default: conv2d_backward_weights_dense(p, n, x, dy, y, argmax, accumulate, dkernel, dbias, scratch);
+    }
 }

@@ -21,6 +21,7 @@ extern const hone_kernels HONE_PASTE(hone_kernels_, HONE_ISA);
 #include "conv2d_backward_template.h"
 #include "conv2d_scatter_template.h"
 #include "conv2d_sparse_template.h"
+#include "conv2d_lookup_template.h"
 #include "conv2d_plan_template.h"
 #include "simd_math.h"
 #include "activation_template.h"

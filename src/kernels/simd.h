@@ -273,6 +273,16 @@ HONE_INLINE size_t vi_append(int32_t *p, vint a, vmask m) {
     return (size_t)_mm_popcnt_u32(m);
 }
 
+/* Two rows of V_TABLE_ROW floats to look up in: lane = (row * V_TABLE_ROW + column) of index. */
+enum { V_TABLE_ROW = 8 };
+typedef __m512 vtable;
+HONE_INLINE vtable v_table(const float *row0, const float *row1) {
+    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(row0)), _mm256_loadu_ps(row1), 1);
+}
+HONE_INLINE vfloat v_lookup(vtable table, vint index) {
+    return _mm512_permutexvar_ps(index, table);
+}
+
 HONE_INLINE vdouble vd_zero(void) {
     return (vdouble){_mm512_setzero_pd(), _mm512_setzero_pd()};
 }
@@ -532,6 +542,16 @@ HONE_INLINE void v_transpose(vfloat a[VL]) {
     }
 }
 
+/* Two rows of V_TABLE_ROW floats to look up in: lane = (row * V_TABLE_ROW + column) of index. */
+enum { V_TABLE_ROW = 4 };
+typedef __m256 vtable;
+HONE_INLINE vtable v_table(const float *row0, const float *row1) {
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(row0)), _mm_loadu_ps(row1), 1);
+}
+HONE_INLINE vfloat v_lookup(vtable table, vint index) {
+    return _mm256_permutevar8x32_ps(table, index);
+}
+
 HONE_INLINE vdouble vd_zero(void) {
     return (vdouble){_mm256_setzero_pd(), _mm256_setzero_pd()};
 }
@@ -779,6 +799,20 @@ HONE_INLINE void v_transpose(vfloat a[VL]) {
     a[3] = vreinterpretq_f32_f64(vtrn2q_f64(odd_low, odd_high));
 }
 
+/* Two rows of V_TABLE_ROW floats to look up in: lane = (row * V_TABLE_ROW + column) of index. */
+enum { V_TABLE_ROW = 8 };
+typedef uint8x16x4_t vtable;
+HONE_INLINE vtable v_table(const float *row0, const float *row1) {
+    const vtable table = {{vreinterpretq_u8_f32(vld1q_f32(row0)), vreinterpretq_u8_f32(vld1q_f32(row0 + 4)),
+                           vreinterpretq_u8_f32(vld1q_f32(row1)), vreinterpretq_u8_f32(vld1q_f32(row1 + 4))}};
+    return table;
+}
+HONE_INLINE vfloat v_lookup(vtable table, vint index) {
+    /* Byte b of lane i is byte 4 * index + b of the table. */
+    const vint bytes = vmlaq_s32(vdupq_n_s32(0x03020100), index, vdupq_n_s32(0x04040404));
+    return vreinterpretq_f32_u8(vqtbl4q_u8(table, vreinterpretq_u8_s32(bytes)));
+}
+
 HONE_INLINE vdouble vd_zero(void) {
     return (vdouble){vdupq_n_f64(0), vdupq_n_f64(0)};
 }
@@ -985,6 +1019,18 @@ HONE_INLINE uint32_t vm_bits(vmask a) {
 
 HONE_INLINE void v_transpose(vfloat a[VL]) {
     (void)a;
+}
+
+/* Two rows of V_TABLE_ROW floats to look up in: lane = (row * V_TABLE_ROW + column) of index. */
+enum { V_TABLE_ROW = 8 };
+typedef struct vtable {
+    const float *row[2];
+} vtable;
+HONE_INLINE vtable v_table(const float *row0, const float *row1) {
+    return (vtable){{row0, row1}};
+}
+HONE_INLINE vfloat v_lookup(vtable table, vint index) {
+    return table.row[index / V_TABLE_ROW][index % V_TABLE_ROW];
 }
 
 HONE_INLINE vdouble vd_zero(void) {
