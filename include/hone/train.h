@@ -125,7 +125,7 @@ typedef struct hone_callback {
     void *context;
     hone_status (*on_train_begin)(void *context, hone_trainer *trainer, hone_error *err);
     hone_status (*on_epoch_begin)(void *context, hone_trainer *trainer, int epoch, hone_error *err);
-    /* step counts from 1 to steps; logs are the running means of the epoch so far (AUC, which needs all, is left out) */
+    /* step counts from 1 to steps; logs are the running means of the epoch so far, without AUC */
     hone_status (*on_batch_end)(void *context, hone_trainer *trainer, int64_t step, int64_t steps,
                                 const hone_logs *logs, hone_error *err);
     /* logs may be added to (ReduceLROnPlateau adds "learning_rate"); later callbacks see it */

@@ -70,8 +70,8 @@ static void test_learns(void **state) {
     hone_dataset_free(data);
 }
 
-/* With a rate of 0 an epoch's running means are those of its samples, ragged last batch and all. 25 samples, .1: 22 + 3.
- */
+/* With a rate of 0 an epoch's running means are those of its samples, ragged last batch and all. 25 samples,
+ * fraction .1: 22 + 3. */
 static void test_means_are_exact(void **state) {
     (void)state;
     hone_dataset *data = stripes_create(25, 10, 4, 2);
