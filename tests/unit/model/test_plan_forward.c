@@ -237,26 +237,29 @@ static void check_operations(const hone_plan *plan, const char *words) {
     assert_string_equal(text, words);
 }
 
-static void check_case(size_t index, const hone_kernels *kernels) {
+static void check_predictions(const char *network, hone_model *model, hone_plan *plan) {
     enum { SAMPLES = 11 };
-    hone_model *model = pt_model(cases[index].network);
-    hone_plan_config config = hone_plan_config_default();
-    hone_plan *plan = pt_plan(model, &config, kernels);
-    check_operations(plan, cases[index].operations);
     size_t in = pt_input_size(model), out = hone__plan_outputs(plan);
     float *x = pt_numbers(SAMPLES * in, 5), *y = pt_numbers(SAMPLES * out, 6);
     double *want = hone__alloc(out, sizeof *want);
+    assert_non_null(want);
     hone_plan_predict(plan, x, SAMPLES, y);
     for (size_t i = 0; i < SAMPLES; i++) {
         reference(model, x + i * in, want);
         for (size_t k = 0; k < out; k++)
             if (!(fabs(y[i * out + k] - want[k]) <= 2e-5 * (1 + fabs(want[k]))))
-                fail_msg("%s: sample %zu output %zu: got %g, want %g", cases[index].network, i, k,
-                         (double)y[i * out + k], want[k]);
+                fail_msg("%s: sample %zu output %zu: got %g, want %g", network, i, k, (double)y[i * out + k], want[k]);
     }
     hone__free(want);
     hone__free(x);
     hone__free(y);
+}
+
+static void check_case(size_t index, const hone_kernels *kernels) {
+    hone_model *model = pt_model(cases[index].network);
+    hone_plan *plan = pt_plan(model, NULL, kernels);
+    check_operations(plan, cases[index].operations);
+    check_predictions(cases[index].network, model, plan);
     hone_plan_free(plan);
     hone_model_free(model);
 }
@@ -268,6 +271,59 @@ static void test_against_reference(void **state) {
         const hone_kernels *kernels = hone__kernels_named(levels[level]);
         for (size_t i = 0; kernels && i < sizeof cases / sizeof *cases; i++) check_case(i, kernels);
     }
+}
+
+/* Chains that nobody thought of: rules must also be right next to each other. */
+static void test_random_networks(void **state) {
+    (void)state;
+    static const char *const lines[] = {
+        "Conv2D filters=5 kernel_size=3",
+        "Conv2D filters=4 kernel_size=3 padding=same use_bias=false",
+        "Conv2D filters=17 kernel_size=1 activation=relu",
+        "Conv2D filters=4 kernel_size=2 strides=2 activation=tanh",
+        "DepthwiseConv2D kernel_size=3 padding=same",
+        "DepthwiseConv2D kernel_size=2 depth_multiplier=2 use_bias=false",
+        "SeparableConv2D filters=6 kernel_size=2 activation=relu",
+        "BatchNormalization",
+        "BatchNormalization scale=false",
+        "LayerNormalization",
+        "ReLU",
+        "ReLU",
+        "ReLU max_value=0.5",
+        "MaxPooling2D",
+        "MaxPooling2D pool_size=(1,2)",
+        "MaxPooling2D pool_size=3 strides=2 padding=same",
+        "AveragePooling2D padding=same",
+        "ZeroPadding2D",
+        "ZeroPadding2D padding=((0,1),(2,0))",
+        "Dropout rate=0.5",
+        "Rescaling scale=0.5 offset=0.1",
+        "Dense units=7",
+        "Dense units=3 activation=relu",
+        "Softmax",
+        "Activation activation=silu",
+        "Activation activation=sigmoid",
+    };
+    enum { NETWORKS = 400, LAYERS = 7 };
+    hone__rng rng;
+    hone__rng_init(&rng, 4, HONE_STREAM_TEST, 3);
+    size_t built = 0;
+    for (size_t i = 0; i < NETWORKS; i++) {
+        char network[1024] = "9,10,3";
+        for (uint32_t layers = hone__rng_below(&rng, LAYERS) + 1; layers > 0; layers--) {
+            strcat(network, " | ");
+            strcat(network, lines[hone__rng_below(&rng, sizeof lines / sizeof *lines)]);
+        }
+        if (hone__rng_below(&rng, 2)) strcat(network, " | Flatten | Dense units=4 | BatchNormalization | ReLU");
+        hone_model *model = pt_try_model(network, NULL);
+        if (!model) continue; /* an image became too small */
+        built++;
+        hone_plan *plan = pt_plan(model, NULL, NULL);
+        check_predictions(network, model, plan);
+        hone_plan_free(plan);
+        hone_model_free(model);
+    }
+    assert_true(built > NETWORKS / 2);
 }
 
 /* A row must not depend on its batch: not on how many there are, nor on max_batch, nor on threads. */
@@ -398,6 +454,7 @@ static void test_refresh_and_two_plans_on_one_model(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_against_reference),
+        cmocka_unit_test(test_random_networks),
         cmocka_unit_test(test_rows_do_not_depend_on_the_batch),
         cmocka_unit_test(test_pixels_are_preprocessed),
         cmocka_unit_test(test_logits_leave_the_last_activation_out),
