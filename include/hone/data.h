@@ -74,7 +74,8 @@ typedef struct hone_dataset_config {
 HONE_API hone_dataset_config hone_dataset_config_default(void);
 
 /* source is a name ("mnist", "fashion-mnist", "digits", …), a folder (IDX files, or class folders with or without
- * train/, val/ or validation/, test/), an .npz, or one IDX image file. A name is looked up in $HONE_DATA/NAME, then
+ * train/, val/ or validation/, test/), an .npz, a .csv with the columns path, label and perhaps split (paths relative
+ * to it), or one IDX image file. A name is looked up in $HONE_DATA/NAME, then
  * the cache, then downloaded if config->download. "digits" and "digits:SAMPLES:SEED" are generated in memory.
  * config NULL: defaults. */
 HONE_API hone_status hone_dataset_open(hone_dataset **out, const char *source, const hone_dataset_config *config,

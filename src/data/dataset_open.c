@@ -34,7 +34,9 @@ static hone_status choose_reader(hone__reader *reader, char **inside, const char
     *inside = NULL;
     if (!hone__file_exists(path)) HONE_FAIL(err, HONE_NOT_FOUND, "'%s' does not exist", path);
     if (!hone__is_folder(path)) {
-        *reader = hone__ends_with(path, ".npz") ? hone__read_npz_file : hone__read_idx_file;
+        *reader = hone__ends_with(path, ".npz")   ? hone__read_npz_file
+                  : hone__ends_with(path, ".csv") ? hone__read_csv_file
+                                                  : hone__read_idx_file;
         return HONE_OK;
     }
     hone__listing listing;

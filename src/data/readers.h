@@ -45,6 +45,30 @@ hone_status hone__read_cifar_folder(hone__dataset_parts *parts, char origin[HONE
 hone_status hone__read_class_folder(hone__dataset_parts *parts, char origin[HONE_ORIGIN_SIZE],
                                     const hone__request *request, hone_error *err);
 
+hone_status hone__read_csv_file(hone__dataset_parts *parts, char origin[HONE_ORIGIN_SIZE], const hone__request *request,
+                                hone_error *err);
+
+/* ---- pictures -------------------------------------------------------------------------------------------------- */
+
+typedef struct hone__picture_list {
+    char **paths; /* each from hone__strdup and the like; NULL where a data set has taken it over */
+    int32_t *labels;
+    size_t count, path_capacity, label_capacity;
+} hone__picture_list;
+
+void hone__picture_list_release(hone__picture_list *list);
+/* Takes path over on success. */
+hone_status hone__picture_list_add(hone__picture_list *list, char *path, int32_t label, hone_error *err);
+/* Decodes the pictures into parts (all but class names), the first limit of those that can be used, as config says. */
+hone_status hone__decode_pictures(hone__dataset_parts *parts, hone__picture_list *list, size_t limit,
+                                  const hone_dataset_config *config, hone_error *err);
+
+/* ---- CSV ------------------------------------------------------------------------------------------------------- */
+
+/* Reads one field at *at (RFC 4180: quotes around, doubled within), unquoted in place and ended with a zero byte; *at
+ * moves behind the comma or line end after it. *is_last where the line ended. False where a quote is not closed. */
+bool hone__csv_field(char **at, char **field, bool *is_last);
+
 /* ---- folders --------------------------------------------------------------------------------------------------- */
 
 typedef struct hone__listing {

@@ -194,6 +194,8 @@ static void folders_of_nothing_usable_say_so(void **state) {
     config.context = &bad;
     bad.go_on = true;
     assert_open_fails(test_folder, &config, HONE_FORMAT, "none of the first 1 pictures could be read");
+    assert_int_equal(bad.count, 1);
+    assert_open_fails(test_folder, NULL, HONE_FORMAT, "empty/a.pgm': not a picture");
     config.height = config.width = config.channels = 1;
     assert_open_fails(test_folder, &config, HONE_FORMAT, "none of the 1 pictures could be used");
 }
@@ -238,6 +240,67 @@ static void nothing_leaks_when_memory_runs_out(void **state) {
     put_picture("train/a/1.pgm", 2, 2, 1);
     put_picture("train/a/2.pgm", 1, 1, 1);
     assert_true(test_every_allocation(open_and_free, test_folder) > 30);
+}
+
+/* ---- manifests ------------------------------------------------------------------------------------------------- */
+
+static void put_csv(const char *text) {
+    put_file("list.csv", text, strlen(text));
+}
+
+static void manifests_list_pictures(void **state) {
+    (void)state;
+    put_pets();
+    put_csv("\xef\xbb\xbfid,path,label,split\r\n"
+            "1,dog/a.jpg,dog,train\r\n"
+            "2,\"cat/x\",\"a \"\"cat\"\", or two\",\r\n"
+            "\r\n"
+            "3,10/ten.pgm,zebra,test\r\n"
+            "4,dog/b.pgm,dog,train");
+    hone_dataset *d = open_ok(in_folder("list.csv"), NULL);
+    assert_int_equal(hone_dataset_samples(d), 3);
+    assert_int_equal(hone_dataset_classes(d), 3);
+    assert_string_equal(hone_dataset_class_name(d, 0), "a \"cat\", or two");
+    assert_memory_equal(hone_dataset_labels(d), ((int32_t[]){1, 0, 1}), 3 * sizeof(int32_t));
+    assert_int_equal(hone_dataset_image(d, 1)[0], 40);
+    assert_non_null(strstr(hone_dataset_description(d), "(CSV, train)"));
+    hone_dataset_free(d);
+    hone_dataset_config config = hone_dataset_config_default();
+    config.split = "test";
+    d = open_ok(in_folder("list.csv"), &config);
+    assert_int_equal(hone_dataset_labels(d)[0], 2);
+    hone_dataset_free(d);
+    config.split = "validation";
+    assert_open_fails(in_folder("list.csv"), &config, HONE_NOT_FOUND, "has no validation part");
+    char path[600];
+    snprintf(path, sizeof path, "%s", in_folder("list.csv"));
+    assert_true(test_every_allocation(open_and_free, path) > 20);
+}
+
+static void wrong_manifests_name_the_line(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        hone_status status;
+        const char *part;
+    } cases[] = {{"", HONE_FORMAT, "line 1 names no column 'path'"},
+                 {"name,label\nx,y\n", HONE_FORMAT, "line 1 names no column 'path'"},
+                 {"path,label\n", HONE_FORMAT, "names no pictures"},
+                 {"path,label\ncat/x,cat\ncat/x\n", HONE_FORMAT, "line 3: 1 fields, where 2 are named"},
+                 {"path,label\ncat/x,cat,1\n", HONE_FORMAT, "line 2: more than 2 fields"},
+                 {"path,label\ncat/x,\"cat\n", HONE_FORMAT, "line 2: a quote is not closed"},
+                 {"path,label,split\ncat/x,cat,dev\n", HONE_FORMAT, "line 2: 'dev' is not a part"},
+                 {"path,label\n,cat\n", HONE_FORMAT, "line 2: the path is empty"},
+                 {"path,label\ncat/x,\n", HONE_NOT_FOUND, "'cat/x' has no label"},
+                 {"path\ncat/x\n", HONE_NOT_FOUND, "'cat/x' has no label"},
+                 {"path,label\ncat/none.pgm,cat\n", HONE_NOT_FOUND, "cat/none.pgm': No such file"}};
+    put_pets();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        put_csv(cases[i].text);
+        assert_open_fails(in_folder("list.csv"), NULL, cases[i].status, cases[i].part);
+    }
+    put_file("list.csv", "path\0label\n", 11);
+    assert_open_fails(in_folder("list.csv"), NULL, HONE_FORMAT, "not a text file");
 }
 
 /* ---- CIFAR-10 -------------------------------------------------------------------------------------------------- */
@@ -349,6 +412,8 @@ int main(void) {
         TEST(unlabelled_pictures_need_leave),
         TEST(links_in_circles_end),
         TEST(nothing_leaks_when_memory_runs_out),
+        TEST(manifests_list_pictures),
+        TEST(wrong_manifests_name_the_line),
         TEST(cifar_folders),
 #if HONE_WITH_ZLIB
         TEST(cifar_archive_is_read_as_it_is),

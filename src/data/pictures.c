@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From a list of picture files with labels to samples, whoever made the list: decoding runs over it in rounds, in
+ * parallel, and keeps its order; files that cannot be used are reported one by one. */
+#include "readers.h"
+
+#include "core_internal.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+void hone__picture_list_release(hone__picture_list *list) {
+    for (size_t i = 0; i < list->count; i++) hone__free(list->paths[i]);
+    hone__free(list->paths);
+    hone__free(list->labels);
+    memset(list, 0, sizeof *list);
+}
+
+hone_status hone__picture_list_add(hone__picture_list *list, char *path, int32_t label, hone_error *err) {
+    size_t need = list->count + 1;
+    HONE_TRY(hone__grow((void **)&list->paths, &list->path_capacity, need, sizeof *list->paths, err));
+    HONE_TRY(hone__grow((void **)&list->labels, &list->label_capacity, need, sizeof *list->labels, err));
+    list->paths[list->count] = path;
+    list->labels[list->count++] = label;
+    return HONE_OK;
+}
+
+enum {
+    ROUND = 4096,     /* files whose errors are kept at a time */
+    PIECE = 4,        /* files per piece: they differ much in size */
+    SIZE_SAMPLES = 64 /* files that vote on the size */
+};
+
+typedef struct decode_run {
+    char *const *paths;
+    hone_error *errors; /* (count) */
+    size_t count;
+    unsigned char *images; /* (count, height, width, channels) */
+    int height, width, channels;
+} decode_run;
+
+static void decode_piece(void *context, int worker, size_t piece) {
+    (void)worker;
+    decode_run *run = context;
+    size_t size = (size_t)run->height * (size_t)run->width * (size_t)run->channels;
+    size_t end = (piece + 1) * PIECE < run->count ? (piece + 1) * PIECE : run->count;
+    for (size_t i = piece * PIECE; i < end; i++) {
+        hone_image image, fitted;
+        hone_error *err = &run->errors[i];
+        err->status = HONE_OK;
+        if (hone_image_read(&image, run->paths[i], err) != HONE_OK) continue;
+        if (hone_image_convert(&fitted, &image, run->height, run->width, run->channels, err) == HONE_OK) {
+            memcpy(run->images + i * size, fitted.pixels, size);
+            hone_image_release(&fitted);
+        }
+        hone_image_release(&image);
+    }
+}
+
+typedef struct size_vote {
+    int height, width, channels, count;
+} size_vote;
+
+typedef struct vote_run {
+    char *const *paths;
+    size_vote *sizes; /* (files); height 0 where the file could not be read */
+    atomic_bool out_of_memory;
+} vote_run;
+
+static void vote_piece(void *context, int worker, size_t piece) {
+    (void)worker;
+    vote_run *run = context;
+    hone_image image;
+    hone_status status = hone_image_read(&image, run->paths[piece], NULL);
+    if (status == HONE_MEMORY) atomic_store(&run->out_of_memory, true);
+    if (status != HONE_OK) return;
+    run->sizes[piece] = (size_vote){image.height, image.width, image.channels >= 3 ? 3 : 1, 1};
+    hone_image_release(&image);
+}
+
+/* The most frequent size of the first pictures; of equals the one met first. */
+static hone_status vote_on_size(size_vote *out, const hone__picture_list *list, hone_threads *threads,
+                                hone_error *err) {
+    size_vote sizes[SIZE_SAMPLES] = {{0}};
+    size_t count = list->count < SIZE_SAMPLES ? list->count : SIZE_SAMPLES;
+    vote_run run = {list->paths, sizes, false};
+    hone__threads_run(config->threads, vote_piece, &run, count);
+    if (atomic_load(&run.out_of_memory)) return hone__fail_memory(err, 0, "a picture");
+    *out = sizes[0];
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < i; k++) {
+            if (sizes[k].height == sizes[i].height && sizes[k].width == sizes[i].width &&
+                sizes[k].channels == sizes[i].channels) {
+                sizes[k].count++;
+                break;
+            }
+        }
+    }
+    for (size_t i = 0; i < count; i++)
+        if (sizes[i].height > 0 && (out->height == 0 || sizes[i].count > out->count)) *out = sizes[i];
+    if (out->height == 0) return report_unreadable(list, count, config, err);
+    return HONE_OK;
+}
+
+/* Reports the bad files of a round, in order, and closes the gaps they leave; *used counts the good ones. */
+static hone_status keep_good(hone__dataset_parts *parts, size_t *used, hone__picture_list *list, size_t first,
+                             const decode_run *run, const hone_dataset_config *config, hone_error *err) {
+    size_t size = (size_t)run->height * (size_t)run->width * (size_t)run->channels;
+    for (size_t i = 0; i < run->count; i++) {
+        const hone_error *why = &run->errors[i];
+        if (why->status == HONE_MEMORY) HONE_FAIL(err, HONE_MEMORY, "%s", why->message);
+        if (why->status != HONE_OK) {
+            if (config->on_bad_file && config->on_bad_file(config->context, list->paths[first + i], why)) continue;
+            HONE_FAIL(err, why->status, "%s", why->message);
+        }
+        unsigned char *target = parts->images + *used * size;
+        if (target != run->images + i * size) memmove(target, run->images + i * size, size);
+        parts->labels[*used] = list->labels[first + i];
+        parts->paths[*used] = list->paths[first + i];
+        list->paths[first + i] = NULL;
+        ++*used;
+    }
+    return HONE_OK;
+}
+
+hone_status hone__decode_pictures(hone__dataset_parts *parts, hone__picture_list *list, size_t limit,
+                                  const hone_dataset_config *config, hone_error *err) {
+    size_vote size = {config->height, config->width, config->channels, 0};
+    if (size.height == 0 || size.width == 0 || size.channels == 0) {
+        HONE_TRY(vote_on_size(&size, list, config, err));
+        if (config->height) size.height = config->height;
+        if (config->width) size.width = config->width;
+        if (config->channels) size.channels = config->channels;
+    }
+    size_t room = list->count < limit ? list->count : limit, used = 0;
+    HONE_TRY(hone__dataset_parts_allocate(parts, room, size.height, size.width, size.channels, err));
+    parts->paths = hone__alloc(room, sizeof *parts->paths);
+    hone_error *errors = hone__alloc(room < ROUND ? room : ROUND, sizeof *errors);
+    hone_status status = HONE_OK;
+    if (!parts->paths || !errors) status = hone__fail_memory(err, room * sizeof *parts->paths, "the list of files");
+    size_t bytes = (size_t)size.height * (size_t)size.width * (size_t)size.channels;
+    /* Where bad files are left out, later ones take their places until the limit is reached. */
+    for (size_t first = 0; status == HONE_OK && first < list->count && used < room;) {
+        size_t count = list->count - first;
+        if (count > ROUND) count = ROUND;
+        if (count > room - used) count = room - used;
+        decode_run run = {list->paths + first, errors,     count,        parts->images + used * bytes,
+                          size.height,         size.width, size.channels};
+        hone__threads_run(config->threads, decode_piece, &run, (count + PIECE - 1) / PIECE);
+        status = keep_good(parts, &used, list, first, &run, config, err);
+        first += count;
+    }
+    hone__free(errors);
+    if (status == HONE_OK && used == 0)
+        status = hone__fail(err, HONE_FORMAT, "none of the %zu pictures could be used", list->count);
+    /* Places beyond used hold no path, so the smaller count frees all there is. */
+    parts->samples = used;
+    return status;
+}
