@@ -78,8 +78,23 @@ static void vote_piece(void *context, int worker, size_t piece) {
     hone_image_release(&image);
 }
 
+/* None of the first count pictures can be read: says why, for each. */
+static hone_status report_unreadable(const hone__picture_list *list, size_t count, const hone_dataset_config *config,
+                                     hone_error *err) {
+    for (size_t i = 0; i < count; i++) {
+        hone_image image;
+        hone_error why;
+        if (hone_image_read(&image, list->paths[i], &why) == HONE_OK) {
+            hone_image_release(&image);
+        } else if (!config->on_bad_file || !config->on_bad_file(config->context, list->paths[i], &why)) {
+            HONE_FAIL(err, why.status, "%s", why.message);
+        }
+    }
+    HONE_FAIL(err, HONE_FORMAT, "none of the first %zu pictures could be read, so there is no size to go by", count);
+}
+
 /* The most frequent size of the first pictures; of equals the one met first. */
-static hone_status vote_on_size(size_vote *out, const hone__picture_list *list, hone_threads *threads,
+static hone_status vote_on_size(size_vote *out, const hone__picture_list *list, const hone_dataset_config *config,
                                 hone_error *err) {
     size_vote sizes[SIZE_SAMPLES] = {{0}};
     size_t count = list->count < SIZE_SAMPLES ? list->count : SIZE_SAMPLES;
