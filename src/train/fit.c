@@ -132,8 +132,7 @@ hone_status hone__trainer_add_column(hone_trainer *t, const char *key, hone_erro
     size_t column = hone_value_count(t->history);
     if (column == HONE_MAX_LOGS) HONE_FAIL(err, HONE_LIMIT, "the history has more than %d keys", HONE_MAX_LOGS);
     hone_value *list = hone_value_list();
-    HONE_TRY(hone_value_set(t->history, key, list) == HONE_OK ? HONE_OK
-                                                              : hone__fail_memory(err, strlen(key), "the history"));
+    if (hone_value_set(t->history, key, list) != HONE_OK) return hone__fail_memory(err, strlen(key), "the history");
     t->columns[column] = list;
     return HONE_OK;
 }
