@@ -96,16 +96,20 @@ static hone_status axis_init(resize_axis *axis, int in, int out, hone_error *err
     return HONE_OK;
 }
 
-/* One source row (in_width, channels) to the new width (out_width, channels). */
-static void resize_row(float *out, const unsigned char *in, const resize_axis *axis, int out_width, int channels) {
+static unsigned char to_byte(float value) {
+    return value <= 0 ? 0 : value >= 255 ? 255 : (unsigned char)(value + 0.5f);
+}
+
+/* One row (in_width, channels) to the new width (out_width, channels), rounded. */
+static void resize_row(unsigned char *out, const float *in, const resize_axis *axis, int out_width, int channels) {
     for (int x = 0; x < out_width; x++) {
         const float *w = axis->weights + (size_t)x * (size_t)axis->taps;
-        const unsigned char *p = in + (size_t)axis->first[x] * (size_t)channels;
+        const float *p = in + (size_t)axis->first[x] * (size_t)channels;
         int count = axis->count[x];
         if (channels == 1) {
             float sum = 0;
             for (int k = 0; k < count; k++) sum += w[k] * p[k];
-            out[x] = sum;
+            out[x] = to_byte(sum);
         } else {
             float r = 0, g = 0, b = 0;
             for (int k = 0; k < count; k++) {
@@ -113,43 +117,32 @@ static void resize_row(float *out, const unsigned char *in, const resize_axis *a
                 g += w[k] * p[3 * k + 1];
                 b += w[k] * p[3 * k + 2];
             }
-            out[3 * x] = r;
-            out[3 * x + 1] = g;
-            out[3 * x + 2] = b;
+            out[3 * x] = to_byte(r);
+            out[3 * x + 1] = to_byte(g);
+            out[3 * x + 2] = to_byte(b);
         }
     }
 }
 
-static unsigned char to_byte(float value) {
-    return value <= 0 ? 0 : value >= 255 ? 255 : (unsigned char)(value + 0.5f);
-}
-
-/* Output rows are made from top to bottom out of the last few widened source rows, kept in a ring: so the memory needed
- * does not grow with the picture's height. Channels are converted row by row on the way. */
+/* Vertical first: whole rows are summed, which compilers do with vectors, and only the few rows that are left are resized
+ * along. sum and row are (in_width, out_channels); row holds a source row in the channels wanted. */
 static void resize(hone_image *out, const hone_image *in, const resize_axis *horizontal, const resize_axis *vertical,
-                   float *ring, float *sum, unsigned char *row) {
-    size_t out_row = (size_t)out->width * (size_t)out->channels;
-    size_t in_row = (size_t)in->width * (size_t)in->channels;
-    int next = 0; /* the first source row that has not been widened */
+                   float *sum, unsigned char *row) {
+    size_t samples = (size_t)in->width * (size_t)out->channels, in_row = (size_t)in->width * (size_t)in->channels;
     for (int y = 0; y < out->height; y++) {
-        int first = vertical->first[y], end = first + vertical->count[y];
-        for (int k = next < first ? first : next; k < end; k++) {
-            const unsigned char *source = in->pixels + (size_t)k * in_row;
+        const float *weights = vertical->weights + (size_t)y * (size_t)vertical->taps;
+        memset(sum, 0, samples * sizeof *sum);
+        for (int k = 0; k < vertical->count[y]; k++) {
+            const unsigned char *source = in->pixels + (size_t)(vertical->first[y] + k) * in_row;
             if (in->channels != out->channels) {
                 convert_channels(row, out->channels, source, in->channels, (size_t)in->width);
                 source = row;
             }
-            resize_row(ring + (size_t)(k % vertical->taps) * out_row, source, horizontal, out->width, out->channels);
+            float w = weights[k];
+            for (size_t i = 0; i < samples; i++) sum[i] += w * source[i];
         }
-        if (end > next) next = end;
-        const float *w = vertical->weights + (size_t)y * (size_t)vertical->taps;
-        memset(sum, 0, out_row * sizeof *sum);
-        for (int k = first; k < end; k++) {
-            const float *widened = ring + (size_t)(k % vertical->taps) * out_row;
-            for (size_t i = 0; i < out_row; i++) sum[i] += w[k - first] * widened[i];
-        }
-        unsigned char *target = out->pixels + (size_t)y * out_row;
-        for (size_t i = 0; i < out_row; i++) target[i] = to_byte(sum[i]);
+        resize_row(out->pixels + (size_t)y * (size_t)out->width * (size_t)out->channels, sum, horizontal, out->width,
+                   out->channels);
     }
 }
 
@@ -161,15 +154,13 @@ static hone_status resize_into(hone_image *out, const hone_image *in, hone_error
         axis_release(&horizontal);
         return status;
     }
-    size_t out_row = (size_t)out->width * (size_t)out->channels, ring_size;
-    float *ring = NULL, *sum = hone__alloc(out_row, sizeof *sum);
-    unsigned char *row = hone__alloc((size_t)in->width, (size_t)out->channels);
-    if (hone__multiply(out_row, (size_t)vertical.taps, &ring_size)) ring = hone__alloc(ring_size, sizeof *ring);
-    if (ring && sum && row)
-        resize(out, in, &horizontal, &vertical, ring, sum, row);
+    size_t samples = (size_t)in->width * (size_t)out->channels;
+    float *sum = hone__alloc(samples, sizeof *sum);
+    unsigned char *row = hone__alloc(samples, 1);
+    if (sum && row)
+        resize(out, in, &horizontal, &vertical, sum, row);
     else
-        status = hone__fail_memory(err, ring_size * sizeof *ring, "resizing");
-    hone__free(ring);
+        status = hone__fail_memory(err, samples * sizeof *sum, "resizing");
     hone__free(sum);
     hone__free(row);
     axis_release(&horizontal);
