@@ -7,6 +7,7 @@
 #include "collect.h"
 #include "data_test.h"
 #include "readers.h"
+#include "verify.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -467,6 +468,35 @@ static void an_archive_is_fetched_checked_and_unpacked(void **state) {
 }
 #endif
 
+/* With the n-th allocation failing, n = 0, 1, 2, …: nothing leaks, and what is placed is whole. */
+static void check_every_allocation(void) {
+    test_allocator a = {.fail_at = 0};
+    long n = 0;
+    for (; n == 0 || atomic_load(&a.count) > n - 1; n++) {
+        hone_collect_result result;
+        test_allocator_install(&a, n);
+        hone_status status = hone__collect_source(&result, &source, &config, NULL);
+        hone_collect_result_release(&result);
+        long live = atomic_load(&a.live);
+        test_allocator_remove();
+        assert_int_equal(live, 0);
+        if (status != HONE_OK) assert_int_equal(status, HONE_MEMORY);
+        if (hone__file_exists(placed("train-images-idx3-ubyte"))) {
+            assert_int_equal(hone__verify_file(&source, &files[0], placed("train-images-idx3-ubyte"), NULL), HONE_OK);
+            unlink(placed("train-images-idx3-ubyte"));
+        }
+    }
+    assert_true(n > 10);
+}
+
+static void nothing_leaks_when_memory_runs_out(void **state) {
+    (void)state;
+    USE("good");
+    check_every_allocation();
+    config.from = served;
+    check_every_allocation();
+}
+
 static void the_table_of_names(void **state) {
     (void)state;
     hone_collect_result result;
@@ -518,6 +548,7 @@ int main(void) {
 #if HONE_WITH_ZIP
         TEST(an_archive_is_fetched_checked_and_unpacked),
 #endif
+        TEST(nothing_leaks_when_memory_runs_out),
         TEST(the_table_of_names),
     };
     unsetenv("http_proxy");
