@@ -26,11 +26,15 @@
 #include <string.h>
 
 #define HONE_INLINE static inline __attribute__((always_inline))
-/* Loops over the registers of a block: unrolled entirely, or their arrays would live in memory. */
-#define HONE_UNROLL _Pragma("GCC unroll 32")
-/* Loops that must stay as they are written. */
-#define HONE_NO_UNROLL         _Pragma("GCC unroll 1")
-#define HONE_PREFETCH(address) __builtin_prefetch((address), 0, 3)
+/* HONE_UNROLL: loops over the registers of a block, unrolled entirely, or their arrays would live in memory.
+ * HONE_NO_UNROLL: loops that must stay as they are written. */
+#if defined(__clang__)
+#define HONE_UNROLL    _Pragma("clang loop unroll(full)")
+#define HONE_NO_UNROLL _Pragma("clang loop unroll(disable)")
+#else
+#define HONE_UNROLL    _Pragma("GCC unroll 32")
+#define HONE_NO_UNROLL _Pragma("GCC unroll 1")
+#endif
 
 #if defined(HONE_ISA_avx512)
 

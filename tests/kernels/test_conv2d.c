@@ -340,7 +340,44 @@ static void awkward_shapes(void **state) {
          .pad_left = 2,
          .pool_h = 2,
          .pool_w = 2},
-        {.h = 40, .w = 40, .c = 2, .kh = 3, .kw = 3, .filters = 5}, /* more windows than one chunk */
+        {.h = 12,
+         .w = 12,
+         .c = 3,
+         .kh = 3,
+         .kw = 3,
+         .filters = 21,
+         .pad_top = 1,
+         .pad_left = 1,
+         .pad_bottom = 1,
+         .pad_right = 1,
+         .pool_h = 2,
+         .pool_w = 2}, /* few channels: looked up */
+        {.h = 15,
+         .w = 15,
+         .c = 1,
+         .kh = 2,
+         .kw = 5,
+         .filters = 37,
+         .stride_h = 2,
+         .pool_h = 2,
+         .pool_w = 2,
+         .pool_stride_h = 1},
+        {.h = 16,
+         .w = 16,
+         .c = 2,
+         .kh = 3,
+         .kw = 3,
+         .filters = 18,
+         .stride_w = 2,
+         .dilation_h = 2,
+         .pad_left = 1,
+         .pool_h = 2,
+         .pool_w = 2,
+         .pool_stride_w = 3},
+        {.h = 9, .w = 9, .c = 100, .kh = 3, .kw = 3, .filters = 18, .pool_h = 2, .pool_w = 2}, /* runs in pieces */
+        {.h = 10, .w = 10, .c = 33, .kh = 3, .kw = 3, .filters = 70, .dilation_w = 2, .pool_h = 2, .pool_w = 2},
+        {.h = 4, .w = 4, .c = 70, .kh = 3, .kw = 3, .filters = 40, .dilation_w = 1}, /* scattered */
+        {.h = 40, .w = 40, .c = 2, .kh = 3, .kw = 3, .filters = 5},                  /* more windows than one chunk */
     };
     CHECK_ALL(cases);
 }
@@ -370,37 +407,91 @@ static void random_shapes(void **state) {
     }
 }
 
+/* Pooling windows of one to three a side: some are taken in registers, some from a strip. */
+static conv2d_case pooled_case(int pool_h, int pool_w) {
+    return (conv2d_case){.h = 2 * pool_h,
+                         .w = 2 * pool_w,
+                         .c = 1,
+                         .kh = 1,
+                         .kw = 1,
+                         .filters = 19,
+                         .pool_h = pool_h,
+                         .pool_w = pool_w,
+                         .relu = true};
+}
+
 /* Equal values: the first in scan order is the maximum. */
 static void ties_go_to_the_first(void **state) {
     (void)state;
-    const conv2d_case c = {.h = 6, .w = 6, .c = 2, .kh = 3, .kw = 3, .filters = 19, .pool_h = 2, .pool_w = 2};
-    hone_conv2d_shape s;
-    assert_true(cc_shape(&c, &s));
-    for (const hone_kernels *k = NULL; (k = kt_next_level(k)) != NULL;) {
-        run r = make(k, &s, 2);
-        for (size_t i = 0; i < 2 * r.input; i++) r.x[i] = 0.5f;
-        forward(&r, 0, 2, r.y, r.argmax);
-        for (size_t i = 0; i < 2 * r.output; i++) assert_int_equal(r.argmax[i], 0);
-        kt_release_all();
-    }
-}
-
-/* A NaN in an image is in every output that sees it, through ReLU and pooling, and in no other sample. */
-static void nan_comes_through(void **state) {
-    (void)state;
-    for (int place = 0; place < 4; place++) {
-        const conv2d_case c = {
-            .h = 4, .w = 4, .c = 1, .kh = 1, .kw = 1, .filters = 19, .pool_h = 2, .pool_w = 2, .relu = true};
+    for (int size = 0; size < 9; size++) {
+        const conv2d_case c = pooled_case(1 + size / 3, 1 + size % 3);
         hone_conv2d_shape s;
         assert_true(cc_shape(&c, &s));
         for (const hone_kernels *k = NULL; (k = kt_next_level(k)) != NULL;) {
             run r = make(k, &s, 2);
-            r.x[(size_t)(place / 2 * 4 + place % 2)] = NAN;
+            for (size_t i = 0; i < 2 * r.input; i++) r.x[i] = 0.5f;
             forward(&r, 0, 2, r.y, r.argmax);
-            for (size_t i = 0; i < 2 * r.output; i++) assert_int_equal(isnan(r.y[i]) != 0, i < 19);
+            for (size_t i = 0; i < 2 * r.output; i++) assert_int_equal(r.argmax[i], 0);
             kt_release_all();
         }
     }
+}
+
+/* A NaN in an image is in every output that sees it, through ReLU and pooling wherever it lies in the window, and in no
+ * other. */
+static void nan_comes_through(void **state) {
+    (void)state;
+    for (int size = 0; size < 9; size++)
+        for (int y = 0; y < 1 + size / 3; y++)
+            for (int x = 0; x < 1 + size % 3; x++) {
+                const conv2d_case c = pooled_case(1 + size / 3, 1 + size % 3);
+                hone_conv2d_shape s;
+                assert_true(cc_shape(&c, &s));
+                for (const hone_kernels *k = NULL; (k = kt_next_level(k)) != NULL;) {
+                    run r = make(k, &s, 2);
+                    r.x[y * s.w + x] = NAN;
+                    forward(&r, 0, 2, r.y, r.argmax);
+                    for (size_t i = 0; i < 2 * r.output; i++) assert_int_equal(isnan(r.y[i]) != 0, i < 19);
+                    kt_release_all();
+                }
+            }
+}
+
+/* A NaN in dy is in the gradients of what saw it and in no other sample's. */
+static void nan_goes_backwards(void **state) {
+    (void)state;
+    static const conv2d_case cases[] = {
+        {.h = 8, .w = 8, .c = 1, .kh = 3, .kw = 3, .filters = 20, .pool_h = 2, .pool_w = 2},
+        {.h = 8, .w = 8, .c = 24, .kh = 3, .kw = 3, .filters = 20, .pool_h = 2, .pool_w = 2},
+        {.h = 5, .w = 5, .c = 24, .kh = 3, .kw = 3, .filters = 20},
+        {.h = 8,
+         .w = 8,
+         .c = 24,
+         .kh = 3,
+         .kw = 3,
+         .filters = 20,
+         .pad_top = 1,
+         .pad_left = 1,
+         .pad_bottom = 1,
+         .pad_right = 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (const hone_kernels *k = NULL; (k = kt_next_level(k)) != NULL;) {
+            hone_conv2d_shape s;
+            assert_true(cc_shape(&cases[i], &s));
+            run r = make(k, &s, 2);
+            forward(&r, 0, 2, r.y, r.argmax);
+            r.dy[7] = NAN;
+            backward_input(&r, 0, 2, r.dx);
+            backward_weights(&r, 0, 2, false, r.dkernel, r.dbias);
+            size_t seen = 0;
+            for (size_t j = 0; j < r.input; j++) seen += isnan(r.dx[j]) != 0;
+            assert_true(seen > 0);
+            for (size_t j = r.input; j < 2 * r.input; j++) assert_false(isnan(r.dx[j]));
+            for (size_t j = 0; j < r.kernel_size; j++) assert_int_equal(isnan(r.dkernel[j]) != 0, j % 20 == 7);
+            for (size_t j = 0; j < 20; j++) assert_int_equal(isnan(r.dbias[j]) != 0, j == 7);
+            kt_release_all();
+        }
 }
 
 /* ---- --bench -------------------------------------------------------------------------------------------------- */
@@ -524,8 +615,9 @@ static int bench(void) {
 int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "--bench") == 0) return bench();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(shapes_of_networks),   cmocka_unit_test(awkward_shapes),    cmocka_unit_test(random_shapes),
-        cmocka_unit_test(ties_go_to_the_first), cmocka_unit_test(nan_comes_through),
+        cmocka_unit_test(shapes_of_networks), cmocka_unit_test(awkward_shapes),
+        cmocka_unit_test(random_shapes),      cmocka_unit_test(ties_go_to_the_first),
+        cmocka_unit_test(nan_comes_through),  cmocka_unit_test(nan_goes_backwards),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
