@@ -74,6 +74,9 @@ for path in sorted((GOLDEN / "accept").glob("*.h5")):
     with h5py.File(path) as file:
         inputs, outputs = np.asarray(file["golden/inputs"]), np.asarray(file["golden/outputs"])
     for family, k in FAMILIES.items():
+        # hard_sigmoid is 0.2 x + 0.5 in Keras 2 and x / 6 + 0.5 in Keras 3: one name, so the two differ among themselves
+        if path.stem.endswith("-activations") and not path.stem.startswith(family):
+            continue
         try:
             model = k.models.load_model(copy)
         except Exception as e:  # whatever Keras raises is the finding
