@@ -9,11 +9,9 @@
 #include "core_internal.h"
 #include "file.h"
 #include "readers.h"
-#include "rng.h"
 #include "verify.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -69,13 +67,14 @@ static bool pause_for(collection *c, double seconds) {
     return true;
 }
 
-/* Doubled each time, between half and all of it: so that many clients do not come back at once. */
+/* Doubled each time, between half and all of it: so that many clients do not come back at once. The clock's fraction of
+ * a second is random enough for that. */
 static double pause_length(const collection *c, int failures) {
-    hone__rng rng;
+    struct timespec now = {0, 0};
     double pause = c->config->backoff_seconds;
     for (int i = 1; i < failures && pause < MAX_PAUSE; i++) pause *= 2;
-    hone__rng_init(&rng, (uint64_t)getpid() ^ (uint64_t)time(NULL), HONE_STREAM_TEST, (uint64_t)failures);
-    return hone__rng_range(&rng, 0.5, 1) * (pause < MAX_PAUSE ? pause : MAX_PAUSE);
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (0.5 + 0.5e-9 * (double)now.tv_nsec) * (pause < MAX_PAUSE ? pause : MAX_PAUSE);
 }
 
 /* The host of an address, as people name a mirror. */
@@ -355,8 +354,8 @@ static hone_status unpack(collection *c, const char *archive, hone_error *err) {
     return HONE_OK;
 }
 
-/* Data sets that come in one archive. In the cache the archive stays beside the data sets' folders, where its other data
- * sets find it; in a folder of the user's own it is removed after unpacking. */
+/* Data sets that come in one archive. In the cache the archive stays beside the data sets' folders, where its other
+ * data sets find it; in a folder of the user's own it is removed after unpacking. */
 static hone_status obtain_archive(collection *c, hone_error *err) {
     const hone__source_archive *archive = c->source->archive;
     target t;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Inside hone_collect: the fetching of one file over HTTP (download.c, the only file that knows libcurl), the members of
- * one zip archive (unzip.c), and the workflow over a named data set (collect.c). */
+ * Inside hone_collect: the fetching of one file over HTTP (download.c, the only file that knows libcurl), the members
+ * of one zip archive (unzip.c), and the workflow over a named data set (collect.c). */
 #ifndef HONE_COLLECT_H
 #define HONE_COLLECT_H
 
@@ -28,8 +28,8 @@ typedef struct hone__download {
     hone__download_advice advice; /* out, after a failure */
 } hone__download;
 
-/* One attempt. A partial file is kept with a note beside it (path.from: the address and the server's validator), so that
- * a later attempt, or a later process, goes on where this one stopped. */
+/* One attempt. A partial file is kept with a note beside it (path.from: the address and the server's validator), so
+ * that a later attempt, or a later process, goes on where this one stopped. */
 hone_status hone__download_run(hone__download *d, hone_error *err);
 /* Removes the partial file and its note. */
 void hone__download_discard(const char *path);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One file over HTTP, through libcurl. The one idea: bytes go to PATH, and PATH.from says which address and which version
- * (ETag or date) they are of; a server that cannot continue exactly that version makes us begin again. */
+ * One file over HTTP, through libcurl. The one idea: bytes go to PATH, and PATH.from says which address and which
+ * version (ETag or date) they are of; a server that cannot continue exactly that version makes us begin again. */
 #define _POSIX_C_SOURCE 200809L
 #include "collect.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * EXIF orientation: phones store pictures as the sensor lies and write beside them which way is up. Only that one tag is
- * read, by hand; every offset is checked against the segment it must stay in. */
+ * EXIF orientation: phones store pictures as the sensor lies and write beside them which way is up. Only that one tag
+ * is read, by hand; every offset is checked against the segment it must stay in. */
 #include "codecs.h"
 
 #include "core_internal.h"

@@ -99,7 +99,7 @@ static hone_status list_folders(hone__listing *out, const char *folder, hone_err
 
 /* ---- parts and classes ----------------------------------------------------------------------------------------- */
 
-/* The folders that hold the parts, if ROOT is divided: it has a train folder, or nothing but folders with such names. */
+/* The folders that hold the parts, if ROOT is divided: it has a train folder, or only folders with such names. */
 typedef struct layout {
     char *parts[HONE_PARTS]; /* paths; all NULL: ROOT itself holds the classes */
     bool is_divided;

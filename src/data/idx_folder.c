@@ -299,8 +299,8 @@ hone_status hone__read_idx_folder(hone__dataset_parts *parts, char origin[HONE_O
 
 /* ---- one image file -------------------------------------------------------------------------------------------- */
 
-/* The labels that lie beside an image file: "images" becomes "labels", idx3 or idx4 becomes idx1 (or QMNIST's idx2-int),
- * packed or not. NULL where there are none; *out_of_memory says whether that was the reason. */
+/* The labels that lie beside an image file: "images" becomes "labels", idx3 or idx4 becomes idx1 (or QMNIST's
+ * idx2-int), packed or not. NULL where there are none; *out_of_memory says whether that was the reason. */
 static char *find_labels_beside(const char *path, bool *out_of_memory) {
     static const char *const endings[] = {"idx1-ubyte",  "idx1-ubyte.gz", "idx1-int",
                                           "idx1-int.gz", "idx2-int",      "idx2-int.gz"};

@@ -124,8 +124,8 @@ static void resize_row(unsigned char *out, const float *in, const resize_axis *a
     }
 }
 
-/* Vertical first: whole rows are summed, which compilers do with vectors, and only the few rows that are left are resized
- * along. sum and row are (in_width, out_channels); row holds a source row in the channels wanted. */
+/* Vertical first: whole rows are summed, which compilers do with vectors, and only the few rows that are left are
+ * resized along. sum and row are (in_width, out_channels); row holds a source row in the channels wanted. */
 static void resize(hone_image *out, const hone_image *in, const resize_axis *horizontal, const resize_axis *vertical,
                    float *sum, unsigned char *row) {
     size_t samples = (size_t)in->width * (size_t)out->channels, in_row = (size_t)in->width * (size_t)in->channels;

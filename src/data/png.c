@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * PNG through libpng, known to this file alone. libpng reports errors by longjmp: everything that must be freed lives in
- * one struct outside the function that calls setjmp, so no jump can lose it. */
+ * PNG through libpng, known to this file alone. libpng reports errors by longjmp: everything that must be freed lives
+ * in one struct outside the function that calls setjmp, so no jump can lose it. */
 #include "codecs.h"
 
 #include "core_internal.h"

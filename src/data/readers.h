@@ -15,8 +15,9 @@ enum { HONE_PARTS = 3 };
 /* "train", "validation" or "val", "test" or "t10k"; false for any other word. NULL is HONE_PART_ANY. */
 bool hone__part_parse(hone__part *out, const char *word);
 const char *hone__part_name(hone__part part);
-/* Which of the parts that are present answers a wish; false where none does. A set without parts of its own counts as a
- * train part, and no wish at all means the train part where there is one: so a trainer never sees test data by default. */
+/* Which of the parts that are present answers a wish; false where none does. A set without parts of its own counts as
+ * a train part, and no wish at all means the train part where there is one: so a trainer never sees test data by
+ * default. */
 bool hone__part_choose(hone__part *chosen, hone__part wish, const bool present[HONE_PARTS]);
 
 struct hone__source;

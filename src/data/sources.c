@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The table of named data sets. Checksums are the authors' or those that two independent projects publish; where only
- * the packed file's is known (`published`), the unpacked contents are still checked by header, size and a full decode. */
+ * the packed file's is known (`published`), the unpacked contents are still checked by header, size and full decode. */
 #include "sources.h"
 
 #include <hone/data.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Is a file what the table of sources says it is? Checksums where they are known, and for IDX files always the whole way
- * down: unpack, header, number of samples, range of labels. */
+ * Is a file what the table of sources says it is? Checksums where they are known, and for IDX files always the whole
+ * way down: unpack, header, number of samples, range of labels. */
 #include "verify.h"
 
 #include "core_internal.h"

@@ -28,7 +28,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with lock:
             self.number = counts[self.path] = counts.get(self.path, 0) + 1
             with LOG.open("a") as log:
-                log.write(f"{self.number} {self.path} {self.headers.get('Range', '-')} {self.headers.get('If-Range', '-')}\n")
+                wanted, version = self.headers.get("Range", "-"), self.headers.get("If-Range", "-")
+                log.write(f"{self.number} {self.path} {wanted} {version}\n")
         _, mode, name = self.path.split("/", 2)
         self.body = (FOLDER / name).read_bytes() if (FOLDER / name).is_file() else None
         if self.body is None:
@@ -36,7 +37,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         getattr(self, "mode_" + mode)(self.body)
 
     def answer(self, code, body, headers=(), length=None, sent=None):
-        """Sends body (or its first `sent` bytes, and then hangs up) under a Content-Length of its own or a given one."""
+        """Sends body (or its first `sent` bytes, and then hangs up) under its own Content-Length or a given one."""
         self.send_response(code)
         for name, value in headers:
             self.send_header(name, value)

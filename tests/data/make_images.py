@@ -37,12 +37,14 @@ def chunk(kind, data):
 def png(width, height, depth, colour, rows, interlace=0, extra=b""):
     """A PNG of ready rows, for what Pillow does not write."""
     data = b"".join(b"\0" + row for row in rows)
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlace))
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlace)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
             + extra + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b""))
 
 
 def adam7(pixels):
-    for x0, y0, dx, dy in ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)):
+    passes = (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)
+    for x0, y0, dx, dy in passes:
         part = pixels[y0::dy, x0::dx]
         if part.size:
             yield from (row.tobytes() for row in part)
@@ -55,7 +57,8 @@ def main():
     grey = rgb.convert("L")
     alpha = Image.fromarray(np.linspace(0, 255, 143).astype(np.uint8).reshape(11, 13))
 
-    cases = {"rgb": rgb, "grey": grey, "palette": rgb.quantize(16), "bilevel": grey.point(lambda v: v > 90).convert("1")}
+    bilevel = grey.point(lambda v: v > 90).convert("1")
+    cases = {"rgb": rgb, "grey": grey, "palette": rgb.quantize(16), "bilevel": bilevel}
     rgba = rgb.copy()
     rgba.putalpha(alpha)
     greya = grey.copy()

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Pictures of every format: whatever decodes must be within the limits, readable to its last sample, and convertible. */
+ * Pictures of every format: whatever decodes must be within the limits, readable to its end, and convertible. */
 #include "fuzz.h"
 
 #include <hone/data.h>
