@@ -367,6 +367,67 @@ static void test_regression(void **state) {
     hone_dataset_free(data);
 }
 
+/* One step of SGD with rate 1 moves each weight by minus the gradient of the loss that hone_evaluate reports. */
+static void check_step(const char *loss, int outputs, const char *activation, bool from_logits, double smoothing) {
+    hone_dataset *data = stripes_create(6, 6, outputs == 1 ? 2 : (size_t)outputs, 18);
+    hone_model *model = small_network(6, outputs, activation, 0);
+    hone_error err;
+    hone_fit_config config = hone_fit_config_default();
+    hone_evaluate_config evaluate = hone_evaluate_config_default();
+    assert_ok(hone_loss_parse(&config.loss, loss, &err), &err);
+    config.loss.from_logits = from_logits;
+    config.loss.label_smoothing = smoothing;
+    config.optimizer = hone_optimizer_default(HONE_OPTIMIZER_SGD);
+    config.optimizer.learning_rate = 1;
+    config.epochs = 1;
+    evaluate.loss = config.loss;
+    size_t size = model->data_size;
+    float *before = hone__alloc(size, sizeof *before), *after = hone__alloc(size, sizeof *after);
+    memcpy(before, model->data, size * sizeof *before);
+    hone_trainer *trainer = trainer_of(model, data, &config);
+    fit(trainer);
+    memcpy(after, model->data, size * sizeof *after);
+    hone_trainer_free(trainer);
+    // The last layer's weights: behind them there is no kink of ReLU or pooling to step over.
+    for (size_t w = (size_t)hone__weight_find(model, "dense", "kernel"); w < model->weight_count; w++) {
+        for (size_t i = 0; i < model->weights[w].size; i++) {
+            const double h = 1.0 / 64;
+            size_t at = model->weights[w].offset + i;
+            double sides[2];
+            for (int side = 0; side < 2; side++) {
+                hone_evaluation result;
+                memcpy(model->data, before, size * sizeof *before);
+                model->data[at] += (float)(side ? h : -h);
+                assert_ok(hone_evaluate(&result, model, data, &evaluate, &err), &err);
+                assert_true(hone_logs_get(&result.logs, "loss", &sides[side]));
+            }
+            double numeric = (sides[1] - sides[0]) / (2 * h), got = (double)before[at] - after[at];
+            if (fabs(numeric - got) > 2e-4 + .01 * fabs(numeric))
+                fail_msg("%s of %d %s%s: weight %zu, element %zu: %g, differences say %g", loss, outputs, activation,
+                         from_logits ? " as logits" : "", w, i, got, numeric);
+        }
+    }
+    hone__free(before);
+    hone__free(after);
+    hone_model_free(model);
+    hone_dataset_free(data);
+}
+
+static void test_steps_follow_the_gradient(void **state) {
+    (void)state;
+    check_step("sparse_categorical_crossentropy", 3, "softmax", false, 0);
+    check_step("sparse_categorical_crossentropy", 3, "linear", true, 0);
+    check_step("sparse_categorical_crossentropy", 3, "sigmoid", false, 0); // not seen through
+    check_step("categorical_crossentropy", 3, "softmax", false, .1);
+    check_step("binary_crossentropy", 1, "sigmoid", false, 0);
+    check_step("binary_crossentropy", 3, "sigmoid", false, .1);
+    check_step("binary_crossentropy", 3, "softmax", false, 0); // not seen through
+    check_step("mse", 3, "softmax", false, 0);
+    check_step("mse", 3, "sigmoid", false, 0);
+    check_step("mae", 1, "linear", false, 0);
+    check_step("huber", 3, "tanh", false, 0);
+}
+
 /* The loss of the logits is the loss of the probabilities where those are in the open; predictions are the model's own.
  */
 static void test_evaluate_sees_through(void **state) {
@@ -753,6 +814,7 @@ int main(void) {
         cmocka_unit_test(test_steps_allocate_nothing),
         cmocka_unit_test(test_binary),
         cmocka_unit_test(test_regression),
+        cmocka_unit_test(test_steps_follow_the_gradient),
         cmocka_unit_test(test_evaluate_sees_through),
         cmocka_unit_test(test_regularizers_are_in_the_loss),
         cmocka_unit_test(test_callbacks_in_fit),
