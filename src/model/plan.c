@@ -61,24 +61,25 @@ static size_t clamp(size_t value, size_t low, size_t high) {
     return value < low ? low : value > high ? high : value;
 }
 
-/* Bytes of all activations (and gradients) of one sample, saturating. */
+/* Bytes of all activations (and gradients) of one sample, saturating. What runs in place takes no more. */
 static size_t sample_bytes(const hone_plan *plan) {
     const hone__builder *g = &plan->graph;
     size_t elements = g->tensors[g->input].size;
     for (size_t i = 0; i < g->op_count; i++)
-        if (!hone__add(elements, g->ops[i].out_size, &elements)) return SIZE_MAX;
+        if (!g->ops[i].type->in_place && !hone__add(elements, g->ops[i].out_size, &elements)) return SIZE_MAX;
     size_t bytes;
     return hone__multiply(elements, (plan->training ? 2 : 1) * sizeof(float), &bytes) ? bytes : SIZE_MAX;
 }
 
 static void decide_cut(hone_plan *plan) {
-    size_t most = plan->training ? HONE_CHUNK_TRAINING : HONE_CHUNK_INFERENCE;
-    size_t chunk = clamp(HONE_CHUNK_BYTES / sample_bytes(plan), 1, most);
+    size_t weights = plan->model->data_size * sizeof(float);
+    size_t budget = weights > HONE_CHUNK_BYTES ? weights : HONE_CHUNK_BYTES;
+    size_t chunk = 1; /* a power of two: usual batches divide evenly */
+    while (chunk < HONE_MAX_CHUNK && 2 * chunk <= budget / sample_bytes(plan)) chunk *= 2;
     plan->shard_samples = chunk;
     plan->samples = clamp(chunk, 1, plan->max_batch);
     if (!plan->training) return;
-    size_t gradient = plan->model->data_size * sizeof(float);
-    size_t affordable = clamp(HONE_SHARD_BYTES / clamp(gradient, 1, SIZE_MAX), HONE_MIN_SHARDS, HONE_MAX_SHARDS);
+    size_t affordable = clamp(HONE_SHARD_BYTES / clamp(weights, 1, SIZE_MAX), HONE_MIN_SHARDS, HONE_MAX_SHARDS);
     plan->max_shards = clamp((plan->max_batch - 1) / chunk + 1, 1, affordable);
 }
 

@@ -8,11 +8,12 @@
 #include "schedule.h"
 
 enum {
-    /* Samples of one chunk, at most. In training the kernels' blocks are full from four on, and a chunk's activations
-     * and gradients should stay in the second-level cache beside one shard's gradient. */
-    HONE_CHUNK_TRAINING = 4,
-    HONE_CHUNK_INFERENCE = 8,
-    HONE_CHUNK_BYTES = 512 * 1024,
+    /* Samples of one chunk, at most. From eight on there is little more to gain from weights that are in the cache. */
+    HONE_MAX_CHUNK = 8,
+    /* What the activations and gradients of a chunk may take: with one shard's gradient they should fit the second-level
+     * cache. Where the weights are larger than this they are read from further away anyway, and once per chunk: then a
+     * chunk may be as large as they are. */
+    HONE_CHUNK_BYTES = 384 * 1024,
     /* Shards of one batch, at most, and what their gradients may take together. */
     HONE_MAX_SHARDS = 16,
     HONE_MIN_SHARDS = 2,
@@ -80,5 +81,8 @@ struct hone_plan {
 
 /* Into how many parts, as even as can be, n samples go. */
 size_t hone__plan_cut(const hone_plan *plan, size_t n);
+
+/* All segments of a call, whose parts are set here; the weights are packed already. */
+void hone__plan_walk(hone_plan *plan, hone__call call);
 
 #endif

@@ -7,6 +7,7 @@
  * outside a tensor, or after its life, an error at once. */
 #include "plan_state.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -281,14 +282,21 @@ void hone_plan_predict_pixels(hone_plan *plan, const unsigned char *pixels, size
 
 /* ---- step ------------------------------------------------------------------------------------------------------ */
 
-static void step(hone_plan *plan, hone__call call) {
+void hone__plan_walk(hone_plan *plan, hone__call call) {
     call.parts = hone__plan_cut(plan, call.n);
     plan->call = call;
     plan->shards = call.parts;
     if (call.n == 0) return;
-    refresh_pixels(plan);
-    refresh_weights(plan);
     for (size_t segment = 0; segment < plan->schedule.segment_count; segment++) run_segment(plan, segment);
+}
+
+static void step(hone_plan *plan, hone__call call) {
+    assert(plan->training && call.n <= plan->max_batch);
+    if (call.n > 0) {
+        refresh_pixels(plan);
+        refresh_weights(plan);
+    }
+    hone__plan_walk(plan, call);
 }
 
 void hone__plan_step(hone_plan *plan, const unsigned char *pixels, size_t n, uint64_t step_index,

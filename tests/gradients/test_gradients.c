@@ -77,7 +77,7 @@ static const struct {
     {"Rescaling", "4,4,2 | Conv2D filters=3 kernel_size=1 | Rescaling scale=0.5 offset=0.25 | Flatten | Dense units=2"},
 };
 
-enum { CASES = sizeof cases / sizeof *cases, SAMPLES = 6, CHECKS_PER_WEIGHT = 12 };
+enum { CASES = sizeof cases / sizeof *cases, SAMPLES = 11, CHECKS_PER_WEIGHT = 12 };
 
 typedef struct setup {
     hone_model *model;

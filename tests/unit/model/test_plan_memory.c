@@ -131,7 +131,7 @@ static void test_memory_is_told(void **state) {
     hone_model *plain = pt_model("16,16,2 | Conv2D filters=8 kernel_size=3 | Flatten | Dense units=2");
     hone_model *normed =
         pt_model("16,16,2 | Conv2D filters=8 kernel_size=3 | BatchNormalization | Flatten | Dense units=2");
-    hone_plan_config small = {.max_batch = 64, .training = true}, large = {.max_batch = 640, .training = true};
+    hone_plan_config small = {.max_batch = 128, .training = true}, large = {.max_batch = 1280, .training = true};
     hone_plan *a = pt_plan(plain, &small, NULL), *b = pt_plan(plain, &large, NULL);
     assert_true(hone_plan_memory(a) > 64 * 1024 / 4);
     assert_int_equal(hone_plan_memory(a), hone_plan_memory(b));
@@ -139,7 +139,7 @@ static void test_memory_is_told(void **state) {
     hone_plan_free(b);
     a = pt_plan(normed, &small, NULL);
     b = pt_plan(normed, &large, NULL);
-    assert_true(hone_plan_memory(b) > hone_plan_memory(a) + 576 * 14 * 14 * 8 * sizeof(float));
+    assert_true(hone_plan_memory(b) > hone_plan_memory(a) + 1152 * 14 * 14 * 8 * sizeof(float));
     hone_plan_free(a);
     hone_plan_free(b);
     hone_model_free(plain);
