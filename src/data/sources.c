@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The table of named data sets. Checksums are the authors' or those that two independent projects publish; where only
+ * The table of named data sets. Checksums are the authors' or those that TensorFlow Datasets publishes; where only
  * the packed file's is known (`published`), the unpacked contents are still checked by header, size and full decode. */
 #include "sources.h"
 
