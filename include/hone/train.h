@@ -24,8 +24,9 @@ typedef enum hone_loss_kind {
 
 typedef struct hone_loss {
     hone_loss_kind kind;
-    bool from_logits; /* the model's output is no probability. A final softmax (categorical losses) or sigmoid (binary) is
-                         seen through anyway, as TensorFlow does (numerically the logits form) */
+    /* The model's output is no probability. A final softmax (categorical losses) or sigmoid (binary) is seen through
+     * anyway, as TensorFlow does (numerically the logits form). */
+    bool from_logits;
     double label_smoothing;
     double delta; /* Huber; 1 */
 } hone_loss;
