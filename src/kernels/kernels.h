@@ -117,6 +117,26 @@ typedef struct hone_activation {
     float a, b, c;
 } hone_activation;
 
+/* ---- pictures -------------------------------------------------------------------------------------------------- */
+
+/* Where a sample position outside of a picture of n pixels a side is read. */
+typedef enum hone_border {
+    HONE_BORDER_NEAREST,  /* a a a | a b c | c c c */
+    HONE_BORDER_CONSTANT, /* k k k | a b c | k k k, blended over one pixel */
+    HONE_BORDER_REFLECT,  /* c b a | a b c | c b a */
+    HONE_BORDER_WRAP      /* a b c | a b c | a b c */
+} hone_border;
+
+/* Sampling 8-bit pixels, bilinear: output pixel (y, x) of (h, w, c) is read at column m[0] x + m[1] y + m[2] and row
+ * m[3] x + m[4] y + m[5], plus the offsets there. The source has a frame of one pixel on each side that holds what the
+ * border says (reflect: the edge again), and behind its last row w + 2 more pixels and 4 bytes that may be read. */
+typedef struct hone_warp {
+    int h, w, c; /* of the picture and of the output; c 1 … 4; (h + 3) (w + 2) c < 2^31 */
+    hone_border border;
+    double m[6];
+    const float *offset_x, *offset_y; /* (h, w), or both NULL */
+} hone_warp;
+
 /* ---- optimizers ------------------------------------------------------------------------------------------------ */
 
 /* One pass over a range of weights: gradient = grad_scale * (sum over shards) [+ l1 sign(w) + 2 l2 w], clipped to ±clipvalue if
@@ -220,12 +240,20 @@ struct hone_kernels {
     void (*softmax_cross_entropy)(size_t rows, size_t c, const float *logits, const int32_t *labels, float smoothing,
                                   const float *weight, float *loss, float *d);
 
+    /* pictures */
+    void (*warp)(const hone_warp *warp, const uint8_t *framed, uint8_t *out);
+
     /* updates; slots: SGD momentum (slot0, may be NULL); RMSprop velocity, momentum, average gradient; Adam m, v, vhat; Lion m */
     hone_update_function sgd, rmsprop, adam, lion;
     double (*sum_squares)(size_t n, const float *x); /* fixed order */
 
     /* sum over shards in order, into out; what an update does first, alone (for norms) */
     void (*sum_shards)(size_t n, const float *const *shards, size_t count, float *out);
+
+    /* The yardstick for benchmarks: rounds of multiply-adds x = x * factor + (1 - factor) in registers alone, in enough
+     * chains to keep every pipeline full. Returns how many floating-point operations that were; what came out is added
+     * to *sums, so that it is not for nothing. */
+    double (*multiply_adds)(size_t rounds, float factor, float *sums);
 };
 
 /* ---- dispatch -------------------------------------------------------------------------------------------------- */

@@ -30,7 +30,9 @@ extern const hone_kernels HONE_PASTE(hone_kernels_, HONE_ISA);
 #include "depthwise_template.h"
 #include "normalization_template.h"
 #include "loss_template.h"
+#include "image_template.h"
 #include "optimizer_template.h"
+#include "peak_template.h"
 
 const hone_kernels HONE_PASTE(hone_kernels_, HONE_ISA) = {
     .name = HONE_TEXT(HONE_ISA),
@@ -79,10 +81,14 @@ const hone_kernels HONE_PASTE(hone_kernels_, HONE_ISA) = {
 
     .softmax_cross_entropy = softmax_cross_entropy,
 
+    .warp = warp,
+
     .sgd = sgd,
     .rmsprop = rmsprop,
     .adam = adam,
     .lion = lion,
     .sum_squares = sum_squares,
     .sum_shards = sum_shards,
+
+    .multiply_adds = multiply_adds,
 };

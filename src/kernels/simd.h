@@ -158,6 +158,10 @@ HONE_INLINE vint vi_load_u8_part(const uint8_t *p, size_t n) {
 HONE_INLINE void vi_store_u8_part(uint8_t *p, vint a, size_t n) {
     _mm512_mask_cvtepi32_storeu_epi8(p, v_part_mask(n), a);
 }
+/* Lane i = the four bytes at base + offset[i], the first in the lowest bits. */
+HONE_INLINE vint vi_gather_bytes(const uint8_t *base, vint offset) {
+    return _mm512_i32gather_epi32(offset, base, 1);
+}
 HONE_INLINE vint vi_load_u16_part(const uint16_t *p, size_t n) {
     return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(v_part_mask(n), p));
 }
@@ -433,6 +437,9 @@ HONE_INLINE void vi_store_u8_part(uint8_t *p, vint a, size_t n) {
     else
         memcpy(p, &bytes, n);
 }
+HONE_INLINE vint vi_gather_bytes(const uint8_t *base, vint offset) {
+    return _mm256_i32gather_epi32((const int *)(const void *)base, offset, 1);
+}
 HONE_INLINE vint vi_load_u16_part(const uint16_t *p, size_t n) {
     __m128i words = _mm_setzero_si128();
     memcpy(&words, p, (n < 8 ? n : 8) * 2);
@@ -702,6 +709,14 @@ HONE_INLINE void vi_store_u8_part(uint8_t *p, vint a, size_t n) {
     vst1q_s32(lanes, a);
     for (size_t i = 0; i < n; i++) p[i] = (uint8_t)lanes[i];
 }
+HONE_INLINE vint vi_gather_bytes(const uint8_t *base, vint offset) {
+    int32_t lanes[4];
+    memcpy(&lanes[0], base + vgetq_lane_s32(offset, 0), 4);
+    memcpy(&lanes[1], base + vgetq_lane_s32(offset, 1), 4);
+    memcpy(&lanes[2], base + vgetq_lane_s32(offset, 2), 4);
+    memcpy(&lanes[3], base + vgetq_lane_s32(offset, 3), 4);
+    return vld1q_s32(lanes);
+}
 HONE_INLINE vint vi_load_u16_part(const uint16_t *p, size_t n) {
     int32_t lanes[4] = {0, 0, 0, 0};
     for (size_t i = 0; i < n; i++) lanes[i] = p[i];
@@ -948,6 +963,10 @@ HONE_INLINE vint vi_load_u8_part(const uint8_t *p, size_t n) {
 }
 HONE_INLINE void vi_store_u8_part(uint8_t *p, vint a, size_t n) {
     if (n) *p = (uint8_t)a;
+}
+HONE_INLINE vint vi_gather_bytes(const uint8_t *base, vint offset) {
+    const uint8_t *p = base + offset;
+    return (int32_t)((uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24);
 }
 HONE_INLINE vint vi_load_u16_part(const uint16_t *p, size_t n) {
     return n ? *p : 0;
