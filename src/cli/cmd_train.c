@@ -266,6 +266,9 @@ static int prepare(session *r) {
         status = open_model(&r->model, s->resume ? s->resume : s->model, s->input, &r->compiled, r->common.quiet);
     hone_fit_config config = hone_fit_config_default();
     if (status < 0) status = train_settings_config(s, &r->common, &r->compiled, &config);
+    if (status < 0 && r->compiled.has_optimizer && !s->optimizer && !s->resume)
+        note(r->common.quiet, "taking the optimizer that '%s' was compiled with: %s, learning rate %g", s->model,
+             hone_optimizer_name(config.optimizer.kind), config.optimizer.learning_rate);
     if (status < 0) status = open_training_data(r);
     if (status < 0 && preset) status = build_preset(r);
     if (status < 0 && hone_model_class_count(r->model) == 0) status = set_classes(r);
