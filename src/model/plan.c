@@ -2,9 +2,10 @@
  *
  * Making a plan: lower, fuse, prepare, schedule, allocate. Everything that can fail happens here, once.
  *
- * How a batch is cut is decided here too, from the model alone, so that it is the same on every machine: a chunk is as
- * many samples as keep their activations in the caches; in training a batch goes into shards of one chunk, or larger
- * ones where there would be more than HONE_MAX_SHARDS or their gradients would take too much memory. */
+ * How a batch is cut is decided here too, from the model alone, so that it is the same on every machine. A chunk, what
+ * one worker walks through the graph at a time, is as many samples as keep their activations in the caches. A shard,
+ * what has a gradient of its own, is as many as make that gradient worth its memory traffic, and more where there
+ * would be more than HONE_MAX_SHARDS or their gradients would take too much memory. */
 #include "plan_state.h"
 
 #include <string.h>
@@ -71,16 +72,27 @@ static size_t sample_bytes(const hone_plan *plan) {
     return hone__multiply(elements, (plan->training ? 2 : 1) * sizeof(float), &bytes) ? bytes : SIZE_MAX;
 }
 
+/* Multiply-adds of one sample for each weight of the model, forwards. */
+static double work_per_weight(const hone_model *model) {
+    double macs = 0;
+    for (size_t i = 0; i < model->layer_count; i++)
+        if (model->layers[i]->type->macs) macs += (double)model->layers[i]->type->macs(model, model->layers[i]);
+    return model->data_size ? macs / (double)model->data_size : HONE_SHARD_WORK;
+}
+
+/* Samples of a shard and of a chunk: powers of two, so that usual batches divide evenly. */
 static void decide_cut(hone_plan *plan) {
     size_t weights = plan->model->data_size * sizeof(float);
     size_t budget = weights > HONE_CHUNK_BYTES ? weights : HONE_CHUNK_BYTES;
-    size_t chunk = 1; /* a power of two: usual batches divide evenly */
+    size_t chunk = 1, shard = 1;
     while (chunk < HONE_MAX_CHUNK && 2 * chunk <= budget / sample_bytes(plan)) chunk *= 2;
-    plan->shard_samples = chunk;
+    double work = work_per_weight(plan->model);
+    while (shard < HONE_MAX_CHUNK && 2 * (double)shard * work <= HONE_SHARD_WORK) shard *= 2;
+    plan->shard_samples = shard;
     plan->samples = clamp(chunk, 1, plan->max_batch);
     if (!plan->training) return;
     size_t affordable = clamp(HONE_SHARD_BYTES / clamp(weights, 1, SIZE_MAX), HONE_MIN_SHARDS, HONE_MAX_SHARDS);
-    plan->max_shards = clamp((plan->max_batch - 1) / chunk + 1, 1, affordable);
+    plan->max_shards = clamp((plan->max_batch - 1) / shard + 1, 1, affordable);
 }
 
 size_t hone__plan_cut(const hone_plan *plan, size_t n) {

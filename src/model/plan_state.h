@@ -14,6 +14,9 @@ enum {
      * cache. Where the weights are larger than this they are read from further away anyway, and once per chunk: then a
      * chunk may be as large as they are. */
     HONE_CHUNK_BYTES = 384 * 1024,
+    /* A shard's gradient is written once and added once. That is cheap beside this many multiply-adds for each weight;
+     * where a sample has fewer, a shard has more samples. */
+    HONE_SHARD_WORK = 128,
     /* Shards of one batch, at most, and what their gradients may take together. */
     HONE_MAX_SHARDS = 16,
     HONE_MIN_SHARDS = 2,
