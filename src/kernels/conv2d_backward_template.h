@@ -144,9 +144,9 @@ static void conv2d_backward_input_dense(const hone_conv2d *p, size_t n, const fl
 
 /* ---- weight gradient ------------------------------------------------------------------------------------------ */
 
-/* Windows summed in one go: enough that loading and storing the sums is nothing beside them, few enough that they and
- * their dy stay in L2. Behind a pooling whole samples are laid out, as dy comes in windows there. */
-enum { CONV2D_CHUNK = 512 };
+/* Windows summed in one go: enough that loading and storing the sums is little beside them, few enough that they and their
+ * dy stay close. Behind a pooling whole samples are laid out, as dy comes in windows there. */
+enum { CONV2D_CHUNK = 128 };
 
 static size_t conv2d_chunk(const conv2d_geometry *g) {
     const size_t windows = conv2d_together(g->pixels, CONV2D_CHUNK) * g->pixels;

@@ -36,11 +36,12 @@ HONE_INLINE vmask sparse_counts(vfloat gradient) {
 
 /* ---- weight gradient ------------------------------------------------------------------------------------------ */
 
-/* What one filter passes, of one chunk: gradients, and where their windows begin. */
+/* What one filter passes, of one chunk: gradients, and at which place of which pooled output. */
 typedef struct sparse_list {
     size_t count;
     float *gradient;
-    ptrdiff_t *at;
+    int32_t *place;          /* index into window: output * area of the pooling + position in it */
+    const ptrdiff_t *window; /* where each place's window begins, the same for all filters */
 } sparse_list;
 
 /* sum (runs, vectors) += each gradient times its window's runs, step floats apart. */
@@ -54,7 +55,7 @@ HONE_INLINE void sparse_weights_body(int runs, int vectors, const sparse_list *l
     }
     HONE_NO_UNROLL
     for (size_t i = 0; i < l->count; i++) {
-        const float *window = x + l->at[i];
+        const float *window = x + l->window[l->place[i]];
         const vfloat g = v_set(l->gradient[i]);
         HONE_UNROLL
         for (int r = 0; r < runs; r++) {
@@ -130,25 +131,33 @@ static size_t sparse_together(const conv2d_geometry *g) {
 static size_t sparse_weights_scratch(const conv2d_geometry *g, const hone_conv2d_shape *s) {
     const conv2d_runs r = conv2d_runs_of(s, g);
     const size_t area = (size_t)(s->pool_h * s->pool_w), chunk = sparse_chunk(g);
-    return round_up(area * OFFSET_FLOATS, 16) + round_up(chunk * OFFSET_FLOATS, 16) +
-           VL * (round_up(chunk + 1, 16) + round_up((chunk + 1) * OFFSET_FLOATS, 16)) +
+    return round_up(chunk * area * OFFSET_FLOATS, 16) + 2 * VL * round_up(chunk + VL, 16) +
            round_up(sparse_filters(g, &r) * r.count * r.vectors * VL, 16) +
            (sparse_copies(g, &r) ? round_up(sparse_together(g) * g->sample + VL, 16) : 0);
 }
 
-/* Lists what up to VL filters pass, of count pooled outputs whose windows begin at window[]. */
-static void sparse_list_filters(const conv2d_geometry *g, size_t lanes, size_t count, const float *dy, const float *y,
-                                const uint8_t *argmax, const ptrdiff_t *window, const ptrdiff_t *place,
-                                sparse_list *lists) {
+/* Lists what up to VL filters pass, of count pooled outputs. dy comes with filters side by side, lists want each filter's
+ * outputs side by side: squares of VL by VL are turned round. */
+static void sparse_list_filters(const conv2d_geometry *g, size_t lanes, size_t count, size_t area, const float *dy,
+                                const float *y, const uint8_t *argmax, sparse_list *lists) {
     for (size_t f = 0; f < lanes; f++) lists[f].count = 0;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t first = 0; first < count; first += VL) {
+        vfloat gradient[VL], place[VL];
+        HONE_UNROLL
+        for (size_t i = 0; i < VL; i++) {
+            const size_t at = (first + i) * g->f;
+            gradient[i] = place[i] = v_zero();
+            if (first + i >= count) continue;
+            gradient[i] = sparse_gradient(dy + at, y ? y + at : NULL, lanes);
+            place[i] = vi_as_float(vi_add(vi_load_u8_part(argmax + at, lanes), vi_set((int)((first + i) * area))));
+        }
+        v_transpose(gradient);
+        v_transpose(place);
         for (size_t f = 0; f < lanes; f++) {
-            const size_t at = i * g->f + f;
-            const bool passes = (!y || y[at] > 0) && dy[at] != 0;
             sparse_list *l = &lists[f];
-            l->gradient[l->count] = dy[at];
-            l->at[l->count] = window[i] + place[argmax[at]];
-            l->count += passes;
+            const vmask counts = sparse_counts(gradient[f]);
+            vi_append(l->place + l->count, v_bits(place[f]), counts);
+            l->count += v_append(l->gradient + l->count, gradient[f], counts);
         }
     }
 }
@@ -200,16 +209,14 @@ static void conv2d_backward_weights_sparse(const hone_conv2d *p, size_t n, const
     const size_t input = (size_t)s->h * (size_t)s->w * g.c, area = (size_t)(s->pool_h * s->pool_w);
     const size_t together = copy ? sparse_together(&g) : n, chunk = sparse_chunk(&g), filters = sparse_filters(&g, &r);
     const size_t all = r.count * r.vectors * VL;
-    ptrdiff_t *place = take_offsets(&scratch, area);
-    ptrdiff_t *window = take_offsets(&scratch, chunk);
+    ptrdiff_t *window = take_offsets(&scratch, chunk * area);
     sparse_list lists[VL];
     for (size_t f = 0; f < VL; f++) {
-        lists[f].gradient = take(&scratch, chunk + 1);
-        lists[f].at = take_offsets(&scratch, chunk + 1);
+        lists[f].gradient = take(&scratch, chunk + VL);
+        lists[f].place = (int32_t *)(void *)take(&scratch, chunk + VL);
+        lists[f].window = window;
     }
     float *sums = take(&scratch, filters * all);
-    for (size_t i = 0; i < area; i++)
-        place[i] = (ptrdiff_t)(i / (size_t)s->pool_w * g.step_row + i % (size_t)s->pool_w * g.step_column);
     if (dbias) conv2d_bias_gradient(n * g.out_pixels, g.f, dy, relu ? y : NULL, accumulate, dbias);
 
     for (size_t i = 0, samples; i < n; i += samples) {
@@ -228,12 +235,16 @@ static void conv2d_backward_weights_sparse(const hone_conv2d *p, size_t n, const
             memset(sums, 0, round_up(block, VL) * all * sizeof *sums);
             for (size_t first = 0, count; first < outputs; first += count) {
                 count = outputs - first < chunk ? outputs - first : chunk;
-                for (size_t q = 0; q < count; q++) window[q] = (ptrdiff_t)conv2d_walk_next(&walk);
+                for (size_t q = 0; q < count; q++) {
+                    const size_t corner = conv2d_walk_next(&walk);
+                    for (size_t k = 0; k < area; k++)
+                        window[q * area + k] = (ptrdiff_t)(corner + k / (size_t)s->pool_w * g.step_row +
+                                                           k % (size_t)s->pool_w * g.step_column);
+                }
                 for (size_t f = 0; f < block; f += VL) {
                     const size_t lanes = block - f < VL ? block - f : VL;
                     const size_t at = (i * g.out_pixels + first) * g.f + filter + f;
-                    sparse_list_filters(&g, lanes, count, dy + at, relu ? y + at : NULL, argmax + at, window, place,
-                                        lists);
+                    sparse_list_filters(&g, lanes, count, area, dy + at, relu ? y + at : NULL, argmax + at, lists);
                     for (size_t q = 0; q < lanes; q++)
                         sparse_weights_filter(&g, &r, &lists[q], image, sums + (f + q) * all);
                 }
