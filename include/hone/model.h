@@ -154,7 +154,8 @@ typedef struct hone_plan_config {
 
 HONE_API hone_plan_config hone_plan_config_default(void);
 
-/* The model must be built and must outlive the plan; its weights may change between runs (hone_plan_refresh). */
+/* The model must be built and must outlive the plan; its weights may change between runs (hone_plan_refresh). Which
+ * layers are frozen is read here, once. A plan for training predicts as well, in inference mode. */
 HONE_API hone_status hone_plan_create(hone_plan **out, hone_model *model, const hone_plan_config *config,
                                       hone_error *err);
 HONE_API void hone_plan_free(hone_plan *plan);
