@@ -10,6 +10,7 @@
  *   model.h    layers in Keras' words, weights, plans that run them
  *   train.h    losses, optimizers, callbacks, fit, evaluate
  *   format.h   Keras files and JSON
+ *   bench.h    what the machine could do, and where a model's time goes
  *
  * Train the article's network on MNIST:
  *
@@ -36,5 +37,6 @@
 #include <hone/model.h>
 #include <hone/train.h>
 #include <hone/format.h>
+#include <hone/bench.h>
 
 #endif

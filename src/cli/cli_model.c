@@ -4,6 +4,7 @@
 #include "commands.h"
 
 #include <math.h>
+#include <string.h>
 
 int start_threads(hone_threads **out, int64_t count) {
     hone_error err = {0};
@@ -30,6 +31,24 @@ int open_model(hone_model **out, const char *path, const char *input, hone_compi
              hone_preprocessing_text(&pixels, text, sizeof text));
     }
     return -1;
+}
+
+int open_or_build(hone_model **out, const verb *v, const char *name, const char *size, int64_t classes, uint64_t seed) {
+    hone_error err = {0};
+    for (size_t i = 0; hone_preset_name(i); i++) {
+        if (strcmp(hone_preset_name(i), name) != 0) continue;
+        int h = 28, w = 28, c = 1;
+        if (size && !parse_size(size, &h, &w, &c))
+            return usage_error(v, "--size is '%s', expected HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS", size);
+        hone_shape shape = {3, {h, w, c ? c : 1}};
+        hone_status status = hone_model_preset(out, name, &shape, (int)classes, &err);
+        if (status == HONE_OK && (status = hone_model_build(*out, seed, &err)) != HONE_OK) {
+            hone_model_free(*out);
+            *out = NULL;
+        }
+        return status == HONE_OK ? -1 : failed(&err, NULL, "cannot build '%s'", name);
+    }
+    return open_model(out, name, NULL, NULL, true);
 }
 
 hone_value *evaluation_value(const hone_evaluation *e) {

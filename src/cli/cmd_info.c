@@ -50,25 +50,6 @@ static int info_machine(const common_options *common) {
     return finish_output();
 }
 
-/* A preset is built for --size and --classes; everything else is a file. */
-static int open_for_info(hone_model **out, const char *name, const settings *s, const common_options *common) {
-    hone_error err = {0};
-    for (size_t i = 0; hone_preset_name(i); i++) {
-        if (strcmp(hone_preset_name(i), name) != 0) continue;
-        int h = 28, w = 28, c = 1;
-        if (s->size && !parse_size(s->size, &h, &w, &c))
-            return usage_error(&verb_info, "--size is '%s', expected HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS", s->size);
-        hone_shape shape = {3, {h, w, c ? c : 1}};
-        hone_status status = hone_model_preset(out, name, &shape, (int)s->classes, &err);
-        if (status == HONE_OK && (status = hone_model_build(*out, (uint64_t)common->seed, &err)) != HONE_OK) {
-            hone_model_free(*out);
-            *out = NULL;
-        }
-        return status == HONE_OK ? -1 : failed(&err, NULL, "cannot build '%s'", name);
-    }
-    return open_model(out, name, NULL, NULL, true);
-}
-
 static size_t memory_of(hone_model *model, size_t batch, bool training) {
     hone_plan_config config = hone_plan_config_default();
     config.max_batch = batch;
@@ -199,7 +180,7 @@ static int run(int argc, char **argv) {
     if (words.count == 0) return info_machine(&common);
     if (words.count > 1) return usage_error(&verb_info, "expected one MODEL");
     hone_model *model;
-    status = open_for_info(&model, words.at[0], &s, &common);
+    status = open_or_build(&model, &verb_info, words.at[0], s.size, s.classes, (uint64_t)common.seed);
     if (status >= 0) return status;
     status = common.json ? info_json(model, words.at[0], &s) : s.plan ? info_plan(model, &s) : info_table(model, &s);
     hone_model_free(model);

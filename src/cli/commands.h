@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-extern const verb verb_collect, verb_train, verb_evaluate, verb_predict, verb_info;
+extern const verb verb_collect, verb_train, verb_evaluate, verb_predict, verb_info, verb_bench;
 
 /* ---- data (cli_data.c) ----------------------------------------------------------------------------------------- */
 
@@ -34,6 +34,10 @@ bool parse_size(const char *text, int *height, int *width, int *channels);
 /* Loads a model file, says on stderr what was assumed about its input, and applies --input. Prints the error itself;
  * returns an exit status, -1 when all went well. */
 int open_model(hone_model **out, const char *path, const char *input, hone_compiled *compiled, bool quiet);
+
+/* For looking at a model: a preset is built for size (NULL: 28x28x1) and classes, everything else is a file. v is who
+ * is told of a wrong size. Returns an exit status, -1 when all went well. */
+int open_or_build(hone_model **out, const verb *v, const char *name, const char *size, int64_t classes, uint64_t seed);
 
 /* {"loss": …, "accuracy": …, "accuracy_interval": [low, high], "samples": …} */
 hone_value *evaluation_value(const hone_evaluation *e);

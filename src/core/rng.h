@@ -17,7 +17,8 @@ enum {
     HONE_STREAM_SPLIT = 4,
     HONE_STREAM_DIGITS = 5, /* substream: index of the sample */
     HONE_STREAM_AUGMENT = 6,
-    HONE_STREAM_TEST = 7
+    HONE_STREAM_TEST = 7,
+    HONE_STREAM_BENCH = 8
 };
 
 /* One Philox4x32-10 block. */

@@ -46,4 +46,21 @@ size_t hone__plan_outputs(const hone_plan *plan); /* elements of one sample's ou
  * pass again (without touching moving statistics) and then looks at the shards' gradients. */
 int hone__plan_find_nonfinite(hone_plan *plan, const unsigned char *pixels, size_t n, uint64_t step, bool *in_gradient);
 
+/* ---- profile.c ------------------------------------------------------------------------------------------------- */
+
+/* Seconds that one operation took, or multiply-adds that it does. */
+typedef struct hone__op_cost {
+    double forward, backward;
+    double pack; /* its weights */
+} hone__op_cost;
+
+size_t hone__plan_op_count(const hone_plan *plan);
+/* Walks n <= max_batch samples through the plan on the caller alone and adds up each operation's seconds; a training
+ * plan goes all the way back, but leaves moving statistics as they are. ends: what reading the input (forward) and the
+ * loss or handing the output over (backward) took. loss NULL for an inference plan. */
+void hone__plan_profile(hone_plan *plan, const unsigned char *pixels, size_t n, hone__loss_function loss, void *context,
+                        hone__op_cost *seconds, hone__op_cost *ends);
+/* Multiply-adds of one sample as dense arithmetic has them. */
+hone__op_cost hone__plan_macs(const hone_plan *plan, size_t op);
+
 #endif
