@@ -140,6 +140,39 @@ static hone_status check_counts(const hone__idx *images, const char *images_path
               labels_path, labels->sizes[0]);
 }
 
+/* Without names the greatest label alone says how many classes there are, and one flipped bit in a label would make it
+ * hundreds. So a label far above the number of labels in use is taken for damage: gaps are allowed, but not four times
+ * as many classes as labels (and sixteen, for the smallest sets). */
+static hone_status check_unnamed_labels(const hone__dataset_parts *parts, const hone__idx *labels, const char *path,
+                                        hone_error *err) {
+    size_t different = 0, worst = 0;
+    unsigned char *seen = hone__alloc(parts->classes, 1);
+    if (!seen) return hone__fail_memory(err, parts->classes, "labels");
+    for (size_t i = 0; i < labels->sizes[0]; i++) {
+        int32_t label = hone__idx_label(labels, i);
+        if (label < 0 || (size_t)label >= parts->classes) continue;
+        if (!seen[label]) different++;
+        seen[label] = 1;
+        if (label > hone__idx_label(labels, worst)) worst = i;
+    }
+    hone__free(seen);
+    if (parts->classes <= 4 * different + 16) return HONE_OK;
+    HONE_FAIL(err, HONE_FORMAT,
+              "'%s': label %d of sample %zu is out of range: only %zu different labels occur (if it is right, name the "
+              "classes in a classes.txt beside it, one per line)",
+              path, (int)hone__idx_label(labels, worst), worst, different);
+}
+
+static bool has_class_names(const char *labels_path) {
+    const char *slash = strrchr(labels_path, '/');
+    char *folder = slash ? hone__strndup(labels_path, (size_t)(slash - labels_path)) : hone__strdup(".");
+    char *path = folder ? hone__join_path(folder, "classes.txt") : NULL;
+    bool has = path && hone__file_exists(path);
+    hone__free(path);
+    hone__free(folder);
+    return has;
+}
+
 static hone_status read_pair(hone__dataset_parts *parts, const char *images_path, const char *labels_path,
                              const hone__request *request, hone_error *err) {
     idx_file images, labels = {0};
@@ -156,7 +189,10 @@ static hone_status read_pair(hone__dataset_parts *parts, const char *images_path
     if (status == HONE_OK && labels_path) {
         parts->classes = request->known ? request->known->classes : count_classes(&labels.idx);
         status = take_labels(parts, &labels.idx, request->known, err);
-        if (status != HONE_OK) hone__fail_context(err, status, "'%s'", labels_path);
+        if (status != HONE_OK)
+            hone__fail_context(err, status, "'%s'", labels_path);
+        else if (!request->known && !has_class_names(labels_path))
+            status = check_unnamed_labels(parts, &labels.idx, labels_path, err);
     }
     idx_file_release(&images);
     idx_file_release(&labels);

@@ -259,6 +259,20 @@ static void each_wrong_file_is_one_clear_error(void **state) {
     assert_images_fail(&b, HONE_LIMIT, "sides up to 32768");
 }
 
+static void a_label_out_of_range_is_named(void **state) {
+    (void)state;
+    /* The greatest label says how many classes there are; one far above the others is damage, not 256 classes. */
+    put_pair("train-images-idx3-ubyte", "train-labels-idx1-ubyte", (const unsigned char[]){2, 0, 255}, 3, 2, 3);
+    assert_open_fails(test_folder, NULL, HONE_FORMAT, "label 255 of sample 2 is out of range");
+    assert_open_fails(test_folder, NULL, HONE_FORMAT, "train-labels-idx1-ubyte'");
+    put_pair("train-images-idx3-ubyte", "train-labels-idx1-ubyte", (const unsigned char[]){2, 0, 9}, 3, 2, 3);
+    hone_dataset *data;
+    assert_int_equal(hone_dataset_open(&data, test_folder, NULL, NULL), HONE_OK); /* gaps are fine */
+    assert_int_equal(hone_dataset_classes(data), 10);
+    hone_dataset_free(data);
+    put_mnist();
+}
+
 static void missing_labels_are_named(void **state) {
     (void)state;
     put_mnist();
@@ -406,6 +420,7 @@ int main(void) {
         TEST(classes_map_onto_the_callers),
         TEST(stored_sets_are_resized_when_asked),
         TEST(each_wrong_file_is_one_clear_error),
+        TEST(a_label_out_of_range_is_named),
         TEST(missing_labels_are_named),
         TEST(partial_downloads_are_no_data),
         TEST(nothing_leaks_when_memory_runs_out),
