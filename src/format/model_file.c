@@ -76,7 +76,7 @@ hone_status hone_model_load(hone_model **out, const char *path, hone_compiled *c
     size_t size;
     *out = NULL;
     if (compiled) *compiled = (hone_compiled){0};
-    if (is_preset(path) && !hone__file_exists(path)) return from_preset(out, path, err);
+    if (is_preset(path) && (!hone__file_exists(path) || hone__is_folder(path))) return from_preset(out, path, err);
     HONE_TRY(hone__file_read(path, HONE_MAX_MODEL_FILE, &bytes, &size, err));
     hone_status status = from_bytes(out, bytes, size, compiled, err);
     hone__free(bytes);

@@ -12,6 +12,7 @@
 
 #include <dirent.h>
 #include <math.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -419,6 +420,44 @@ static void an_hdf5_file_behind_a_user_block(void **state) {
     hone_model_free(model);
 }
 
+/* ---- threads --------------------------------------------------------------------------------------------------- */
+
+enum { THREADS = 4, ROUNDS = 5 };
+
+/* Each thread has a model of its own; libhdf5, which they share, is not made for it. */
+static void *save_and_load(void *context) {
+    static char trouble[] = "saving, loading or the weights";
+    hone_model *model = context;
+    for (int i = 0; i < ROUNDS; i++) {
+        char path[512];
+        snprintf(path, sizeof path, "%s/thread-%p.h5", folder, context);
+        hone_model *back;
+        if (hone_model_save(model, NULL, path, NULL) != HONE_OK) return trouble;
+        if (hone_model_load(&back, path, NULL, NULL) != HONE_OK) return trouble;
+        bool same = memcmp(back->data, model->data, model->data_size * sizeof *model->data) == 0;
+        hone_model_free(back);
+        if (!same) return trouble;
+    }
+    return NULL;
+}
+
+static void several_threads_at_once(void **state) {
+    (void)state;
+    pthread_t threads[THREADS];
+    hone_model *models[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        models[i] = conv_bn_twice();
+        models[i]->data[0] = (float)i;
+        assert_int_equal(pthread_create(&threads[i], NULL, save_and_load, models[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        void *trouble;
+        assert_int_equal(pthread_join(threads[i], &trouble), 0);
+        assert_null(trouble);
+        hone_model_free(models[i]);
+    }
+}
+
 /* ---- failures -------------------------------------------------------------------------------------------------- */
 
 /* The limit on a file's size stands for the full disk: the write fails half-way in the same place. */
@@ -504,6 +543,7 @@ int main(void) {
         cmocka_unit_test(json_is_an_architecture),
         cmocka_unit_test(an_unbuilt_model_is_not_saved),
         cmocka_unit_test(an_hdf5_file_behind_a_user_block),
+        cmocka_unit_test(several_threads_at_once),
         cmocka_unit_test(a_full_disk_leaves_nothing),
         cmocka_unit_test(a_missing_folder_is_told),
         cmocka_unit_test(memory_may_run_out_anywhere),
