@@ -62,10 +62,10 @@ static int drop_final_activation(hone__builder *b) {
     return 0;
 }
 
-static bool fuse_padding(hone__builder *b, hone__op *op) {
-    if (op->type != &hone__op_zero_padding2d) return false;
+static void fuse_padding(hone__builder *b, hone__op *op) {
+    if (op->type != &hone__op_zero_padding2d) return;
     hone__op *user = only_user(b, op->output);
-    if (!user || (user->type != &hone__op_conv2d && user->type != &hone__op_depthwise_conv2d)) return false;
+    if (!user || (user->type != &hone__op_conv2d && user->type != &hone__op_depthwise_conv2d)) return;
     int h = (int)op->as.padding.h, w = (int)op->as.padding.w;
     int top = (int)op->as.padding.top, left = (int)op->as.padding.left;
     if (user->type == &hone__op_conv2d) {
@@ -84,7 +84,6 @@ static bool fuse_padding(hone__builder *b, hone__op *op) {
         s->pad_left += left;
     }
     bypass(b, op);
-    return true;
 }
 
 static bool has_weights_before(const hone__op *op) {
@@ -97,6 +96,12 @@ static hone_epilogue *epilogue_of(hone__op *op) {
     return &op->as.dense.epilogue;
 }
 
+static size_t channels_of(const hone__op *op) {
+    if (op->type == &hone__op_conv2d) return (size_t)op->as.conv2d.shape.filters;
+    if (op->type == &hone__op_depthwise_conv2d) return (size_t)op->as.depthwise.c * (size_t)op->as.depthwise.multiplier;
+    return op->as.dense.units;
+}
+
 static bool is_trained(const hone__builder *b, const hone__op *op) {
     for (int k = 0; k < HONE_OP_WEIGHTS; k++)
         if (op->weights[k] != HONE_NO_WEIGHT && hone__weight_trainable(b->model, (size_t)op->weights[k])) return true;
@@ -104,22 +109,17 @@ static bool is_trained(const hone__builder *b, const hone__op *op) {
 }
 
 /* Weights that change with every step cannot carry a fold: their gradient would be the folded weights'. */
-static bool fuse_constant_norm(hone__builder *b, hone__op *op, const hone__purpose *purpose) {
-    if (!has_weights_before(op) || op->fold.on) return false;
+static void fuse_constant_norm(hone__builder *b, hone__op *op, const hone__purpose *purpose) {
+    if (!has_weights_before(op) || op->fold.on) return;
     hone__op *user = only_user(b, op->output);
-    if (!user || user->type != &hone__op_batch_normalization) return false;
-    if (purpose->training && (!user->as.norm.frozen || is_trained(b, op))) return false;
-    size_t c = b->tensors[op->output].size; /* normalised over the same channels, not a reshape's */
-    if (op->type == &hone__op_conv2d) c = (size_t)op->as.conv2d.shape.filters;
-    if (op->type == &hone__op_depthwise_conv2d) c = (size_t)op->as.depthwise.c * (size_t)op->as.depthwise.multiplier;
-    if (op->type == &hone__op_dense) c = op->as.dense.units;
-    if (user->as.norm.c != c) return false;
+    if (!user || user->type != &hone__op_batch_normalization) return;
+    if (purpose->training && (!user->as.norm.frozen || is_trained(b, op))) return;
+    if (user->as.norm.c != channels_of(op)) return; /* a reshape between them made other channels */
     op->fold = (hone__fold){.on = true, .epsilon = user->as.norm.epsilon};
     for (int k = 0; k < HONE_OP_WEIGHTS; k++) op->fold.weights[k] = user->weights[k];
     if (op->type == &hone__op_conv2d) op->as.conv2d.shape.has_bias = true;
     if (op->type == &hone__op_depthwise_conv2d) op->as.depthwise.has_bias = true;
     absorb(op, user);
-    return true;
 }
 
 /* What is left of such normalisations is an affine with the fold's numbers and no weights to train. */
@@ -140,34 +140,33 @@ static bool is_relu_op(const hone__op *op) {
     return op && op->type == &hone__op_activation && hone__is_relu(&op->as.activation);
 }
 
-static bool fuse_relu(hone__builder *b, hone__op *op) {
-    if (!has_weights_before(op) || *epilogue_of(op) != HONE_EPILOGUE_NONE) return false;
+static void fuse_relu(hone__builder *b, hone__op *op) {
+    if (!has_weights_before(op) || *epilogue_of(op) != HONE_EPILOGUE_NONE) return;
     hone__op *user = only_user(b, op->output);
     if (user && user->type == &hone__op_max_pool2d) { /* max(relu(x)) = relu(max(x)): the relu may come first */
         hone__op *behind = only_user(b, user->output);
-        if (!is_relu_op(behind)) return false;
+        if (!is_relu_op(behind)) return;
         *epilogue_of(op) = HONE_EPILOGUE_RELU;
         absorb(user, behind);
-        return true;
+        return;
     }
-    if (!is_relu_op(user)) return false;
+    if (!is_relu_op(user)) return;
     *epilogue_of(op) = HONE_EPILOGUE_RELU;
     absorb(op, user);
-    return true;
 }
 
 /* Windows that overlap would compute outputs twice, or scatter two gradients onto one: those stay apart. */
-static bool fuse_pooling(hone__builder *b, hone__op *op) {
+static void fuse_pooling(hone__builder *b, hone__op *op) {
     enum { MAX_WINDOW = 255 }; /* the argmax is a byte */
-    if (op->type != &hone__op_conv2d || op->as.conv2d.shape.pool_h) return false;
+    if (op->type != &hone__op_conv2d || op->as.conv2d.shape.pool_h) return;
     hone__op *user = only_user(b, op->output);
-    if (!user || user->type != &hone__op_max_pool2d) return false;
+    if (!user || user->type != &hone__op_max_pool2d) return;
     hone_conv2d_shape *s = &op->as.conv2d.shape;
     const hone_pool2d_shape *p = &user->as.pool;
-    if (p->h != s->oh || p->w != s->ow || p->c != s->filters) return false;
-    if (p->pad_top || p->pad_left) return false;
-    if ((p->oh - 1) * p->stride_h + p->pool_h > p->h || (p->ow - 1) * p->stride_w + p->pool_w > p->w) return false;
-    if (p->stride_h < p->pool_h || p->stride_w < p->pool_w || p->pool_h * p->pool_w > MAX_WINDOW) return false;
+    if (p->h != s->oh || p->w != s->ow || p->c != s->filters) return;
+    if (p->pad_top || p->pad_left) return;
+    if ((p->oh - 1) * p->stride_h + p->pool_h > p->h || (p->ow - 1) * p->stride_w + p->pool_w > p->w) return;
+    if (p->stride_h < p->pool_h || p->stride_w < p->pool_w || p->pool_h * p->pool_w > MAX_WINDOW) return;
     s->pool_h = p->pool_h;
     s->pool_w = p->pool_w;
     s->pool_stride_h = p->stride_h;
@@ -175,7 +174,6 @@ static bool fuse_pooling(hone__builder *b, hone__op *op) {
     s->ph = p->oh;
     s->pw = p->ow;
     absorb(op, user);
-    return true;
 }
 
 /* Names roots only, so that equal tensors have equal numbers. */
@@ -194,8 +192,7 @@ void hone__fuse(hone__builder *b, const hone__purpose *purpose, int *logits) {
     }
     for (size_t i = b->op_count; i-- > 0;) fuse_padding(b, &b->ops[i]); /* backwards: two in a row both merge */
     for (size_t i = 0; i < b->op_count; i++)
-        while (b->ops[i].type && fuse_constant_norm(b, &b->ops[i], purpose)) {
-        }
+        if (b->ops[i].type) fuse_constant_norm(b, &b->ops[i], purpose);
     for (size_t i = 0; i < b->op_count; i++) {
         hone__op *op = &b->ops[i];
         if (op->type == &hone__op_batch_normalization && (!purpose->training || op->as.norm.frozen)) norm_to_affine(op);

@@ -62,6 +62,11 @@ static const struct {
     {"BatchNormalization", "5 | BatchNormalization | Dense units=2"},
     {"BatchNormalization", "4,4,2 | Conv2D filters=3 kernel_size=1 | BatchNormalization trainable=false | Flatten | "
                            "Dense units=2"},
+    {"BatchNormalization", "4,4,2 | Conv2D filters=3 kernel_size=1 | Conv2D filters=4 kernel_size=2 trainable=false | "
+                           "BatchNormalization trainable=false | ReLU | Flatten | Dense units=2"},
+    {"BatchNormalization", "4,4,2 | Conv2D filters=3 kernel_size=1 | DepthwiseConv2D kernel_size=2 trainable=false | "
+                           "BatchNormalization trainable=false | Flatten | Dense units=3 trainable=false | "
+                           "BatchNormalization trainable=false | Activation activation=tanh | Dense units=2"},
     {"LayerNormalization", "3,5 | Dense units=4 | LayerNormalization | Dense units=2"},
     {"LayerNormalization", "6 | LayerNormalization scale=false | Dense units=2"},
     {"LayerNormalization", "6 | Dense units=5 | LayerNormalization center=false scale=false | Dense units=2"},

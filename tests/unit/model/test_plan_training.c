@@ -93,7 +93,7 @@ static void test_chunks_of_a_shard_add_up(void **state) {
     hone_plan *plan = pt_plan(model, &config, NULL);
     pt_loss loss = pt_loss_init(plan, SAMPLES);
     run_step(plan, x, SAMPLES, 0, &loss);
-    run_step(plan, x, SAMPLES, 0, &loss); /* the first step's gradients must be gone */
+    run_step(plan, x, SAMPLES, 0, &loss);                           /* the first step's gradients must be gone */
     assert_true(hone__plan_shards(plan) * plan->samples < SAMPLES); /* else there is but one chunk */
     double *want = hone__alloc(model->data_size, sizeof *want), scale = 0;
     config = training(1, NULL);
