@@ -9,7 +9,7 @@
  * - dropout vanishes in inference, and at rate 0;
  * - zero padding becomes padding of the convolution behind it;
  * - BatchNormalization with constant statistics goes into the weights before it, else becomes an affine per channel;
- * - relu behind a convolution or a Dense becomes its epilogue, also when a max pooling stands between (both keep order);
+ * - relu behind a convolution or a Dense becomes its epilogue, also with a max pooling between (both keep order);
  * - max pooling whose windows lie inside the image is fused into the convolution before it. */
 #include "graph.h"
 
@@ -45,7 +45,7 @@ static void absorb(hone__op *op, hone__op *user) {
     user->type = NULL;
 }
 
-/* Leaves out what is last in the model, if it is a softmax or a sigmoid. Keras' rule: the very last, no reshape after it. */
+/* Leaves out a softmax or sigmoid that is last in the model. Keras' rule: the very last, no reshape behind it. */
 static int drop_final_activation(hone__builder *b) {
     for (size_t i = 0; i < b->op_count; i++) {
         hone__op *op = &b->ops[i];

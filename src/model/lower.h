@@ -4,7 +4,8 @@
  * fuse.c then merges what belongs together (Conv2D + bias + ReLU + MaxPooling2D), plan.c places and runs the rest.
  *
  * A tensor is named by a small integer. Weights are named by their index in the model. Every emit function reads the
- * shape of its input tensor from the builder, checks nothing that build has checked, and returns HONE_MEMORY at worst. */
+ * shape of its input tensor from the builder, checks nothing that build has checked, and returns HONE_MEMORY or, for a
+ * tensor whose elements cannot be counted, HONE_LIMIT. */
 #ifndef HONE_LOWER_H
 #define HONE_LOWER_H
 

@@ -2,10 +2,11 @@
  *
  * What training may ask of a plan beyond <hone/model.h>.
  *
- * How a step runs. The batch is cut into shards, by its size and the model's alone. A shard goes forwards, through the loss, and
- * backwards on one worker, with its activations in that worker's caches; its weight gradients go to the shard's own
- * flat array. Operations that need the whole batch (BatchNormalization in training) end a segment: all shards finish it
- * before any starts the next. The optimizer adds the shards in order. So the number of threads cannot change a bit. */
+ * How a step runs. The batch is cut into shards, by its size and the model's alone. A shard goes forwards, through the
+ * loss, and backwards on one worker, a chunk of samples at a time with its activations in that worker's caches; its
+ * weight gradients go to the shard's own flat array. Operations that need the whole batch (BatchNormalization in
+ * training) end a segment: all shards finish it before any starts the next. The optimizer adds the shards in order. So
+ * the number of threads cannot change a bit. */
 #ifndef HONE_PLAN_INTERNAL_H
 #define HONE_PLAN_INTERNAL_H
 
@@ -13,9 +14,9 @@
 #include "model_internal.h"
 
 /* The loss of a stretch of one shard: outputs (count, outputs) of samples first … first + count - 1 of the batch in,
- * d_outputs to be filled with dloss/doutputs *of the sum over samples* (the update scales by 1 / batch). A large shard is
- * walked in chunks: then this is called once per chunk, in the order of the samples, so what is kept per shard is to be
- * added to (and cleared before the step). Called from several threads at once for different shards. */
+ * d_outputs to be filled with dloss/doutputs *of the sum over samples* (the update scales by 1 / batch). A large shard
+ * is walked in chunks: then this is called once per chunk, in the order of the samples, so what is kept per shard is to
+ * be added to (and cleared before the step). Called from several threads at once for different shards. */
 typedef void (*hone__loss_function)(void *context, int worker, size_t shard, size_t first, size_t count,
                                     const float *outputs, float *d_outputs);
 
@@ -24,7 +25,8 @@ hone_status hone__plan_create_on(hone_plan **out, hone_model *model, const hone_
                                  const hone_kernels *kernels, hone_error *err);
 
 /* One forward and backward pass over n <= max_batch samples (pixels as in hone_plan_predict_pixels; the gather into one
- * block is the caller's). step seeds dropout. Afterwards the shards' gradients are complete and moving statistics updated. */
+ * block is the caller's). step seeds dropout. Afterwards the shards' gradients are complete and moving statistics
+ * updated. */
 void hone__plan_step(hone_plan *plan, const unsigned char *pixels, size_t n, uint64_t step, hone__loss_function loss,
                      void *context);
 /* The same from float input (n, input size), no preprocessing applied. */
@@ -41,9 +43,10 @@ float *hone__plan_gradient(const hone_plan *plan, size_t shard);
 int hone__plan_logits(const hone_plan *plan);
 size_t hone__plan_outputs(const hone_plan *plan); /* elements of one sample's output */
 
-/* For TerminateOnNaN, after a step: the index of the first layer whose output (or else gradient) holds a NaN or an infinity in the
- * last step, and which; -1: none seen. To be called before the optimizer changes the weights: it runs the step's forward
- * pass again (without touching moving statistics) and then looks at the shards' gradients. */
+/* For TerminateOnNaN, after a step: the index of the first layer whose output (or else gradient, from the last layer
+ * down) holds a NaN or an infinity in the last step, and which; -1: none seen. To be called before the optimizer
+ * changes the weights: it runs the step's forward pass again (without touching moving statistics) and then looks at
+ * the shards' gradients. */
 int hone__plan_find_nonfinite(hone_plan *plan, const unsigned char *pixels, size_t n, uint64_t step, bool *in_gradient);
 
 /* ---- profile.c ------------------------------------------------------------------------------------------------- */

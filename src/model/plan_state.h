@@ -10,9 +10,9 @@
 enum {
     /* Samples of one chunk, at most. From eight on there is little more to gain from weights that are in the cache. */
     HONE_MAX_CHUNK = 8,
-    /* What the activations and gradients of a chunk may take: with one shard's gradient they should fit the second-level
-     * cache. Where the weights are larger than this they are read from further away anyway, and once per chunk: then a
-     * chunk may be as large as they are. */
+    /* What the activations and gradients of a chunk may take: with one shard's gradient they should fit the
+     * second-level cache. Where the weights are larger than this they are read from further away anyway, and once per
+     * chunk: then a chunk may be as large as they are. */
     HONE_CHUNK_BYTES = 384 * 1024,
     /* A shard's gradient is written once and added once. That is cheap beside this many multiply-adds for each weight;
      * where a sample has fewer, a shard has more samples. */

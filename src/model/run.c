@@ -317,7 +317,7 @@ static bool all_finite(const float *x, size_t n) {
     return true;
 }
 
-/* The earliest action whose output was not finite; *context: that action, at first SIZE_MAX. Ends where forwards ends. */
+/* *context: the earliest action whose output was not finite, at first SIZE_MAX. Ends where forwards ends. */
 static bool look_at_output(void *context, const hone__chunk *c, size_t action) {
     size_t *worst = context;
     const hone_plan *plan = c->plan;

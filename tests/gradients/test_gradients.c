@@ -10,7 +10,6 @@
 /* layer: whose class the case covers. */
 static const struct {
     const char *layer, *network;
-
 } cases[] = {
     {"InputLayer", "5 | Dense units=3"},
     {"Dense", "5 | Dense units=4 activation=tanh | Dense units=3"},
