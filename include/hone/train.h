@@ -4,6 +4,7 @@
 #ifndef HONE_TRAIN_H
 #define HONE_TRAIN_H
 
+#include <hone/augment.h>
 #include <hone/data.h>
 #include <hone/model.h>
 
@@ -179,6 +180,9 @@ typedef struct hone_fit_config {
     uint64_t seed;
     const float *class_weight; /* (classes), or NULL */
     hone_threads *threads;
+    /* What becomes of a training picture before each step, from (seed, epoch, index); NULL: nothing. Validation sees
+     * the pictures as they are. */
+    const hone_augmentation *augmentation;
     const hone_split *split;      /* NULL: all of the data set trains, none validates */
     size_t validation_batch_size; /* 0: 256 or batch_size, the larger */
 } hone_fit_config;

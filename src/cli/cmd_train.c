@@ -25,6 +25,7 @@ typedef struct session {
     hone_dataset *data;
     size_t own_validation; /* samples at the end of data that its own validation part gave */
     hone_split split;
+    hone_augmentation *augmentation; /* NULL: none */
     float *class_weight;
     hone_trainer *trainer;
     progress *bar;
@@ -269,6 +270,7 @@ static int prepare(session *r) {
     if (status < 0 && r->compiled.has_optimizer && !s->optimizer && !s->resume)
         note(r->common.quiet, "taking the optimizer that '%s' was compiled with: %s, learning rate %g", s->model,
              hone_optimizer_name(config.optimizer.kind), config.optimizer.learning_rate);
+    if (status < 0 && s->augment) status = parse_augmentation(&r->augmentation, &verb_train, s->augment);
     if (status < 0) status = open_training_data(r);
     if (status < 0 && preset) status = build_preset(r);
     if (status < 0 && hone_model_class_count(r->model) == 0) status = set_classes(r);
@@ -280,6 +282,8 @@ static int prepare(session *r) {
     if (status >= 0) return status;
     config.threads = r->threads;
     config.split = &r->split;
+    config.augmentation = r->augmentation;
+    if (r->augmentation) note_unsafe_labels(r->augmentation, r->data, r->common.quiet);
     hone_error err = {0};
     if (hone_trainer_create(&r->trainer, r->model, r->data, &config, &err) != HONE_OK)
         return failed(&err, NULL, "cannot train '%s' on '%s'", s->model, r->source);
@@ -390,6 +394,7 @@ static void release(session *r) {
     hone_trainer_free(r->trainer);
     progress_free(r->bar);
     hone_split_release(&r->split);
+    hone_augmentation_free(r->augmentation);
     free(r->class_weight);
     hone_dataset_free(r->data);
     hone_model_free(r->model);
@@ -418,6 +423,8 @@ static int parse(session *r, positionals *words, int argc, char **argv) {
         {OPTION_INTEGER, "limit", 0, "N", &s->limit, 0, 1e12, "only the first N images", NULL},
         {OPTION_FLAG, "no-shuffle", 0, NULL, &s->no_shuffle, 0, 0, "keep the order of the data", NULL},
         {OPTION_FLAG, "no-test", 0, NULL, &s->no_test, 0, 0, "leave the test part alone", NULL},
+        {OPTION_TEXT, "augment", 0, "HOW", &s->augment, 0, 0,
+         "digits, photos, rotation=10,zoom=0.1,…, keras:rotation_range=10,… (hone augment --help)", NULL},
         {.kind = OPTION_HEADING, .name = "training"},
         {OPTION_INTEGER, "epochs", 'e', "N", &s->epochs, 1, 1000000, "passes over the data (default 10)", NULL},
         {OPTION_INTEGER, "batch-size", 'b', "N", &s->batch_size, 1, 1 << 20, "images per step (default 32)", NULL},

@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-extern const verb verb_collect, verb_train, verb_evaluate, verb_predict, verb_info, verb_bench;
+extern const verb verb_collect, verb_augment, verb_train, verb_evaluate, verb_predict, verb_info, verb_bench;
 
 /* ---- data (cli_data.c) ----------------------------------------------------------------------------------------- */
 
@@ -28,6 +28,13 @@ int open_data(hone_dataset **out, const data_options *options, hone_threads *thr
 
 /* "28x28", "32x32x3" into height, width, channels (0 where left out). False when it is something else. */
 bool parse_size(const char *text, int *height, int *width, int *channels);
+
+/* ---- augmentation (cli_augment.c) ------------------------------------------------------------------------------- */
+
+/* Parses --augment for v. Prints the error itself; returns an exit status, -1 when all went well. */
+int parse_augmentation(hone_augmentation **out, const verb *v, const char *text);
+/* A note on stderr where the augmentation may make another class of a picture: letters and digits mirrored or turned. */
+void note_unsafe_labels(const hone_augmentation *augmentation, const hone_dataset *data, bool quiet);
 
 /* ---- models (cli_model.c) -------------------------------------------------------------------------------------- */
 

@@ -19,6 +19,8 @@ typedef struct train_settings {
     double learning_rate, label_smoothing, momentum, weight_decay, clipnorm, clipvalue, global_clipnorm;
     bool nesterov, amsgrad, learning_rate_given, momentum_given, weight_decay_given;
 
+    const char *augment;
+
     const char *monitor, *checkpoint, *csv_log, *log;
     int64_t early_stopping, reduce_lr;
     double reduce_lr_factor, min_delta;

@@ -74,9 +74,17 @@ static const field keras_fields[] = {
 
 /* ImageDataGenerator's other arguments treat every picture alike, so they belong to the model's input or the split. */
 static const char *const keras_elsewhere[] = {
-    "featurewise_center", "samplewise_center",      "featurewise_std_normalization", "samplewise_std_normalization",
-    "zca_whitening",      "zca_epsilon",            "rescale",                       "preprocessing_function",
-    "data_format",        "validation_split",       "dtype",
+    "featurewise_center",
+    "samplewise_center",
+    "featurewise_std_normalization",
+    "samplewise_std_normalization",
+    "zca_whitening",
+    "zca_epsilon",
+    "rescale",
+    "preprocessing_function",
+    "data_format",
+    "validation_split",
+    "dtype",
 };
 
 static const struct preset {
@@ -336,8 +344,7 @@ static hone_status read_own(hone__augment_settings *s, const char *text, hone_er
 
 static hone_status read_keras(hone__keras_settings *s, const char *text, hone_error *err) {
     char item[512], *value;
-    while (next_item(&text, item, &value))
-        HONE_TRY(set(keras_fields, COUNT(keras_fields), s, item, value, err));
+    while (next_item(&text, item, &value)) HONE_TRY(set(keras_fields, COUNT(keras_fields), s, item, value, err));
     return HONE_OK;
 }
 

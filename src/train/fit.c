@@ -68,6 +68,23 @@ static void find_nonfinite(hone_trainer *t, size_t n) {
                  model->layers[layer]->name);
 }
 
+static void augment_piece(void *context, int worker, size_t i) {
+    const hone_trainer *t = context;
+    uint32_t sample = t->order[t->first + i];
+    hone_augmentation_apply(t->config.augmentation, t->config.seed, (uint64_t)t->epoch, sample,
+                            hone_dataset_images(t->data) + sample * t->image_size, hone_dataset_height(t->data),
+                            hone_dataset_width(t->data), hone_dataset_channels(t->data), t->pixels + i * t->image_size,
+                            t->augment_scratch + (size_t)worker * t->augment_scratch_size);
+}
+
+/* A variant is a function of the seed, the epoch and the sample, so it matters to nobody which worker makes it. */
+static void gather(hone_trainer *t, size_t n) {
+    if (t->config.augmentation)
+        hone__threads_run(t->config.threads, augment_piece, t, n);
+    else
+        hone__gather(t->config.threads, t->data, t->order + t->first, n, t->pixels);
+}
+
 static void run_step(hone_trainer *t) {
     double start = hone__seconds();
     if (t->began < 0) t->began = start;
@@ -75,7 +92,7 @@ static void run_step(hone_trainer *t) {
     t->first = (size_t)t->step * t->batch_size;
     size_t left = t->train_count - t->first, n = left < t->batch_size ? left : t->batch_size;
     for (size_t i = 0; i < n; i++) t->labels[i] = labels[t->order[t->first + i]];
-    hone__gather(t->config.threads, t->data, t->order + t->first, n, t->pixels);
+    gather(t, n);
 
     memset(t->tallies, 0, t->max_shards * sizeof *t->tallies);
     hone__plan_step(t->plan, t->pixels, n, (uint64_t)t->iterations, shard_loss, t);

@@ -177,6 +177,8 @@ struct hone_trainer {
     /* one batch */
     size_t batch_size, max_shards, image_size;
     unsigned char *pixels;
+    unsigned char *augment_scratch; /* one per worker; NULL: no augmentation */
+    size_t augment_scratch_size;    /* of one, a multiple of 64 */
     int32_t *labels;
     float *losses;        /* (batch), weighted */
     float *probabilities; /* NULL: not needed. With AUC: of the whole epoch, else of a batch */

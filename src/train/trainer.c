@@ -94,6 +94,16 @@ static hone_status allocate(hone_trainer *t, hone_error *err) {
     return HONE_OK;
 }
 
+static hone_status allocate_augmentation(hone_trainer *t, hone_error *err) {
+    if (!t->config.augmentation) return HONE_OK;
+    size_t one, workers = (size_t)hone_threads_count(t->config.threads);
+    HONE_TRY(hone_augmentation_scratch_size(t->config.augmentation, hone_dataset_height(t->data),
+                                            hone_dataset_width(t->data), hone_dataset_channels(t->data), &one, err));
+    t->augment_scratch_size = (one + HONE_ALIGNMENT - 1) / HONE_ALIGNMENT * HONE_ALIGNMENT;
+    t->augment_scratch = hone__alloc(workers, t->augment_scratch_size);
+    return t->augment_scratch ? HONE_OK : hone__fail_memory(err, workers * t->augment_scratch_size, "augmentation");
+}
+
 static hone_status prepare(hone_trainer *t, hone_error *err) {
     HONE_TRY(check_config(&t->config, t->data, err));
     const hone_split *split = t->config.split;
@@ -107,6 +117,7 @@ static hone_status prepare(hone_trainer *t, hone_error *err) {
     HONE_TRY(hone__check_data(t->model, t->data, &t->config.loss, t->train, t->train_count, "the training data", err));
     HONE_TRY(create_validation(t, err));
     HONE_TRY(allocate(t, err));
+    HONE_TRY(allocate_augmentation(t, err));
     HONE_TRY(create_updater(t, err));
     t->optimizer_slot_count = t->slot_count;
     return HONE_OK;
@@ -145,6 +156,7 @@ void hone_trainer_free(hone_trainer *t) {
     }
     hone_value_free(t->history);
     hone__free(t->pixels);
+    hone__free(t->augment_scratch);
     hone__free(t->labels);
     hone__free(t->losses);
     hone__free(t->probabilities);
