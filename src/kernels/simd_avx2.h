@@ -28,7 +28,10 @@ HONE_INLINE void v_store(float *p, vfloat a) {
     _mm256_storeu_ps(p, a);
 }
 HONE_INLINE void v_store_part(float *p, vfloat a, size_t n) {
-    _mm256_maskstore_ps(p, v_part_mask(n), a);
+    if (n >= VL) /* a masked store is dozens of steps on some CPUs */
+        _mm256_storeu_ps(p, a);
+    else
+        _mm256_maskstore_ps(p, v_part_mask(n), a);
 }
 HONE_INLINE vfloat v_set(float a) {
     return _mm256_set1_ps(a);
@@ -107,7 +110,10 @@ HONE_INLINE void vi_store(void *p, vint a) {
     _mm256_storeu_si256((__m256i *)p, a);
 }
 HONE_INLINE void vi_store_part(void *p, vint a, size_t n) {
-    _mm256_maskstore_epi32((int *)p, v_part_mask(n), a);
+    if (n >= VL)
+        vi_store(p, a);
+    else
+        _mm256_maskstore_epi32((int *)p, v_part_mask(n), a);
 }
 HONE_INLINE vint vi_load_u8_part(const uint8_t *p, size_t n) {
     uint64_t bytes = 0;

@@ -605,7 +605,7 @@ static int bench(void) {
          4},
     };
     for (const hone_kernels *k = NULL; (k = kt_next_level(k)) != NULL;) {
-        printf("%s: %.1f GFLOP/s in the first cache\n", k->name, kb_peak(k));
+        printf("%s: %.1f GFLOP/s in registers\n", k->name, kb_peak(k));
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
             if (k->vector_floats > 1 || i < 3) bench_one(k, cases[i].name, &cases[i].c, cases[i].n);
     }

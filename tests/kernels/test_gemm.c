@@ -179,7 +179,7 @@ static int bench(void) {
                   {1024, 1024, 1024, false, true}};
     for (const hone_kernels *k = NULL; (k = kt_next_level(k)) != NULL;) {
         const double peak = kb_peak(k);
-        printf("%s: %.1f GFLOP/s in the first cache\n", k->name, peak);
+        printf("%s: %.1f GFLOP/s in registers\n", k->name, peak);
         for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
             hone_gemm g = {.m = shapes[i].m, .n = shapes[i].n, .k = shapes[i].k};
             if (g.m * g.n * g.k > 100000000 && k->vector_floats == 1) continue;
