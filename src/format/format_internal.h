@@ -18,7 +18,7 @@ enum {
     HONE_MAX_SELF_TEST_SAMPLES = 4,
     HONE_MAX_SELF_TEST_VALUES = 1 << 20 /* floats of all inputs, or of all outputs */
 };
-#define HONE_MAX_MODEL_FILE ((size_t)8 << 30)
+#define HONE_MAX_MODEL_FILE ((size_t)1 << (sizeof(size_t) > 4 ? 33 : 30)) /* bytes: 8 GiB, or 1 */
 
 /* ---- compile state (keras_compile.c) --------------------------------------------------------------------------- */
 

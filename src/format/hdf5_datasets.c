@@ -53,7 +53,7 @@ static hone_status check_type_and_size(hid_t dataset, const char *path, hone_sha
     size_t bytes = size;
     shape->rank = rank;
     for (int i = 0; i < rank; i++) {
-        if (dims[i] > INT64_MAX || !hone__multiply(bytes, (size_t)dims[i], &bytes))
+        if (dims[i] > INT64_MAX || (size_t)dims[i] != dims[i] || !hone__multiply(bytes, (size_t)dims[i], &bytes))
             HONE_FAIL(err, HONE_LIMIT, "dataset '%.200s' claims an impossible size", path);
         shape->dims[i] = (int64_t)dims[i];
     }
