@@ -64,7 +64,7 @@ def families():
     return (("keras3", keras), ("tfkeras", tf_keras))
 
 
-# ---- every layer type ----------------------------------------------------------------------------------------------
+# ---- every layer type -----------------------------------------------------------------------------------------------
 
 
 def layer_models(k):
@@ -148,7 +148,7 @@ def make_layers():
             save(sequential(k, shape, layers, name), f"{family}-{name}")
 
 
-# ---- compiled models with the optimizer's state -------------------------------------------------------------------------
+# ---- compiled models with the optimizer's state ---------------------------------------------------------------------
 
 
 def small_cnn(k):
@@ -238,7 +238,11 @@ def make_compiled():
         save(model, f"{family}-compiled-objects")
 
 
-# ---- forms that no installed version writes -----------------------------------------------------------------------------
+# ---- forms that no installed version writes -------------------------------------------------------------------------
+
+
+def texts(names):
+    return [n.decode() if isinstance(n, bytes) else n for n in names]
 
 
 def fixed(names):
@@ -254,7 +258,7 @@ def standalone_optimizer(path):
         config = {
             "optimizer_config": {
                 "class_name": "Adam",
-                "config": {"lr": 0.002, "beta_1": 0.9, "beta_2": 0.999, "decay": 0.0, "epsilon": 1e-07, "amsgrad": False},
+                "config": {"lr": 0.002, "beta_1": 0.9, "beta_2": 0.999, "decay": 0.0, "epsilon": 1e-7, "amsgrad": False},
             },
             "loss": "sparse_categorical_crossentropy",
             "metrics": ["acc"],
@@ -263,7 +267,7 @@ def standalone_optimizer(path):
         }
         file.attrs["training_config"] = np.bytes_(json.dumps(config).encode())
         old = file["optimizer_weights"]
-        arrays = [np.asarray(old[n.decode() if isinstance(n, bytes) else n]) for n in old.attrs["weight_names"]]
+        arrays = [np.asarray(old[n]) for n in texts(old.attrs["weight_names"])]
         count = (len(arrays) - 1) // 2
         del file["optimizer_weights"]
         group = file.create_group("optimizer_weights")
@@ -319,11 +323,11 @@ def make_old():
         weights = file["model_weights"]
         if "top_level_model_weights" in weights:
             del weights["top_level_model_weights"]
-        weights.attrs["layer_names"] = fixed([n.decode() if isinstance(n, bytes) else n for n in weights.attrs["layer_names"]])
+        weights.attrs["layer_names"] = fixed(texts(weights.attrs["layer_names"]))
         for layer in weights.values():
             names = layer.attrs["weight_names"]
             if len(names):
-                layer.attrs["weight_names"] = fixed([n.decode() if isinstance(n, bytes) else n for n in names])
+                layer.attrs["weight_names"] = fixed(texts(names))
 
     # attributes cut into parts, as for models of very many layers; an array of one for the root's strings
     shutil.copy(path, ACCEPT / "chunked-attributes.h5")
@@ -339,7 +343,7 @@ def make_old():
     path = save(small_cnn(keras), "keras30-bare-names")
     with h5py.File(path, "a") as file:
         for name, layer in file["model_weights"].items():
-            stored = [n.decode() if isinstance(n, bytes) else n for n in layer.attrs["weight_names"]]
+            stored = texts(layer.attrs["weight_names"])
             if not stored:
                 continue
             arrays = [np.asarray(layer[n]) for n in stored]
@@ -357,7 +361,8 @@ def make_old():
         for i, n in enumerate(paths):
             array = np.asarray(file["model_weights"][n])
             del file["model_weights"][n]
-            file["model_weights"].create_dataset(n, data=array, dtype=">f4" if i % 2 else "<f8", compression="gzip", shuffle=True)
+            dtype = ">f4" if i % 2 else "<f8"
+            file["model_weights"].create_dataset(n, data=array, dtype=dtype, compression="gzip", shuffle=True)
 
     # half precision weights
     path = ACCEPT / "half-weights.h5"
@@ -378,7 +383,9 @@ def make_old():
     # frozen layers change what is listed as trainable, in one group and in the optimizer's list
     for family, k in families():
         L = k.layers
-        model = sequential(k, (6, 6, 2), [L.Conv2D(4, 3, use_bias=False), L.BatchNormalization(), L.ReLU(), L.Flatten(), L.Dense(3, activation="softmax")], "frozen")
+        head = [L.ReLU(), L.Flatten(), L.Dense(3, activation="softmax")]
+        layers = [L.Conv2D(4, 3, use_bias=False), L.BatchNormalization(), *head]
+        model = sequential(k, (6, 6, 2), layers, "frozen")
         model.layers[0].trainable = False
         model.layers[1].trainable = False
         model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -403,7 +410,7 @@ def make_old():
         save(model, f"{family}-functional")
 
 
-# ---- files to refuse -------------------------------------------------------------------------------------------------------
+# ---- files to refuse ------------------------------------------------------------------------------------------------
 
 
 def make_rejects():
@@ -469,7 +476,7 @@ def make_rejects():
         file["model_weights"].attrs["layer_names"] = np.zeros(0)
 
     def extra_layer(file):
-        names = [n.decode() if isinstance(n, bytes) else n for n in file["model_weights"].attrs["layer_names"]]
+        names = texts(file["model_weights"].attrs["layer_names"])
         group = file["model_weights"].create_group("more")
         group["more/kernel"] = np.zeros(3, "float32")
         group.attrs["weight_names"] = ["more/kernel"]

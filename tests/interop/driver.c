@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * hone's side of the tests against the real Keras: loads, predicts, trains and saves what the Python scripts beside it ask
- * for. Numbers go through files of raw little-endian values; what was computed is printed as JSON.
+ * hone's side of the tests against the real Keras: loads, predicts, trains and saves what the Python scripts beside it
+ * ask for. Numbers go through files of raw little-endian values; what was computed is printed as JSON.
  *
  *   driver copy     MODEL OUTPUT
  *   driver predict  MODEL INPUTS.f32 SAMPLES OUTPUTS.f32

@@ -1,6 +1,7 @@
 """Models that Keras 3 and tf-keras wrote, in hone: the same predictions and the same evaluation."""
 
-from common import FAMILIES, FOLDER, article_cnn, data_files, driver, expect, expect_close, finish, hone_predict, pictures
+from common import FAMILIES, FOLDER, article_cnn, data_files, driver
+from common import expect, expect_close, finish, hone_predict, pictures
 
 images, labels = pictures(256, (28, 28, 1), 10, seed=2)
 files = data_files(images, labels)

@@ -1,4 +1,4 @@
-"""Models that hone trained and saved, in Keras 3 and tf-keras: load_model, the same predictions, the same evaluation."""
+"""Models that hone trained and saved, in Keras 3 and tf-keras: load_model, the same predictions and evaluation."""
 
 import h5py
 import numpy as np
@@ -26,12 +26,12 @@ for optimizer in ("adam", "sgd", "rmsprop", "adamw", "lion"):
         rate = float(np.asarray(model.optimizer.learning_rate))
         expect(f"{family} reads {optimizer}: learning rate", abs(rate - RATES[optimizer]) < 1e-8, rate)
         theirs = model.evaluate(x, labels, verbose=0, return_dict=True)
-        expect(
-            f"{family} reads {optimizer}: evaluate's accuracy", abs(theirs["accuracy"] - result["accuracy"]) < 1e-6, theirs
-        )
+        same = abs(theirs["accuracy"] - result["accuracy"]) < 1e-6
+        expect(f"{family} reads {optimizer}: evaluate's accuracy", same, theirs)
         expect_close(f"{family} reads {optimizer}: evaluate's loss", theirs["loss"], result["loss"], 1e-5)
         # training goes on after the compile that Keras 3 asks for behind every .h5
-        model.compile("adam" if optimizer == "lion" else optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+        fresh = "adam" if optimizer == "lion" else optimizer
+        model.compile(fresh, "sparse_categorical_crossentropy", metrics=["accuracy"])
         model.fit(x[:64], labels[:64], verbose=0)
         # and Keras saves it again: hone's own group is gone, the model is whole
         again = FOLDER / "again.h5"
@@ -74,7 +74,7 @@ for path in sorted((GOLDEN / "accept").glob("*.h5")):
     with h5py.File(path) as file:
         inputs, outputs = np.asarray(file["golden/inputs"]), np.asarray(file["golden/outputs"])
     for family, k in FAMILIES.items():
-        # hard_sigmoid is 0.2 x + 0.5 in Keras 2 and x / 6 + 0.5 in Keras 3: one name, so the two differ among themselves
+        # hard_sigmoid is 0.2 x + 0.5 in Keras 2, x / 6 + 0.5 in Keras 3: one name, so they differ among themselves
         if path.stem.endswith("-activations") and not path.stem.startswith(family):
             continue
         try:
