@@ -190,7 +190,7 @@ static void prepare_conv2d(subject *s, const conv2d_case *c, int pass) {
     else
         s->dkernel = noise(s, weights);
     s->dy = noise(s, outputs);
-    s->scratch = noise(s, scratch[pass]);
+    s->scratch = noise(s, scratch[0] > scratch[pass] ? scratch[0] : scratch[pass]); /* forwards runs first */
     if (s->failed) return;
 
     if (p->packed_forward) k->conv2d_pack_forward(p, s->kernel, packed_forward);

@@ -34,7 +34,7 @@ static double run_slice(slice *s, hone_threads *threads, double *flops) {
 }
 
 static double measure(slice *s, hone_threads *threads, double seconds) {
-    enum { SLICE_MICROSECONDS = 2000 };
+    enum { SLICE_MICROSECONDS = 5000 };
     double flops, best = 0, start = hone__seconds();
     while (s->rounds < (size_t)1 << 40 && run_slice(s, threads, &flops) < 1e-6 * SLICE_MICROSECONDS) s->rounds *= 2;
     do {
