@@ -60,12 +60,15 @@ HONE_API hone_status hone_model_dense(hone_model *model, int units, const char *
  * model is left alone. */
 HONE_API hone_status hone_model_build(hone_model *model, uint64_t seed, hone_error *err);
 
-/* A built-in network: "mnist-cnn" (the article's: Conv 32-64-64, Dense 64), "mlp", "lenet5". Not yet built.
+/* A built-in network: "mnist-cnn" (the article's: Conv 32-64-64, Dense 64), "mnist-fast", "mlp", "lenet5". Not yet built.
  * HONE_NOT_FOUND lists the names. */
 HONE_API hone_status hone_model_preset(hone_model **out, const char *name, const hone_shape *input, int classes,
                                        hone_error *err);
 HONE_API const char *hone_preset_name(size_t index);    /* NULL past the end */
 HONE_API const char *hone_preset_summary(size_t index); /* one line of words */
+/* How the preset was meant to be trained, as options of `hone train` ("--epochs 1 --batch-size 64 …"), which takes them
+ * where the command line says nothing else; NULL: no recipe of its own. */
+HONE_API const char *hone_preset_recipe(size_t index);
 
 /* Keras' config of the model ({"class_name": "Sequential", "config": {…}}), in the portable dialect that tf-keras and
  * Keras 3 both load. The caller frees. */

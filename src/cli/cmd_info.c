@@ -41,8 +41,10 @@ static int info_machine(const common_options *common) {
         printf("%-12s %s%s\n", i == 0 ? "environment" : "", variables[i], set ? "" : " is not set");
         if (set) printf("%-12s   = %s\n", "", set);
     }
-    for (size_t i = 0; hone_preset_name(i); i++)
+    for (size_t i = 0; hone_preset_name(i); i++) {
         printf("%-12s %-10s %s\n", i == 0 ? "models" : "", hone_preset_name(i), hone_preset_summary(i));
+        if (hone_preset_recipe(i)) printf("%-12s %-10s   %s\n", "", "", hone_preset_recipe(i));
+    }
     printf("%-12s %-16s %s\n", "data", "digits", "handwritten-looking digits drawn by hone itself");
     for (size_t i = 0; hone_collect_name(i); i++)
         printf("%-12s %-16s %s\n", "", hone_collect_name(i), hone_collect_title(i));

@@ -465,57 +465,83 @@ static int parse(session *r, positionals *words, int argc, char **argv) {
     return options_parse(&verb_train, table, sizeof table / sizeof table[0], &r->common, words, argc, argv);
 }
 
-/* The arguments of the interrupted run, then those given now: the later win. The strings live in the model's record,
- * which the caller keeps. */
-static char **replay_arguments(const hone_model *model, int argc, char **argv, int *count) {
-    const hone_value *stored = hone_value_get(hone_model_record(model, "provenance"), "arguments");
-    size_t before = hone_value_count(stored);
-    if (before == 0 || before > MAX_POSITIONALS) return NULL;
-    char **all = calloc(before + (size_t)argc + 1, sizeof *all);
-    if (!all) return NULL;
-    *count = 0;
-    for (size_t i = 0; i < before; i++) {
-        const char *word = hone_value_as_string(hone_value_at(stored, i));
-        if (word && (all[*count] = strdup(word))) (*count)++;
-    }
-    for (int i = 0; i < argc; i++)
-        if ((all[*count] = strdup(argv[i]))) (*count)++;
-    return all;
+/* Words that stand before those that were typed, so that the typed ones win. */
+typedef struct word_list {
+    char **words;
+    int count;
+} word_list;
+
+static bool add_word(word_list *list, const char *word, size_t length) {
+    char **words = realloc(list->words, ((size_t)list->count + 1) * sizeof *words);
+    if (!words) return false;
+    list->words = words;
+    words[list->count] = strndup(word, length);
+    return words[list->count] && ++list->count;
 }
 
-static void free_arguments(char **arguments, int count) {
-    for (int i = 0; arguments && i < count; i++) free(arguments[i]);
-    free(arguments);
+static void release_words(word_list *list) {
+    for (int i = 0; i < list->count; i++) free(list->words[i]);
+    free(list->words);
+}
+
+/* The arguments that a model's file says it was trained with. */
+static int stored_arguments(const char *path, word_list *list) {
+    hone_model *model;
+    int status = open_model(&model, path, NULL, NULL, true);
+    if (status >= 0) return status;
+    const hone_value *stored = hone_value_get(hone_model_record(model, "provenance"), "arguments");
+    for (size_t i = 0; status < 0 && i < hone_value_count(stored); i++) {
+        const char *word = hone_value_as_string(hone_value_at(stored, i));
+        if (word && !add_word(list, word, strlen(word))) status = failed(NULL, NULL, "out of memory");
+    }
+    hone_model_free(model);
+    if (status < 0 && list->count == 0)
+        status = failed(NULL, "give the DATA and the options of the run that was interrupted",
+                        "'%s' does not say how it was trained", path);
+    return status;
+}
+
+/* The recipe of a preset: words with blanks between. */
+static int recipe_arguments(const char *preset, word_list *list) {
+    const char *recipe = NULL;
+    for (size_t i = 0; hone_preset_name(i); i++)
+        if (strcmp(hone_preset_name(i), preset) == 0) recipe = hone_preset_recipe(i);
+    while (recipe && *recipe) {
+        size_t length = strcspn(recipe, " ");
+        if (!add_word(list, recipe, length)) return failed(NULL, NULL, "out of memory");
+        recipe += length + strspn(recipe + length, " ");
+    }
+    return -1;
+}
+
+/* Parses what was typed; then, where an interrupted run or a preset's recipe says more, that with the typed words
+ * behind it. */
+static int parse_all(session *r, positionals *words, word_list *before, int argc, char **argv) {
+    r->settings = train_settings_default();
+    r->arguments = argv;
+    r->argument_count = argc;
+    int status = parse(r, words, argc, argv);
+    if (status >= 0) return status;
+    if (!r->settings.resume)
+        status = recipe_arguments(r->settings.model, before);
+    else if (words->count == 0)
+        status = stored_arguments(r->settings.resume, before);
+    for (int i = 0; status < 0 && before->count > 0 && i < argc; i++)
+        if (!add_word(before, argv[i], strlen(argv[i]))) status = failed(NULL, NULL, "out of memory");
+    if (status >= 0 || before->count == 0) return status;
+    r->settings = train_settings_default();
+    r->common = (common_options){0};
+    r->arguments = before->words;
+    r->argument_count = before->count;
+    return parse(r, words, before->count, before->words);
 }
 
 static int run(int argc, char **argv) {
     static session r; /* zeroed; its error and evaluation records are large for a stack */
-    r.settings = train_settings_default();
-    r.arguments = argv;
-    r.argument_count = argc;
     positionals *words = calloc(1, sizeof *words);
     if (!words) return failed(NULL, NULL, "out of memory");
-    int status = parse(&r, words, argc, argv);
-    char **replayed = NULL;
-    int replayed_count = 0;
-    if (status < 0 && words->count == 0 && r.settings.resume) {
-        hone_model *model;
-        status = open_model(&model, r.settings.resume, NULL, NULL, true);
-        if (status < 0) {
-            replayed = replay_arguments(model, argc, argv, &replayed_count);
-            hone_model_free(model);
-            if (!replayed) {
-                status = failed(NULL, "give the DATA and the options of the run that was interrupted",
-                                "'%s' does not say how it was trained", r.settings.resume);
-            } else {
-                r.settings = train_settings_default();
-                r.common = (common_options){0};
-                r.arguments = replayed;
-                r.argument_count = replayed_count;
-                status = parse(&r, words, replayed_count, replayed);
-            }
-        }
-    }
+    word_list before = {0};
+    int status = parse_all(&r, words, &before, argc, argv);
     if (status < 0 && words->count != 1) status = usage_error(&verb_train, "expected one DATA");
     if (status < 0) {
         r.source = words->at[0];
@@ -523,7 +549,7 @@ static int run(int argc, char **argv) {
     }
     if (status < 0) status = train(&r);
     release(&r);
-    free_arguments(replayed, replayed_count);
+    release_words(&before);
     free(words);
     return status;
 }

@@ -31,6 +31,19 @@ static hone_status mlp(hone_model *model, const hone_shape *input, int classes, 
     return hone_model_dense(model, classes, "softmax", err);
 }
 
+/* For a network that is good after seconds: the second convolution sees only what the first pooling left, and the strong
+ * first kernel (5x5) makes up for there being two. A third of the multiply-adds of mnist-cnn. */
+static hone_status mnist_fast(hone_model *model, const hone_shape *input, int classes, hone_error *err) {
+    HONE_TRY(hone_model_input(model, input, err));
+    HONE_TRY(hone_model_conv2d(model, 24, 5, "relu", err));
+    HONE_TRY(hone_model_max_pooling2d(model, 2, err));
+    HONE_TRY(hone_model_conv2d(model, 32, 3, "relu", err));
+    HONE_TRY(hone_model_max_pooling2d(model, 2, err));
+    HONE_TRY(hone_model_flatten(model, err));
+    HONE_TRY(hone_model_dense(model, 128, "relu", err));
+    return hone_model_dense(model, classes, "softmax", err);
+}
+
 /* Two layers that <hone/model.h> has no short form for. */
 static hone_status conv2d_same(hone_model *model, int filters, int kernel_size, const char *activation,
                                hone_error *err) {
@@ -66,10 +79,14 @@ static const struct preset {
     const char *name, *summary;
     int smallest; /* height and width that leave the last layer a pixel */
     hone_status (*add_layers)(hone_model *model, const hone_shape *input, int classes, hone_error *err);
+    const char *recipe;
 } presets[] = {
-    {"mnist-cnn", "three 3x3 convolutions (32, 64, 64), two max poolings, Dense 64", 18, mnist_cnn},
-    {"mlp", "no convolution: Dense 128, Dropout 0.2", 1, mlp},
-    {"lenet5", "LeNet-5: two 5x5 convolutions (6, 16), average poolings, Dense 120 and 84", 12, lenet5},
+    {"mnist-cnn", "three 3x3 convolutions (32, 64, 64), two max poolings, Dense 64", 18, mnist_cnn, NULL},
+    {"mnist-fast", "99 % on MNIST in one pass: 5x5 and 3x3 convolutions (24, 32), Dense 128", 16, mnist_fast,
+     "--epochs 1 --batch-size 64 --schedule one-cycle --learning-rate 0.008 --input 0.1307,0.3081 --validation-split "
+     "0"},
+    {"mlp", "no convolution: Dense 128, Dropout 0.2", 1, mlp, NULL},
+    {"lenet5", "LeNet-5: two 5x5 convolutions (6, 16), average poolings, Dense 120 and 84", 12, lenet5, NULL},
 };
 
 enum { PRESETS = sizeof presets / sizeof *presets };
@@ -128,4 +145,8 @@ const char *hone_preset_name(size_t index) {
 
 const char *hone_preset_summary(size_t index) {
     return index < PRESETS ? presets[index].summary : NULL;
+}
+
+const char *hone_preset_recipe(size_t index) {
+    return index < PRESETS ? presets[index].recipe : NULL;
 }
