@@ -4,15 +4,15 @@
  *
  *     out[r][j] = relu?( (out[r][j] or 0) + sum over i < k of row[r][offset[i]] * b[i * ldb + j] + bias[j] )
  *
- * for a few rows r and a few vectors of j, all sums in registers. Rows are bare pointers and the steps along a row come
- * from a table, so the same loop walks
+ * for a few rows r and a few vectors of j, all sums in registers. Rows are bare pointers and the steps along a row
+ * come from a table, so the same loop walks
  *   a matrix product           row = a row of A,           offset = i * (stride along k)
  *   a convolution              row = an output's window,   offset = where each (kh, kw, c) tap lies in it,  b = kernel
  *   its weight gradient        row = a tap,                offset = where each output's window begins,     b = dy
  *   its input gradient         row = an input's place in the padded dy,  offset = the taps that reach it
  *
- * Every output is one chain of multiply-adds in the order of i. Continuing a chain through memory (output.load) gives the
- * same bits as one long chain, so neither blocking nor cutting the batch can change a result. */
+ * Every output is one chain of multiply-adds in the order of i. Continuing a chain through memory (output.load)
+ * gives the same bits as one long chain, so neither blocking nor cutting the batch can change a result. */
 
 enum {
     BLOCK_VECTORS = V_REGISTERS >= 32 ? 4 : 2,
@@ -168,7 +168,8 @@ static size_t block_max_rows(int vectors) {
     return vectors == BLOCK_VECTORS ? 6 : BLOCK_ROWS;
 }
 
-/* How many of the remaining rows the next block takes: even blocks, for a block of one or two rows waits for its own sums. */
+/* How many of the remaining rows the next block takes: even blocks, for a block of one or two rows waits for its
+ * own sums. */
 static size_t block_next_rows(size_t remaining, int vectors) {
     const size_t most = block_max_rows(vectors), blocks = (remaining + most - 1) / most;
     return (remaining + blocks - 1) / blocks;

@@ -2,10 +2,10 @@
  *
  * Convolution backwards, densely: for any shape.
  *
- * Input gradient: a correlation of the bordered dy with the kernel turned round, lanes on the input's channels. Strides are
- * met by phases: the input pixels of one (row mod stride, column mod stride) are reached by the same taps, so each phase is
- * a plain convolution with some of the taps, and no multiplication by an inserted zero happens.
- * Weight gradient: for blocks of taps by filters, a sum over all windows of all samples. */
+ * Input gradient: a correlation of the bordered dy with the kernel turned round, lanes on the input's channels.
+ * Strides are met by phases: the input pixels of one (row mod stride, column mod stride) are reached by the same
+ * taps, so each phase is a plain convolution with some of the taps, and no multiplication by an inserted zero
+ * happens. Weight gradient: for blocks of taps by filters, a sum over all windows of all samples. */
 
 /* ---- input gradient ------------------------------------------------------------------------------------------- */
 
@@ -144,8 +144,8 @@ static void conv2d_backward_input_dense(const hone_conv2d *p, size_t n, const fl
 
 /* ---- weight gradient ------------------------------------------------------------------------------------------ */
 
-/* Windows summed in one go: enough that loading and storing the sums is little beside them, few enough that they and their
- * dy stay close. Behind a pooling whole samples are laid out, as dy comes in windows there. */
+/* Windows summed in one go: enough that loading and storing the sums is little beside them, few enough that they
+ * and their dy stay close. Behind a pooling whole samples are laid out, as dy comes in windows there. */
 enum { CONV2D_CHUNK = 128 };
 
 static size_t conv2d_chunk(const conv2d_geometry *g) {

@@ -54,7 +54,8 @@ static void conv2d_windows(const conv2d_panel *p, const float *x, conv2d_walk *w
     }
 }
 
-/* The maxima of one row of pooling windows over a strip (pool_h, used_w, lanes). A NaN wins, the first of equals wins. */
+/* The maxima of one row of pooling windows over a strip (pool_h, used_w, lanes). A NaN wins, the first of equals
+ * wins. */
 static void conv2d_pool_strip(const hone_conv2d_shape *s, const conv2d_geometry *g, const block_lanes *l,
                               const float *strip, float *y, uint8_t *argmax) {
     const size_t line = g->used_w * l->padded;

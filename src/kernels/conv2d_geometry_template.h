@@ -90,8 +90,8 @@ static void conv2d_tap_offsets(const conv2d_geometry *g, ptrdiff_t *offset) {
         }
 }
 
-/* A window as what it is in memory: a few runs of floats that lie together, a row of the kernel by all channels. Kernels
- * that put lanes along (kw, c) work on these. */
+/* A window as what it is in memory: a few runs of floats that lie together, a row of the kernel by all channels.
+ * Kernels that put lanes along (kw, c) work on these. */
 enum { CONV2D_RUN_VECTORS = 12 /* most vectors of a run in registers */ };
 
 typedef struct conv2d_runs {

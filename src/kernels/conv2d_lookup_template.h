@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Weight gradient behind a 2x2 pooling, for few channels, where windows are too short for lanes to run along them
- * (conv2d_sparse_template.h). Lanes are filters; each wants another position of the same 2x2 pooling window, so what the
- * filters of a vector multiply with is looked up in a register that holds the two rows of the image in question.
- * That is one look-up and one multiply-add where the dense form has four multiply-adds. */
+ * (conv2d_sparse_template.h). Lanes are filters; each wants another position of the same 2x2 pooling window, so
+ * what the filters of a vector multiply with is looked up in a register that holds the two rows of the image in
+ * question. That is one look-up and one multiply-add where the dense form has four multiply-adds. */
 
 enum { LOOKUP_TAPS = 4, LOOKUP_VECTORS = 2, LOOKUP_FLOATS = 2048 /* gradients prepared at once: they stay in L1 */ };
 
@@ -37,8 +37,8 @@ static void lookup_planes(const hone_conv2d_shape *s, const conv2d_geometry *g, 
         }
 }
 
-/* What is summed over: pooled outputs, with their gradient and the place in the table of the position that passed, lanes
- * apart. */
+/* What is summed over: pooled outputs, with their gradient and the place in the table of the position that passed,
+ * lanes apart. */
 typedef struct lookup_outputs {
     size_t count, lanes;
     const ptrdiff_t *window; /* where the pooling window begins in its plane */
@@ -46,8 +46,8 @@ typedef struct lookup_outputs {
     const int32_t *place;
 } lookup_outputs;
 
-/* sum[tap][lane] += gradient * image, for taps that lie column floats apart in one row of the kernel; next is the distance
- * of the pooling window's second row. */
+/* sum[tap][lane] += gradient * image, for taps that lie column floats apart in one row of the kernel; next is the
+ * distance of the pooling window's second row. */
 HONE_INLINE void lookup_body(int taps, int vectors, const lookup_outputs *o, const float *x, size_t next, int column,
                              float *const *sum, size_t last) {
     vfloat s[LOOKUP_TAPS][LOOKUP_VECTORS];

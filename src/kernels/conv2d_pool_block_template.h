@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The register block with a pooling behind it: the sums of whole windows of four outputs are in registers at once, so the
- * maximum is taken there and only that is stored. Worth most for kernels of few taps, where storing every output and
- * reading it again takes longer than computing it. Windows of other sizes go through the strips of
+ * The register block with a pooling behind it: the sums of whole windows of four outputs are in registers at once,
+ * so the maximum is taken there and only that is stored. Worth most for kernels of few taps, where storing every
+ * output and reading it again takes longer than computing it. Windows of other sizes go through the strips of
  * conv2d_forward_template.h. */
 
 enum { POOL_AREA = 4, POOL_WINDOWS = 2 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Input gradient by scattering: each window of the input += dy of its output times the kernel. It does exactly the forward
- * pass' multiplications, where the gathering form of conv2d_backward_template.h also multiplies the border of zeros that dy
- * needs there; on small maps that border is most of it.
+ * Input gradient by scattering: each window of the input += dy of its output times the kernel. It does exactly the
+ * forward pass' multiplications, where the gathering form of conv2d_backward_template.h also multiplies the border
+ * of zeros that dy needs there; on small maps that border is most of it.
  *
  * Windows of one sample overlap, so the rows of a block are the same window of several samples. */
 

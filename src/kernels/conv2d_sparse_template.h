@@ -2,15 +2,16 @@
  *
  * Convolution backwards behind a max pooling: only what the pooling passed.
  *
- * A pooling window passes its gradient to one of its positions, and ReLU stops it where the maximum was not positive, so
- * behind a 2x2 pooling at most one in four products of the dense backward passes counts. Each gradient g that is left
- * (of a filter, at a position) is one row operation on the window of the input at that position:
+ * A pooling window passes its gradient to one of its positions, and ReLU stops it where the maximum was not
+ * positive, so behind a 2x2 pooling at most one in four products of the dense backward passes counts. Each gradient
+ * g that is left (of a filter, at a position) is one row operation on the window of the input at that position:
  *
  *     weight gradient of the filter += g * window of x        input gradient at the window += g * weights of the filter
  *
- * A window is a few runs of floats that lie together in memory (a row of the kernel by all channels), so lanes run along
- * (kw, c), and kernels are kept filter by filter. The first keeps the filter's gradient in registers and walks over the
- * filter's positions; the second keeps the window in registers and walks over the position's filters. */
+ * A window is a few runs of floats that lie together in memory (a row of the kernel by all channels), so lanes run
+ * along (kw, c), and kernels are kept filter by filter. The first keeps the filter's gradient in registers and
+ * walks over the filter's positions; the second keeps the window in registers and walks over the position's
+ * filters. */
 
 enum {
     SPARSE_CHUNK = 256,       /* most pooled outputs listed at once */
@@ -136,8 +137,8 @@ static size_t sparse_weights_scratch(const conv2d_geometry *g, const hone_conv2d
            (sparse_copies(g, &r) ? round_up(sparse_together(g) * g->sample + VL, 16) : 0);
 }
 
-/* Lists what up to VL filters pass, of count pooled outputs. dy comes with filters side by side, lists want each filter's
- * outputs side by side: squares of VL by VL are turned round. */
+/* Lists what up to VL filters pass, of count pooled outputs. dy comes with filters side by side, lists want each
+ * filter's outputs side by side: squares of VL by VL are turned round. */
 static void sparse_list_filters(const conv2d_geometry *g, size_t lanes, size_t count, size_t area, const float *dy,
                                 const float *y, const uint8_t *argmax, sparse_list *lists) {
     for (size_t f = 0; f < lanes; f++) lists[f].count = 0;
@@ -258,7 +259,8 @@ static void conv2d_backward_weights_sparse(const hone_conv2d *p, size_t n, const
 
 /* ---- input gradient ------------------------------------------------------------------------------------------- */
 
-/* One sample's gradients by position: entries first[i] … first[i + 1] - 1 belong to the window that begins at window[i]. */
+/* One sample's gradients by position: entries first[i] … first[i + 1] - 1 belong to the window that begins at
+ * window[i]. */
 typedef struct sparse_map {
     size_t positions;
     ptrdiff_t *window;

@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#if defined(__x86_64__) || defined(__i386__)
+#if defined(__x86_64__)
 #include <cpuid.h>
 #endif
 
@@ -33,7 +33,7 @@ extern const hone_kernels hone_kernels_scalar;
 
 /* ---- what this machine can run --------------------------------------------------------------------------------- */
 
-#if defined(__x86_64__) || defined(__i386__)
+#if defined(__x86_64__)
 /* The registers that the operating system saves. Only to be asked where CPUID reports OSXSAVE. */
 static uint64_t read_xcr0(void) {
     uint32_t low, high;
@@ -62,7 +62,7 @@ static void probe_x86(bool *avx2, bool *avx512) {
 
 /* Is name a level that is built in and can run here? scalar always can. */
 static const hone_kernels *find(const char *name) {
-#if defined(__x86_64__) || defined(__i386__)
+#if defined(__x86_64__)
     bool avx2, avx512;
     probe_x86(&avx2, &avx512);
 #ifdef HONE_HAVE_avx512

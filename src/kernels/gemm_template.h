@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Matrix products around the register block: which parts are copied first so that the block streams them, and in what
- * order the blocks run.
+ * Matrix products around the register block: which parts are copied first so that the block streams them, and in
+ * what order the blocks run.
  *
- * B is read as it is where that is good enough: whole vectors, and few rows of A to use them. Else its columns are copied
- * into panels as wide as a block, so that the block walks memory in a line. A is read as it is, except a large transposed
- * one, whose columns lie far apart. A part of B (GEMM_K x GEMM_N) stays in L2 while all rows of A pass; the few rows
- * of A that a block works on stay in L1 while they meet all of that part. */
+ * B is read as it is where that is good enough: whole vectors, and few rows of A to use them. Else its columns are
+ * copied into panels as wide as a block, so that the block walks memory in a line. A is read as it is, except a
+ * large transposed one, whose columns lie far apart. A part of B (GEMM_K x GEMM_N) stays in L2 while all rows of A
+ * pass; the few rows of A that a block works on stay in L1 while they meet all of that part. */
 
 enum {
     GEMM_K = 384,               /* longest part of a sum */

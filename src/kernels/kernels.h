@@ -48,8 +48,8 @@ typedef struct hone_conv2d_shape {
     int oh, ow; /* output before pooling */
     bool has_bias;
     hone_epilogue epilogue;
-    /* A max pooling fused behind (windows inside the image only, "valid"; pool_h * pool_w <= 256, for argmax is a byte);
-     * pool_h 0: none. */
+    /* A max pooling fused behind (windows inside the image only, "valid"; pool_h * pool_w <= 256, for argmax is a
+     * byte); pool_h 0: none. */
     int pool_h, pool_w, pool_stride_h, pool_stride_w;
     int ph, pw; /* pooled output */
 } hone_conv2d_shape;

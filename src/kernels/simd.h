@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Vectors: one set of names over AVX-512, AVX2 with FMA, NEON and plain C. It and the four
- * simd_LEVEL.h are the only files that name intrinsics or compiler extensions; the templates are written once against it
- * and compiled once per level (HONE_ISA_x).
+ * Vectors: one set of names over AVX-512, AVX2 with FMA, NEON and plain C. It and the four simd_LEVEL.h are the
+ * only files that name intrinsics or compiler extensions; the templates are written once against it and compiled
+ * once per level (HONE_ISA_x).
  *
  *   vfloat, vint, vmask   VL lanes of float, int32 and truth
  *   vdouble               VL lanes of double, for long sums
  *   v_…                   on floats;  vi_… on ints;  vm_… on masks;  vd_… on doubles
  *
  * Semantics that hold at every level, so that levels differ in rounding only
- * - v_max(a, b) is a > b ? a : b and v_min(a, b) is a < b ? a : b: where either is NaN the result is b. So
- *   relu(x) = v_max(0, x) lets NaN through.
- * - …_part functions touch the first n of VL lanes only (0 <= n <= VL), never the memory behind; loads give 0 there.
+ * - v_max(a, b) is a > b ? a : b and v_min(a, b) is a < b ? a : b: where either is NaN the result is b. So relu(x)
+ *   = v_max(0, x) lets NaN through.
+ * - …_part functions touch the first n of VL lanes only (0 <= n <= VL), never the memory behind; loads give 0
+ *   there.
  * - v_fma is one rounding where the level has it; the scalar level rounds twice (it is the plain twin).
  * - v_to_int rounds to nearest even; out of range is undefined. Shifts are logical unless they say otherwise.
- * - vi_transpose_4x4 transposes, in every group of four lanes, the four vectors' words: lane i of vector j and lane j of
- *   vector i change places. With one lane there is nothing to do.
+ * - vi_transpose_4x4 transposes, in every group of four lanes, the four vectors' words: lane i of vector j and lane
+ *   j of vector i change places. With one lane there is nothing to do.
  * - v_sum adds in a fixed order. */
 #ifndef HONE_SIMD_H
 #define HONE_SIMD_H

@@ -167,10 +167,14 @@ HONE_INLINE vint vi_or(vint a, vint b) {
 HONE_INLINE vint vi_xor(vint a, vint b) {
     return veorq_s32(a, b);
 }
+#define vi_shift_left(a, bits) vshlq_n_s32((a), (bits))
 /* To the right by a register of negated counts: the immediate form does not take 0. */
-#define vi_shift_left(a, bits)             vshlq_n_s32((a), (bits))
-#define vi_shift_right(a, bits)            vreinterpretq_s32_u32(vshlq_u32(vreinterpretq_u32_s32(a), vdupq_n_s32(-(bits))))
-#define vi_shift_right_arithmetic(a, bits) vshlq_s32((a), vdupq_n_s32(-(bits)))
+HONE_INLINE vint vi_shift_right(vint a, int bits) {
+    return vreinterpretq_s32_u32(vshlq_u32(vreinterpretq_u32_s32(a), vdupq_n_s32(-bits)));
+}
+HONE_INLINE vint vi_shift_right_arithmetic(vint a, int bits) {
+    return vshlq_s32(a, vdupq_n_s32(-bits));
+}
 HONE_INLINE vmask vi_gt(vint a, vint b) {
     return vcgtq_s32(a, b);
 }
