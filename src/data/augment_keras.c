@@ -163,8 +163,9 @@ static taps taps_of(double x, int n, int order) {
         int i = clamp_index(floor(x + 0.5), n);
         return (taps){{i, i}, {1, 0}};
     }
-    double i = floor(x), f = x - i;
-    return (taps){{clamp_index(i, n), clamp_index(i + 1, n)}, {1 - f, f}};
+    double i = floor(x),
+           first = 1 - (x - i); /* the second is what is left of 1, as SciPy has it: not x - i to the bit */
+    return (taps){{clamp_index(i, n), clamp_index(i + 1, n)}, {first, 1 - first}};
 }
 
 static void sample(const hone_keras_transform *t, const matrix *m, const float *in, int height, int width, int channels,
