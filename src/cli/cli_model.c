@@ -16,6 +16,11 @@ int open_model(hone_model **out, const char *path, const char *input, hone_compi
     hone_error err = {0};
     if (hone_model_load(out, path, compiled, &err) != HONE_OK)
         return failed(&err, NULL, "cannot load the model '%s'", path);
+    double worst;
+    if (hone_model_self_test(*out, &worst, &err) != HONE_OK) {
+        /* Not fatal: the file was read, but what it promised to compute is not what this machine computes. */
+        fprintf(stderr, "hone: warning: '%s' fails its self-test: %s\n", path, err.message);
+    }
     hone_preprocessing pixels = hone_model_preprocessing(*out);
     char text[160];
     if (input) {

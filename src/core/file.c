@@ -158,18 +158,21 @@ hone_status hone__file_commit(hone__file_writer *w, hone_error *err) {
         if (fclose(w->file) != 0 && !code) code = errno;
         w->file = NULL;
     }
+    /* Made before the rename: after it nothing may fail any more. */
+    char *folder = code ? NULL : folder_of(w->path);
+    if (!code && !folder) code = ENOMEM;
     if (!code) code = sync_path(w->temporary);
     if (!code && rename(w->temporary, w->path) != 0) code = errno;
     hone_status status = HONE_OK;
     if (code) {
-        status = hone__fail(err, HONE_IO, "cannot write '%s': %s", w->path, strerror(code));
+        status =
+            hone__fail(err, code == ENOMEM ? HONE_MEMORY : HONE_IO, "cannot write '%s': %s", w->path, strerror(code));
     } else {
         hone__free(w->temporary);
         w->temporary = NULL;
-        char *folder = folder_of(w->path);
-        if (folder) (void)sync_path(folder);
-        hone__free(folder);
+        (void)sync_path(folder);
     }
+    hone__free(folder);
     hone__file_abort(w);
     return status;
 }
