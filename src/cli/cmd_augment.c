@@ -187,7 +187,7 @@ static bool wants_folders(const job *j) {
 
 static int prepare(job *j) {
     const settings *s = j->settings;
-    int status = parse_augmentation(&j->augmentation, &verb_augment, s->augment);
+    int status = s->augment ? parse_augmentation(&j->augmentation, &verb_augment, s->augment) : -1;
     data_options options = {.source = j->source, .split = "train", .limit = s->limit, .allow_unlabelled = true};
     if (status < 0 && s->size && !parse_size(s->size, &options.height, &options.width, &options.channels))
         status = usage_error(&verb_augment, "--size is '%s', expected HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS", s->size);
@@ -195,6 +195,10 @@ static int prepare(job *j) {
     if (status < 0) status = open_data(&j->data, &options, j->threads, j->common->quiet);
     if (status >= 0) return status;
     if (hone_dataset_samples(j->data) == 0) return failed(NULL, NULL, "'%s' has no pictures", j->source);
+    if (!s->augment)
+        status = parse_augmentation(&j->augmentation, &verb_augment,
+                                    hone_dataset_channels(j->data) == 1 ? "digits" : "photos");
+    if (status >= 0) return status;
     note_unsafe_labels(j->augmentation, j->data, j->common->quiet);
     size_t scratch;
     hone_error err = {0};
@@ -238,10 +242,11 @@ static int augment(job *j) {
 }
 
 static int run(int argc, char **argv) {
-    settings s = {.augment = "digits", .rows = 8, .columns = 12};
+    settings s = {.rows = 8, .columns = 12};
     common_options common = {0};
     const option table[] = {
-        {OPTION_TEXT, "augment", 0, "HOW", &s.augment, 0, 0, "what to do; as below (default: digits)", NULL},
+        {OPTION_TEXT, "augment", 0, "HOW", &s.augment, 0, 0,
+         "what to do, as above (default: digits for grey pictures, else photos)", NULL},
         {OPTION_TEXT, "preview", 0, "FILE", &s.preview, 0, 0, "a contact sheet: originals left, variants beside them",
          NULL},
         {OPTION_INTEGER, "rows", 0, "N", &s.rows, 1, 1000, "pictures on the sheet (default 8)", NULL},

@@ -14,7 +14,7 @@ want_err '^usage: hone VERB'
 run --help
 want_status 0
 no_err
-for verb in collect train evaluate predict info bench; do
+for verb in collect augment train evaluate predict info bench; do
     want_out "^  $verb "
     run $verb --help
     want_status 0

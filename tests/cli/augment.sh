@@ -1,0 +1,79 @@
+# hone augment and train --augment: sheets, data sets, the same from the same seed, words where they are due.
+. "$(dirname "$0")/lib.sh"
+
+run collect digits --samples 120 --test-samples 20 --seed 5 --to data
+want_status 0
+
+run augment data --preview sheet.png --seed 3
+want_status 0
+want_out '^augmentation: rotation=10,'
+want_out '^sheet to look at: sheet.png$'
+[ "$(head -c 4 sheet.png | tail -c 3)" = PNG ] || fail "no picture"
+run augment data --preview again.png --seed 3 --threads 1
+cmp -s sheet.png again.png || fail "the same seed should give the same sheet"
+run augment data --preview other.png --seed 4
+cmp -s sheet.png other.png && fail "another seed should give another sheet"
+
+run augment data --augment none --to copy --samples 120 --json --quiet
+want_status 0
+no_err
+want_out '"augmentation": "none"'
+want_out '"samples": 120'
+cmp -s copy/train-images-idx3-ubyte data/train-images-idx3-ubyte || fail "none should change nothing"
+cmp -s copy/train-labels-idx1-ubyte data/train-labels-idx1-ubyte || fail "labels should stay"
+
+run augment data --augment rotation=20,noise=0.1 --to more --samples 300
+want_status 0
+want_out '^300 images in more$'
+run augment data --augment rotation=20,noise=0.1 --to photos --as folders --samples 30
+want_status 0
+[ "$(find photos -name '*.png' | wc -l)" -eq 30 ] || fail "thirty pictures"
+[ "$(find photos -mindepth 1 -maxdepth 1 -type d | wc -l)" -eq 10 ] || fail "a folder per class"
+run augment photos --to photos2
+want_status 0
+[ "$(find photos2 -name '*.png' | wc -l)" -eq 30 ] || fail "pictures become pictures"
+no_leftovers
+
+# A mirrored 3 is no 3.
+run augment data --augment horizontal_flip --preview s.png
+want_status 0
+want_err 'look like characters'
+run augment data --augment keras:rotation_range=90 --preview s.png
+want_err 'turned over a 6 is a 9'
+run augment data --augment digits --preview s.png --quiet
+no_err
+
+run augment data
+want_status 2
+want_err 'preview FILE'
+run augment
+want_status 2
+run augment data --augment rotaton=3 --preview x.png
+want_status 2
+want_err "there is no 'rotaton', there are rotation,"
+[ ! -e x.png ] || fail "nothing should be written"
+run augment data --augment keras:rescale=0.1 --preview x.png
+want_status 2
+run augment data --as zip --to x
+want_status 2
+run augment data --preview no/such/folder/x.png --quiet
+want_error 'cannot write the sheet'
+run augment data --to data/train-images-idx3-ubyte --as folders --quiet
+want_error 'cannot make the folder'
+run augment nowhere/ --preview x.png
+want_error 'nowhere'
+
+# Training: the same bits for any number of threads, others than without.
+for threads in 1 3; do
+    run train data --augment digits --epochs 2 --batch-size 20 --output t$threads.h5 --json --threads $threads --quiet
+    want_status 0
+    sed -n '/"history"/,/}/p' out >history$threads
+done
+cmp -s history1 history3 || fail "threads should change nothing"
+run train data --epochs 2 --batch-size 20 --output plain.h5 --json --quiet
+sed -n '/"history"/,/}/p' out | cmp -s - history1 && fail "augmentation should change something"
+run train data --augment zoom=7 --epochs 1
+want_status 2
+want_err "'zoom' is '7', expected a fraction"
+
+finish
