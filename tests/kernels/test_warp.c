@@ -117,6 +117,38 @@ static void whole_steps_are_copies(void **state) {
         }
 }
 
+/* Keras' own sampler, under its random layers: tests/golden/make_affine.py wrote what it gives. */
+static void keras_samples_the_same(void **state) {
+    (void)state;
+    static const char *const modes[] = {"nearest", "constant", "reflect", "wrap"};
+    enum { MOST = 8 * 20 * 4, KERAS_FILL = 40 };
+    FILE *file = fopen(HONE_TEST_GOLDEN "augment/affine.txt", "r");
+    assert_non_null(file);
+    hone_warp w = {0};
+    char mode[16];
+    int records = 0;
+    while (fscanf(file, "%d %d %d %15s", &w.h, &w.w, &w.c, mode) == 4) {
+        uint8_t *image = kt_alloc((size_t)(w.h * w.w * w.c), 1);
+        double want[MOST];
+        assert_true(w.h * w.w * w.c <= MOST);
+        for (int i = 0; i < 4; i++)
+            if (strcmp(mode, modes[i]) == 0) w.border = (hone_border)i;
+        for (int i = 0; i < 6; i++) assert_int_equal(fscanf(file, "%lf", &w.m[i]), 1);
+        for (int i = 0; i < w.h * w.w * w.c; i++) assert_int_equal(fscanf(file, "%hhu", &image[i]), 1);
+        for (int i = 0; i < w.h * w.w * w.c; i++) assert_int_equal(fscanf(file, "%lf", &want[i]), 1);
+        uint8_t *frame = framed(&w, image, KERAS_FILL), *out = kt_alloc((size_t)(w.h * w.w * w.c), 1);
+        /* Half a unit of rounding, and what float positions (theirs and ours) do to 255. */
+        for (const hone_kernels *k = NULL; (k = kt_next_level(k)) != NULL;) {
+            k->warp(&w, frame, out);
+            for (int i = 0; i < w.h * w.w * w.c; i++) kt_near(k, mode, (size_t)i, out[i], want[i], 0.52);
+        }
+        kt_release_all();
+        records++;
+    }
+    fclose(file);
+    assert_int_equal(records, 3 * 17 + 2);
+}
+
 typedef struct bench {
     const hone_kernels *kernels;
     hone_warp warp;
@@ -154,6 +186,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_maps),
         cmocka_unit_test(whole_steps_are_copies),
+        cmocka_unit_test(keras_samples_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
