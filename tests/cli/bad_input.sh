@@ -62,10 +62,8 @@ printf '%s' '{"class_name": "Sequential", "config": {"name": "s", "layers": [
  {"class_name": "LSTM", "config": {"name": "lstm", "units": 4}}]}}' >lstm.json
 run info lstm.json
 want_error "LSTM"
-if [ -n "${HONE_LSTM_H5:-}" ]; then
-    run info "$HONE_LSTM_H5"
-    want_error "LSTM"
-fi
+run info "$HONE_LSTM_H5"
+want_error "LSTM"
 run info good
 want_error "folder"
 run info missing.h5
