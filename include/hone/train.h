@@ -166,6 +166,10 @@ HONE_API hone_status hone_callback_jsonl_logger(hone_callback *out, const char *
  * finite. */
 HONE_API hone_status hone_callback_terminate_on_nan(hone_callback *out, hone_error *err);
 
+/* Keras' use_ema: after each step average = momentum * average + (1 - momentum) * weight, of the trainable weights; the
+ * averages become the weights when training ends. ema_momentum is 0.99 in Keras. */
+HONE_API hone_status hone_callback_weight_averaging(hone_callback *out, double momentum, hone_error *err);
+
 /* ---- fit ------------------------------------------------------------------------------------------------------- */
 
 typedef struct hone_fit_config {
@@ -223,7 +227,7 @@ HONE_API const hone_value *hone_trainer_history(const hone_trainer *trainer);
 
 /* Arrays with one float per weight that continuing needs. First the optimizer's: SGD "momentum" (if it has one);
  * RMSprop "velocity", "momentum" (if any), "average_gradient" (if centered); Adam, AdamW "m", "v", "vhat" (if amsgrad);
- * Lion "m". Then those of callbacks: "best_weights" of EarlyStopping with restore_best_weights. All are there, zeroed,
+ * Lion "m". Then those of callbacks: "best_weights" of EarlyStopping with restore_best_weights, "average" of weight averaging. All are there, zeroed,
  * once the callbacks are added; a file saves every one of them under its name and resuming fills them in, before or
  * after hone_trainer_load_state. */
 HONE_API size_t hone_trainer_slot_count(const hone_trainer *trainer);

@@ -445,6 +445,8 @@ static int parse(session *r, positionals *words, int argc, char **argv) {
         {OPTION_REAL, "label-smoothing", 0, "A", &s->label_smoothing, 0, 0.999, "of the cross-entropies", NULL},
         {OPTION_TEXT, "metrics", 0, "LIST", &s->metrics, 0, 0,
          "accuracy (default), top_k_categorical_accuracy, auc, precision, recall", NULL},
+        {OPTION_REAL, "ema", 0, "M", &s->ema, 0, 0.999999,
+         "keep an exponential moving average of the weights, as Keras' use_ema (0.99)", NULL},
         {.kind = OPTION_HEADING, .name = "callbacks"},
         {OPTION_TEXT, "monitor", 0, "KEY", &s->monitor, 0, 0, "what they watch (default val_loss)", NULL},
         {OPTION_INTEGER, "early-stopping", 0, "N", &s->early_stopping, 0, 1000000,

@@ -156,6 +156,10 @@ int train_settings_callbacks(const train_settings *s, bool validates, bool resum
                                monitor);
         monitor = "loss";
     }
+    if (s->ema > 0 && s->early_stopping >= 0)
+        return usage_error(&verb_train, "--ema and --early-stopping both say which weights stay: choose one");
+    if (status < 0 && s->ema > 0)
+        status = add(trainer, hone_callback_weight_averaging(&callback, s->ema, &err), &callback, &err);
     if (status < 0 && s->reduce_lr >= 0)
         status = add(trainer,
                      hone_callback_reduce_lr_on_plateau(&callback, monitor, s->reduce_lr_factor, (int)s->reduce_lr,

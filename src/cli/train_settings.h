@@ -23,7 +23,7 @@ typedef struct train_settings {
 
     const char *monitor, *checkpoint, *csv_log, *log;
     int64_t early_stopping, reduce_lr;
-    double reduce_lr_factor, min_delta;
+    double reduce_lr_factor, min_delta, ema;
     bool save_best_only;
 } train_settings;
 
