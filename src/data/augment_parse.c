@@ -171,11 +171,12 @@ static bool read_field(const field *f, void *settings, const char *value) {
     bool needs_value = f->kind != FIELD_PROBABILITY && f->kind != FIELD_FLAG;
     double number;
     if (needs_value && !value) return false;
-    switch (f->kind) {
-    case FIELD_PROBABILITY:
+    if (f->kind == FIELD_PROBABILITY) {
         if (!value || !strcmp(value, "true")) value = "0.5";
         if (!strcmp(value, "false")) value = "0";
-        /* fall through */
+    }
+    switch (f->kind) {
+    case FIELD_PROBABILITY:
     case FIELD_REAL:
         if (!hone__parse_double(value, &number) || !within(f, number)) return false;
         *(double *)target = number;

@@ -142,7 +142,7 @@ bool hone__augment_warp_scratch(const hone__augment_settings *s, int height, int
     size_t pixels, fields;
     if (!hone__multiply((size_t)height, (size_t)width, &pixels) || !hone__multiply(pixels, 2 * sizeof(float), &fields))
         return false;
-    if (!s->elastic) fields = 0;
+    if (s->elastic <= 0) fields = 0;
     return hone__add(framed_size(height, width, channels), fields, size);
 }
 
