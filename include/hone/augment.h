@@ -33,6 +33,8 @@ typedef struct hone_augmentation hone_augmentation;
  *   blur=PIXELS              Gaussian, sigma up to that
  *   noise=F                  Gaussian, its standard deviation up to F of the range
  *   cutout=N                 a square of N pixels (below 1: of the shorter side) is filled with fill_value
+ *   mixup=A, cutmix=A        mixed with another picture, pixels or a rectangle of them, and the labels alike; the shares are
+ *                            drawn from Beta(A, A). With both, either in half of the cases
  *   erasing=P                with probability P a rectangle of 2 to 20 % of the picture becomes noise
  *
  * The geometric ones are composed into one map, so a picture is interpolated once. A preset may stand first and be
@@ -60,6 +62,17 @@ HONE_API hone_status hone_augmentation_scratch_size(const hone_augmentation *aug
 HONE_API void hone_augmentation_apply(const hone_augmentation *augmentation, uint64_t seed, uint64_t epoch,
                                       uint64_t index, const unsigned char *in, int height, int width, int channels,
                                       unsigned char *out, void *scratch);
+
+/* Whether pictures are mixed: mixup or CutMix. What follows is the trainer's part of that. */
+HONE_API bool hone_augmentation_mixes(const hone_augmentation *augmentation);
+/* Which of count samples (0 … count - 1) is mixed into that of (seed, epoch, index). */
+HONE_API size_t hone_augmentation_partner(const hone_augmentation *augmentation, uint64_t seed, uint64_t epoch,
+                                          uint64_t index, size_t count);
+/* Mixes other, the partner's variant, into picture, both (height, width, channels). Returns picture's share, 0 … 1: the
+ * loss is share * loss(own label) + (1 - share) * loss(partner's label). */
+HONE_API double hone_augmentation_mix(const hone_augmentation *augmentation, uint64_t seed, uint64_t epoch,
+                                      uint64_t index, const unsigned char *other, int height, int width, int channels,
+                                      unsigned char *picture);
 
 /* ---- Keras' ImageDataGenerator, drawn numbers in hand ---------------------------------------------------------- */
 

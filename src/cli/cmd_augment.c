@@ -38,6 +38,17 @@ static void make_variant(const job *j, uint64_t epoch, size_t index, unsigned ch
                             j->scratch);
 }
 
+/* With another picture's variant mixed in, where that is asked for. other: room for it. */
+static void make_mixed(const job *j, uint64_t epoch, size_t index, unsigned char *out, unsigned char *other) {
+    make_variant(j, epoch, index, out);
+    if (!hone_augmentation_mixes(j->augmentation)) return;
+    uint64_t seed = (uint64_t)j->common->seed;
+    size_t partner = hone_augmentation_partner(j->augmentation, seed, epoch, index, hone_dataset_samples(j->data));
+    make_variant(j, epoch, partner, other);
+    hone_augmentation_mix(j->augmentation, seed, epoch, index, other, hone_dataset_height(j->data),
+                          hone_dataset_width(j->data), hone_dataset_channels(j->data), out);
+}
+
 /* ---- the sheet ------------------------------------------------------------------------------------------------- */
 
 enum { SHEET_GAP = 2, SHEET_GREY = 128 };
@@ -61,7 +72,7 @@ static int write_preview(const job *j) {
                       (long long)height, (long long)width);
     hone_image sheet = {(int)height, (int)width, hone_dataset_channels(j->data), NULL};
     size_t bytes = (size_t)height * (size_t)width * (size_t)sheet.channels;
-    unsigned char *variant = malloc(j->image_size);
+    unsigned char *variant = malloc(2 * j->image_size);
     sheet.pixels = malloc(bytes);
     if (!variant || !sheet.pixels) {
         free(variant);
@@ -73,7 +84,7 @@ static int write_preview(const job *j) {
         size_t index = row * samples / rows;
         place(j, &sheet, row, 0, hone_dataset_image(j->data, index));
         for (size_t column = 0; column < columns; column++) {
-            make_variant(j, column, index, variant);
+            make_mixed(j, column, index, variant, variant + j->image_size);
             place(j, &sheet, row, column + 1, variant);
         }
     }
@@ -202,6 +213,8 @@ static int prepare(job *j) {
     note_unsafe_labels(j->augmentation, j->data, j->common->quiet);
     size_t scratch;
     hone_error err = {0};
+    if (s->to && hone_augmentation_mixes(j->augmentation))
+        return usage_error(&verb_augment, "mixup and cutmix mix labels as well, which files cannot say: not with --to");
     int h = hone_dataset_height(j->data), w = hone_dataset_width(j->data), c = hone_dataset_channels(j->data);
     if (hone_augmentation_scratch_size(j->augmentation, h, w, c, &scratch, &err) != HONE_OK)
         return failed(&err, NULL, "cannot augment '%s'", j->source);
@@ -283,6 +296,7 @@ const verb verb_augment = {
         "  zoom=F  stretch=F  crop=LEAST_AREA  elastic=PIXELS  horizontal_flip  vertical_flip\n"
         "  fill_mode=nearest|constant|reflect|wrap  fill_value=0…255\n"
         "  brightness=F  contrast=F  channel_shift=F  blur=PIXELS  noise=F  cutout=F  erasing=PROBABILITY\n"
+        "  mixup=A  cutmix=A (pictures and labels of two, by shares from Beta(A, A))\n"
         "or a preset (digits, photos, none), which may be followed by changes: digits,rotation=15\n"
         "or keras: and arguments of Keras' ImageDataGenerator, meant to the letter (keras-a: as up to Keras 2.8):\n"
         "  keras:rotation_range=10,width_shift_range=0.1,zoom_range=0.8:1.2,brightness_range=0.5:1.5\n"

@@ -18,7 +18,8 @@ enum {
     HONE_STREAM_DIGITS = 5, /* substream: index of the sample */
     HONE_STREAM_AUGMENT = 6,
     HONE_STREAM_TEST = 7,
-    HONE_STREAM_BENCH = 8
+    HONE_STREAM_BENCH = 8,
+    HONE_STREAM_MIX = 9 /* substream: epoch and index of the sample, as for AUGMENT */
 };
 
 /* One Philox4x32-10 block. */

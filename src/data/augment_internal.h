@@ -16,6 +16,7 @@ typedef struct hone__augment_settings {
     double rotation, width_shift, height_shift, zoom, stretch, shear, crop, elastic;
     double horizontal_flip, vertical_flip; /* probabilities */
     double brightness, contrast, channel_shift, blur, noise, cutout, erasing;
+    double mixup, cutmix; /* Beta parameters */
     double fill_value;
     hone_fill_mode fill_mode;
 } hone__augment_settings;

@@ -55,6 +55,8 @@ static const field own_fields[] = {
     OWN(noise, FIELD_REAL, 0, 1, "a fraction, 0 to 1"),
     OWN(cutout, FIELD_REAL, 0, MOST_PIXELS, "0 or more: a fraction of the shorter side, from 1 on pixels"),
     OWN(erasing, FIELD_REAL, 0, 1, "a probability"),
+    OWN(mixup, FIELD_REAL, 0, 4, "Beta's parameter, 0 to 4"),
+    OWN(cutmix, FIELD_REAL, 0, 4, "Beta's parameter, 0 to 4"),
 };
 
 static const field keras_fields[] = {
@@ -205,7 +207,7 @@ static bool read_field(const field *f, void *settings, const char *value) {
 /* ---- text in full ---------------------------------------------------------------------------------------------- */
 
 typedef struct writer {
-    char *text; /* HONE__AUGMENT_TEXT; no description comes near: 19 fields of 50 bytes, two lists of 16 numbers */
+    char *text; /* HONE__AUGMENT_TEXT; no description comes near: 21 fields of 50 bytes, two lists of 16 numbers */
     size_t length;
 } writer;
 

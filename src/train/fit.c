@@ -23,22 +23,44 @@ void hone__trainer_order(hone_trainer *t, int epoch) {
     t->ordered_epoch = epoch;
 }
 
+/* Losses and gradients times the weights of the samples' classes, and times their share in mixed pictures: shares, or
+ * with rest what is left of 1. */
+static void weigh(const hone_trainer *t, size_t count, const int32_t *labels, const float *shares, bool rest,
+                  float *losses, float *d) {
+    size_t c = t->objective.outputs;
+    if (!t->config.class_weight && !shares) return;
+    for (size_t i = 0; i < count; i++) {
+        float weight = t->config.class_weight ? t->config.class_weight[labels[i]] : 1;
+        if (shares) weight *= rest ? 1 - shares[i] : shares[i];
+        losses[i] *= weight;
+        t->objective.kernels->scale(c, weight, d + i * c);
+    }
+}
+
+/* What the second labels of mixed pictures ask for, added. Metrics have seen the first, which have the larger share, as
+ * Keras' take the largest entry of a soft label. */
+static void add_mixed(const hone_trainer *t, size_t first, size_t count, const float *outputs, float *losses,
+                      float *d) {
+    size_t c = t->objective.outputs;
+    float *more = t->mix_losses + first, *more_d = t->mix_d + first * c;
+    hone__tally unused = {0};
+    hone__objective_rows(&t->objective, count, outputs, t->mix_labels + first, more, more_d, NULL, &unused);
+    weigh(t, count, t->mix_labels + first, t->mix_shares + first, true, more, more_d);
+    for (size_t i = 0; i < count; i++) losses[i] += more[i];
+    t->objective.kernels->add(count * c, more_d, d);
+}
+
 /* Called by the plan on the shard's worker. Metrics are not weighted, as Keras' `metrics` are not. */
 static void shard_loss(void *context, int worker, size_t shard, size_t first, size_t count, const float *outputs,
                        float *d) {
     hone_trainer *t = context;
     (void)worker;
-    size_t c = t->objective.outputs;
     const int32_t *labels = t->labels + first;
     float *losses = t->losses + first, *probabilities = t->probabilities;
-    if (probabilities) probabilities += ((t->objective.has_auc ? t->first : 0) + first) * c;
+    if (probabilities) probabilities += ((t->objective.has_auc ? t->first : 0) + first) * t->objective.outputs;
     hone__objective_rows(&t->objective, count, outputs, labels, losses, d, probabilities, &t->tallies[shard]);
-    if (!t->config.class_weight) return;
-    for (size_t i = 0; i < count; i++) {
-        float weight = t->config.class_weight[labels[i]];
-        losses[i] *= weight;
-        t->objective.kernels->scale(c, weight, d + i * c);
-    }
+    weigh(t, count, labels, t->mix_shares ? t->mix_shares + first : NULL, false, losses, d);
+    if (t->mix_shares) add_mixed(t, first, count, outputs, losses, d);
 }
 
 static bool all_finite(const float *x, size_t n) {
@@ -68,13 +90,39 @@ static void find_nonfinite(hone_trainer *t, size_t n) {
                  model->layers[layer]->name);
 }
 
+static void make_variant(const hone_trainer *t, int worker, uint32_t sample, unsigned char *out) {
+    hone_augmentation_apply(t->config.augmentation, t->config.seed, (uint64_t)t->epoch, sample,
+                            hone_dataset_images(t->data) + sample * t->image_size, hone_dataset_height(t->data),
+                            hone_dataset_width(t->data), hone_dataset_channels(t->data), out,
+                            t->augment_scratch + (size_t)worker * t->augment_scratch_size);
+}
+
+/* The i-th picture of the batch gets its partner mixed in, and a second label; the larger share's comes first. */
+static void mix_in(const hone_trainer *t, int worker, size_t i, uint32_t sample) {
+    const hone_augmentation *a = t->config.augmentation;
+    uint64_t seed = t->config.seed, epoch = (uint64_t)t->epoch;
+    unsigned char *other = t->partners + (size_t)worker * t->image_size;
+    size_t partner = hone_augmentation_partner(a, seed, epoch, sample, t->train_count);
+    uint32_t other_sample = t->train ? t->train[partner] : (uint32_t)partner;
+    make_variant(t, worker, other_sample, other);
+    double share =
+        hone_augmentation_mix(a, seed, epoch, sample, other, hone_dataset_height(t->data), hone_dataset_width(t->data),
+                              hone_dataset_channels(t->data), t->pixels + i * t->image_size);
+    t->mix_labels[i] = hone_dataset_labels(t->data)[other_sample];
+    t->mix_shares[i] = (float)share;
+    if (share < 0.5) {
+        int32_t own = t->labels[i];
+        t->labels[i] = t->mix_labels[i];
+        t->mix_labels[i] = own;
+        t->mix_shares[i] = (float)(1 - share);
+    }
+}
+
 static void augment_piece(void *context, int worker, size_t i) {
     const hone_trainer *t = context;
     uint32_t sample = t->order[t->first + i];
-    hone_augmentation_apply(t->config.augmentation, t->config.seed, (uint64_t)t->epoch, sample,
-                            hone_dataset_images(t->data) + sample * t->image_size, hone_dataset_height(t->data),
-                            hone_dataset_width(t->data), hone_dataset_channels(t->data), t->pixels + i * t->image_size,
-                            t->augment_scratch + (size_t)worker * t->augment_scratch_size);
+    make_variant(t, worker, sample, t->pixels + i * t->image_size);
+    if (t->partners) mix_in(t, worker, i, sample);
 }
 
 /* A variant is a function of the seed, the epoch and the sample, so it matters to nobody which worker makes it. */

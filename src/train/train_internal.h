@@ -179,6 +179,11 @@ struct hone_trainer {
     unsigned char *pixels;
     unsigned char *augment_scratch; /* one per worker; NULL: no augmentation */
     size_t augment_scratch_size;    /* of one, a multiple of 64 */
+    unsigned char *partners;        /* a picture per worker; NULL: nothing is mixed, nor are the next four there */
+    int32_t *mix_labels;            /* (batch) of the smaller share */
+    float *mix_shares;              /* (batch) of labels: a half or more */
+    float *mix_losses;              /* (batch) */
+    float *mix_d;                   /* (batch, outputs) */
     int32_t *labels;
     float *losses;        /* (batch), weighted */
     float *probabilities; /* NULL: not needed. With AUC: of the whole epoch, else of a batch */

@@ -104,6 +104,37 @@ static hone_status allocate_augmentation(hone_trainer *t, hone_error *err) {
     return t->augment_scratch ? HONE_OK : hone__fail_memory(err, workers * t->augment_scratch_size, "augmentation");
 }
 
+/* A mixed picture has two labels: what a loss or metric makes of two must mean something. */
+static hone_status check_mixing(const hone_trainer *t, hone_error *err) {
+    switch (t->config.loss.kind) {
+    case HONE_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY:
+    case HONE_LOSS_CATEGORICAL_CROSSENTROPY:
+    case HONE_LOSS_BINARY_CROSSENTROPY: break;
+    case HONE_LOSS_MEAN_SQUARED_ERROR:
+    case HONE_LOSS_MEAN_ABSOLUTE_ERROR:
+    case HONE_LOSS_HUBER:
+        HONE_FAIL(err, HONE_ARGUMENT, "mixup and cutmix go with a cross-entropy, not with '%s'",
+                  hone_loss_name(t->config.loss.kind));
+    }
+    if (t->objective.has_auc)
+        HONE_FAIL(err, HONE_ARGUMENT, "metric 'auc' needs pictures of one class each: no mixup, no cutmix");
+    return HONE_OK;
+}
+
+static hone_status allocate_mixing(hone_trainer *t, hone_error *err) {
+    if (!t->config.augmentation || !hone_augmentation_mixes(t->config.augmentation)) return HONE_OK;
+    HONE_TRY(check_mixing(t, err));
+    size_t workers = (size_t)hone_threads_count(t->config.threads), scores;
+    if (!hone__multiply(t->batch_size, t->objective.outputs, &scores))
+        HONE_FAIL(err, HONE_LIMIT, "%zu samples of %zu outputs are too many", t->batch_size, t->objective.outputs);
+    bool ok = (t->partners = hone__alloc(workers, t->image_size)) != NULL;
+    ok = ok && (t->mix_labels = hone__alloc(t->batch_size, sizeof *t->mix_labels)) != NULL;
+    ok = ok && (t->mix_shares = hone__alloc(t->batch_size, sizeof *t->mix_shares)) != NULL;
+    ok = ok && (t->mix_losses = hone__alloc(t->batch_size, sizeof *t->mix_losses)) != NULL;
+    ok = ok && (t->mix_d = hone__alloc(scores, sizeof *t->mix_d)) != NULL;
+    return ok ? HONE_OK : hone__fail_memory(err, scores * sizeof *t->mix_d, "augmentation");
+}
+
 static hone_status prepare(hone_trainer *t, hone_error *err) {
     HONE_TRY(check_config(&t->config, t->data, err));
     const hone_split *split = t->config.split;
@@ -118,6 +149,7 @@ static hone_status prepare(hone_trainer *t, hone_error *err) {
     HONE_TRY(create_validation(t, err));
     HONE_TRY(allocate(t, err));
     HONE_TRY(allocate_augmentation(t, err));
+    HONE_TRY(allocate_mixing(t, err));
     HONE_TRY(create_updater(t, err));
     t->optimizer_slot_count = t->slot_count;
     return HONE_OK;
@@ -157,6 +189,11 @@ void hone_trainer_free(hone_trainer *t) {
     hone_value_free(t->history);
     hone__free(t->pixels);
     hone__free(t->augment_scratch);
+    hone__free(t->partners);
+    hone__free(t->mix_labels);
+    hone__free(t->mix_shares);
+    hone__free(t->mix_losses);
+    hone__free(t->mix_d);
     hone__free(t->labels);
     hone__free(t->losses);
     hone__free(t->probabilities);

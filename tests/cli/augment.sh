@@ -54,6 +54,11 @@ want_err "there is no 'rotaton', there are rotation,"
 [ ! -e x.png ] || fail "nothing should be written"
 run augment data --augment keras:rescale=0.1 --preview x.png
 want_status 2
+run augment data --augment mixup=1 --to x
+want_status 2
+want_err 'mix labels'
+run augment data --augment cutmix=1 --preview mixed.png
+want_status 0
 run augment data --as zip --to x
 want_status 2
 run augment data --preview no/such/folder/x.png --quiet
@@ -72,6 +77,10 @@ done
 cmp -s history1 history3 || fail "threads should change nothing"
 run train data --epochs 2 --batch-size 20 --output plain.h5 --json --quiet
 sed -n '/"history"/,/}/p' out | cmp -s - history1 && fail "augmentation should change something"
+run train data --augment digits,cutmix=1 --epochs 1 --output mixed.h5 --quiet
+want_status 0
+run train data --augment mixup=1 --metrics auc --epochs 1 --output mixed.h5 --quiet
+want_error 'auc'
 run train data --augment zoom=7 --epochs 1
 want_status 2
 want_err "'zoom' is '7', expected a fraction"

@@ -478,6 +478,61 @@ static void holes(void **state) {
     bench_release(&e);
 }
 
+/* ---- mixed ------------------------------------------------------------------------------------------------------ */
+
+static void mixing(void **state) {
+    (void)state;
+    bench up = bench_init("mixup=0.3", 8, 8, 3), cut = bench_init("cutmix=1", 20, 30, 3);
+    bench both = bench_init("mixup=1,cutmix=1", 16, 16, 1), plain = bench_init("digits", 4, 4, 1);
+    assert_true(hone_augmentation_mixes(up.augmentation) && hone_augmentation_mixes(cut.augmentation));
+    assert_false(hone_augmentation_mixes(plain.augmentation));
+    enum { DRAWS = 3000, PARTNERS = 10 };
+    unsigned char *other = hone__alloc(cut.size, 1);
+    double sum_up = 0, squares_up = 0, sum_cut = 0;
+    int partners[PARTNERS] = {0}, cuts = 0;
+    memset(other, 200, cut.size);
+    memset(up.in, 100, up.size);
+    memset(cut.in, 100, cut.size);
+    memset(both.in, 100, both.size);
+    for (uint64_t i = 0; i < DRAWS; i++) {
+        memcpy(up.out, up.in, up.size);
+        double share = hone_augmentation_mix(up.augmentation, 1, 2, i, other, 8, 8, 3, up.out);
+        assert_true(share >= 0 && share <= 1);
+        for (size_t k = 0; k < up.size; k++) assert_true(fabs(up.out[k] - (100 * share + 200 * (1 - share))) < 0.51);
+        sum_up += share;
+        squares_up += share * share;
+
+        memcpy(cut.out, cut.in, cut.size);
+        share = hone_augmentation_mix(cut.augmentation, 1, 2, i, other, 20, 30, 3, cut.out);
+        size_t theirs = 0;
+        for (size_t k = 0; k < cut.size; k++) {
+            assert_true(cut.out[k] == 100 || cut.out[k] == 200);
+            theirs += cut.out[k] == 200;
+        }
+        assert_true(fabs((double)theirs / (double)cut.size - (1 - share)) < 1e-9);
+        sum_cut += share;
+
+        memcpy(both.out, both.in, both.size);
+        hone_augmentation_mix(both.augmentation, 1, 2, i, other, 16, 16, 1, both.out);
+        bool is_cut = true;
+        for (size_t k = 0; k < both.size; k++) is_cut = is_cut && (both.out[k] == 100 || both.out[k] == 200);
+        cuts += is_cut;
+        partners[hone_augmentation_partner(up.augmentation, 1, 2, i, PARTNERS)]++;
+    }
+    double mean = sum_up / DRAWS, variance = squares_up / DRAWS - mean * mean;
+    assert_true(fabs(mean - 0.5) < 0.03);
+    assert_true(fabs(variance - 1 / (4 * 1.6)) < 0.01);           /* Beta(a, a) has 1 / (4 (2 a + 1)) */
+    assert_true(sum_cut / DRAWS > 0.5 && sum_cut / DRAWS < 0.75); /* the edge cuts rectangles */
+    assert_true(abs(cuts - DRAWS / 2) < 200);
+    for (int k = 0; k < PARTNERS; k++) assert_true(abs(partners[k] - DRAWS / PARTNERS) < 85);
+    assert_int_equal(hone_augmentation_partner(up.augmentation, 1, 2, 3, 1), 0);
+    hone__free(other);
+    bench_release(&up);
+    bench_release(&cut);
+    bench_release(&both);
+    bench_release(&plain);
+}
+
 /* The first draws of the hot path, so that no change of order or generator goes unseen: a seeded run is a promise. */
 static void draws_are_pinned(void **state) {
     (void)state;
@@ -515,6 +570,7 @@ int main(void) {
         cmocka_unit_test(noise_has_its_deviation),
         cmocka_unit_test(blur_keeps_the_sum_and_spreads),
         cmocka_unit_test(holes),
+        cmocka_unit_test(mixing),
         cmocka_unit_test(draws_are_pinned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

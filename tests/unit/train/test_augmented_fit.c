@@ -89,7 +89,7 @@ static void batches_hold_the_variants(void **state) {
 static void threads_change_nothing(void **state) {
     (void)state;
     hone_dataset *data = stripes_create(SAMPLES, SIZE, 4, 20);
-    hone_augmentation *augmentation = parsed("digits,elastic=1,noise=0.1,erasing=0.5,blur=1");
+    hone_augmentation *augmentation = parsed("digits,elastic=1,noise=0.1,erasing=0.5,blur=1,mixup=0.3");
     hone_fit_config config = config_of(augmentation), plain = config_of(NULL);
     hone_error err;
     run one = run_begin(data, &config), without = run_begin(data, &plain);
@@ -189,6 +189,119 @@ static void resuming_changes_nothing(void **state) {
     hone_dataset_free(data);
 }
 
+/* ---- mixed ------------------------------------------------------------------------------------------------------ */
+
+static run mixing_run(const hone_dataset *data, hone_augmentation *augmentation, const float *class_weight,
+                      double rate) {
+    hone_fit_config config = config_of(augmentation);
+    hone_error err;
+    config.epochs = 1;
+    config.batch_size = SAMPLES;
+    config.class_weight = class_weight;
+    config.optimizer = hone_optimizer_default(HONE_OPTIMIZER_SGD);
+    config.optimizer.learning_rate = rate;
+    run r = {small_network(SIZE, 4, "softmax", 0), NULL};
+    assert_ok(hone_trainer_create(&r.trainer, r.model, data, &config, &err), &err);
+    return r;
+}
+
+static double first_loss(const run *r) {
+    double loss = NAN;
+    hone_value_as_real(hone_value_at(hone_value_get(hone_trainer_history(r->trainer), "loss"), 0), &loss);
+    return loss;
+}
+
+/* The loss as its definition has it, from public parts alone. */
+static double mixed_loss(hone_model *model, const hone_dataset *data, const hone_augmentation *a,
+                         const float *class_weight, int *correct) {
+    hone_plan *plan;
+    hone_error err;
+    size_t size;
+    double sum = 0;
+    *correct = 0;
+    assert_ok(hone_plan_create(&plan, model, NULL, &err), &err);
+    assert_ok(hone_augmentation_scratch_size(a, SIZE, SIZE, 1, &size, &err), &err);
+    void *scratch = hone__alloc(size, 1);
+    for (size_t i = 0; i < SAMPLES; i++) {
+        unsigned char picture[PIXELS], other[PIXELS];
+        float p[4];
+        size_t j = hone_augmentation_partner(a, 12, 0, i, SAMPLES);
+        hone_augmentation_apply(a, 12, 0, i, hone_dataset_image(data, i), SIZE, SIZE, 1, picture, scratch);
+        hone_augmentation_apply(a, 12, 0, j, hone_dataset_image(data, j), SIZE, SIZE, 1, other, scratch);
+        double share = hone_augmentation_mix(a, 12, 0, i, other, SIZE, SIZE, 1, picture);
+        int32_t own = hone_dataset_labels(data)[i], theirs = hone_dataset_labels(data)[j];
+        hone_plan_predict_pixels(plan, picture, 1, p);
+        double own_weight = class_weight ? class_weight[own] : 1,
+               their_weight = class_weight ? class_weight[theirs] : 1;
+        sum -= share * own_weight * log(p[own]) + (1 - share) * their_weight * log(p[theirs]);
+        int32_t label = share < 0.5 ? theirs : own, guess = 0;
+        for (int k = 1; k < 4; k++)
+            if (p[k] > p[guess]) guess = k;
+        *correct += guess == label;
+    }
+    hone__free(scratch);
+    hone_plan_free(plan);
+    return sum / SAMPLES;
+}
+
+/* The loss is the definition's; and a small step lowers it by as much as its own length says: what was stepped along is
+ * the gradient of that loss. */
+static void mixing_mixes_pictures_and_labels(void **state) {
+    (void)state;
+    static const char *const texts[] = {"mixup=1", "cutmix=1", "mixup=0.4,cutmix=1,shift=1"};
+    static const float weights[] = {0.5f, 1, 2, 1.5f};
+    const double rate = 1e-3;
+    hone_dataset *data = stripes_create(SAMPLES, SIZE, 4, 20);
+    hone_error err;
+    for (size_t i = 0; i < 6; i++) {
+        hone_augmentation *a = parsed(texts[i % 3]);
+        const float *class_weight = i < 3 ? NULL : weights;
+        run step = mixing_run(data, a, class_weight, rate), after = mixing_run(data, a, class_weight, 0);
+        float *before = hone__alloc(step.model->data_size, sizeof *before);
+        memcpy(before, step.model->data, step.model->data_size * sizeof *before);
+        int correct;
+        double want = mixed_loss(step.model, data, a, class_weight, &correct), accuracy;
+        assert_ok(hone_trainer_fit(step.trainer, &err), &err);
+        assert_true(fabs(first_loss(&step) - want) < 1e-5 * want);
+        hone_value_as_real(hone_value_at(hone_value_get(hone_trainer_history(step.trainer), "accuracy"), 0), &accuracy);
+        assert_int_equal(lrint(accuracy * SAMPLES), correct);
+        double length = 0;
+        for (size_t k = 0; k < step.model->data_size; k++) {
+            double d = (double)step.model->data[k] - (double)before[k];
+            length += d * d;
+        }
+        memcpy(after.model->data, step.model->data, step.model->data_size * sizeof *before);
+        assert_ok(hone_trainer_fit(after.trainer, &err), &err);
+        double fell = first_loss(&step) - first_loss(&after), expected = length / rate;
+        if (!(fabs(fell - expected) < 0.05 * expected)) fail_msg("%s: %g, not %g", texts[i % 3], fell, expected);
+        hone__free(before);
+        run_end(&step);
+        run_end(&after);
+        hone_augmentation_free(a);
+    }
+    hone_dataset_free(data);
+}
+
+static void mixing_is_refused_where_it_means_nothing(void **state) {
+    (void)state;
+    hone_dataset *data = stripes_create(SAMPLES, SIZE, 4, 20);
+    hone_augmentation *a = parsed("mixup=1");
+    hone_model *model = small_network(SIZE, 4, "softmax", 0);
+    hone_trainer *trainer;
+    hone_error err;
+    hone_fit_config config = config_of(a);
+    config.metrics[config.metric_count++].kind = HONE_METRIC_AUC;
+    assert_int_equal(hone_trainer_create(&trainer, model, data, &config, &err), HONE_ARGUMENT);
+    assert_non_null(strstr(err.message, "auc"));
+    config = config_of(a);
+    config.loss.kind = HONE_LOSS_MEAN_SQUARED_ERROR;
+    assert_int_equal(hone_trainer_create(&trainer, model, data, &config, &err), HONE_ARGUMENT);
+    assert_non_null(strstr(err.message, "cross-entropy"));
+    hone_model_free(model);
+    hone_augmentation_free(a);
+    hone_dataset_free(data);
+}
+
 /* ---- memory ---------------------------------------------------------------------------------------------------- */
 
 /* From the first step on, until the epoch's end has things to write down. */
@@ -207,7 +320,7 @@ static hone_status watch_step(void *context, hone_trainer *t, int64_t step, int6
 static void steps_take_no_memory(void **state) {
     (void)state;
     hone_dataset *data = stripes_create(SAMPLES, SIZE, 4, 20);
-    hone_augmentation *augmentation = parsed("digits,elastic=1,blur=1,fill_mode=reflect");
+    hone_augmentation *augmentation = parsed("digits,elastic=1,blur=1,fill_mode=reflect,mixup=1,cutmix=1");
     hone_fit_config config = config_of(augmentation);
     hone_error err;
     run r = run_begin(data, &config);
@@ -238,7 +351,8 @@ static hone_status create_scenario(void *context) {
 
 static void memory_runs_out(void **state) {
     (void)state;
-    creation c = {small_network(SIZE, 4, "softmax", 0), stripes_create(SAMPLES, SIZE, 4, 20), parsed("elastic=1")};
+    creation c = {small_network(SIZE, 4, "softmax", 0), stripes_create(SAMPLES, SIZE, 4, 20),
+                  parsed("elastic=1,cutmix=1")};
     assert_true(test_every_allocation(create_scenario, &c) > 3);
     hone_model_free(c.model);
     hone_dataset_free(c.data);
@@ -247,9 +361,14 @@ static void memory_runs_out(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(batches_hold_the_variants), cmocka_unit_test(threads_change_nothing),
-        cmocka_unit_test(validation_is_untouched),   cmocka_unit_test(resuming_changes_nothing),
-        cmocka_unit_test(steps_take_no_memory),      cmocka_unit_test(memory_runs_out),
+        cmocka_unit_test(batches_hold_the_variants),
+        cmocka_unit_test(threads_change_nothing),
+        cmocka_unit_test(validation_is_untouched),
+        cmocka_unit_test(resuming_changes_nothing),
+        cmocka_unit_test(mixing_mixes_pictures_and_labels),
+        cmocka_unit_test(mixing_is_refused_where_it_means_nothing),
+        cmocka_unit_test(steps_take_no_memory),
+        cmocka_unit_test(memory_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
