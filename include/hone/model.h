@@ -60,8 +60,8 @@ HONE_API hone_status hone_model_dense(hone_model *model, int units, const char *
  * model is left alone. */
 HONE_API hone_status hone_model_build(hone_model *model, uint64_t seed, hone_error *err);
 
-/* A built-in network: "mnist-cnn" (the article's: Conv 32-64-64, Dense 64), "mnist-fast", "mnist-best", "mlp", "lenet5". Not yet built.
- * HONE_NOT_FOUND lists the names. */
+/* A built-in network: "mnist-cnn" (the article's: Conv 32-64-64, Dense 64), "mnist-fast", "mnist-best", "mlp", "lenet5". Not
+ * yet built. HONE_NOT_FOUND lists the names. */
 HONE_API hone_status hone_model_preset(hone_model **out, const char *name, const hone_shape *input, int classes,
                                        hone_error *err);
 HONE_API const char *hone_preset_name(size_t index);    /* NULL past the end */
