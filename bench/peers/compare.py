@@ -188,15 +188,27 @@ def number(value):
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
-def print_table(results):
-    print("| case | peer | its best setting | hone | peer | times faster (range) | memory, MB |")
-    print("|---|---|---|---|---|---|---|")
-    for r in results:
-        tail = f" (p99 {number(r['hone_p99'])})" if "hone_p99" in r else ""
-        their_tail = f" (p99 {number(r['their_p99'])})" if "their_p99" in r else ""
-        print(f"| {r['case']} | {r['peer']} | {r['setting']} | {number(r['hone'])}{tail} {r['unit']} | {number(r['theirs'])}{their_tail} "
-              f"| {r['ratio']:.2f} ({r['ratio_min']:.2f} to {r['ratio_max']:.2f}) "
-              f"| {r['hone_memory'] / 2**20:.0f} : {r['their_memory'] / 2**20:.0f} |")
+def print_row(r):
+    tail = f" (p99 {number(r['hone_p99'])})" if "hone_p99" in r else ""
+    their_tail = f" (p99 {number(r['their_p99'])})" if "their_p99" in r else ""
+    print(f"| {r['case']} | {r['peer']} | {r['setting']} | {number(r['hone'])}{tail} {r['unit']} | {number(r['theirs'])}{their_tail} "
+          f"| {r['ratio']:.2f} ({r['ratio_min']:.2f} to {r['ratio_max']:.2f}) "
+          f"| {r['hone_memory'] / 2**20:.0f} : {r['their_memory'] / 2**20:.0f} |", flush=True)
+
+
+def run_cases(options, pythons, folder):
+    """Yields the results one by one."""
+    data = os.path.join(folder, "digits")
+    subprocess.run([options.hone, "collect", "digits", "--samples", "4096", "--test-samples", "1", "--seed", "0", "--to", data,
+                    "--quiet"], check=True, stdout=subprocess.DEVNULL)
+    for name in options.cases.split(","):
+        if name == "start":
+            yield compare_start(options, pythons, data, folder)
+            continue
+        for peer, python in pythons.items():
+            if SETTINGS[peer].get(CASES[name][1]):
+                print(f"{name} against {peer}", file=sys.stderr)
+                yield compare(options, name, peer, python, data)
 
 
 def can_import(python, module):
@@ -227,24 +239,18 @@ def main():
         else:
             print(f"compare: {peer} is not installed in {python}: left out (bench/peers/setup)", file=sys.stderr)
     results = []
+    print("| case | peer | its best setting | hone | peer | times faster (range) | memory, MB, hone : peer |")
+    print("|---|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        data = os.path.join(folder, "digits")
-        subprocess.run([options.hone, "collect", "digits", "--samples", "4096", "--test-samples", "1", "--seed", "0", "--to", data,
-                        "--quiet"], check=True, stdout=subprocess.DEVNULL)
-        for name in options.cases.split(","):
-            if name == "start":
-                results.append(compare_start(options, pythons, data, folder))
+        for result in run_cases(options, pythons, folder):
+            if not result:
                 continue
-            for peer, python in pythons.items():
-                if SETTINGS[peer].get(CASES[name][1]):
-                    print(f"{name} against {peer}", file=sys.stderr)
-                    results.append(compare(options, name, peer, python, data))
-    results = [r for r in results if r]
-    print_table(results)
-    if options.json:
-        with open(options.json, "w") as file:
-            json.dump({"results": results, "seconds": options.seconds}, file, indent=2)
-            file.write("\n")
+            print_row(result)
+            results.append(result)
+            if options.json:
+                with open(options.json, "w") as file:
+                    json.dump({"seconds": options.seconds, "results": results}, file, indent=2)
+                    file.write("\n")
 
 
 if __name__ == "__main__":
