@@ -6,7 +6,6 @@
  * number, so that nothing depends on who makes it, or when. */
 #include "augment_internal.h"
 
-#include <math.h>
 #include <string.h>
 
 hone_status hone_augmentation_parse(hone_augmentation **out, const char *text, hone_error *err) {
@@ -70,7 +69,10 @@ static void apply_keras(const hone__keras_settings *s, hone__rng *rng, const hon
     hone__keras_draw(s, rng, p->height, p->width, &transform);
     for (size_t i = 0; i < n; i++) in[i] = p->in[i];
     hone_keras_transform_apply(&transform, in, p->height, p->width, p->channels, out);
-    for (size_t i = 0; i < n; i++) p->out[i] = (unsigned char)lrintf(fminf(fmaxf(out[i], 0), 255));
+    for (size_t i = 0; i < n; i++) {
+        float value = out[i] > 0 ? out[i] : 0;
+        p->out[i] = (unsigned char)((value < 255 ? value : 255) + 0.5f);
+    }
 }
 
 void hone_augmentation_apply(const hone_augmentation *a, uint64_t seed, uint64_t epoch, uint64_t index,

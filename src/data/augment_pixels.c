@@ -10,7 +10,8 @@
 #include <string.h>
 
 static unsigned char to_byte(float value) {
-    return (unsigned char)(fminf(fmaxf(value, 0), 255) + 0.5f);
+    value = value > 0 ? value : 0;
+    return (unsigned char)((value < 255 ? value : 255) + 0.5f);
 }
 
 /* ---- blur ------------------------------------------------------------------------------------------------------ */

@@ -111,24 +111,28 @@ static int cell_of(int i, int n, float weight[4]) {
     return cell;
 }
 
-static void fill_field(hone__rng *rng, double size, int height, int width, float *field) {
+/* expanded (ELASTIC_NODES, width) is room for the grid with its columns blended already: what is left is one pass of four
+ * products per pixel. */
+static void fill_field(hone__rng *rng, double size, int height, int width, float *expanded, float *field) {
     /* A spline averages its nodes: the squares of its weights add up to 151/315 per axis on average over a cell, so the
      * deviation of the field is that of the nodes times this. */
     const double smoothing = 151.0 / 315.0;
-    float nodes[ELASTIC_NODES][ELASTIC_NODES];
+    float nodes[ELASTIC_NODES][ELASTIC_NODES], weight[4];
     for (int i = 0; i < ELASTIC_NODES; i++)
         for (int j = 0; j < ELASTIC_NODES; j++) nodes[i][j] = (float)(hone__rng_normal(rng) * size / smoothing);
-    for (int y = 0; y < height; y++) {
-        float row[ELASTIC_NODES], weight[4];
-        int cell = cell_of(y, height, weight);
-        for (int j = 0; j < ELASTIC_NODES; j++)
-            row[j] = weight[0] * nodes[cell][j] + weight[1] * nodes[cell + 1][j] + weight[2] * nodes[cell + 2][j] +
-                     weight[3] * nodes[cell + 3][j];
-        for (int x = 0; x < width; x++) {
-            const float *at = row + cell_of(x, width, weight);
-            field[(size_t)y * (size_t)width + (size_t)x] =
-                weight[0] * at[0] + weight[1] * at[1] + weight[2] * at[2] + weight[3] * at[3];
+    for (int x = 0; x < width; x++) {
+        int cell = cell_of(x, width, weight);
+        for (int i = 0; i < ELASTIC_NODES; i++) {
+            const float *at = nodes[i] + cell;
+            expanded[i * width + x] = weight[0] * at[0] + weight[1] * at[1] + weight[2] * at[2] + weight[3] * at[3];
         }
+    }
+    for (int y = 0; y < height; y++) {
+        const float *at = expanded + (ptrdiff_t)cell_of(y, height, weight) * width;
+        float *out = field + (size_t)y * (size_t)width;
+        for (int x = 0; x < width; x++)
+            out[x] = weight[0] * at[x] + weight[1] * at[x + width] + weight[2] * at[x + 2 * width] +
+                     weight[3] * at[x + 3 * width];
     }
 }
 
@@ -139,8 +143,9 @@ static size_t framed_size(int height, int width, int channels) {
 }
 
 bool hone__augment_warp_scratch(const hone__augment_settings *s, int height, int width, int channels, size_t *size) {
-    size_t pixels, fields;
-    if (!hone__multiply((size_t)height, (size_t)width, &pixels) || !hone__multiply(pixels, 2 * sizeof(float), &fields))
+    size_t floats, fields; /* two fields, and the room to fill them */
+    if (!hone__multiply(2 * (size_t)height + ELASTIC_NODES, (size_t)width, &floats) ||
+        !hone__multiply(floats, sizeof(float), &fields))
         return false;
     if (s->elastic <= 0) fields = 0;
     return hone__add(framed_size(height, width, channels), fields, size);
@@ -182,9 +187,9 @@ void hone__augment_warp(const hone__augment_settings *s, hone__rng *rng, const h
     unsigned char *framed = scratch;
     if (s->elastic > 0) {
         float *x = (float *)(void *)(framed + framed_size(p->height, p->width, p->channels));
-        float *y = x + (size_t)p->height * (size_t)p->width;
-        fill_field(rng, s->elastic, p->height, p->width, x);
-        fill_field(rng, s->elastic, p->height, p->width, y);
+        float *y = x + (size_t)p->height * (size_t)p->width, *expanded = y + (size_t)p->height * (size_t)p->width;
+        fill_field(rng, s->elastic, p->height, p->width, expanded, x);
+        fill_field(rng, s->elastic, p->height, p->width, expanded, y);
         warp.offset_x = x;
         warp.offset_y = y;
     }
