@@ -42,7 +42,8 @@ typedef struct hone_augmentation hone_augmentation;
  *
  * "keras:" and then arguments of Keras' ImageDataGenerator, "keras:rotation_range=10,width_shift_range=0.1", is that
  * class to the letter, its surprises included: with the same drawn numbers the pixels are those of Keras >= 2.9, tf-keras
- * and Keras 3 ("keras-a:": of Keras <= 2.8). Pairs and lists take a colon: "zoom_range=0.8:1.2". */
+ * and Keras 3 ("keras-a:": of Keras <= 2.8). Pairs and lists take a colon: "zoom_range=0.8:1.2"; a shift of 2 is an int to
+ * Keras, one of 2.0 a float. */
 HONE_API hone_status hone_augmentation_parse(hone_augmentation **out, const char *text, hone_error *err);
 HONE_API void hone_augmentation_free(hone_augmentation *augmentation);
 /* The text in full, presets spelt out: two descriptions with the same text do the same. */
@@ -95,8 +96,7 @@ typedef struct hone_keras_transform {
 
 /* Nothing is changed: zx, zy and brightness 1, fill_mode nearest, interpolation_order 1. */
 HONE_API hone_keras_transform hone_keras_transform_default(void);
-/* out (height, width, channels) becomes what apply_transform makes of in, bit for bit but for brightness' rounding. in is
- * not out. */
+/* out (height, width, channels) becomes what apply_transform makes of in, bit for bit. in is not out. */
 HONE_API void hone_keras_transform_apply(const hone_keras_transform *transform, const float *in, int height, int width,
                                          int channels, float *out);
 
