@@ -56,7 +56,7 @@ static bool add_path(files *list, const char *path) {
         free(name);
     }
     closedir(folder);
-    qsort(list->paths + first, list->count - first, sizeof *list->paths, by_name);
+    if (list->count > first) qsort(list->paths + first, list->count - first, sizeof *list->paths, by_name);
     return ok;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Data sets written as IDX files under MNIST's names, so that every tool that reads MNIST reads them. Class names that
- * IDX cannot say go into classes.txt beside them. */
+ * Data sets written as IDX files under MNIST's names, so that every tool that reads MNIST reads them. What IDX
+ * cannot say, how many classes there are and their names, goes into classes.txt beside them. */
 #include "readers.h"
 
 #include "core_internal.h"
@@ -65,16 +65,6 @@ static hone_status write_file(const char *folder, const char *name, const hone_d
     return status;
 }
 
-/* Are the classes called "0", "1", …, so that nothing is lost without their names? */
-static bool has_plain_names(const hone_dataset *dataset) {
-    for (size_t i = 0; i < hone_dataset_classes(dataset); i++) {
-        char number[24];
-        snprintf(number, sizeof number, "%zu", i);
-        if (strcmp(number, hone_dataset_class_name(dataset, i)) != 0) return false;
-    }
-    return true;
-}
-
 static size_t count_labelled(const hone_dataset *dataset) {
     size_t labelled = 0;
     for (size_t i = 0; i < hone_dataset_samples(dataset); i++) labelled += hone_dataset_labels(dataset)[i] >= 0;
@@ -101,6 +91,5 @@ hone_status hone_dataset_write_idx(const hone_dataset *dataset, const char *fold
     if (labelled == 0) return HONE_OK;
     snprintf(name, sizeof name, "%s-labels-idx1-%s", prefix, hone_dataset_classes(dataset) > 256 ? "int" : "ubyte");
     HONE_TRY(write_file(folder, name, dataset, put_labels, err));
-    if (has_plain_names(dataset)) return HONE_OK;
     return write_file(folder, "classes.txt", dataset, put_class_names, err);
 }
