@@ -201,7 +201,7 @@ static hone__h5 *write_nested(const hone_model *model, const char *const *order,
     static const char *const layers[] = {"base"};
     assert_int_equal(hone__h5_create(&h5, NULL), HONE_OK);
     for (size_t i = 0; i < count; i++) {
-        char layer[8], path[64 + sizeof names[0]];
+        char layer[8], path[128];
         const char *slash = strchr(order[i], '/');
         snprintf(layer, sizeof layer, "%.*s", (int)(slash - order[i]), order[i]);
         int index = hone__weight_find(model, layer, slash + 1);
@@ -211,7 +211,7 @@ static hone__h5 *write_nested(const hone_model *model, const char *const *order,
         else
             snprintf(names[i], sizeof names[i], "w%zu:0", i);
         pointers[i] = names[i];
-        snprintf(path, sizeof path, "/model_weights/base/%s", names[i]);
+        snprintf(path, sizeof path, "/model_weights/base/%.63s", names[i]);
         const hone__weight *w = &model->weights[index];
         assert_int_equal(hone__h5_write_floats(h5, path, &w->shape, model->data + w->offset, NULL), HONE_OK);
     }
