@@ -9,9 +9,11 @@ want_status 0
 cp out whole.json
 
 # Interrupted somewhere in the middle: the moment differs from machine to machine, the result must not.
+# The old lines must be gone before the new ones are waited for: the background shell truncates late.
+: >err
 "$HONE" train $arguments part.h5 --json >out 2>err &
 pid=$!
-for try in $(seq 200); do grep -q '^epoch 1/4' err && break; sleep 0.05; done
+for try in $(seq 1200); do grep -q '^epoch 1/4' err && break; sleep 0.05; done
 kill -INT $pid
 wait $pid
 status=$?
@@ -42,9 +44,10 @@ want_err 'batch'
 # Twice stops at once; an existing model stays as it was.
 cp whole.h5 kept.h5
 cp whole.h5 kept.copy
+: >err
 "$HONE" train data --epochs 1000 --output kept.h5 >out 2>err &
 pid=$!
-for try in $(seq 200); do grep -q '^epoch 1/' err && break; sleep 0.05; done
+for try in $(seq 1200); do grep -q '^epoch 1/' err && break; sleep 0.05; done
 kill -INT $pid
 sleep 0.01
 kill -INT $pid 2>/dev/null
@@ -55,9 +58,10 @@ want_status 130
 cmp -s kept.h5 kept.copy || fail "the old model was touched"
 
 # kill -9 in the middle leaves the old file whole.
+: >err
 "$HONE" train data --epochs 1000 --output kept.h5 --checkpoint kept.h5 >out 2>err &
 pid=$!
-for try in $(seq 200); do grep -q '^epoch 2/' err && break; sleep 0.05; done
+for try in $(seq 1200); do grep -q '^epoch 2/' err && break; sleep 0.05; done
 kill -KILL $pid
 wait $pid 2>/dev/null
 run info kept.h5
