@@ -78,3 +78,21 @@ void print_evaluation(FILE *stream, const char *what, const hone_evaluation *e) 
         fprintf(stream, " (95 %% interval of the accuracy: %.4f to %.4f)", e->accuracy_low, e->accuracy_high);
     fputc('\n', stream);
 }
+
+int parse_metrics(const verb *v, const char *list, hone_metric *metrics, size_t *count) {
+    char word[64];
+    *count = 0;
+    while (*list) {
+        size_t length = strcspn(list, ",");
+        hone_error err = {0};
+        if (length == 0 || length >= sizeof word || *count == HONE_MAX_METRICS)
+            return usage_error(v, "--metrics takes up to %d names with commas between", HONE_MAX_METRICS);
+        memcpy(word, list, length);
+        word[length] = '\0';
+        if (hone_metric_parse(&metrics[*count], word, &err) != HONE_OK)
+            return usage_error(v, "--metrics: %s", err.message);
+        (*count)++;
+        list += length + (list[length] == ',');
+    }
+    return -1;
+}

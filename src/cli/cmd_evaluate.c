@@ -11,24 +11,6 @@ typedef struct settings {
     int64_t batch_size, limit;
 } settings;
 
-static int parse_metrics(const char *list, hone_metric *metrics, size_t *count) {
-    char word[64];
-    *count = 0;
-    while (*list) {
-        size_t length = strcspn(list, ",");
-        hone_error err = {0};
-        if (length == 0 || length >= sizeof word || *count == HONE_MAX_METRICS)
-            return usage_error(&verb_evaluate, "--metrics takes up to %d names with commas between", HONE_MAX_METRICS);
-        memcpy(word, list, length);
-        word[length] = '\0';
-        if (hone_metric_parse(&metrics[*count], word, &err) != HONE_OK)
-            return usage_error(&verb_evaluate, "--metrics: %s", err.message);
-        (*count)++;
-        list += length + (list[length] == ',');
-    }
-    return -1;
-}
-
 static int evaluate(const char *path, const char *source, const settings *s, const common_options *common) {
     hone_threads *threads = NULL;
     hone_model *model = NULL;
@@ -47,7 +29,8 @@ static int evaluate(const char *path, const char *source, const settings *s, con
         if (s->loss && hone_loss_parse(&config.loss, s->loss, &err) != HONE_OK)
             status = usage_error(&verb_evaluate, "--loss: %s", err.message);
     }
-    if (status < 0 && s->metrics) status = parse_metrics(s->metrics, config.metrics, &config.metric_count);
+    if (status < 0 && s->metrics)
+        status = parse_metrics(&verb_evaluate, s->metrics, config.metrics, &config.metric_count);
     if (status < 0) {
         config.batch_size = (size_t)s->batch_size;
         config.threads = threads;

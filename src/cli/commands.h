@@ -51,6 +51,9 @@ hone_value *evaluation_value(const hone_evaluation *e);
 /* "10000 images: loss 0.0312 - accuracy 0.9907 (95 % interval 0.9886 to 0.9924)" */
 void print_evaluation(FILE *stream, const char *what, const hone_evaluation *e);
 
+/* --metrics: names with commas between, into metrics[HONE_MAX_METRICS]. Returns an exit status, -1 when all went well. */
+int parse_metrics(const verb *v, const char *list, hone_metric *metrics, size_t *count);
+
 /* Starts the pool that --threads asks for. */
 int start_threads(hone_threads **out, int64_t count);
 

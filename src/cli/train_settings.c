@@ -18,24 +18,6 @@ train_settings train_settings_default(void) {
                             .reduce_lr_factor = 0.1};
 }
 
-static int parse_metrics(const char *list, hone_fit_config *config) {
-    char word[64];
-    config->metric_count = 0;
-    while (*list) {
-        size_t length = strcspn(list, ",");
-        hone_error err = {0};
-        if (length == 0 || length >= sizeof word || config->metric_count == HONE_MAX_METRICS)
-            return usage_error(&verb_train, "--metrics takes up to %d names with commas between", HONE_MAX_METRICS);
-        memcpy(word, list, length);
-        word[length] = '\0';
-        if (hone_metric_parse(&config->metrics[config->metric_count], word, &err) != HONE_OK)
-            return usage_error(&verb_train, "--metrics: %s", err.message);
-        config->metric_count++;
-        list += length + (list[length] == ',');
-    }
-    return -1;
-}
-
 static int optimizer_config(const train_settings *s, const hone_compiled *compiled, hone_optimizer *optimizer) {
     hone_error err = {0};
     if (s->optimizer) {
@@ -98,7 +80,7 @@ int train_settings_config(const train_settings *s, const common_options *common,
     if (s->schedule && hone_schedule_parse(&config->schedule, s->schedule, &err) != HONE_OK)
         return usage_error(&verb_train, "--schedule: %s", err.message);
     if (s->metrics) {
-        status = parse_metrics(s->metrics, config);
+        status = parse_metrics(&verb_train, s->metrics, config->metrics, &config->metric_count);
         if (status >= 0) return status;
     }
     double fraction;
