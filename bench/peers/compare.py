@@ -8,6 +8,7 @@ best one. Standard library only; the peers run in processes of their own."""
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -68,11 +69,16 @@ class Worker:
             last = (self.errors.read().strip().splitlines() or ["it was not ready in time"])[-1]
             self.close()
             raise RuntimeError(last[:200])
+        self.process.send_signal(signal.SIGSTOP)
 
     def measure(self, seconds):
+        # Stopped between its measurements: a runtime whose idle threads spin would take the cores from the other side.
+        self.process.send_signal(signal.SIGCONT)
         self.process.stdin.write(f"{seconds}\n")
         self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
+        result = json.loads(self.process.stdout.readline())
+        self.process.send_signal(signal.SIGSTOP)
+        return result
 
     def close(self):
         self.process.kill()
