@@ -12,6 +12,28 @@ int start_threads(hone_threads **out, int64_t count) {
     return -1;
 }
 
+int set_input(hone_model *model, const char *input) {
+    static const char forms[] =
+        "raw, unit, signed, or MEAN,STD (for one channel or for each: the means, then the stds)";
+    hone_error err = {0};
+    hone_preprocessing pixels;
+    if (hone_preprocessing_parse(&pixels, input, &err) != HONE_OK) {
+        failed(&err, forms, "--input '%s'", input);
+        return EXIT_USAGE;
+    }
+    int numbers = 1;
+    for (const char *c = input; *c; c++) numbers += *c == ',';
+    hone_shape shape = hone_model_input_shape(model);
+    int64_t channels = shape.rank > 0 ? shape.dims[shape.rank - 1] : 1;
+    if (pixels.kind == HONE_INPUT_STANDARD && numbers != 2 && numbers != 2 * channels) {
+        failed(NULL, forms, "--input '%s' has %d numbers, but the model takes %lld channels", input, numbers,
+               (long long)channels);
+        return EXIT_USAGE;
+    }
+    hone_model_set_preprocessing(model, &pixels);
+    return -1;
+}
+
 int open_model(hone_model **out, const char *path, const char *input, hone_compiled *compiled, bool quiet) {
     hone_error err = {0};
     if (hone_model_load(out, path, compiled, &err) != HONE_OK)
@@ -24,14 +46,14 @@ int open_model(hone_model **out, const char *path, const char *input, hone_compi
     hone_preprocessing pixels = hone_model_preprocessing(*out);
     char text[160];
     if (input) {
-        if (hone_preprocessing_parse(&pixels, input, &err) != HONE_OK) {
+        int status = set_input(*out, input);
+        if (status >= 0) {
             hone_model_free(*out);
             *out = NULL;
-            failed(&err, "raw, unit, signed, or MEAN,STD", "--input '%s'", input);
-            return EXIT_USAGE;
         }
-        hone_model_set_preprocessing(*out, &pixels);
-    } else if (!pixels.stated) {
+        return status;
+    }
+    if (!pixels.stated) {
         note(quiet, "'%s' does not say how its pixels are scaled: assuming %s (--input overrides)", path,
              hone_preprocessing_text(&pixels, text, sizeof text));
     }

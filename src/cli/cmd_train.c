@@ -208,9 +208,11 @@ static int build_preset(session *r) {
         hone_model_preset(&r->model, r->settings.model, &shape, (int)hone_dataset_classes(r->data), &err);
     if (status == HONE_OK) status = hone_model_build(r->model, (uint64_t)r->common.seed, &err);
     if (status != HONE_OK) return failed(&err, NULL, "cannot build '%s'", r->settings.model);
+    if (r->settings.input) {
+        int input_status = set_input(r->model, r->settings.input);
+        if (input_status >= 0) return input_status;
+    }
     hone_preprocessing pixels = hone_model_preprocessing(r->model);
-    if (r->settings.input && hone_preprocessing_parse(&pixels, r->settings.input, &err) != HONE_OK)
-        return usage_error(&verb_train, "--input: %s", err.message);
     pixels.stated = true; /* from here on the file says it */
     hone_model_set_preprocessing(r->model, &pixels);
     return -1;
@@ -299,10 +301,22 @@ static int prepare(session *r) {
     return -1;
 }
 
+/* Saving takes milliseconds and is not cut in the middle: Ctrl-C waits for it, so no half-written file is left. */
+static hone_status save_undisturbed(session *r, const char *path, hone_error *err) {
+    sigset_t waiting, before;
+    sigemptyset(&waiting);
+    sigaddset(&waiting, SIGINT);
+    sigaddset(&waiting, SIGTERM);
+    sigprocmask(SIG_BLOCK, &waiting, &before);
+    hone_status status = hone_model_save(r->model, r->trainer, path, err);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return status;
+}
+
 static int interrupted(session *r) {
     hone_error err = {0};
     progress_break(r->bar);
-    if (hone_model_save(r->model, r->trainer, r->checkpoint, &err) != HONE_OK)
+    if (save_undisturbed(r, r->checkpoint, &err) != HONE_OK)
         return failed(&err, NULL, "interrupted, and the state could not be saved");
     fprintf(stderr, "hone: interrupted after %lld steps; the state is in '%s'\n",
             (long long)hone_trainer_iterations(r->trainer), r->checkpoint);
@@ -380,8 +394,7 @@ static int train(session *r) {
     progress_break(r->bar);
     if (fitted == HONE_CANCELLED) return interrupted(r);
     if (fitted != HONE_OK) return failed(&err, NULL, "training stopped");
-    if (hone_model_save(r->model, r->trainer, r->output, &err) != HONE_OK)
-        return failed(&err, NULL, "the model was not saved");
+    if (save_undisturbed(r, r->output, &err) != HONE_OK) return failed(&err, NULL, "the model was not saved");
     char rate[32];
     note(r->common.quiet, "trained %d epochs in %.1fs, %s images/s", hone_trainer_epoch(r->trainer),
          hone_trainer_seconds(r->trainer), with_commas((int64_t)hone_trainer_images_per_second(r->trainer), rate));

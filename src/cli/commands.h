@@ -38,6 +38,9 @@ void note_unsafe_labels(const hone_augmentation *augmentation, const hone_datase
 
 /* ---- models (cli_model.c) -------------------------------------------------------------------------------------- */
 
+/* --input: how pixels become the model's input. Prints the error itself; returns an exit status, -1 when all went well. */
+int set_input(hone_model *model, const char *input);
+
 /* Loads a model file, says on stderr what was assumed about its input, and applies --input. Prints the error itself;
  * returns an exit status, -1 when all went well. */
 int open_model(hone_model **out, const char *path, const char *input, hone_compiled *compiled, bool quiet);

@@ -56,6 +56,7 @@ status=$?
 last="interrupted twice"
 want_status 130
 cmp -s kept.h5 kept.copy || fail "the old model was touched"
+no_leftovers
 
 # kill -9 in the middle leaves the old file whole.
 : >err

@@ -45,6 +45,16 @@ want_out 'auc: '
 run evaluate model.h5 data --split train --limit 100
 want_out ': 100 images'
 
+for bad in middle 0.5 0.5,0 0.1,0.2,0.3,0.4,0.5,0.6; do
+    run evaluate model.h5 data --input $bad
+    want_status 2
+    want_err "input '$bad'"
+    run train data --input $bad --output other.h5
+    want_status 2
+done
+run evaluate model.h5 data --input 0.1307,0.3081
+want_status 0
+
 run predict model.h5 data/digits.png
 want_status 0
 want_out "^data/digits.png$(printf '\t')[0-9] [01]\.[0-9]{4}$"
@@ -63,6 +73,25 @@ want_out 'Total params: 93,322'
 want_out '^Classes: 0 1 2 3 4 5 6 7 8 9'
 run info model.h5 --json
 want_out '"provenance":'
+
+# A folder that brings its own validation part: it validates, whole, unless the command line says otherwise.
+for class in a b; do
+    mkdir -p parts/train/$class parts/val/$class
+    for i in 1 2 3 4 5; do cp data/digits.png parts/train/$class/$i.png; done
+    cp data/digits.png parts/val/$class/1.png
+done
+run train parts --size 28x28 --epochs 1 --output parts.h5 --json
+want_status 0
+want_out '"samples": 10'
+want_out '"validation_samples": 2'
+want_out '"val_loss":'
+run train parts --size 28x28 --epochs 1 --validation-split 0.2 --output parts.h5 --json
+want_out '"samples": 8'
+mkdir parts/val/c
+cp data/digits.png parts/val/c/
+run train parts --size 28x28 --epochs 1 --output other.h5 --quiet
+want_error "'c'"
+[ ! -e other.h5 ] || fail "a failed run left a model"
 
 # Threads change nothing.
 run train data --epochs 2 --batch-size 20 --output one.h5 --threads 1 --json
