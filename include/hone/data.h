@@ -46,6 +46,10 @@ HONE_API void hone_image_release(hone_image *image); /* leaves it zeroed; fine o
 HONE_API hone_status hone_image_convert(hone_image *out, const hone_image *in, int height, int width, int channels,
                                         hone_error *err);
 
+/* The 3x3 median of each channel: single wrong pixels go, edges stay. Beyond the edge the edge goes on. in and out are
+ * (height, width, channels), channels 1 … 4, and not the same. */
+HONE_API void hone_image_median(const unsigned char *in, int height, int width, int channels, unsigned char *out);
+
 /* ---- data sets ------------------------------------------------------------------------------------------------- */
 
 /* An in-memory set of labelled images of one size: images (samples, height, width, channels) as unsigned char 0..255,
