@@ -39,8 +39,9 @@ HONE_API hone_status hone_bench_kernel(hone_kernel_result *out, size_t index, co
 typedef struct hone_profile_row {
     char *name;      /* an operation as hone_plan_operation tells it; or "input", "loss", "pack weights", "optimizer" */
     double forward;  /* seconds of a whole batch on one thread: the median of the repeats */
-    double backward; /* 0 in inference */
-    double forward_flops, backward_flops; /* of a whole batch; 0 for what multiplies nothing to speak of */
+    double backward; /* the gradient of the input; 0 in inference */
+    double weights;  /* the gradient of the weights, where an operation has a pass of its own for it */
+    double forward_flops, backward_flops, weights_flops; /* of a whole batch; 0: multiplies nothing to speak of */
 } hone_profile_row;
 
 typedef struct hone_profile {

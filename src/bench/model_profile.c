@@ -16,6 +16,9 @@ hone_profile_config hone_profile_config_default(void) {
 /* Rows that are no operation, after those that are. */
 enum { ROW_INPUT, ROW_OUTPUT, ROW_PACK, ROW_OPTIMIZER, EXTRA_ROWS };
 
+/* The columns of the table. */
+enum { FORWARD, BACKWARD, WEIGHTS, PASSES };
+
 /* What is run, and what it needs. */
 typedef struct rig {
     hone_profile_config config;
@@ -35,7 +38,7 @@ typedef struct rig {
     hone__tally tally; /* the walk is on one thread: one is enough */
 
     hone__op_cost *costs; /* (ops), of one repeat */
-    double *times;        /* (2 (ops + EXTRA_ROWS), repeats): forward and backward of each row */
+    double *times;        /* (ops + EXTRA_ROWS, PASSES, repeats) */
 } rig;
 
 /* ---- preparing ------------------------------------------------------------------------------------------------- */
@@ -92,9 +95,9 @@ static hone_status prepare(rig *r, const hone_model *model, hone_error *err) {
     r->ops = hone__plan_op_count(r->plan);
     size_t rows = r->ops + EXTRA_ROWS;
     r->costs = hone__alloc(r->ops, sizeof *r->costs);
-    r->times = hone__alloc(2 * rows * (size_t)r->config.repeats, sizeof *r->times);
+    r->times = hone__alloc(PASSES * rows * (size_t)r->config.repeats, sizeof *r->times);
     if (!r->costs || !r->times)
-        return hone__fail_memory(err, 2 * rows * (size_t)r->config.repeats * sizeof *r->times, "the measurement");
+        return hone__fail_memory(err, PASSES * rows * (size_t)r->config.repeats * sizeof *r->times, "the measurement");
     return HONE_OK;
 }
 
@@ -122,8 +125,8 @@ static void batch_loss(void *context, int worker, size_t shard, size_t first, si
                          &r->tally);
 }
 
-static double *times_of(const rig *r, size_t row, bool backward) {
-    return r->times + (2 * row + backward) * (size_t)r->config.repeats;
+static double *times_of(const rig *r, size_t row, int pass) {
+    return r->times + (PASSES * row + (size_t)pass) * (size_t)r->config.repeats;
 }
 
 /* Once through; repeat -1 is not written down. */
@@ -140,14 +143,15 @@ static void run_once(rig *r, int repeat) {
     if (repeat < 0) return;
     double pack = 0;
     for (size_t i = 0; i < r->ops; i++) {
-        times_of(r, i, false)[repeat] = r->costs[i].forward;
-        times_of(r, i, true)[repeat] = r->costs[i].backward;
+        times_of(r, i, FORWARD)[repeat] = r->costs[i].forward;
+        times_of(r, i, BACKWARD)[repeat] = r->costs[i].backward;
+        times_of(r, i, WEIGHTS)[repeat] = r->costs[i].weights;
         pack += r->costs[i].pack;
     }
-    times_of(r, r->ops + ROW_INPUT, false)[repeat] = ends.forward;
-    times_of(r, r->ops + ROW_OUTPUT, false)[repeat] = ends.backward;
-    times_of(r, r->ops + ROW_PACK, false)[repeat] = pack;
-    times_of(r, r->ops + ROW_OPTIMIZER, true)[repeat] = update;
+    times_of(r, r->ops + ROW_INPUT, FORWARD)[repeat] = ends.forward;
+    times_of(r, r->ops + ROW_OUTPUT, FORWARD)[repeat] = ends.backward;
+    times_of(r, r->ops + ROW_PACK, FORWARD)[repeat] = pack;
+    times_of(r, r->ops + ROW_OPTIMIZER, BACKWARD)[repeat] = update;
 }
 
 /* ---- telling --------------------------------------------------------------------------------------------------- */
@@ -178,15 +182,17 @@ static hone_status fill_rows(hone_profile *p, const rig *r, hone_error *err) {
         hone_profile_row *row = &p->rows[i];
         row->name = hone__strdup(row_name(r, i));
         if (!row->name) return hone__fail_memory(err, 0, "the profile");
-        row->forward = median(times_of(r, i, false), r->config.repeats);
-        row->backward = median(times_of(r, i, true), r->config.repeats);
+        row->forward = median(times_of(r, i, FORWARD), r->config.repeats);
+        row->backward = median(times_of(r, i, BACKWARD), r->config.repeats);
+        row->weights = median(times_of(r, i, WEIGHTS), r->config.repeats);
         if (i < r->ops) {
             hone__op_cost macs = hone__plan_macs(r->plan, i);
             row->forward_flops = 2 * n * macs.forward;
             row->backward_flops = 2 * n * macs.backward;
+            row->weights_flops = 2 * n * macs.weights;
         }
-        p->seconds += row->forward + row->backward;
-        p->flops += row->forward_flops + row->backward_flops;
+        p->seconds += row->forward + row->backward + row->weights;
+        p->flops += row->forward_flops + row->backward_flops + row->weights_flops;
     }
     return HONE_OK;
 }

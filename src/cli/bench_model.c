@@ -269,16 +269,23 @@ static hone_value *pass_value(const bench *b, double seconds, double flops) {
     return value;
 }
 
+static double row_seconds(const hone_profile_row *row) {
+    return row->forward + row->backward + row->weights;
+}
+
 static hone_value *layers_value(const bench *b) {
     hone_value *list = hone_value_list();
     for (size_t i = 0; i < b->profile->count; i++) {
         const hone_profile_row *row = &b->profile->rows[i];
         hone_value *value = hone_value_object();
         hone_value_set_string(value, "name", row->name);
-        hone_value_set_real(value, "ms", 1e3 * (row->forward + row->backward));
-        hone_value_set_real(value, "share", (row->forward + row->backward) / b->profile->seconds);
+        hone_value_set_real(value, "ms", 1e3 * row_seconds(row));
+        hone_value_set_real(value, "share", row_seconds(row) / b->profile->seconds);
         hone_value_set(value, "forward", pass_value(b, row->forward, row->forward_flops));
-        if (b->training) hone_value_set(value, "backward", pass_value(b, row->backward, row->backward_flops));
+        if (b->training) {
+            hone_value_set(value, "backward", pass_value(b, row->backward, row->backward_flops));
+            hone_value_set(value, "weight_gradient", pass_value(b, row->weights, row->weights_flops));
+        }
         hone_value_append(list, value);
     }
     return list;
@@ -332,14 +339,18 @@ static void print_layers(const bench *b) {
         if ((int)strlen(p->rows[i].name) > width) width = (int)strlen(p->rows[i].name);
     printf("\nOne thread (%.1f GFLOP/s at most), a batch of %zu:\n%-*s %10s %8s %6s", b->peak_one, p->batch_size, width,
            "operation", b->training ? "forward ms" : "ms", "GFLOP/s", "peak");
-    if (b->training) printf(" %10s %8s %6s", "back ms", "GFLOP/s", "peak");
+    if (b->training)
+        printf(" %10s %8s %6s %10s %8s %6s", "back ms", "GFLOP/s", "peak", "weights ms", "GFLOP/s", "peak");
     printf("  share\n");
     for (size_t i = 0; i < p->count; i++) {
         const hone_profile_row *row = &p->rows[i];
         printf("%-*s", width, row->name);
         print_pass(b, row->forward, row->forward_flops);
-        if (b->training) print_pass(b, row->backward, row->backward_flops);
-        printf(" %4.1f %%\n", 100 * (row->forward + row->backward) / p->seconds);
+        if (b->training) {
+            print_pass(b, row->backward, row->backward_flops);
+            print_pass(b, row->weights, row->weights_flops);
+        }
+        printf(" %4.1f %%\n", 100 * row_seconds(row) / p->seconds);
     }
     printf("%-*s %10.3f ms, %.1f GFLOP/s\n", width, "together", 1e3 * p->seconds, gflops_of(p->flops, p->seconds));
 }

@@ -54,7 +54,8 @@ int hone__plan_find_nonfinite(hone_plan *plan, const unsigned char *pixels, size
 /* Seconds that one operation took, or multiply-adds that it does. */
 typedef struct hone__op_cost {
     double forward, backward;
-    double pack; /* its weights */
+    double weights; /* their gradient, where it is told apart from the rest of the way back */
+    double pack;    /* the weights */
 } hone__op_cost;
 
 size_t hone__plan_op_count(const hone_plan *plan);

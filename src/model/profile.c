@@ -26,6 +26,7 @@ static bool note_time(void *context, const hone__chunk *c, size_t action) {
     case HONE_PHASE_OUTPUT: w->ends->backward += passed; break;
     case HONE_PHASE_FORWARD_SUMS:
     case HONE_PHASE_FORWARD: w->seconds[a->op].forward += passed; break;
+    case HONE_PHASE_BACKWARD_WEIGHTS: w->seconds[a->op].weights += passed; break;
     case HONE_PHASE_BACKWARD_SUMS:
     case HONE_PHASE_BACKWARD: w->seconds[a->op].backward += passed; break;
     }
@@ -74,5 +75,6 @@ static double forward_macs(const hone__op *op) {
 hone__op_cost hone__plan_macs(const hone_plan *plan, size_t index) {
     const hone__op *op = &plan->graph.ops[index];
     double macs = forward_macs(op);
-    return (hone__op_cost){.forward = macs, .backward = macs * (op->trains[HONE_OP_KERNEL] + op->wants_d_in[0])};
+    return (hone__op_cost){
+        .forward = macs, .backward = macs * op->wants_d_in[0], .weights = macs * op->trains[HONE_OP_KERNEL]};
 }

@@ -149,6 +149,7 @@ static void act(const hone__chunk *c, const hone__action *a) {
     case HONE_PHASE_FORWARD_SUMS: op->type->forward_sums(op, &r); break;
     case HONE_PHASE_FORWARD: op->type->forward(op, &r); break;
     case HONE_PHASE_BACKWARD_SUMS: op->type->backward_sums(op, &r); break;
+    case HONE_PHASE_BACKWARD_WEIGHTS: op->type->backward_weights(op, &r); break;
     default:
         op->type->backward(op, &r);
         add_spares(c, a, op);

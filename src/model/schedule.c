@@ -90,6 +90,7 @@ static hone_status order_actions(draft *d, bool training, hone_error *err) {
             HONE_TRY(add_action(s, HONE_PHASE_BACKWARD_SUMS, i, err));
             HONE_TRY(cut(s, err));
         }
+        if (ops[i].type->backward_weights) HONE_TRY(add_action(s, HONE_PHASE_BACKWARD_WEIGHTS, i, err));
         d->backward[i] = s->action_count;
         HONE_TRY(add_action(s, HONE_PHASE_BACKWARD, i, err));
     }

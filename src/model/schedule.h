@@ -17,6 +17,7 @@ typedef enum hone__phase {
     HONE_PHASE_FORWARD,
     HONE_PHASE_OUTPUT, /* the loss, or the copy to the caller */
     HONE_PHASE_BACKWARD_SUMS,
+    HONE_PHASE_BACKWARD_WEIGHTS,
     HONE_PHASE_BACKWARD
 } hone__phase;
 

@@ -68,18 +68,19 @@ static void conv2d_forward(const hone__op *op, const hone__run *r) {
     r->kernels->conv2d_forward(p, r->n, r->in[0], weights, bias, r->out, r->aux, r->scratch);
 }
 
+static void conv2d_backward_weights(const hone__op *op, const hone__run *r) {
+    if (!op->trains[HONE_OP_KERNEL]) return;
+    r->kernels->conv2d_backward_weights(
+        &op->as.conv2d, r->n, r->in[0], r->d_out, r->out, r->aux, hone__gradient_adds(op, r, HONE_OP_KERNEL),
+        hone__op_gradient(op, r, HONE_OP_KERNEL), hone__op_gradient(op, r, HONE_OP_BIAS), r->scratch);
+}
+
 static void conv2d_backward(const hone__op *op, const hone__run *r) {
     const hone_conv2d *p = &op->as.conv2d;
-    layout l = conv2d_layout(op);
-    if (op->trains[HONE_OP_KERNEL])
-        r->kernels->conv2d_backward_weights(
-            p, r->n, r->in[0], r->d_out, r->out, r->aux, hone__gradient_adds(op, r, HONE_OP_KERNEL),
-            hone__op_gradient(op, r, HONE_OP_KERNEL), hone__op_gradient(op, r, HONE_OP_BIAS), r->scratch);
-    if (r->d_in[0]) {
-        const float *kernel = op->fold.on ? op->memory : hone__op_weight(op, r->model, HONE_OP_KERNEL);
-        const float *weights = p->packed_backward > 0 ? op->memory + l.backward : kernel;
-        r->kernels->conv2d_backward_input(p, r->n, r->d_out, r->out, r->aux, weights, r->d_in[0], r->scratch);
-    }
+    if (!r->d_in[0]) return;
+    const float *kernel = op->fold.on ? op->memory : hone__op_weight(op, r->model, HONE_OP_KERNEL);
+    const float *weights = p->packed_backward > 0 ? op->memory + conv2d_layout(op).backward : kernel;
+    r->kernels->conv2d_backward_input(p, r->n, r->d_out, r->out, r->aux, weights, r->d_in[0], r->scratch);
 }
 
 const hone__op_type hone__op_conv2d = {
@@ -87,6 +88,7 @@ const hone__op_type hone__op_conv2d = {
     .prepare = conv2d_prepare,
     .refresh = conv2d_refresh,
     .forward = conv2d_forward,
+    .backward_weights = conv2d_backward_weights,
     .backward = conv2d_backward,
 };
 
@@ -127,16 +129,17 @@ static void depthwise_forward(const hone__op *op, const hone__run *r) {
     r->kernels->depthwise_forward(&op->as.depthwise, r->n, r->in[0], kernel, bias, r->out);
 }
 
+static void depthwise_backward_weights(const hone__op *op, const hone__run *r) {
+    if (!op->trains[HONE_OP_KERNEL]) return;
+    r->kernels->depthwise_backward_weights(
+        &op->as.depthwise, r->n, r->in[0], r->d_out, r->out, hone__gradient_adds(op, r, HONE_OP_KERNEL),
+        hone__op_gradient(op, r, HONE_OP_KERNEL), hone__op_gradient(op, r, HONE_OP_BIAS));
+}
+
 static void depthwise_backward(const hone__op *op, const hone__run *r) {
-    const hone_depthwise_shape *s = &op->as.depthwise;
-    if (op->trains[HONE_OP_KERNEL])
-        r->kernels->depthwise_backward_weights(
-            s, r->n, r->in[0], r->d_out, r->out, hone__gradient_adds(op, r, HONE_OP_KERNEL),
-            hone__op_gradient(op, r, HONE_OP_KERNEL), hone__op_gradient(op, r, HONE_OP_BIAS));
-    if (r->d_in[0]) {
-        const float *kernel = op->fold.on ? op->memory : hone__op_weight(op, r->model, HONE_OP_KERNEL);
-        r->kernels->depthwise_backward_input(s, r->n, r->d_out, r->out, kernel, r->d_in[0]);
-    }
+    if (!r->d_in[0]) return;
+    const float *kernel = op->fold.on ? op->memory : hone__op_weight(op, r->model, HONE_OP_KERNEL);
+    r->kernels->depthwise_backward_input(&op->as.depthwise, r->n, r->d_out, r->out, kernel, r->d_in[0]);
 }
 
 const hone__op_type hone__op_depthwise_conv2d = {
@@ -144,5 +147,6 @@ const hone__op_type hone__op_depthwise_conv2d = {
     .prepare = depthwise_prepare,
     .refresh = depthwise_refresh,
     .forward = depthwise_forward,
+    .backward_weights = depthwise_backward_weights,
     .backward = depthwise_backward,
 };

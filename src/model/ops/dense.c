@@ -79,7 +79,7 @@ static void dense_forward(const hone__op *op, const hone__run *r) {
     r->kernels->gemm(&g, r->scratch);
 }
 
-static void dense_backward(const hone__op *op, const hone__run *r) {
+static void dense_backward_weights(const hone__op *op, const hone__run *r) {
     size_t rows = r->n * op->as.dense.rows, units = op->as.dense.units;
     if (op->as.dense.epilogue == HONE_EPILOGUE_RELU) { /* relu(relu(x)) = relu(x): its output serves as its input */
         const hone_activation relu = {.kind = HONE_ACTIVATION_RELU, .c = INFINITY};
@@ -96,13 +96,15 @@ static void dense_backward(const hone__op *op, const hone__run *r) {
     if (op->trains[HONE_OP_BIAS])
         r->kernels->column_sums(rows, units, r->d_out, hone__gradient_adds(op, r, HONE_OP_BIAS),
                                 hone__op_gradient(op, r, HONE_OP_BIAS));
-    if (r->d_in[0]) {
-        hone_gemm g = input_product(op, r->n);
-        g.a = r->d_out;
-        g.b = dense_kernel(op, r);
-        g.c = r->d_in[0];
-        r->kernels->gemm(&g, r->scratch);
-    }
+}
+
+static void dense_backward(const hone__op *op, const hone__run *r) {
+    if (!r->d_in[0]) return;
+    hone_gemm g = input_product(op, r->n);
+    g.a = r->d_out;
+    g.b = dense_kernel(op, r);
+    g.c = r->d_in[0];
+    r->kernels->gemm(&g, r->scratch);
 }
 
 const hone__op_type hone__op_dense = {
@@ -110,5 +112,6 @@ const hone__op_type hone__op_dense = {
     .prepare = dense_prepare,
     .refresh = dense_refresh,
     .forward = dense_forward,
+    .backward_weights = dense_backward_weights,
     .backward = dense_backward,
 };

@@ -52,6 +52,7 @@ typedef struct hone__op_type {
     hone_status (*prepare)(hone__op *op, const hone__setting *setting, hone_error *err); /* NULL: nothing to say */
     void (*refresh)(const hone__op *op, const hone_kernels *kernels, const hone_model *model, size_t piece);
     void (*forward)(const hone__op *op, const hone__run *r);
+    void (*backward_weights)(const hone__op *op, const hone__run *r); /* right before backward; NULL: part of it */
     void (*backward)(const hone__op *op, const hone__run *r);
     /* A whole-batch operation first adds up sums over every sample, then works with them. sums: before forward, before
      * backward; they *add* to r->sums, which is zero at the start of a step. reduce runs once, on one thread, with
