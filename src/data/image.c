@@ -5,6 +5,7 @@
 #include <hone/data.h>
 
 #include "core_internal.h"
+#include "kernels.h"
 
 #include <math.h>
 #include <string.h>
@@ -194,4 +195,10 @@ hone_status hone_image_convert(hone_image *out, const hone_image *in, int height
     }
     *out = result;
     return HONE_OK;
+}
+
+/* ---- filters --------------------------------------------------------------------------------------------------- */
+
+void hone_image_median(const unsigned char *in, int height, int width, int channels, unsigned char *out) {
+    hone__kernels()->median3x3(height, width, channels, in, out);
 }

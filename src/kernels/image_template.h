@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Pictures of bytes, sampled where an affine map and an optional field of offsets say.
+ * Pictures of bytes: sampled where an affine map and an optional field of offsets say, and filtered by a median.
  *
- * One idea: a lane is a pixel. Positions outside are folded back by arithmetic alone and the frame around the source
- * holds what lies one step further, so no lane ever takes a branch; the four neighbours' bytes come from two gathers
- * (or four, where two pixels of c channels do not fit one word). */
+ * One idea of the sampling: a lane is a pixel. Positions outside are folded back by arithmetic alone and the frame
+ * around the source holds what lies one step further, so no lane ever takes a branch; the four neighbours' bytes come
+ * from two gathers (or four, where two pixels of c channels do not fit one word). */
 
 /* x folded into [0, n + 1], a position in the framed source. The frame makes the ends continuous: 0 and n + 1 are its own
  * pixels, so that it does not matter on which side of n a rounding lands. */
@@ -95,3 +95,61 @@ static void warp(const hone_warp *w, const uint8_t *framed, uint8_t *out) {
 
 #undef WARP_CHANNEL
 #undef WARP_BYTE
+
+/* ---- median ---------------------------------------------------------------------------------------------------- */
+
+/* A fixed network of minima and maxima: a row is arithmetic without a branch, of which the compiler makes vectors. */
+HONE_INLINE uint8_t median_least(uint8_t a, uint8_t b) {
+    return a < b ? a : b;
+}
+
+HONE_INLINE uint8_t median_most(uint8_t a, uint8_t b) {
+    return a < b ? b : a;
+}
+
+HONE_INLINE uint8_t median_middle(uint8_t a, uint8_t b, uint8_t c) {
+    return median_most(median_least(a, b), median_least(median_most(a, b), c));
+}
+
+/* n medians of nine numbers whose columns lie left of, at and right of a[i], b[i] and c[i]: with each column in order, the
+ * median is the middle one of the largest small, the middle middle and the smallest large number. */
+HONE_INLINE void median_bytes(const uint8_t *a, const uint8_t *b, const uint8_t *c, ptrdiff_t left, ptrdiff_t right,
+                              ptrdiff_t n, uint8_t *restrict out) {
+    const uint8_t *al = a + left, *bl = b + left, *cl = c + left, *ar = a + right, *br = b + right, *cr = c + right;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const uint8_t low = median_most(
+            median_most(median_least(median_least(al[i], bl[i]), cl[i]), median_least(median_least(a[i], b[i]), c[i])),
+            median_least(median_least(ar[i], br[i]), cr[i]));
+        const uint8_t high = median_least(
+            median_least(median_most(median_most(al[i], bl[i]), cl[i]), median_most(median_most(a[i], b[i]), c[i])),
+            median_most(median_most(ar[i], br[i]), cr[i]));
+        const uint8_t mid = median_middle(median_middle(al[i], bl[i], cl[i]), median_middle(a[i], b[i], c[i]),
+                                          median_middle(ar[i], br[i], cr[i]));
+        out[i] = median_middle(low, mid, high);
+    }
+}
+
+/* Rows are short: whole vectors of 16, the last of which may do again what the one before it did. */
+HONE_INLINE void median_row(const uint8_t *a, const uint8_t *b, const uint8_t *c, ptrdiff_t left, ptrdiff_t right,
+                            ptrdiff_t n, uint8_t *restrict out) {
+    enum { BLOCK = 16 };
+    if (n < BLOCK) {
+        median_bytes(a, b, c, left, right, n, out);
+        return;
+    }
+    for (ptrdiff_t i = 0; i < n; i += BLOCK) {
+        const ptrdiff_t at = i + BLOCK <= n ? i : n - BLOCK;
+        median_bytes(a + at, b + at, c + at, left, right, BLOCK, out + at);
+    }
+}
+
+static void median3x3(int h, int w, int channels, const uint8_t *in, uint8_t *out) {
+    const ptrdiff_t c = channels, row = (ptrdiff_t)w * c, last = row - c;
+    for (int y = 0; y < h; y++, out += row) {
+        const uint8_t *here = in + y * row, *above = y > 0 ? here - row : here;
+        const uint8_t *below = y < h - 1 ? here + row : here;
+        median_row(above, here, below, 0, w > 1 ? c : 0, c, out);
+        if (w > 2) median_row(above + c, here + c, below + c, -c, c, last - c, out + c);
+        if (w > 1) median_row(above + last, here + last, below + last, -c, 0, c, out + last);
+    }
+}

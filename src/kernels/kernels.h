@@ -242,6 +242,8 @@ struct hone_kernels {
 
     /* pictures */
     void (*warp)(const hone_warp *warp, const uint8_t *framed, uint8_t *out);
+    /* the median of 3x3 pixels of each channel, the edge going on beyond itself; in and out are (h, w, channels) */
+    void (*median3x3)(int h, int w, int channels, const uint8_t *in, uint8_t *out);
 
     /* updates; slots: SGD momentum (slot0, may be NULL); RMSprop velocity, momentum, average gradient; Adam m, v, vhat; Lion m */
     hone_update_function sgd, rmsprop, adam, lion;

@@ -82,6 +82,7 @@ const hone_kernels HONE_PASTE(hone_kernels_, HONE_ISA) = {
     .softmax_cross_entropy = softmax_cross_entropy,
 
     .warp = warp,
+    .median3x3 = median3x3,
 
     .sgd = sgd,
     .rmsprop = rmsprop,

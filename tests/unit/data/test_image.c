@@ -337,6 +337,16 @@ static void nothing_leaks_when_memory_runs_out(void **state) {
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, make_test_folder, remove_test_folder)
 
+static void a_median_takes_out_salt_and_keeps_an_edge(void **state) {
+    (void)state;
+    unsigned char in[8 * 8] = {0}, out[8 * 8];
+    for (int i = 0; i < 64; i++) in[i] = i % 8 < 4 ? 20 : 200;
+    in[2 * 8 + 1] = 255;
+    in[5 * 8 + 6] = 0;
+    hone_image_median(in, 8, 8, 1, out);
+    for (int i = 0; i < 64; i++) assert_int_equal(out[i], i % 8 < 4 ? 20 : 200);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
 #if HONE_WITH_PNG
@@ -361,6 +371,7 @@ int main(void) {
         TEST(impossible_conversions_are_refused),
         TEST(pictures_are_written_and_read_back),
         TEST(nothing_leaks_when_memory_runs_out),
+        cmocka_unit_test(a_median_takes_out_salt_and_keeps_an_edge),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
