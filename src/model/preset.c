@@ -31,16 +31,17 @@ static hone_status mlp(hone_model *model, const hone_shape *input, int classes, 
     return hone_model_dense(model, classes, "softmax", err);
 }
 
-/* For a network that is good after seconds: the second convolution sees only what the first pooling left, and the strong
- * first kernel (5x5) makes up for there being two. A third of the multiply-adds of mnist-cnn. */
+/* For a network that is good after a second: the second convolution sees only what the first pooling left, and the strong
+ * first kernel (5x5) makes up for there being two. Numbers of filters that fill vector registers: 16 cost less than half
+ * of what 24 do. A quarter of the multiply-adds of mnist-cnn. */
 static hone_status mnist_fast(hone_model *model, const hone_shape *input, int classes, hone_error *err) {
     HONE_TRY(hone_model_input(model, input, err));
-    HONE_TRY(hone_model_conv2d(model, 24, 5, "relu", err));
+    HONE_TRY(hone_model_conv2d(model, 16, 5, "relu", err));
     HONE_TRY(hone_model_max_pooling2d(model, 2, err));
     HONE_TRY(hone_model_conv2d(model, 32, 3, "relu", err));
     HONE_TRY(hone_model_max_pooling2d(model, 2, err));
     HONE_TRY(hone_model_flatten(model, err));
-    HONE_TRY(hone_model_dense(model, 128, "relu", err));
+    HONE_TRY(hone_model_dense(model, 96, "relu", err));
     return hone_model_dense(model, classes, "softmax", err);
 }
 
@@ -101,8 +102,8 @@ static const struct preset {
     const char *recipe;
 } presets[] = {
     {"mnist-cnn", "three 3x3 convolutions (32, 64, 64), two max poolings, Dense 64", 18, mnist_cnn, NULL},
-    {"mnist-fast", "99 % on MNIST in one pass: 5x5 and 3x3 convolutions (24, 32), Dense 128", 12, mnist_fast,
-     "--epochs 1 --batch-size 64 --schedule one-cycle --learning-rate 0.008 --label-smoothing 0.1 "
+    {"mnist-fast", "99 % on MNIST in one pass: 5x5 and 3x3 convolutions (16, 32), Dense 96", 12, mnist_fast,
+     "--epochs 1 --batch-size 48 --schedule one-cycle --learning-rate 0.01 --label-smoothing 0.1 "
      "--input 0.1307,0.3081 --validation-split 0"},
     {"mnist-best", "convolutions (32, 64, 64, 128), each normalised, Dropout 0.3", 24, mnist_best,
      "--epochs 24 --batch-size 64 --schedule one-cycle --learning-rate 0.005 --label-smoothing 0.05 --ema 0.995 "
