@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * An HTTP/1.1 server for pages and APIs of hone: a table of routes, a pool of threads, and limits on everything that a
+ * client may send. The one idea: a request is one hone__http_exchange. The server has read it completely, within its
+ * limits, before a route's function sees it; that function looks at it and leaves exactly one reply in it.
+ *
+ * This folder is the only one that knows libmicrohttpd. Without it hone__http_server_create says so in words. */
+#ifndef HONE_HTTP_H
+#define HONE_HTTP_H
+
+#include <hone/status.h>
+
+#include <stdbool.h>
+
+typedef struct hone__http_server hone__http_server;
+typedef struct hone__http_exchange hone__http_exchange;
+
+/* Called on one of the server's threads, several at once. */
+typedef void (*hone__http_handler)(void *context, hone__http_exchange *exchange);
+
+typedef struct hone__http_route {
+    const char *method; /* "GET" (answers HEAD as well), "POST", "PUT", "DELETE" */
+    const char *path;   /* "/api/state"; one that ends in a star takes any single segment there that is not empty */
+    size_t max_body;    /* more is refused with 413; 0: a body is refused */
+    hone__http_handler handle;
+} hone__http_route;
+
+typedef struct hone__http_header {
+    const char *name, *value;
+} hone__http_header;
+
+typedef struct hone__http_config {
+    const char *host; /* the address to listen on, a number or a name; "127.0.0.1" */
+    int port;         /* 0: any free one */
+    const hone__http_route *routes;
+    size_t route_count;
+    /* Asked before a route is looked for. Returns false after leaving a reply (401, 403). NULL: everybody may. */
+    bool (*guard)(void *context, hone__http_exchange *exchange);
+    void *context;                    /* of guard and of every handler */
+    const hone__http_header *headers; /* of every reply, also of refusals: security policies */
+    size_t header_count;
+    const char *const *hosts; /* names (not addresses) that a Host header may have, besides localhost and host itself */
+    size_t host_count;
+    bool check_origin; /* a request that is no GET is refused when a browser says that another site's page sent it */
+    int threads;
+    int max_connections;
+    double
+        request_seconds;  /* a client that has not sent its whole request by then is cut off, however busily it drips */
+    double send_seconds;  /* one that has not taken its reply by then, likewise */
+    double grace_seconds; /* how long stopping waits for requests in progress */
+} hone__http_config;
+
+hone__http_config hone__http_config_default(void);
+
+/* Listens and serves from its own threads until freed. What config points to (but for host) must outlive the server. */
+hone_status hone__http_server_create(hone__http_server **out, const hone__http_config *config, hone_error *err);
+/* Takes no new connections, lets requests in progress finish (grace_seconds), closes the rest. NULL is fine. */
+void hone__http_server_free(hone__http_server *server);
+int hone__http_server_port(const hone__http_server *server);
+
+/* ---- looking at a request -------------------------------------------------------------------------------------- */
+
+/* All texts are the exchange's own; NULL where there is nothing of that name. */
+const char *hone__http_method(const hone__http_exchange *x);
+const char *hone__http_path(const hone__http_exchange *x);    /* decoded, without the query */
+const char *hone__http_segment(const hone__http_exchange *x); /* what the route's '*' stands for */
+const char *hone__http_query(const hone__http_exchange *x, const char *name);
+const char *hone__http_header_value(const hone__http_exchange *x, const char *name);
+const char *hone__http_cookie(const hone__http_exchange *x, const char *name);
+const char *hone__http_body(const hone__http_exchange *x, size_t *size); /* a zero byte follows it */
+/* Whether the client's copy, by its If-None-Match, is the one that etag (without quotes) names. */
+bool hone__http_client_has(const hone__http_exchange *x, const char *etag);
+
+/* ---- answering ------------------------------------------------------------------------------------------------- */
+
+/* A header of the reply to come. name is a constant; value is copied. */
+void hone__http_set_header(hone__http_exchange *x, const char *name, const char *value);
+/* Sets ETag; when the client has that copy already it is told so (304), nothing else is to be done, and true returned. */
+bool hone__http_not_modified(hone__http_exchange *x, const char *etag);
+/* The reply: type is a constant. The first takes data over (release NULL: it is a constant), the second copies it. */
+void hone__http_reply(hone__http_exchange *x, int status, const char *type, void *data, size_t size,
+                      void (*release)(void *));
+void hone__http_reply_copy(hone__http_exchange *x, int status, const char *type, const void *data, size_t size);
+/* The file's bytes, sent as they lie; 404 where there is none. */
+void hone__http_reply_file(hone__http_exchange *x, int status, const char *type, const char *path);
+/* One line of plain text: refusals, errors. */
+void hone__http_reply_text(hone__http_exchange *x, int status, const char *format, ...) HONE_PRINTF(3, 4);
+
+/* ---- rules, for the server and for whoever tests them ---------------------------------------------------------- */
+
+/* Which HTTP status tells a client of a hone_status: 400, 404, 413, 422, 500, 503. */
+int hone__http_status_of(hone_status status);
+/* Compares a secret without telling by the time it takes how much of it was right. A NULL given is wrong. */
+bool hone__http_same_secret(const char *secret, const char *given);
+/* Whether a Host header's value may be answered: an address in numbers, localhost, or one of the names. A page that
+ * some other site's name was pointed at us for (DNS rebinding) names that site, and is refused. With loopback only
+ * the addresses of this machine itself are right. */
+bool hone__http_host_allowed(const char *host, const char *const *names, size_t count, bool loopback);
+/* Whether Origin (NULL: not sent, so no browser's page on another site) is the page served under this Host. */
+bool hone__http_origin_allowed(const char *origin, const char *host);
+/* Whether path is pattern; *segment is what its '*' stands for, or NULL. */
+bool hone__http_path_matches(const char *pattern, const char *path, const char **segment);
+/* Whether an If-None-Match list has this etag. */
+bool hone__http_etag_listed(const char *list, const char *etag);
+
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One request and its reply. The reply is kept plain until the handler has returned; then it becomes libmicrohttpd's. */
+#define _POSIX_C_SOURCE 200809L
+#include "http_internal.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- looking --------------------------------------------------------------------------------------------------- */
+
+const char *hone__http_method(const hone__http_exchange *x) {
+    return x->method;
+}
+
+const char *hone__http_path(const hone__http_exchange *x) {
+    return x->path;
+}
+
+const char *hone__http_segment(const hone__http_exchange *x) {
+    return x->segment;
+}
+
+const char *hone__http_query(const hone__http_exchange *x, const char *name) {
+    return MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+const char *hone__http_header_value(const hone__http_exchange *x, const char *name) {
+    return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
+}
+
+const char *hone__http_cookie(const hone__http_exchange *x, const char *name) {
+    return MHD_lookup_connection_value(x->connection, MHD_COOKIE_KIND, name);
+}
+
+const char *hone__http_body(const hone__http_exchange *x, size_t *size) {
+    *size = x->body_size;
+    return x->body_size > 0 ? x->body : "";
+}
+
+bool hone__http_client_has(const hone__http_exchange *x, const char *etag) {
+    return hone__http_etag_listed(hone__http_header_value(x, MHD_HTTP_HEADER_IF_NONE_MATCH), etag);
+}
+
+/* ---- answering ------------------------------------------------------------------------------------------------- */
+
+void hone__http_exchange_release(hone__http_exchange *x) {
+    if (x->release && x->data) x->release(x->data);
+    if (x->file >= 0) close(x->file);
+    x->data = NULL;
+    x->release = NULL;
+    x->file = -1;
+}
+
+void hone__http_set_header(hone__http_exchange *x, const char *name, const char *value) {
+    size_t i = 0;
+    while (i < x->header_count && strcmp(x->headers[i].name, name) != 0) i++;
+    /* A header cut short would be another header: one that does not fit is left out, and a bug of the caller's. */
+    if (i == HONE_HTTP_MAX_HEADERS || strlen(value) >= HONE_HTTP_MAX_HEADER_VALUE) {
+        hone__log(HONE_LOG_ERROR, "http: header '%s' does not fit and is left out", name);
+        return;
+    }
+    x->headers[i].name = name;
+    snprintf(x->headers[i].value, HONE_HTTP_MAX_HEADER_VALUE, "%s", value);
+    if (i == x->header_count) x->header_count++;
+}
+
+bool hone__http_not_modified(hone__http_exchange *x, const char *etag) {
+    char quoted[HONE_HTTP_MAX_HEADER_VALUE];
+    snprintf(quoted, sizeof quoted, "\"%s\"", etag);
+    hone__http_set_header(x, MHD_HTTP_HEADER_ETAG, quoted);
+    if (!hone__http_client_has(x, etag)) return false;
+    hone__http_reply(x, MHD_HTTP_NOT_MODIFIED, NULL, NULL, 0, NULL);
+    return true;
+}
+
+void hone__http_reply(hone__http_exchange *x, int status, const char *type, void *data, size_t size,
+                      void (*release)(void *)) {
+    hone__http_exchange_release(x);
+    x->status = status;
+    x->type = type;
+    x->data = data;
+    x->size = size;
+    x->release = release;
+}
+
+void hone__http_reply_copy(hone__http_exchange *x, int status, const char *type, const void *data, size_t size) {
+    void *copy = hone__alloc(size, 1);
+    if (!copy) {
+        static char none[] = "out of memory\n";
+        hone__http_reply(x, MHD_HTTP_SERVICE_UNAVAILABLE, "text/plain; charset=utf-8", none, sizeof none - 1, NULL);
+        return;
+    }
+    memcpy(copy, data, size);
+    hone__http_reply(x, status, type, copy, size, hone__free);
+}
+
+void hone__http_reply_text(hone__http_exchange *x, int status, const char *format, ...) {
+    char text[HONE_ERROR_MESSAGE_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text - 1, format, arguments);
+    va_end(arguments);
+    strcat(text, "\n");
+    hone__http_reply_copy(x, status, "text/plain; charset=utf-8", text, strlen(text));
+}
+
+void hone__http_reply_file(hone__http_exchange *x, int status, const char *type, const char *path) {
+    struct stat info;
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0 || fstat(file, &info) != 0 || !S_ISREG(info.st_mode)) {
+        if (file >= 0) close(file);
+        hone__http_reply_text(x, MHD_HTTP_NOT_FOUND, "not found");
+        return;
+    }
+    hone__http_reply(x, status, type, NULL, (size_t)info.st_size, NULL);
+    x->file = file;
+}
+
+enum MHD_Result hone__http_exchange_send(hone__http_exchange *x, const hone__http_config *config) {
+    static char nothing[1];
+    struct MHD_Response *response;
+    if (x->file >= 0) {
+        response = MHD_create_response_from_fd64(x->size, x->file);
+    } else if (x->release) {
+        response = MHD_create_response_from_buffer_with_free_callback(x->size, x->data, x->release);
+    } else {
+        response =
+            MHD_create_response_from_buffer(x->size, x->data ? x->data : (void *)nothing, MHD_RESPMEM_PERSISTENT);
+    }
+    if (!response) return MHD_NO; /* what the reply holds goes with the exchange */
+    x->data = NULL;
+    x->release = NULL;
+    x->file = -1;
+    bool ok = true;
+    if (x->type) ok = MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, x->type) == MHD_YES;
+    for (size_t i = 0; ok && i < config->header_count; i++)
+        ok = MHD_add_response_header(response, config->headers[i].name, config->headers[i].value) == MHD_YES;
+    for (size_t i = 0; ok && i < x->header_count; i++)
+        ok = MHD_add_response_header(response, x->headers[i].name, x->headers[i].value) == MHD_YES;
+    enum MHD_Result result = ok ? MHD_queue_response(x->connection, (unsigned)x->status, response) : MHD_NO;
+    MHD_destroy_response(response);
+    return result;
+}

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The server around libmicrohttpd: listening, reading requests within their limits, routes, clocks against slow clients.
+ *
+ * libmicrohttpd's own timeout ends a connection that is silent; a client that drips a byte now and then would live for
+ * ever. So every connection has a clock of ours that runs while it is the client's turn, and one thread that looks at
+ * the clocks and shuts sockets down. The library notices and cleans up; it tells us before it closes a socket, under
+ * our lock, so no other file's descriptor can be hit. */
+#define _POSIX_C_SOURCE 200809L
+#include "http_internal.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    CONNECTION_MEMORY = 64 << 10, /* of request line and headers; libmicrohttpd answers 431 to more */
+    LISTEN_BACKLOG = 128,
+    FIRST_BODY_BYTES = 4096
+};
+static const double clock_pause = 0.2; /* between two looks at the clocks */
+
+struct hone__http_server {
+    hone__http_config config;
+    struct MHD_Daemon *daemon;
+    int listener, port;
+    bool loopback; /* only this machine can reach it */
+    char host[256];
+    pthread_t watcher;
+    bool has_watcher;
+    _Atomic int active; /* requests in progress */
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool quit;                          /* under lock */
+    hone__http_connection *connections; /* under lock */
+};
+
+/* ---- clocks ---------------------------------------------------------------------------------------------------- */
+
+static struct timespec soon(double seconds) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    double fraction = (double)now.tv_nsec * 1e-9 + seconds;
+    time_t whole = (time_t)fraction;
+    return (struct timespec){now.tv_sec + whole, (long)((fraction - (double)whole) * 1e9)};
+}
+
+static void *watch(void *context) {
+    hone__http_server *s = context;
+    pthread_mutex_lock(&s->lock);
+    while (!s->quit) {
+        struct timespec until = soon(clock_pause);
+        pthread_cond_timedwait(&s->wake, &s->lock, &until);
+        double now = hone__seconds();
+        for (hone__http_connection *c = s->connections; c; c = c->next) {
+            double limit = c->turn == HONE_TURN_REQUEST ? s->config.request_seconds : s->config.send_seconds;
+            if (c->turn != HONE_TURN_SERVER && now - c->since > limit) shutdown(c->socket, SHUT_RDWR);
+        }
+    }
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+static void set_turn(hone__http_server *s, struct MHD_Connection *connection, hone__http_turn turn) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    hone__http_connection *c = info ? info->socket_context : NULL;
+    if (!c) return;
+    pthread_mutex_lock(&s->lock);
+    c->turn = turn;
+    c->since = hone__seconds();
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
+                          enum MHD_ConnectionNotificationCode code) {
+    hone__http_server *s = context;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        hone__http_connection *c = hone__alloc(1, sizeof *c);
+        *socket_context = c;
+        if (!info || !c) { /* one that could not be watched is not served */
+            if (info) shutdown(info->connect_fd, SHUT_RDWR);
+            hone__free(c);
+            *socket_context = NULL;
+            return;
+        }
+        c->socket = info->connect_fd;
+        c->since = hone__seconds();
+        pthread_mutex_lock(&s->lock);
+        c->next = s->connections;
+        if (c->next) c->next->previous = c;
+        s->connections = c;
+        pthread_mutex_unlock(&s->lock);
+        return;
+    }
+    hone__http_connection *c = *socket_context;
+    if (!c) return;
+    pthread_mutex_lock(&s->lock);
+    if (c->next) c->next->previous = c->previous;
+    if (c->previous)
+        c->previous->next = c->next;
+    else
+        s->connections = c->next;
+    pthread_mutex_unlock(&s->lock);
+    hone__free(c);
+    *socket_context = NULL;
+}
+
+/* ---- requests -------------------------------------------------------------------------------------------------- */
+
+static bool route_takes(const hone__http_route *route, const char *method) {
+    return strcmp(route->method, method) == 0 || (strcmp(route->method, "GET") == 0 && strcmp(method, "HEAD") == 0);
+}
+
+/* Finds the route, or leaves 404 or 405. */
+static bool find_route(const hone__http_config *config, hone__http_exchange *x) {
+    const char *other = NULL;
+    for (size_t i = 0; i < config->route_count; i++) {
+        const char *segment;
+        if (!hone__http_path_matches(config->routes[i].path, x->path, &segment)) continue;
+        if (route_takes(&config->routes[i], x->method)) {
+            x->route = &config->routes[i];
+            x->segment = segment;
+            return true;
+        }
+        other = config->routes[i].method;
+    }
+    if (other) {
+        hone__http_set_header(x, MHD_HTTP_HEADER_ALLOW, other);
+        hone__http_reply_text(x, MHD_HTTP_METHOD_NOT_ALLOWED, "'%.200s' takes %s", x->path, other);
+    } else {
+        hone__http_reply_text(x, MHD_HTTP_NOT_FOUND, "not found");
+    }
+    return false;
+}
+
+static bool reads_only(const char *method) {
+    return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+}
+
+/* The length that the client announces: false where it is no number; a chunked body announces none. */
+static bool announced_length(const hone__http_exchange *x, uint64_t *length) {
+    const char *text = hone__http_header_value(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    *length = 0;
+    for (; text && *text; text++) {
+        if (*text < '0' || *text > '9') return false;
+        bool fits = *length <= (UINT64_MAX - 9) / 10;
+        *length = fits ? *length * 10 + (uint64_t)(*text - '0') : UINT64_MAX;
+    }
+    return true;
+}
+
+/* All that can be decided from the head of the request; false after leaving a refusal. */
+static bool admit(hone__http_server *s, hone__http_exchange *x) {
+    const hone__http_config *config = &s->config;
+    const char *host = hone__http_header_value(x, MHD_HTTP_HEADER_HOST);
+    if (!hone__http_host_allowed(host, config->hosts, config->host_count, s->loopback)) {
+        hone__http_reply_text(x, MHD_HTTP_MISDIRECTED_REQUEST, "this server is not known by the name '%.100s'",
+                              host ? host : "");
+        return false;
+    }
+    if (config->check_origin && !reads_only(x->method) &&
+        !hone__http_origin_allowed(hone__http_header_value(x, MHD_HTTP_HEADER_ORIGIN), host)) {
+        hone__http_reply_text(x, MHD_HTTP_FORBIDDEN, "requests from pages of other sites are refused");
+        return false;
+    }
+    if (config->guard && !config->guard(config->context, x)) return false;
+    if (!find_route(config, x)) return false;
+    uint64_t length;
+    if (!announced_length(x, &length)) {
+        hone__http_reply_text(x, MHD_HTTP_BAD_REQUEST, "the content length is no number");
+        return false;
+    }
+    if (length > x->route->max_body) {
+        hone__http_reply_text(x, MHD_HTTP_CONTENT_TOO_LARGE, "the body has %llu bytes, more than the %zu that are read",
+                              (unsigned long long)length, x->route->max_body);
+        return false;
+    }
+    return true;
+}
+
+static void append_body(hone__http_exchange *x, const char *data, size_t size) {
+    if (x->refused) return;
+    if (size > x->route->max_body - x->body_size) {
+        x->refused = MHD_HTTP_CONTENT_TOO_LARGE;
+        return;
+    }
+    size_t need = x->body_size + size + 1; /* max_body is a small constant: no overflow */
+    void *array = x->body;
+    if (need < FIRST_BODY_BYTES) need = FIRST_BODY_BYTES;
+    if (hone__grow(&array, &x->body_capacity, need, 1, NULL) != HONE_OK) {
+        x->refused = MHD_HTTP_SERVICE_UNAVAILABLE;
+        return;
+    }
+    x->body = array;
+    memcpy(x->body + x->body_size, data, size);
+    x->body_size += size;
+    x->body[x->body_size] = '\0';
+}
+
+static enum MHD_Result send_reply(hone__http_server *s, hone__http_exchange *x) {
+    set_turn(s, x->connection, HONE_TURN_REPLY);
+    return hone__http_exchange_send(x, &s->config);
+}
+
+/* libmicrohttpd calls this once when the head is there, once for each piece of the body, and once at its end. */
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
+                                  const char *version, const char *data, size_t *size, void **state) {
+    (void)version;
+    hone__http_server *s = context;
+    hone__http_exchange *x = *state;
+    if (!x) {
+        x = hone__alloc(1, sizeof *x);
+        if (!x) return MHD_NO;
+        *state = x;
+        atomic_fetch_add(&s->active, 1);
+        x->connection = connection;
+        x->file = -1;
+        x->method = method;
+        x->path = url;
+        set_turn(s, connection, HONE_TURN_REQUEST);
+        return admit(s, x) ? MHD_YES : send_reply(s, x);
+    }
+    if (*size > 0) {
+        append_body(x, data, *size);
+        *size = 0;
+        return MHD_YES;
+    }
+    set_turn(s, connection, HONE_TURN_SERVER);
+    if (x->refused == MHD_HTTP_CONTENT_TOO_LARGE) {
+        hone__http_reply_text(x, x->refused, "the body has more than the %zu bytes that are read", x->route->max_body);
+    } else if (x->refused) {
+        hone__http_reply_text(x, x->refused, "out of memory");
+    } else {
+        x->route->handle(s->config.context, x);
+        if (x->status == 0)
+            hone__http_reply_text(x, MHD_HTTP_INTERNAL_SERVER_ERROR, "'%.200s' was left unanswered", x->path);
+    }
+    return send_reply(s, x);
+}
+
+static void on_completed(void *context, struct MHD_Connection *connection, void **state,
+                         enum MHD_RequestTerminationCode code) {
+    (void)code;
+    hone__http_server *s = context;
+    hone__http_exchange *x = *state;
+    if (!x) return;
+    hone__http_exchange_release(x);
+    hone__free(x->body);
+    hone__free(x);
+    *state = NULL;
+    set_turn(s, connection, HONE_TURN_REQUEST);
+    atomic_fetch_sub(&s->active, 1);
+}
+
+/* ---- listening ------------------------------------------------------------------------------------------------- */
+
+static bool is_loopback(const struct sockaddr *address) {
+    if (address->sa_family == AF_INET) {
+        struct sockaddr_in in;
+        memcpy(&in, address, sizeof in);
+        return ntohl(in.sin_addr.s_addr) >> 24 == 127;
+    }
+    if (address->sa_family != AF_INET6) return false;
+    struct sockaddr_in6 in6;
+    memcpy(&in6, address, sizeof in6);
+    return IN6_IS_ADDR_LOOPBACK(&in6.sin6_addr);
+}
+
+static int bound_port(int socket) {
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    if (getsockname(socket, (struct sockaddr *)&address, &size) != 0) return 0;
+    if (address.ss_family == AF_INET6) {
+        struct sockaddr_in6 in6;
+        memcpy(&in6, &address, sizeof in6);
+        return ntohs(in6.sin6_port);
+    }
+    struct sockaddr_in in;
+    memcpy(&in, &address, sizeof in);
+    return ntohs(in.sin_port);
+}
+
+static hone_status listen_on(hone__http_server *s, hone_error *err) {
+    char port[16];
+    snprintf(port, sizeof port, "%d", s->config.port);
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *found;
+    int why = getaddrinfo(s->host, port, &hints, &found);
+    if (why != 0) HONE_FAIL(err, HONE_ARGUMENT, "cannot listen on '%s': %s", s->host, gai_strerror(why));
+    int code = 0;
+    for (const struct addrinfo *a = found; a && s->listener < 0; a = a->ai_next) {
+        int descriptor = socket(a->ai_family, a->ai_socktype, a->ai_protocol), yes = 1;
+        /* Connections of a server that was just stopped linger; their port may be used again at once. */
+        if (descriptor >= 0 && setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
+            bind(descriptor, a->ai_addr, a->ai_addrlen) == 0 && listen(descriptor, LISTEN_BACKLOG) == 0) {
+            s->listener = descriptor;
+            s->loopback = is_loopback(a->ai_addr);
+        } else {
+            code = errno;
+            if (descriptor >= 0) close(descriptor);
+        }
+    }
+    freeaddrinfo(found);
+    if (s->listener < 0) {
+        if (code == EADDRINUSE)
+            HONE_FAIL(err, HONE_IO, "cannot listen on '%s', port %d: another program does; choose another port",
+                      s->host, s->config.port);
+        HONE_FAIL(err, HONE_IO, "cannot listen on '%s', port %d: %s", s->host, s->config.port, strerror(code));
+    }
+    s->port = bound_port(s->listener);
+    return HONE_OK;
+}
+
+static hone_status start(hone__http_server *s, hone_error *err) {
+    int watching = pthread_create(&s->watcher, NULL, watch, s);
+    if (watching != 0) HONE_FAIL(err, HONE_IO, "cannot start a thread: %s", strerror(watching));
+    s->has_watcher = true;
+    int threads = s->config.threads < 1 ? 1 : s->config.threads;
+    int connections = s->config.max_connections < threads ? threads : s->config.max_connections;
+    /* libmicrohttpd takes a pool of one thread for a mistake. */
+    struct MHD_OptionItem pool[] = {{MHD_OPTION_THREAD_POOL_SIZE, threads, NULL}, {MHD_OPTION_END, 0, NULL}};
+    s->daemon = MHD_start_daemon(
+        MHD_USE_AUTO_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, s->listener,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(s->config.send_seconds + 1),
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, threads > 1 ? pool : pool + 1, MHD_OPTION_END);
+    if (!s->daemon) HONE_FAIL(err, HONE_IO, "cannot start the server on '%s', port %d", s->host, s->port);
+    return HONE_OK;
+}
+
+hone_status hone__http_server_create(hone__http_server **out, const hone__http_config *config, hone_error *err) {
+    *out = NULL;
+    hone__http_server *s = hone__alloc(1, sizeof *s);
+    if (!s) return hone__fail_memory(err, sizeof *s, "a server");
+    s->config = *config;
+    s->listener = -1;
+    snprintf(s->host, sizeof s->host, "%s", config->host);
+    s->config.host = s->host;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->wake, NULL);
+    hone_status status = listen_on(s, err);
+    if (status == HONE_OK) {
+        /* The threads inherit the mask: signals are for the caller's. */
+        sigset_t all, before;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        status = start(s, err);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
+    if (status != HONE_OK) {
+        hone__http_server_free(s);
+        return status;
+    }
+    *out = s;
+    return HONE_OK;
+}
+
+void hone__http_server_free(hone__http_server *s) {
+    if (!s) return;
+    if (s->daemon) {
+        MHD_quiesce_daemon(s->daemon);
+        const struct timespec moment = {0, 5 * 1000 * 1000};
+        for (double end = hone__seconds() + s->config.grace_seconds;
+             atomic_load(&s->active) > 0 && hone__seconds() < end;)
+            nanosleep(&moment, NULL);
+    }
+    if (s->has_watcher) {
+        pthread_mutex_lock(&s->lock);
+        s->quit = true;
+        pthread_cond_signal(&s->wake);
+        pthread_mutex_unlock(&s->lock);
+        pthread_join(s->watcher, NULL);
+    }
+    if (s->daemon) MHD_stop_daemon(s->daemon);
+    if (s->listener >= 0) close(s->listener);
+    pthread_cond_destroy(&s->wake);
+    pthread_mutex_destroy(&s->lock);
+    hone__free(s);
+}
+
+int hone__http_server_port(const hone__http_server *server) {
+    return server->port;
+}

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The server as a client on a socket sees it, the rude clients above all: too much, too slow, half a request, no HTTP. */
+#define _POSIX_C_SOURCE 200809L
+#include "test.h"
+
+#include "core_internal.h"
+#include "file.h"
+#include "http.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MAX_BODY = 1000 };
+
+static char text_file[] = "/tmp/hone-http-XXXXXX";
+
+static void handle_echo(void *context, hone__http_exchange *x) {
+    (void)context;
+    size_t size;
+    const char *body = hone__http_body(x, &size);
+    assert_int_equal(body[size], 0);
+    hone__http_reply_copy(x, 200, "text/plain", body, size);
+}
+
+static void handle_item(void *context, hone__http_exchange *x) {
+    (void)context;
+    const char *q = hone__http_query(x, "q");
+    if (hone__http_not_modified(x, "v1")) return;
+    hone__http_reply_text(x, 200, "%s item %s q %s", hone__http_method(x), hone__http_segment(x), q ? q : "-");
+}
+
+static void handle_file(void *context, hone__http_exchange *x) {
+    (void)context;
+    hone__http_reply_file(x, 200, "text/plain", text_file);
+}
+
+static void handle_missing(void *context, hone__http_exchange *x) {
+    (void)context;
+    hone__http_reply_file(x, 200, "text/plain", "/nonexistent/file");
+}
+
+static void handle_silent(void *context, hone__http_exchange *x) {
+    (void)context, (void)x;
+}
+
+static void handle_slow(void *context, hone__http_exchange *x) {
+    (void)context;
+    const struct timespec moment = {0, 300 * 1000 * 1000};
+    nanosleep(&moment, NULL);
+    hone__http_reply_text(x, 200, "done after all");
+}
+
+static bool guard(void *context, hone__http_exchange *x) {
+    (void)context;
+    const char *token = hone__http_query(x, "token"), *cookie = hone__http_cookie(x, "token");
+    if (hone__http_same_secret("s3cret", token) || hone__http_same_secret("s3cret", cookie)) return true;
+    hone__http_reply_text(x, 401, "who are you");
+    return false;
+}
+
+static const hone__http_route routes[] = {
+    {"POST", "/echo", MAX_BODY, handle_echo}, {"GET", "/item/*", 0, handle_item},   {"GET", "/file", 0, handle_file},
+    {"GET", "/missing", 0, handle_missing},   {"GET", "/silent", 0, handle_silent}, {"GET", "/slow", 0, handle_slow}};
+static const hone__http_header headers[] = {{"X-Content-Type-Options", "nosniff"}};
+
+static hone__http_config config(void) {
+    hone__http_config c = hone__http_config_default();
+    c.routes = routes;
+    c.route_count = sizeof routes / sizeof routes[0];
+    c.guard = guard;
+    c.headers = headers;
+    c.header_count = 1;
+    c.threads = 2;
+    return c;
+}
+
+static hone__http_server *start(const hone__http_config *c) {
+    hone__http_server *server;
+    hone_error err = {0};
+    if (hone__http_server_create(&server, c, &err) != HONE_OK) fail_msg("%s", err.message);
+    return server;
+}
+
+static int dial(const hone__http_server *server) {
+    int s = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)hone__http_server_port(server))};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    struct timeval patience = {20, 0};
+    setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    assert_int_equal(connect(s, (struct sockaddr *)&address, sizeof address), 0);
+    return s;
+}
+
+static void say(int s, const char *text) {
+    (void)!send(s, text, strlen(text), MSG_NOSIGNAL);
+}
+
+/* Everything until the server closes. */
+static const char *hear(int s) {
+    static char reply[65536];
+    size_t used = 0;
+    for (ssize_t n; used < sizeof reply - 1 && (n = recv(s, reply + used, sizeof reply - 1 - used, 0)) > 0;)
+        used += (size_t)n;
+    reply[used] = '\0';
+    close(s);
+    return reply;
+}
+
+/* One request with the usual headers; the server is asked to close. */
+static const char *ask(const hone__http_server *server, const char *line, const char *more, const char *body) {
+    char request[8192];
+    int s = dial(server);
+    snprintf(request, sizeof request, "%s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n%s\r\n%s", line, more,
+             body);
+    say(s, request);
+    return hear(s);
+}
+
+static void want(const char *reply, int status, const char *text) {
+    char line[32];
+    snprintf(line, sizeof line, "HTTP/1.1 %d ", status);
+    if (strncmp(reply, line, strlen(line)) != 0) fail_msg("expected %d, got: %.300s", status, reply);
+    if (text && !strstr(reply, text)) fail_msg("expected '%s' in: %.600s", text, reply);
+}
+
+static void routes_get_their_requests(void **state) {
+    (void)state;
+    hone__http_config c = config();
+    hone__http_server *server = start(&c);
+    want(ask(server, "GET /item/a%20b?token=s3cret&q=%C3%A4%26", "", ""), 200, "GET item a b q \xC3\xA4&");
+    want(ask(server, "GET /item/7", "Cookie: token=s3cret\r\n", ""), 200, "nosniff");
+    want(ask(server, "GET /item/7?token=s3cret", "If-None-Match: \"v1\"\r\n", ""), 304, "\"v1\"");
+    const char *head = ask(server, "HEAD /item/7?token=s3cret", "", "");
+    want(head, 200, NULL);
+    assert_null(strstr(head, "item 7"));
+    want(ask(server, "POST /echo?token=s3cret", "Content-Length: 5\r\n", "hello"), 200, "\r\n\r\nhello");
+    want(ask(server, "POST /echo?token=s3cret", "Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"),
+         200, "abcde");
+    want(ask(server, "GET /file?token=s3cret", "", ""), 200, "from a file");
+    want(ask(server, "GET /missing?token=s3cret", "", ""), 404, NULL);
+    want(ask(server, "GET /silent?token=s3cret", "", ""), 500, "unanswered");
+    hone__http_server_free(server);
+}
+
+static void strangers_are_refused(void **state) {
+    (void)state;
+    hone__http_config c = config();
+    hone__http_server *server = start(&c);
+    want(ask(server, "GET /item/7", "", ""), 401, "nosniff");
+    want(ask(server, "GET /item/7?token=s3cre", "", ""), 401, NULL);
+    want(ask(server, "GET /nothing", "", ""), 401, NULL); /* who may not in learns nothing of what is there */
+    want(ask(server, "GET /nothing?token=s3cret", "", ""), 404, NULL);
+    want(ask(server, "GET /item/../../etc/passwd?token=s3cret", "", ""), 404, NULL);
+    want(ask(server, "GET /item/..%2f..%2fetc%2fpasswd?token=s3cret", "", ""), 404, NULL);
+    want(ask(server, "GET /echo?token=s3cret", "", ""), 405, "Allow: POST");
+    want(ask(server, "DELETE /item/7?token=s3cret", "", ""), 405, "Allow: GET");
+    want(ask(server, "POST /echo?token=s3cret", "Origin: http://evil.example\r\nContent-Length: 1\r\n", "x"), 403,
+         NULL);
+    want(ask(server, "POST /echo?token=s3cret", "Origin: http://127.0.0.1\r\nContent-Length: 1\r\n", "x"), 200, NULL);
+    int s = dial(server);
+    say(s, "GET /item/7?token=s3cret HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
+    want(hear(s), 421, "evil.example");
+    s = dial(server);
+    say(s, "GET /item/7?token=s3cret HTTP/1.0\r\n\r\n");
+    want(hear(s), 421, NULL);
+    hone__http_server_free(server);
+}
+
+static void too_much_is_refused(void **state) {
+    (void)state;
+    hone__http_config c = config();
+    hone__http_server *server = start(&c);
+    /* Announced too long: refused before a byte of it is sent. */
+    want(ask(server, "POST /echo?token=s3cret", "Content-Length: 1001\r\n", ""), 413, "1001");
+    want(ask(server, "POST /echo?token=s3cret", "Content-Length: 18446744073709551615\r\n", ""), 413, NULL);
+    want(ask(server, "GET /item/7?token=s3cret", "Content-Length: 1\r\n", "x"), 413, NULL);
+    char body[2200] = "";
+    for (int i = 0; i < 3; i++) {
+        strcat(body, "190\r\n"); /* 400 bytes */
+        size_t used = strlen(body);
+        memset(body + used, 'x', 400);
+        strcpy(body + used + 400, "\r\n");
+    }
+    strcat(body, "0\r\n\r\n");
+    want(ask(server, "POST /echo?token=s3cret", "Transfer-Encoding: chunked\r\n", body), 413, "1000");
+    /* A line longer than what is kept: whatever the answer, the server lives on. */
+    int s = dial(server);
+    say(s, "GET /");
+    for (int i = 0; i < 3000; i++) say(s, "0123456789012345678901234567890123456789");
+    say(s, " HTTP/1.1\r\n\r\n");
+    const char *reply = hear(s);
+    assert_true(strncmp(reply, "HTTP/1.1 4", 10) == 0 || *reply == '\0');
+    s = dial(server);
+    say(s, "\x16\x03\x01 this is no HTTP\r\n\r\n\r\n");
+    hear(s);
+    close(dial(server)); /* says nothing and goes */
+    s = dial(server);
+    say(s, "POST /echo?token=s3cret HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf");
+    close(s);
+    want(ask(server, "GET /item/7?token=s3cret", "", ""), 200, NULL);
+    hone__http_server_free(server);
+}
+
+/* A client that sends a byte now and then is never silent for long; it is cut off all the same. */
+static bool is_cut_off(const hone__http_server *server, const char *start_of_request, int drips) {
+    const struct timespec moment = {0, 50 * 1000 * 1000};
+    int s = dial(server);
+    say(s, start_of_request);
+    for (int i = 0; i < drips; i++) {
+        char byte;
+        if (recv(s, &byte, 1, MSG_DONTWAIT) == 0) {
+            close(s);
+            return true;
+        }
+        say(s, "x");
+        nanosleep(&moment, NULL);
+    }
+    close(s);
+    return false;
+}
+
+static void slow_clients_are_cut_off(void **state) {
+    (void)state;
+    hone__http_config c = config();
+    c.request_seconds = 0.4;
+    hone__http_server *server = start(&c);
+    /* 400 drips are 20 seconds: far more than the limit, on the slowest machine. */
+    assert_true(is_cut_off(server, "GET /item/7?token=s3cret HTTP/1.1\r\nX: ", 400));
+    assert_true(
+        is_cut_off(server, "POST /echo?token=s3cret HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900\r\n\r\n", 400));
+    assert_true(is_cut_off(server, "", 400));
+    want(ask(server, "GET /item/7?token=s3cret", "", ""), 200, NULL);
+    hone__http_server_free(server);
+}
+
+static void *ask_slow(void *server) {
+    return strstr(ask(server, "GET /slow?token=s3cret", "", ""), "done after all") ? server : NULL;
+}
+
+static void stopping_lets_requests_finish(void **state) {
+    (void)state;
+    hone__http_config c = config();
+    hone__http_server *server = start(&c);
+    pthread_t client;
+    void *heard;
+    pthread_create(&client, NULL, ask_slow, server);
+    const struct timespec moment = {0, 100 * 1000 * 1000};
+    nanosleep(&moment, NULL);
+    int idle = dial(server); /* one that never asks does not hold it up */
+    hone__http_server_free(server);
+    pthread_join(client, &heard);
+    assert_non_null(heard);
+    close(idle);
+}
+
+static void a_taken_port_is_told(void **state) {
+    (void)state;
+    hone__http_config c = config();
+    hone__http_server *server = start(&c), *second;
+    c.port = hone__http_server_port(server);
+    hone_error err = {0};
+    assert_int_equal(hone__http_server_create(&second, &c, &err), HONE_IO);
+    assert_null(second);
+    assert_non_null(strstr(err.message, "another program does"));
+    hone__http_server_free(server);
+    c.threads = 1; /* the same port again at once, one thread */
+    server = start(&c);
+    want(ask(server, "GET /item/7?token=s3cret", "", ""), 200, NULL);
+    hone__http_server_free(server);
+    c.host = "no.such.host.invalid";
+    assert_int_not_equal(hone__http_server_create(&second, &c, &err), HONE_OK);
+    hone__http_server_free(NULL);
+}
+
+static hone_status start_and_stop(void *context) {
+    (void)context;
+    hone__http_config c = config();
+    hone__http_server *server;
+    HONE_TRY(hone__http_server_create(&server, &c, NULL));
+    hone__http_server_free(server);
+    return HONE_OK;
+}
+
+static void memory_runs_out(void **state) {
+    (void)state;
+    assert_true(test_every_allocation(start_and_stop, NULL) > 0);
+    /* While a request is served: whatever fails, the connection ends and the server lives. */
+    hone__http_config c = config();
+    test_allocator a;
+    for (long n = 1; n < 6; n++) {
+        test_allocator_install(&a, n);
+        hone__http_server *server = start(&c);
+        const char *reply = ask(server, "POST /echo?token=s3cret", "Content-Length: 5\r\n", "hello");
+        assert_true(*reply == '\0' || strstr(reply, "hello") || strncmp(reply, "HTTP/1.1 503", 12) == 0);
+        hone__http_server_free(server);
+        assert_int_equal(atomic_load(&a.live), 0);
+        test_allocator_remove();
+    }
+}
+
+static int make_file(void **state) {
+    (void)state;
+    int descriptor = mkstemp(text_file);
+    if (descriptor < 0) return -1;
+    bool ok = write(descriptor, "from a file", 11) == 11;
+    return close(descriptor) == 0 && ok ? 0 : -1;
+}
+
+static int remove_file(void **state) {
+    (void)state;
+    return unlink(text_file);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(routes_get_their_requests),
+        cmocka_unit_test(strangers_are_refused),
+        cmocka_unit_test(too_much_is_refused),
+        cmocka_unit_test(slow_clients_are_cut_off),
+        cmocka_unit_test(stopping_lets_requests_finish),
+        cmocka_unit_test(a_taken_port_is_told),
+        cmocka_unit_test(memory_runs_out),
+    };
+    return cmocka_run_group_tests(tests, make_file, remove_file);
+}
