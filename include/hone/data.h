@@ -62,7 +62,9 @@ typedef struct hone_dataset_config {
     const char *split;           /* "train", "test" or "validation": HONE_NOT_FOUND where the source has no such part
                                     (one that is not divided counts as a train part). NULL: the train part where
                                     there is one, else what there is: test data is never met by accident */
-    size_t limit;                /* at most this many samples (the first); 0: all */
+    size_t limit;                /* at most this many samples, 0: all. Of files (class folders, CSV) a fair share: as
+                                    many of each class as is its part of the whole, the first by name, the classes among
+                                    each other; of one stored array (IDX, NPZ, CIFAR) the first */
     const char *const
         *class_names; /* order and names to map folder classes onto (a trained model's), or NULL: sorted */
     size_t class_count;

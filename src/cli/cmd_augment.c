@@ -268,7 +268,7 @@ static int run(int argc, char **argv) {
         {OPTION_INTEGER, "samples", 0, "N", &s.samples, 1, 1e9, "how many (default: as many as DATA has)", NULL},
         {OPTION_TEXT, "as", 0, "FORM", &s.as, 0, 0, "idx or folders (default: as DATA is)", NULL},
         {OPTION_TEXT, "size", 0, "HxW[xC]", &s.size, 0, 0, "resize the images first", NULL},
-        {OPTION_INTEGER, "limit", 0, "N", &s.limit, 0, 1e12, "only the first N images of DATA", NULL},
+        {OPTION_INTEGER, "limit", 0, "N", &s.limit, 0, 1e12, "only N images of DATA, of each class its share", NULL},
     };
     positionals words;
     int status = options_parse(&verb_augment, table, sizeof table / sizeof table[0], &common, &words, argc, argv);

@@ -63,7 +63,7 @@ static int run(int argc, char **argv) {
         {OPTION_TEXT, "loss", 0, "NAME", &s.loss, 0, 0, "instead of the one the model was compiled with", NULL},
         {OPTION_TEXT, "input", 0, "KIND", &s.input, 0, 0, "how pixels are scaled: raw, unit, signed or MEAN,STD", NULL},
         {OPTION_INTEGER, "batch-size", 0, "N", &s.batch_size, 1, 1 << 20, "samples at once (default 256)", NULL},
-        {OPTION_INTEGER, "limit", 0, "N", &s.limit, 0, 1e12, "only the first N samples", NULL},
+        {OPTION_INTEGER, "limit", 0, "N", &s.limit, 0, 1e12, "only N samples, of each class its share", NULL},
     };
     positionals words;
     int status = options_parse(&verb_evaluate, table, sizeof table / sizeof table[0], &common, &words, argc, argv);

@@ -433,7 +433,7 @@ static int parse(session *r, positionals *words, int argc, char **argv) {
         {OPTION_TEXT, "size", 0, "HxW[xC]", &s->size, 0, 0, "resize the images (default: as they are)", NULL},
         {OPTION_TEXT, "input", 0, "KIND", &s->input, 0, 0, "scale pixels: unit (default), raw, signed, MEAN,STD", NULL},
         {OPTION_TEXT, "class-weight", 0, "HOW", &s->class_weight, 0, 0, "balanced: rare classes weigh more", NULL},
-        {OPTION_INTEGER, "limit", 0, "N", &s->limit, 0, 1e12, "only the first N images", NULL},
+        {OPTION_INTEGER, "limit", 0, "N", &s->limit, 0, 1e12, "only N images, of each class its share", NULL},
         {OPTION_FLAG, "no-shuffle", 0, NULL, &s->no_shuffle, 0, 0, "keep the order of the data", NULL},
         {OPTION_FLAG, "no-test", 0, NULL, &s->no_test, 0, 0, "leave the test part alone", NULL},
         {OPTION_TEXT, "augment", 0, "HOW", &s->augment, 0, 0,

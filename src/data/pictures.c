@@ -7,6 +7,7 @@
 #include "core_internal.h"
 
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 void hone__picture_list_release(hone__picture_list *list) {
@@ -24,6 +25,53 @@ hone_status hone__picture_list_add(hone__picture_list *list, char *path, int32_t
     list->labels[list->count++] = label;
     return HONE_OK;
 }
+
+/* ---- a fair share ---------------------------------------------------------------------------------------------- */
+
+/* Item rank of the size items of its class stands where (2 rank + 1) / (2 size) of the list is. */
+typedef struct place {
+    char *path;
+    int32_t label;
+    uint64_t rank, size;
+} place;
+
+static int by_place(const void *left, const void *right) {
+    const place *a = left, *b = right;
+    /* No overflow: a list has fewer than 2^31 files of HONE_MAX_CLASSES classes. */
+    uint64_t x = (2 * a->rank + 1) * b->size, y = (2 * b->rank + 1) * a->size;
+    if (x != y) return x < y ? -1 : 1;
+    if (a->label != b->label) return a->label < b->label ? -1 : 1;
+    return a->rank < b->rank ? -1 : a->rank > b->rank;
+}
+
+/* Puts the classes among each other, each in its own order, so that any first part of the list holds its share of every
+ * class. */
+static hone_status spread_classes(hone__picture_list *list, hone_error *err) {
+    int32_t most = -1;
+    for (size_t i = 0; i < list->count; i++)
+        if (list->labels[i] > most) most = list->labels[i];
+    size_t classes = (size_t)(most + 2); /* number 0: without a label */
+    uint64_t *sizes = hone__alloc(classes, sizeof *sizes);
+    place *places = hone__alloc(list->count, sizeof *places);
+    hone_status status = HONE_OK;
+    if (!sizes || !places) {
+        status = hone__fail_memory(err, list->count * sizeof *places, "the list of files");
+    } else {
+        for (size_t i = 0; i < list->count; i++)
+            places[i] = (place){list->paths[i], list->labels[i], sizes[list->labels[i] + 1]++, 0};
+        for (size_t i = 0; i < list->count; i++) places[i].size = sizes[places[i].label + 1];
+        qsort(places, list->count, sizeof *places, by_place);
+        for (size_t i = 0; i < list->count; i++) {
+            list->paths[i] = places[i].path;
+            list->labels[i] = places[i].label;
+        }
+    }
+    hone__free(sizes);
+    hone__free(places);
+    return status;
+}
+
+/* ---- decoding -------------------------------------------------------------------------------------------------- */
 
 enum {
     ROUND = 4096,     /* files whose errors are kept at a time */
@@ -141,6 +189,7 @@ static hone_status keep_good(hone__dataset_parts *parts, size_t *used, hone__pic
 hone_status hone__decode_pictures(hone__dataset_parts *parts, hone__picture_list *list, size_t limit,
                                   const hone_dataset_config *config, hone_error *err) {
     size_vote size = {config->height, config->width, config->channels, 0};
+    if (limit < list->count) HONE_TRY(spread_classes(list, err));
     if (size.height == 0 || size.width == 0 || size.channels == 0) {
         HONE_TRY(vote_on_size(&size, list, config, err));
         if (config->height) size.height = config->height;

@@ -6,6 +6,7 @@
 #define HONE_READERS_H
 
 #include "data_internal.h"
+#include "file.h"
 
 /* ---- what is wanted -------------------------------------------------------------------------------------------- */
 
@@ -60,7 +61,8 @@ typedef struct hone__picture_list {
 void hone__picture_list_release(hone__picture_list *list);
 /* Takes path over on success. */
 hone_status hone__picture_list_add(hone__picture_list *list, char *path, int32_t label, hone_error *err);
-/* Decodes the pictures into parts (all but class names), the first limit of those that can be used, as config says. */
+/* Decodes the pictures into parts (all but class names), limit of those that can be used, as config says. Where there are
+ * more, the list is put into an order in which every class has its share of any first part. */
 hone_status hone__decode_pictures(hone__dataset_parts *parts, hone__picture_list *list, size_t limit,
                                   const hone_dataset_config *config, hone_error *err);
 
@@ -79,8 +81,6 @@ typedef struct hone__listing {
 
 hone_status hone__listing_read(hone__listing *out, const char *folder, hone_error *err);
 void hone__listing_release(hone__listing *listing);
-/* folder/name on the heap, or NULL when memory is out. */
-char *hone__join_path(const char *folder, const char *name);
 /* What follows the last slash (trailing slashes do not count), copied into name and cut to fit. */
 void hone__base_name(char *name, size_t size, const char *path);
 bool hone__ends_with(const char *text, const char *end);

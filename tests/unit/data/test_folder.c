@@ -173,13 +173,45 @@ static void bad_files_are_named_and_left_out(void **state) {
     config.limit = 2; /* the bad one does not use up the limit */
     d = open_ok(test_folder, &config);
     assert_int_equal(hone_dataset_samples(d), 2);
-    assert_int_equal(hone_dataset_image(d, 1)[0], 40);
+    assert_int_equal(hone_dataset_image(d, 1)[0], 20); /* dog/b: the next of the list, in which classes take turns */
     hone_dataset_free(d);
     config.limit = 0;
     bad.count = 0;
     bad.go_on = false;
     assert_open_fails(test_folder, &config, HONE_FORMAT, "cat/a.png");
     assert_int_equal(bad.count, 1);
+}
+
+/* 12 of a, 6 of b, 2 of c: any number of them is a fair share, each class from its first file on. */
+static void a_limit_takes_its_share_of_every_class(void **state) {
+    (void)state;
+    static const int counts[] = {12, 6, 2};
+    for (int c = 0; c < 3; c++) {
+        put_folder((const char *[]){"a", "b", "c"}[c]);
+        for (int i = 0; i < counts[c]; i++) {
+            char name[32];
+            snprintf(name, sizeof name, "%c/%02d.pgm", 'a' + c, i);
+            put_picture(name, 2, 2, (unsigned char)(50 * c + i));
+        }
+    }
+    for (size_t limit = 1; limit < 20; limit++) {
+        hone_dataset_config config = hone_dataset_config_default();
+        config.limit = limit;
+        hone_dataset *d = open_ok(test_folder, &config);
+        assert_int_equal(hone_dataset_samples(d), limit);
+        assert_int_equal(hone_dataset_classes(d), 3);
+        int taken[3] = {0};
+        for (size_t i = 0; i < limit; i++) {
+            int label = hone_dataset_labels(d)[i];
+            assert_int_equal(hone_dataset_image(d, i)[0], 50 * label + taken[label]);
+            taken[label]++;
+        }
+        for (int c = 0; c < 3; c++) {
+            double share = (double)limit * counts[c] / 20;
+            assert_true(taken[c] > share - 1 && taken[c] < share + 1);
+        }
+        hone_dataset_free(d);
+    }
 }
 
 static void folders_of_nothing_usable_say_so(void **state) {
@@ -229,7 +261,9 @@ static void links_in_circles_end(void **state) {
 
 static hone_status open_and_free(void *context) {
     hone_dataset *d;
-    hone_status status = hone_dataset_open(&d, context, NULL, NULL);
+    hone_dataset_config config = hone_dataset_config_default();
+    config.limit = 1;
+    hone_status status = hone_dataset_open(&d, context, &config, NULL);
     hone_dataset_free(d);
     return status;
 }
@@ -408,6 +442,7 @@ int main(void) {
         TEST(undivided_folders_are_train_parts),
         TEST(classes_follow_the_callers_order),
         TEST(bad_files_are_named_and_left_out),
+        TEST(a_limit_takes_its_share_of_every_class),
         TEST(folders_of_nothing_usable_say_so),
         TEST(unlabelled_pictures_need_leave),
         TEST(links_in_circles_end),
