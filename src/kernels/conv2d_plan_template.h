@@ -9,9 +9,10 @@ enum {
     CONV2D_INPUT_SCATTER = 1, /* conv2d_scatter_template.h */
     CONV2D_INPUT_SPARSE = 2,  /* conv2d_sparse_template.h */
     CONV2D_INPUT = 3,
-    CONV2D_WEIGHTS_DENSE = 0,  /* conv2d_backward_template.h */
-    CONV2D_WEIGHTS_SPARSE = 4, /* conv2d_sparse_template.h */
-    CONV2D_WEIGHTS_LOOKUP = 8, /* conv2d_lookup_template.h */
+    CONV2D_WEIGHTS_DENSE = 0,     /* conv2d_backward_template.h */
+    CONV2D_WEIGHTS_SPARSE = 4,    /* conv2d_sparse_template.h */
+    CONV2D_WEIGHTS_LOOKUP = 8,    /* conv2d_lookup_template.h */
+    CONV2D_WEIGHTS_WINOGRAD = 12, /* conv2d_winograd_weights_template.h */
     CONV2D_WEIGHTS = 12
 };
 
@@ -40,6 +41,8 @@ static int conv2d_choose(const hone_conv2d_shape *s, const conv2d_geometry *g) {
         variant |= CONV2D_WEIGHTS_LOOKUP;
     else if (g->pooled && passed < weights)
         variant |= CONV2D_WEIGHTS_SPARSE;
+    else if (wgrad_fits(s) && wgrad_cost(g) < 1.3 * weights)
+        variant |= CONV2D_WEIGHTS_WINOGRAD;
     return variant;
 }
 
@@ -67,6 +70,7 @@ static void conv2d_plan(hone_conv2d *out, const hone_conv2d_shape *shape, bool t
     }
     switch (out->variant & CONV2D_WEIGHTS) {
     case CONV2D_WEIGHTS_SPARSE: out->scratch_backward_weights = sparse_weights_scratch(&g, shape); break;
+    case CONV2D_WEIGHTS_WINOGRAD: out->scratch_backward_weights = wgrad_scratch(&g); break;
     case CONV2D_WEIGHTS_LOOKUP: out->scratch_backward_weights = conv2d_lookup_scratch(&g); break;
     default: out->scratch_backward_weights = conv2d_backward_weights_scratch(&g);
     }
@@ -97,6 +101,9 @@ static void conv2d_backward_weights(const hone_conv2d *p, size_t n, const float 
         break;
     case CONV2D_WEIGHTS_LOOKUP:
         conv2d_backward_weights_lookup(p, n, x, dy, y, argmax, accumulate, dkernel, dbias, scratch);
+        break;
+    case CONV2D_WEIGHTS_WINOGRAD:
+        conv2d_backward_weights_winograd(p, n, x, dy, y, accumulate, dkernel, dbias, scratch);
         break;
     default: conv2d_backward_weights_dense(p, n, x, dy, y, argmax, accumulate, dkernel, dbias, scratch);
     }

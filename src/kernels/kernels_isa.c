@@ -13,6 +13,7 @@
 
 extern const hone_kernels HONE_PASTE(hone_kernels_, HONE_ISA);
 
+#include "simd_math.h"
 #include "block_template.h"
 #include "gemm_template.h"
 #include "conv2d_geometry_template.h"
@@ -22,8 +23,8 @@ extern const hone_kernels HONE_PASTE(hone_kernels_, HONE_ISA);
 #include "conv2d_scatter_template.h"
 #include "conv2d_sparse_template.h"
 #include "conv2d_lookup_template.h"
+#include "conv2d_winograd_weights_template.h"
 #include "conv2d_plan_template.h"
-#include "simd_math.h"
 #include "activation_template.h"
 #include "elementwise_template.h"
 #include "pooling_template.h"
