@@ -26,6 +26,10 @@ typedef enum hone_picture_status {
     HONE_PICTURE_MISSING      /* was there at an earlier scan, is not now */
 } hone_picture_status;
 
+/* "ok", "quarantined", "missing", and back; false for any other word. */
+HONE_API const char *hone_picture_status_name(hone_picture_status status);
+HONE_API bool hone_picture_status_parse(hone_picture_status *out, const char *name);
+
 /* One row. Strings are UTF-8, valid until the callback returns (or the picture is released). */
 typedef struct hone_picture {
     int64_t id;         /* stable, never reused */
@@ -51,11 +55,13 @@ typedef struct hone_catalog_config {
 
 HONE_API hone_catalog_config hone_catalog_config_default(void); /* create, writable */
 
-/* Opens the catalog of folder. An older schema is migrated (in one transaction); a newer one is refused in words. */
+/* Opens the catalog of folder. An older schema is migrated (in one transaction); a newer one is refused in words. folder
+ * NULL: the folder that config->file says it belongs to. */
 HONE_API hone_status hone_catalog_open(hone_catalog **out, const char *folder, const hone_catalog_config *config,
                                        hone_error *err);
 HONE_API void hone_catalog_close(hone_catalog *catalog); /* NULL is fine */
 HONE_API const char *hone_catalog_folder(const hone_catalog *catalog);
+HONE_API const char *hone_catalog_file(const hone_catalog *catalog); /* the SQLite file */
 /* True where folder has a hone.db. */
 HONE_API bool hone_catalog_exists(const char *folder);
 
@@ -97,7 +103,8 @@ HONE_API hone_status hone_catalog_set_classes(hone_catalog *catalog, const char 
 /* ---- changing --------------------------------------------------------------------------------------------------- */
 
 /* Adds a picture, or brings what is known of its file up to date (by path). label and split are taken only when the
- * picture is new. The id comes back in picture->id. Many calls belong between begin and commit. */
+ * picture is new, and so are status and reason; one that was missing gets back the status it had before. The id comes
+ * back in picture->id. Many calls belong between begin and commit. */
 HONE_API hone_status hone_catalog_put(hone_catalog *catalog, hone_picture *picture, hone_error *err);
 /* One transaction around many calls: a scan, an import. Nests not. Without them every call is its own. */
 HONE_API hone_status hone_catalog_begin(hone_catalog *catalog, hone_error *err);
@@ -137,10 +144,11 @@ HONE_API hone_status hone_catalog_suggestion(hone_catalog *catalog, int64_t id, 
 typedef struct hone_catalog_entry {
     int64_t change; /* entries made by one call share it; ascending in time */
     int64_t picture;
-    int64_t when;          /* seconds since 1970 */
-    const char *who;       /* a person, or "hone clean" */
-    const char *what;      /* "label", "split" or "status" */
-    const char *from, *to; /* NULL: none */
+    int64_t when;                        /* seconds since 1970 */
+    const char *who;                     /* a person, or "hone clean" */
+    const char *what;                    /* "label", "split" or "status" */
+    const char *from, *to;               /* NULL: none; of a status: "ok", "quarantined", "missing" */
+    const char *from_reason, *to_reason; /* of a status; NULL: none */
 } hone_catalog_entry;
 
 /* Newest first; picture 0: of all; limit 0: everything. */

@@ -20,6 +20,25 @@ static hone_status fail_errno(hone_error *err, const char *what, const char *pat
     return hone__fail(err, status, "%s '%s': %s", what, path, strerror(code));
 }
 
+char *hone__join_path(const char *folder, const char *name) {
+    size_t length = strlen(folder);
+    return hone__asprintf(length > 0 && folder[length - 1] == '/' ? "%s%s" : "%s/%s", folder, name);
+}
+
+char *hone__folder_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? hone__strndup(path, slash == path ? 1 : (size_t)(slash - path)) : hone__strdup(".");
+}
+
+bool hone__is_inside_path(const char *path) {
+    for (const char *part = path;;) {
+        size_t length = strcspn(part, "/");
+        if (length == 0 || (length == 1 && part[0] == '.') || (length == 2 && memcmp(part, "..", 2) == 0)) return false;
+        if (!part[length]) return true;
+        part += length + 1;
+    }
+}
+
 bool hone__file_exists(const char *path) {
     struct stat info;
     return stat(path, &info) == 0;
@@ -89,13 +108,6 @@ hone_status hone__file_read(const char *path, size_t limit, unsigned char **data
     return HONE_OK;
 }
 
-/* The folder part of path, "." where there is none. */
-static char *folder_of(const char *path) {
-    const char *slash = strrchr(path, '/');
-    if (!slash) return hone__strdup(".");
-    return slash == path ? hone__strdup("/") : hone__strndup(path, (size_t)(slash - path));
-}
-
 hone_status hone__file_begin_named(hone__file_writer *w, const char *path, hone_error *err) {
     static atomic_uint counter;
     *w = (hone__file_writer){0};
@@ -116,7 +128,7 @@ hone_status hone__file_begin_named(hone__file_writer *w, const char *path, hone_
     int descriptor = status == HONE_OK ? open(w->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666) : -1;
     if (status == HONE_OK && descriptor < 0) {
         int code = errno;
-        char *folder = folder_of(target);
+        char *folder = hone__folder_of(target);
         if (code == ENOENT && folder)
             status = hone__fail(err, HONE_NOT_FOUND, "cannot write '%s': there is no folder '%s'", path, folder);
         else
@@ -159,7 +171,7 @@ hone_status hone__file_commit(hone__file_writer *w, hone_error *err) {
         w->file = NULL;
     }
     /* Made before the rename: after it nothing may fail any more. */
-    char *folder = code ? NULL : folder_of(w->path);
+    char *folder = code ? NULL : hone__folder_of(w->path);
     if (!code && !folder) code = ENOMEM;
     if (!code) code = sync_path(w->temporary);
     if (!code && rename(w->temporary, w->path) != 0) code = errno;

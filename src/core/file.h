@@ -30,6 +30,13 @@ void hone__file_abort(hone__file_writer *w); /* fine after commit and on a zeroe
 /* All of it for contents already in memory. */
 hone_status hone__file_write(const char *path, const void *data, size_t size, hone_error *err);
 
+/* folder/name on the heap, or NULL when memory is out. */
+char *hone__join_path(const char *folder, const char *name);
+/* The folder part of path, "." where there is none, on the heap; NULL when memory is out. */
+char *hone__folder_of(const char *path);
+/* A relative path that stays in its folder: no leading '/', no empty part, no "." and no "..". */
+bool hone__is_inside_path(const char *path);
+
 bool hone__file_exists(const char *path);
 bool hone__is_folder(const char *path);
 hone_status hone__make_folders(const char *path, hone_error *err); /* like mkdir -p */

@@ -130,12 +130,6 @@ static size_t list_classes(const char **labels, const table *t) {
     return distinct;
 }
 
-/* The folder of the manifest, on the heap. */
-static char *folder_of(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash ? hone__strndup(path, slash == path ? 1 : (size_t)(slash - path)) : hone__strdup(".");
-}
-
 static hone_status list_pictures(hone__picture_list *list, const table *t, const char **labels, size_t classes,
                                  const char *folder, hone__part part, bool allow_unlabelled, hone_error *err) {
     for (size_t i = 0; i < t->count; i++) {
@@ -167,7 +161,7 @@ static hone_status take_table(hone__dataset_parts *parts, char origin[HONE_ORIGI
     if (!hone__part_choose(&part, request->part, t->present))
         HONE_FAIL(err, HONE_NOT_FOUND, "has no %s part", hone__part_name(part));
     const char **labels = hone__alloc(t->count, sizeof *labels);
-    char *folder = folder_of(request->path);
+    char *folder = hone__folder_of(request->path);
     hone_status status = HONE_OK;
     if (!labels || !folder) status = hone__fail_memory(err, t->count * sizeof *labels, "labels");
     size_t classes = status == HONE_OK ? list_classes(labels, t) : 0;

@@ -55,11 +55,6 @@ void hone__listing_release(hone__listing *listing) {
     memset(listing, 0, sizeof *listing);
 }
 
-char *hone__join_path(const char *folder, const char *name) {
-    size_t length = strlen(folder);
-    return hone__asprintf(length > 0 && folder[length - 1] == '/' ? "%s%s" : "%s/%s", folder, name);
-}
-
 void hone__base_name(char *name, size_t size, const char *path) {
     size_t end = strlen(path);
     while (end > 1 && path[end - 1] == '/') end--;

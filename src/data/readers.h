@@ -6,6 +6,7 @@
 #define HONE_READERS_H
 
 #include "data_internal.h"
+#include "file.h"
 
 /* ---- what is wanted -------------------------------------------------------------------------------------------- */
 
@@ -80,8 +81,6 @@ typedef struct hone__listing {
 
 hone_status hone__listing_read(hone__listing *out, const char *folder, hone_error *err);
 void hone__listing_release(hone__listing *listing);
-/* folder/name on the heap, or NULL when memory is out. */
-char *hone__join_path(const char *folder, const char *name);
 /* What follows the last slash (trailing slashes do not count), copied into name and cut to fit. */
 void hone__base_name(char *name, size_t size, const char *path);
 bool hone__ends_with(const char *text, const char *end);
