@@ -62,7 +62,7 @@ printf '%s' '{"class_name": "Sequential", "config": {"name": "s", "layers": [
  {"class_name": "LSTM", "config": {"name": "lstm", "units": 4}}]}}' >lstm.json
 run info lstm.json
 want_error "LSTM"
-run info "$HONE_LSTM_H5"
+run info "$tests/golden/reject/unsupported-lstm.h5"
 want_error "LSTM"
 run info good
 want_error "folder"

@@ -91,4 +91,32 @@ static inline void assert_ok(hone_status status, const hone_error *err) {
     if (status != HONE_OK) fail_msg("%s", err->message);
 }
 
+/* ---- the trainer ------------------------------------------------------------------------------------------------ */
+
+static inline hone_trainer *trainer_of(hone_model *model, const hone_dataset *data, const hone_fit_config *config) {
+    hone_trainer *trainer;
+    hone_error err;
+    assert_ok(hone_trainer_create(&trainer, model, data, config, &err), &err);
+    return trainer;
+}
+
+static inline void run_fit(hone_trainer *trainer) {
+    hone_error err;
+    assert_ok(hone_trainer_fit(trainer, &err), &err);
+}
+
+static inline double history_at(const hone_trainer *trainer, const char *key, size_t epoch) {
+    double value = NAN;
+    if (!hone_value_as_real(hone_value_at(hone_value_get(hone_trainer_history(trainer), key), epoch), &value))
+        fail_msg("history has no %s of epoch %zu", key, epoch);
+    return value;
+}
+
+static inline hone_split split_of(const hone_dataset *data, double fraction) {
+    hone_split split;
+    hone_error err;
+    assert_ok(hone_split_last(&split, hone_dataset_samples(data), fraction, &err), &err);
+    return split;
+}
+
 #endif
