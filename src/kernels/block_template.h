@@ -14,6 +14,13 @@
  * Every output is one chain of multiply-adds in the order of i. Continuing a chain through memory (output.load)
  * gives the same bits as one long chain, so neither blocking nor cutting the batch can change a result. */
 
+/* What a block multiplies: floats, or words of two bfloat16 that look like floats to everything else. */
+#ifdef HONE_BFLOAT16
+#define BLOCK_FMA v_dot
+#else
+#define BLOCK_FMA v_fma
+#endif
+
 enum {
     BLOCK_VECTORS = V_REGISTERS >= 32 ? 4 : 2,
     BLOCK_ROWS = 8,
@@ -63,7 +70,7 @@ HONE_INLINE void block_body(int rows, int vectors, const float *const *row, cons
         for (int r = 0; r < rows; r++) {
             const vfloat a = v_set(x[r][at]);
             HONE_UNROLL
-            for (int v = 0; v < vectors; v++) sum[r][v] = v_fma(a, w[v], sum[r][v]);
+            for (int v = 0; v < vectors; v++) sum[r][v] = BLOCK_FMA(a, w[v], sum[r][v]);
         }
     }
 

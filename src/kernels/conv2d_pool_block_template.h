@@ -44,7 +44,7 @@ HONE_INLINE void pool_block_body(int windows, int vectors, const pool_block *p, 
         for (int r = 0; r < windows * POOL_AREA; r++) {
             const vfloat a = v_set(row[r][at]);
             HONE_UNROLL
-            for (int v = 0; v < vectors; v++) sum[r][v] = v_fma(a, w[v], sum[r][v]);
+            for (int v = 0; v < vectors; v++) sum[r][v] = BLOCK_FMA(a, w[v], sum[r][v]);
         }
     }
     HONE_UNROLL

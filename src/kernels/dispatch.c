@@ -23,13 +23,16 @@
 #ifdef HONE_HAVE_avx512
 extern const hone_kernels hone_kernels_avx512;
 #endif
+#ifdef HONE_HAVE_avx512_bf16
+extern const hone_kernels hone_kernels_avx512_bf16;
+#endif
 #ifdef HONE_HAVE_avx2
 extern const hone_kernels hone_kernels_avx2;
 #endif
 #ifdef HONE_HAVE_neon
 extern const hone_kernels hone_kernels_neon;
 #endif
-extern const hone_kernels hone_kernels_scalar;
+extern const hone_kernels hone_kernels_scalar, hone_kernels_scalar_bf16;
 
 /* ---- what this machine can run --------------------------------------------------------------------------------- */
 
@@ -45,10 +48,10 @@ static bool has_all(uint64_t set, uint64_t wanted) {
     return (set & wanted) == wanted;
 }
 
-static void probe_x86(bool *avx2, bool *avx512) {
-    const uint64_t xcr0_ymm = 0x06, xcr0_zmm = 0xe6;
+static void probe_x86(bool *avx2, bool *avx512, bool *bfloat16) {
+    const uint64_t xcr0_ymm = 0x06, xcr0_zmm = 0xe6, avx512_bf16 = 1u << 5;
     unsigned eax, ebx, ecx, edx;
-    *avx2 = *avx512 = false;
+    *avx2 = *avx512 = *bfloat16 = false;
     if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx)) return;
     if (!has_all(ecx, bit_OSXSAVE | bit_AVX | bit_FMA)) return;
     const uint64_t xcr0 = read_xcr0();
@@ -57,14 +60,19 @@ static void probe_x86(bool *avx2, bool *avx512) {
     *avx2 = (ebx & bit_AVX2) != 0;
     *avx512 = *avx2 && has_all(xcr0, xcr0_zmm) && has_all(ebx, (uint64_t)bit_AVX512F | bit_AVX512BW | bit_AVX512DQ) &&
               (ebx & bit_AVX512VL) != 0;
+    if (!*avx512 || eax < 1 || !__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx)) return;
+    *bfloat16 = (eax & avx512_bf16) != 0;
 }
 #endif
 
 /* Is name a level that is built in and can run here? scalar always can. */
 static const hone_kernels *find(const char *name) {
 #if defined(__x86_64__)
-    bool avx2, avx512;
-    probe_x86(&avx2, &avx512);
+    bool avx2, avx512, bfloat16;
+    probe_x86(&avx2, &avx512, &bfloat16);
+#ifdef HONE_HAVE_avx512_bf16
+    if (bfloat16 && !strcmp(name, "avx512_bf16")) return &hone_kernels_avx512_bf16;
+#endif
 #ifdef HONE_HAVE_avx512
     if (avx512 && !strcmp(name, "avx512")) return &hone_kernels_avx512;
 #endif
@@ -76,6 +84,7 @@ static const hone_kernels *find(const char *name) {
     if (!strcmp(name, "neon")) return &hone_kernels_neon; /* part of every AArch64 */
 #endif
     if (!strcmp(name, "scalar")) return &hone_kernels_scalar;
+    if (!strcmp(name, "scalar_bf16")) return &hone_kernels_scalar_bf16;
     return NULL;
 }
 
@@ -116,6 +125,11 @@ const hone_kernels *hone__kernels(void) {
         hone__log(HONE_LOG_INFO, "cpu: %s", hone_cpu_description());
     }
     return kernels;
+}
+
+/* The scalar twin is the tests' alone: it emulates, which helps nobody. */
+const hone_kernels *hone__kernels_bfloat16(void) {
+    return strcmp(hone__kernels()->name, "avx512") == 0 ? find("avx512_bf16") : NULL;
 }
 
 const hone_kernels *hone__kernels_named(const char *name) {

@@ -11,7 +11,9 @@
  * - A result depends on its inputs alone: an output row never changes with how many rows were asked for at once, and
  *   sums run in an order fixed by the shape. That is what makes results independent of threads and batch cuts.
  * - Same source for every level (kernels_isa.c); levels differ in rounding only, within a bound that grows with the
- *   length of the reduction. The scalar level is the reference twin. */
+ *   length of the reduction. The scalar level is the reference twin.
+ * - A table of bfloat16 products (…_bf16) is a level of its own: gemm and conv2d round what they multiply, and add in
+ *   float32; tensors stay float32, and all other functions are those of the level. */
 #ifndef HONE_KERNELS_H
 #define HONE_KERNELS_H
 
@@ -159,7 +161,7 @@ typedef void (*hone_update_function)(const hone_update *u, size_t n, float *w, c
 /* ---- the table ------------------------------------------------------------------------------------------------- */
 
 struct hone_kernels {
-    const char *name;  /* "avx512", "avx2", "neon", "scalar" */
+    const char *name;  /* "avx512", "avx2", "neon", "scalar"; "avx512_bf16", "scalar_bf16" */
     int vector_floats; /* 16, 8, 4, 1 */
 
     /* gemm.  A row of C does not depend on m. */
@@ -262,6 +264,8 @@ struct hone_kernels {
 
 /* The table in use: the best that this CPU and operating system can run, lowered by HONE_CPU. Never NULL. */
 const hone_kernels *hone__kernels(void);
+/* The same level with bfloat16 products, or NULL where this CPU multiplies no bfloat16 (or HONE_CPU forbids it). */
+const hone_kernels *hone__kernels_bfloat16(void);
 /* A table by name, or NULL where it is not built in or cannot run here: for tests and benchmarks. */
 const hone_kernels *hone__kernels_named(const char *name);
 

@@ -2,9 +2,14 @@
  *
  * One instruction set's kernels: this source is compiled once per level, with that level's compiler flags and HONE_ISA
  * set to its name, and exports exactly one symbol, hone_kernels_LEVEL. Everything the templates define is static, so
- * that no function compiled for a newer CPU can be picked up by the linker for another level. */
+ * that no function compiled for a newer CPU can be picked up by the linker for another level.
+ *
+ * A level with HONE_BFLOAT16 is such a level once more, whose products are bfloat16 (simd_bfloat16.h). */
 #include "kernels.h"
 #include "simd.h"
+#ifdef HONE_BFLOAT16
+#include "simd_bfloat16.h"
+#endif
 
 #define HONE_PASTE2(a, b) a##b
 #define HONE_PASTE(a, b)  HONE_PASTE2(a, b)
@@ -15,7 +20,6 @@ extern const hone_kernels HONE_PASTE(hone_kernels_, HONE_ISA);
 
 #include "simd_math.h"
 #include "block_template.h"
-#include "gemm_template.h"
 #include "conv2d_geometry_template.h"
 #include "conv2d_pool_block_template.h"
 #include "conv2d_forward_template.h"
@@ -23,8 +27,16 @@ extern const hone_kernels HONE_PASTE(hone_kernels_, HONE_ISA);
 #include "conv2d_scatter_template.h"
 #include "conv2d_sparse_template.h"
 #include "conv2d_lookup_template.h"
+#ifdef HONE_BFLOAT16
+#include "bfloat16_template.h"
+#include "conv2d_bfloat16_template.h"
+#define PRODUCT(name) HONE_PASTE2(bfloat16_, name)
+#else
+#include "gemm_template.h"
 #include "conv2d_winograd_weights_template.h"
 #include "conv2d_plan_template.h"
+#define PRODUCT(name) name
+#endif
 #include "activation_template.h"
 #include "elementwise_template.h"
 #include "pooling_template.h"
@@ -33,21 +45,23 @@ extern const hone_kernels HONE_PASTE(hone_kernels_, HONE_ISA);
 #include "loss_template.h"
 #include "image_template.h"
 #include "optimizer_template.h"
+#ifndef HONE_BFLOAT16
 #include "peak_template.h"
+#endif
 
 const hone_kernels HONE_PASTE(hone_kernels_, HONE_ISA) = {
     .name = HONE_TEXT(HONE_ISA),
     .vector_floats = VL,
 
-    .gemm_scratch = gemm_scratch,
-    .gemm = gemm,
+    .gemm_scratch = PRODUCT(gemm_scratch),
+    .gemm = PRODUCT(gemm),
 
-    .conv2d_plan = conv2d_plan,
-    .conv2d_pack_forward = conv2d_pack_forward,
-    .conv2d_pack_backward = conv2d_pack_backward,
-    .conv2d_forward = conv2d_forward,
-    .conv2d_backward_input = conv2d_backward_input,
-    .conv2d_backward_weights = conv2d_backward_weights,
+    .conv2d_plan = PRODUCT(conv2d_plan),
+    .conv2d_pack_forward = PRODUCT(conv2d_pack_forward),
+    .conv2d_pack_backward = PRODUCT(conv2d_pack_backward),
+    .conv2d_forward = PRODUCT(conv2d_forward),
+    .conv2d_backward_input = PRODUCT(conv2d_backward_input),
+    .conv2d_backward_weights = PRODUCT(conv2d_backward_weights),
 
     .depthwise_forward = depthwise_forward,
     .depthwise_backward_input = depthwise_backward_input,
@@ -92,5 +106,5 @@ const hone_kernels HONE_PASTE(hone_kernels_, HONE_ISA) = {
     .sum_squares = sum_squares,
     .sum_shards = sum_shards,
 
-    .multiply_adds = multiply_adds,
+    .multiply_adds = PRODUCT(multiply_adds),
 };

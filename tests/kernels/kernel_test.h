@@ -32,17 +32,28 @@
 
 /* ---- levels ---------------------------------------------------------------------------------------------------- */
 
-/* for (const hone_kernels *k = NULL; (k = kt_next_level(k)) != NULL;) runs once for each level, scalar first. */
-static inline const hone_kernels *kt_next_level(const hone_kernels *previous) {
-    static const char *const names[] = {"scalar", "neon", "avx2", "avx512"};
+/* The table after previous among names that this machine can run. */
+static inline const hone_kernels *kt_next_of(const char *const *names, size_t count, const hone_kernels *previous) {
     bool next = previous == NULL;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    for (size_t i = 0; i < count; i++) {
         const hone_kernels *k = hone__kernels_named(names[i]);
         if (!k) continue;
         if (next) return k;
         next = k == previous;
     }
     return NULL;
+}
+
+/* for (const hone_kernels *k = NULL; (k = kt_next_level(k)) != NULL;) runs once for each level, scalar first. */
+static inline const hone_kernels *kt_next_level(const hone_kernels *previous) {
+    static const char *const names[] = {"scalar", "neon", "avx2", "avx512"};
+    return kt_next_of(names, sizeof names / sizeof *names, previous);
+}
+
+/* … and for each that differs in its matrix products and convolutions: those of bfloat16 too. */
+static inline const hone_kernels *kt_next_product_level(const hone_kernels *previous) {
+    static const char *const names[] = {"scalar", "neon", "avx2", "avx512", "scalar_bf16", "avx512_bf16"};
+    return kt_next_of(names, sizeof names / sizeof *names, previous);
 }
 
 /* ---- guarded buffers ------------------------------------------------------------------------------------------- */
@@ -131,6 +142,27 @@ static inline float *kt_copy(const float *x, size_t n) {
     float *y = kt_floats(n);
     if (n > 0) memcpy(y, x, n * sizeof *x);
     return y;
+}
+
+static inline float kt_bfloat16(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    if ((bits & 0x7fffffffu) < 0x00800000u) /* zero, or denormal: taken as zero */
+        bits &= 0x80000000u;
+    else if ((bits & 0x7fffffffu) <= 0x7f800000u)
+        bits = (bits + 0x7fffu + (bits >> 16 & 1u)) & 0xffff0000u;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* Does k round what it multiplies? */
+static inline bool kt_rounds(const hone_kernels *k) {
+    return strcmp(k->name, "scalar_bf16") == 0 || strcmp(k->name, "avx512_bf16") == 0;
+}
+
+/* What k multiplies: where it rounds its operands, x is rounded before, so that exact products are known. */
+static inline void kt_as_operand(const hone_kernels *k, float *x, size_t n) {
+    for (size_t i = 0; kt_rounds(k) && i < n; i++) x[i] = kt_bfloat16(x[i]);
 }
 
 /* ---- comparison ------------------------------------------------------------------------------------------------ */

@@ -32,6 +32,8 @@ static problem make(const hone_kernels *k, size_t m, size_t n, size_t depth, uns
     p.c_size = span(m, n, p.g.ldc);
     p.g.a = p.a = kt_random_floats(p.a_size, -1, 1);
     p.g.b = p.b = kt_random_floats(p.b_size, -1, 1);
+    kt_as_operand(k, p.a, p.a_size);
+    kt_as_operand(k, p.b, p.b_size);
     p.g.c = p.c = kt_random_floats(p.c_size, -1, 1);
     p.bias = kt_random_floats(n, -1, 1);
     p.g.bias = flags & 16 ? p.bias : NULL;
@@ -72,7 +74,7 @@ static void ragged_sizes(void **state) {
     (void)state;
     static const size_t sizes[] = {1, 2, 3, 5, 6, 7, 8, 9, 13, 15, 16, 17, 31, 33, 48, 63, 64, 65, 100};
     const size_t count = sizeof sizes / sizeof *sizes;
-    for (const hone_kernels *k = NULL; (k = kt_next_level(k)) != NULL;)
+    for (const hone_kernels *k = NULL; (k = kt_next_product_level(k)) != NULL;)
         for (unsigned flags = 0; flags < 32; flags++)
             for (int i = 0; i < 40; i++)
                 check(k, sizes[kt_below(count)], sizes[kt_below(count)], sizes[kt_below(count)], flags, kt_below(3));
@@ -80,7 +82,7 @@ static void ragged_sizes(void **state) {
 
 static void every_small_size(void **state) {
     (void)state;
-    for (const hone_kernels *k = NULL; (k = kt_next_level(k)) != NULL;)
+    for (const hone_kernels *k = NULL; (k = kt_next_product_level(k)) != NULL;)
         for (size_t m = 1; m <= 9; m++)
             for (size_t n = 1; n <= 35; n += 1) check(k, m, n, 4, (unsigned)(m + n) % 32, n % 2);
 }
@@ -88,7 +90,7 @@ static void every_small_size(void **state) {
 /* Long sums are cut, wide products blocked, large transposed matrices copied. */
 static void blocked_sizes(void **state) {
     (void)state;
-    for (const hone_kernels *k = NULL; (k = kt_next_level(k)) != NULL;)
+    for (const hone_kernels *k = NULL; (k = kt_next_product_level(k)) != NULL;)
         for (unsigned flags = 0; flags < 32; flags += 3) {
             check(k, 40, 70, 900, flags, 1);
             check(k, 33, 300, 130, flags, 0);
@@ -99,7 +101,7 @@ static void blocked_sizes(void **state) {
 
 static void empty_sizes(void **state) {
     (void)state;
-    for (const hone_kernels *k = NULL; (k = kt_next_level(k)) != NULL;) {
+    for (const hone_kernels *k = NULL; (k = kt_next_product_level(k)) != NULL;) {
         check(k, 0, 5, 5, 0, 0);
         check(k, 5, 0, 5, 0, 0);
         for (unsigned flags = 0; flags < 32; flags++) check(k, 3, 5, 0, flags, 0); /* C = [C +] bias, relu */
@@ -109,7 +111,7 @@ static void empty_sizes(void **state) {
 /* m rows at once equal the same rows one by one, bit for bit. */
 static void rows_do_not_depend_on_m(void **state) {
     (void)state;
-    for (const hone_kernels *k = NULL; (k = kt_next_level(k)) != NULL;)
+    for (const hone_kernels *k = NULL; (k = kt_next_product_level(k)) != NULL;)
         for (unsigned flags = 0; flags < 32; flags++) {
             const size_t m = 37, n = 1 + kt_below(90), depth = 1 + kt_below(800);
             problem p = make(k, m, n, depth, flags, 1);
@@ -131,7 +133,7 @@ static void rows_do_not_depend_on_m(void **state) {
 
 static void relu_lets_nan_through(void **state) {
     (void)state;
-    for (const hone_kernels *k = NULL; (k = kt_next_level(k)) != NULL;) {
+    for (const hone_kernels *k = NULL; (k = kt_next_product_level(k)) != NULL;) {
         problem p = make(k, 9, 20, 30, 8, 0);
         p.a[4 * 30 + 7] = NAN;
         k->gemm(&p.g, p.scratch);
@@ -144,7 +146,7 @@ static void relu_lets_nan_through(void **state) {
 static void large_by_random_vector(void **state) {
     (void)state;
     const size_t m = 517, n = 533, depth = 1100;
-    for (const hone_kernels *k = NULL; (k = kt_next_level(k)) != NULL;)
+    for (const hone_kernels *k = NULL; (k = kt_next_product_level(k)) != NULL;)
         for (unsigned flags = 0; flags < 4; flags++) {
             problem p = make(k, m, n, depth, flags, 3);
             double *v = kt_doubles(n), *bv = kt_doubles(depth);
@@ -177,7 +179,7 @@ static int bench(void) {
                   {32, 64, 576, false, false},    {4, 10, 64, false, false},        {32, 1000, 2048, false, false},
                   {256, 256, 256, false, false},  {1024, 1024, 1024, false, false}, {1024, 1024, 1024, true, false},
                   {1024, 1024, 1024, false, true}};
-    for (const hone_kernels *k = NULL; (k = kt_next_level(k)) != NULL;) {
+    for (const hone_kernels *k = NULL; (k = kt_next_product_level(k)) != NULL;) {
         const double peak = kb_peak(k);
         printf("%s: %.1f GFLOP/s in registers\n", k->name, peak);
         for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
