@@ -14,7 +14,7 @@ static size_t conv2d_forward_packed(const conv2d_geometry *g) {
 }
 
 /* (groups) of panels of BLOCK_LANES filters: (taps, lanes of the panel), what is missing in the last vector zero. */
-static void conv2d_pack_forward(const hone_conv2d *p, const float *kernel, float *packed) {
+static void conv2d_pack_forward_direct(const hone_conv2d *p, const float *kernel, float *packed) {
     const conv2d_geometry g = conv2d_geometry_of(&p->shape);
     if (!conv2d_forward_packs(&g)) return;
     for (size_t group = 0; group < g.groups; group++)
@@ -94,8 +94,8 @@ static void conv2d_forward_pooled(const hone_conv2d_shape *s, const conv2d_geome
     }
 }
 
-static void conv2d_forward(const hone_conv2d *p, size_t n, const float *x, const float *weights, const float *bias,
-                           float *y, uint8_t *argmax, float *scratch) {
+static void conv2d_forward_direct(const hone_conv2d *p, size_t n, const float *x, const float *weights,
+                                  const float *bias, float *y, uint8_t *argmax, float *scratch) {
     const hone_conv2d_shape *s = &p->shape;
     const conv2d_geometry g = conv2d_geometry_of(s);
     const bool packed = conv2d_forward_packs(&g);

@@ -3,6 +3,9 @@
  * What all convolution kernels share: the geometry derived from a shape, samples copied into a border of zeros so that
  * no inner loop knows of padding, walks over windows, and the gradient as it is before ReLU. */
 
+/* What hone_conv2d.block holds: the tiles of passes by Winograd's way (conv2d_winograd_template.h). */
+enum { CONV2D_BLOCK_FORWARD, CONV2D_BLOCK_INPUT };
+
 typedef struct conv2d_geometry {
     size_t c, f;           /* channels and filters of the whole image */
     size_t groups, cg, fg; /* … and of one group */

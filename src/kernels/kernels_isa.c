@@ -33,6 +33,8 @@ extern const hone_kernels HONE_PASTE(hone_kernels_, HONE_ISA);
 #define PRODUCT(name) HONE_PASTE2(bfloat16_, name)
 #else
 #include "gemm_template.h"
+#include "conv2d_winograd_template.h"
+#include "conv2d_winograd_input_template.h"
 #include "conv2d_winograd_weights_template.h"
 #include "conv2d_plan_template.h"
 #define PRODUCT(name) name

@@ -14,6 +14,7 @@
  * - …_part functions touch the first n of VL lanes only (0 <= n <= VL), never the memory behind; loads give 0
  *   there.
  * - v_fma is one rounding where the level has it; the scalar level rounds twice (it is the plain twin).
+ * - v_unordered(a, b): where either is NaN.
  * - v_to_int rounds to nearest even; out of range is undefined. Shifts are logical unless they say otherwise.
  * - vi_transpose_4x4 transposes, in every group of four lanes, the four vectors' words: lane i of vector j and lane
  *   j of vector i change places. With one lane there is nothing to do.

@@ -85,6 +85,9 @@ HONE_INLINE vmask v_eq(vfloat a, vfloat b) {
 HONE_INLINE vmask v_is_nan(vfloat a) {
     return _mm256_cmp_ps(a, a, _CMP_UNORD_Q);
 }
+HONE_INLINE vmask v_unordered(vfloat a, vfloat b) {
+    return _mm256_cmp_ps(a, b, _CMP_UNORD_Q);
+}
 HONE_INLINE vfloat v_select(vmask m, vfloat yes, vfloat no) {
     return _mm256_blendv_ps(no, yes, m);
 }

@@ -82,6 +82,9 @@ HONE_INLINE vmask v_eq(vfloat a, vfloat b) {
 HONE_INLINE vmask v_is_nan(vfloat a) {
     return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
 }
+HONE_INLINE vmask v_unordered(vfloat a, vfloat b) {
+    return _mm512_cmp_ps_mask(a, b, _CMP_UNORD_Q);
+}
 HONE_INLINE vfloat v_select(vmask m, vfloat yes, vfloat no) {
     return _mm512_mask_blend_ps(m, no, yes);
 }

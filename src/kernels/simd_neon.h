@@ -86,6 +86,9 @@ HONE_INLINE vmask v_eq(vfloat a, vfloat b) {
 HONE_INLINE vmask v_is_nan(vfloat a) {
     return vmvnq_u32(vceqq_f32(a, a));
 }
+HONE_INLINE vmask v_unordered(vfloat a, vfloat b) {
+    return vmvnq_u32(vandq_u32(vceqq_f32(a, a), vceqq_f32(b, b)));
+}
 HONE_INLINE vfloat v_select(vmask m, vfloat yes, vfloat no) {
     return vbslq_f32(m, yes, no);
 }

@@ -73,6 +73,9 @@ HONE_INLINE vmask v_eq(vfloat a, vfloat b) {
 HONE_INLINE vmask v_is_nan(vfloat a) {
     return a != a;
 }
+HONE_INLINE vmask v_unordered(vfloat a, vfloat b) {
+    return a != a || b != b;
+}
 HONE_INLINE vfloat v_select(vmask m, vfloat yes, vfloat no) {
     return m ? yes : no;
 }
