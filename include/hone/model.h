@@ -121,7 +121,11 @@ typedef enum hone_input_kind {
 typedef struct hone_preprocessing {
     hone_input_kind kind;
     float mean[HONE_MAX_CHANNELS], std[HONE_MAX_CHANNELS]; /* HONE_INPUT_STANDARD only */
-    bool stated; /* false: not recorded in the file; kind is then what design's rule assumes (see below) */
+    bool stated;  /* false: not recorded in the file; kind is then what design's rule assumes (see below) */
+    bool denoise; /* before anything else: a 3x3 median filter (hone_image_median) */
+    /* After scaling and before mean and std: each picture minus its own mean, and divided by its own standard deviation
+     * (plus 1e-6), over all pixels and channels. The second implies the first. As Keras' ImageDataGenerator. */
+    bool samplewise_center, samplewise_std_normalization;
 } hone_preprocessing;
 
 /* The rule where nothing is stated: unit, unless the graph begins with Rescaling or Normalization: then raw. */
@@ -129,9 +133,17 @@ HONE_API hone_preprocessing hone_model_preprocessing(const hone_model *model);
 /* What is set counts as stated; NULL: nothing is. */
 HONE_API void hone_model_set_preprocessing(hone_model *model, const hone_preprocessing *preprocessing);
 /* "raw", "unit", "signed" or "MEAN,STD": two numbers for all channels, or 2 x channels, the means and then the stds;
- * channels left out get mean 0 and std 1. */
+ * channels left out get mean 0 and std 1. Then, as wanted, "+samplewise_center", "+samplewise_std_normalization",
+ * "+denoise". */
 HONE_API hone_status hone_preprocessing_parse(hone_preprocessing *out, const char *text, hone_error *err);
 HONE_API const char *hone_preprocessing_text(const hone_preprocessing *preprocessing, char *buffer, size_t size);
+
+/* Whitening comes last: the input of size numbers, flat, times matrix (size, size). Copied; NULL: none. Whether there is
+ * one is read when a plan is created. */
+HONE_API hone_status hone_model_set_whitening(hone_model *model, const float *matrix, size_t size, hone_error *err);
+HONE_API const float *hone_model_whitening(const hone_model *model, size_t *size); /* NULL: none */
+/* Whether pixels become input by a scale and an offset per channel and nothing else: what any format can carry. */
+HONE_API bool hone_model_input_is_affine(const hone_model *model);
 
 /* Names of the classes, in output order; count 0: unknown. Copied. */
 HONE_API hone_status hone_model_set_class_names(hone_model *model, const char *const *names, size_t count,

@@ -3,6 +3,7 @@
  * /hone: what a model carries beside Keras' part of the file, and Keras ignores.
  *
  * /hone            @version "1", @writer, @preprocessing, @class_names, @records (JSON each, where there is something)
+ *   /hone/whitening  the matrix of ZCA whitening (size, size)
  *   /hone/self_test  inputs, outputs (self_test.c)
  *   /hone/training   @state, slots/NAME/INDEX (training_file.c) */
 #include "format_internal.h"
@@ -33,7 +34,16 @@ static hone_value *preprocessing_to_value(const hone_preprocessing *p) {
         hone_value_set(value, "mean", mean);
         hone_value_set(value, "std", std);
     }
+    if (p->samplewise_center) hone_value_set_boolean(value, "samplewise_center", true);
+    if (p->samplewise_std_normalization) hone_value_set_boolean(value, "samplewise_std_normalization", true);
+    if (p->denoise) hone_value_set_boolean(value, "denoise", true);
     return value;
+}
+
+/* Absent: false. */
+static bool flag_of(const hone_value *value, const char *key) {
+    bool flag;
+    return hone_value_as_boolean(hone_value_get(value, key), &flag) && flag;
 }
 
 static hone_status read_preprocessing(hone_model *model, const hone_value *value, hone_error *err) {
@@ -52,8 +62,38 @@ static hone_status read_preprocessing(hone_model *model, const hone_value *value
         p.mean[c] = (float)mean;
         p.std[c] = (float)std;
     }
+    p.samplewise_std_normalization = flag_of(value, "samplewise_std_normalization");
+    p.samplewise_center = p.samplewise_std_normalization || flag_of(value, "samplewise_center");
+    p.denoise = flag_of(value, "denoise");
     hone_model_set_preprocessing(model, &p);
     return HONE_OK;
+}
+
+/* ---- whitening ------------------------------------------------------------------------------------------------- */
+
+static const char whitening_path[] = "/hone/whitening";
+
+static hone_status write_whitening(hone__h5 *h5, const hone_model *model, hone_error *err) {
+    size_t size;
+    const float *matrix = hone_model_whitening(model, &size);
+    if (!matrix) return HONE_OK;
+    hone_shape shape = {2, {(int64_t)size, (int64_t)size}};
+    return hone__h5_write_floats(h5, whitening_path, &shape, matrix, err);
+}
+
+static hone_status read_whitening(hone__h5 *h5, hone_model *model, hone_error *err) {
+    if (hone__h5_kind_of(h5, whitening_path) == HONE_H5_NOTHING) return HONE_OK;
+    hone_shape shape, input = hone_model_input_shape(model);
+    HONE_TRY(hone__h5_read_shape(h5, whitening_path, &shape, err));
+    if (shape.rank != 2 || shape.dims[0] != shape.dims[1] || shape.dims[0] != hone_shape_size(&input))
+        HONE_FAIL(err, HONE_FORMAT, "whitening is no square matrix of the input's size");
+    size_t size = (size_t)shape.dims[0], count = size * size; /* the file holds them: read_shape has looked */
+    float *matrix = hone__alloc(count, sizeof *matrix);
+    if (!matrix) return hone__fail_memory(err, count * sizeof *matrix, "a whitening matrix");
+    hone_status status = hone__h5_read_floats(h5, whitening_path, matrix, count, err);
+    if (status == HONE_OK) status = hone_model_set_whitening(model, matrix, size, err);
+    hone__free(matrix);
+    return status;
 }
 
 /* ---- class names ----------------------------------------------------------------------------------------------- */
@@ -108,6 +148,7 @@ hone_status hone__group_write(hone__h5 *h5, const hone_model *model, bool traine
     hone_preprocessing preprocessing = hone_model_preprocessing(model);
     if (preprocessing.stated || trained)
         HONE_TRY(write_value(h5, "preprocessing", preprocessing_to_value(&preprocessing), err));
+    HONE_TRY(write_whitening(h5, model, err));
     HONE_TRY(write_class_names(h5, model, err));
     HONE_TRY(write_records(h5, model, err));
     return hone__self_test_write(h5, model, err);
@@ -144,6 +185,7 @@ hone_status hone__group_read(hone__h5 *h5, hone_model *model, hone_error *err) {
     hone__free(version);
     if (!known) return HONE_OK;
     hone_status status = read_value(h5, model, "preprocessing", read_preprocessing, err);
+    if (status == HONE_OK) status = read_whitening(h5, model, err);
     if (status == HONE_OK) status = read_value(h5, model, "class_names", read_class_names, err);
     if (status == HONE_OK) status = read_value(h5, model, "records", read_records, err);
     if (status == HONE_OK) status = hone__self_test_read(h5, model, err);

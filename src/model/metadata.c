@@ -4,6 +4,7 @@
 #include "layer.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 /* ---- preprocessing --------------------------------------------------------------------------------------------- */
@@ -34,6 +35,36 @@ void hone_model_set_preprocessing(hone_model *model, const hone_preprocessing *p
     model->preprocessing.stated = preprocessing != NULL;
 }
 
+/* What may follow the kind, behind a plus sign. */
+static const struct {
+    const char *word;
+    size_t offset;
+} extras[] = {{"samplewise_center", offsetof(hone_preprocessing, samplewise_center)},
+              {"samplewise_std_normalization", offsetof(hone_preprocessing, samplewise_std_normalization)},
+              {"denoise", offsetof(hone_preprocessing, denoise)}};
+
+enum { EXTRAS = sizeof extras / sizeof *extras };
+
+static bool parse_extra(hone_preprocessing *out, const char *word, size_t length) {
+    for (size_t i = 0; i < EXTRAS; i++) {
+        if (strlen(extras[i].word) != length || strncmp(extras[i].word, word, length) != 0) continue;
+        *(bool *)((char *)out + extras[i].offset) = true;
+        out->samplewise_center |= out->samplewise_std_normalization;
+        return true;
+    }
+    return false;
+}
+
+/* The words behind the first plus sign, all of them. */
+static bool parse_extras(hone_preprocessing *out, const char *text) {
+    while (*text == '+') {
+        size_t length = strcspn(++text, "+");
+        if (!parse_extra(out, text, length)) return false;
+        text += length;
+    }
+    return true;
+}
+
 /* Numbers separated by commas: 2, 4, 6 or 8 of them. Two hold for every channel; where fewer channels are named than
  * there may be, the rest keep mean 0 and std 1. */
 static bool parse_standard(hone_preprocessing *out, const char *text) {
@@ -62,18 +93,22 @@ static bool parse_standard(hone_preprocessing *out, const char *text) {
 }
 
 hone_status hone_preprocessing_parse(hone_preprocessing *out, const char *text, hone_error *err) {
-    hone_preprocessing parsed = {.stated = true};
-    for (size_t i = 0; i < KINDS; i++) {
-        if (strcmp(text, kinds[i].word) != 0) continue;
-        parsed.kind = kinds[i].kind;
-        *out = parsed;
-        return HONE_OK;
-    }
-    parsed.kind = HONE_INPUT_STANDARD;
-    if (!parse_standard(&parsed, text)) {
+    hone_preprocessing parsed = {.kind = HONE_INPUT_STANDARD, .stated = true};
+    char kind[2 * HONE_MAX_CHANNELS * HONE_NUMBER_SIZE] = "";
+    size_t length = strcspn(text, "+"), i = 0;
+    /* The plus sign of an exponent ("1e+2") belongs to its number. */
+    while (text[length] == '+' && length > 0 && strchr("eE", text[length - 1]) &&
+           strchr("0123456789", text[length + 1]))
+        length += 1 + strcspn(text + length + 1, "+");
+    bool fine = length < sizeof kind && parse_extras(&parsed, text + length);
+    if (fine) memcpy(kind, text, length);
+    while (i < KINDS && strcmp(kind, kinds[i].word) != 0) i++;
+    if (i < KINDS) parsed.kind = kinds[i].kind;
+    if (!fine || (i == KINDS && !parse_standard(&parsed, kind))) {
         HONE_FAIL(err, HONE_ARGUMENT,
                   "input '%.64s' is not 'raw', 'unit', 'signed' or MEAN,STD (two numbers, or the means of the channels "
-                  "and then as many stds, each above 0)",
+                  "and then as many stds, each above 0), and then perhaps '+samplewise_center', "
+                  "'+samplewise_std_normalization', '+denoise'",
                   text);
     }
     *out = parsed;
@@ -90,13 +125,8 @@ static const char *float_text(char buffer[HONE_NUMBER_SIZE], float value) {
     return hone__format_double(buffer, value);
 }
 
-const char *hone_preprocessing_text(const hone_preprocessing *preprocessing, char *buffer, size_t size) {
-    const hone_preprocessing *p = preprocessing;
-    for (size_t i = 0; i < KINDS; i++) {
-        if (p->kind != kinds[i].kind) continue;
-        snprintf(buffer, size, "%s", kinds[i].word);
-        return buffer;
-    }
+/* Mean and std of the kind, as parse_standard reads them. */
+static void standard_text(const hone_preprocessing *p, char *buffer, size_t size) {
     /* As few channels as parse needs to come to the same: one where all are alike, else those that are not (0, 1). */
     size_t channels = 1;
     for (size_t c = 1; c < HONE_MAX_CHANNELS; c++) {
@@ -113,7 +143,53 @@ const char *hone_preprocessing_text(const hone_preprocessing *preprocessing, cha
         int written = snprintf(buffer + length, size - length, "%s%s", i ? "," : "", float_text(number, value));
         length += written > 0 ? (size_t)written : 0;
     }
+}
+
+const char *hone_preprocessing_text(const hone_preprocessing *preprocessing, char *buffer, size_t size) {
+    const hone_preprocessing *p = preprocessing;
+    size_t kind = 0;
+    while (kind < KINDS && p->kind != kinds[kind].kind) kind++;
+    if (kind < KINDS)
+        snprintf(buffer, size, "%s", kinds[kind].word);
+    else
+        standard_text(p, buffer, size);
+    for (size_t i = 0; i < EXTRAS; i++) {
+        size_t length = strlen(buffer);
+        bool is_implied =
+            extras[i].offset == offsetof(hone_preprocessing, samplewise_center) && p->samplewise_std_normalization;
+        if (*(const bool *)((const char *)p + extras[i].offset) && !is_implied)
+            snprintf(buffer + length, size - length, "+%s", extras[i].word);
+    }
     return buffer;
+}
+
+/* ---- whitening ------------------------------------------------------------------------------------------------- */
+
+hone_status hone_model_set_whitening(hone_model *model, const float *matrix, size_t size, hone_error *err) {
+    float *copy = NULL;
+    size_t count;
+    if (matrix) {
+        if (!hone__multiply(size, size, &count) || count > HONE_MAX_ELEMENTS)
+            HONE_FAIL(err, HONE_LIMIT, "a whitening matrix of %zu rows is larger than %d numbers", size,
+                      HONE_MAX_ELEMENTS);
+        copy = hone__alloc(count, sizeof *copy);
+        if (!copy) return hone__fail_memory(err, count * sizeof *copy, "a whitening matrix");
+        memcpy(copy, matrix, count * sizeof *copy);
+    }
+    hone__free(model->whitening);
+    model->whitening = copy;
+    model->whitening_size = matrix ? size : 0;
+    return HONE_OK;
+}
+
+const float *hone_model_whitening(const hone_model *model, size_t *size) {
+    if (size) *size = model->whitening_size;
+    return model->whitening;
+}
+
+bool hone_model_input_is_affine(const hone_model *model) {
+    hone_preprocessing p = hone_model_preprocessing(model);
+    return !p.denoise && !p.samplewise_center && !p.samplewise_std_normalization && !model->whitening;
 }
 
 /* ---- class names ----------------------------------------------------------------------------------------------- */

@@ -51,6 +51,7 @@ void hone_model_free(hone_model *model) {
     hone__free(model->data);
     for (size_t i = 0; i < model->class_count; i++) hone__free(model->class_names[i]);
     hone__free(model->class_names);
+    hone__free(model->whitening);
     hone_value_free(model->records);
     hone__free(model->name);
     hone__free(model);

@@ -374,6 +374,7 @@ hone_status hone_model_to_config(const hone_model *model, hone_value **out, hone
 
 static hone_status copy_contents(hone_model *to, const hone_model *from, hone_error *err) {
     to->preprocessing = from->preprocessing;
+    HONE_TRY(hone_model_set_whitening(to, from->whitening, from->whitening_size, err));
     HONE_TRY(hone_model_set_class_names(to, (const char *const *)from->class_names, from->class_count, err));
     hone_value *records = hone_value_copy(from->records);
     if (!records) return hone__fail_memory(err, 0, "the records of a model");

@@ -104,6 +104,8 @@ struct hone_model {
     size_t data_size; /* floats, a multiple of 16 */
 
     hone_preprocessing preprocessing;
+    float *whitening; /* (whitening_size, whitening_size), or NULL */
+    size_t whitening_size;
     char **class_names;
     size_t class_count;
     hone_value *records;

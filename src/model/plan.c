@@ -149,13 +149,10 @@ static hone_status reserve_own(hone_plan *plan, hone_error *err) {
 
 static hone_status reserve_input(hone_plan *plan, hone_error *err) {
     const hone_shape *shape = &plan->graph.tensors[plan->graph.input].shape;
-    plan->channels = shape->rank == 3 ? (size_t)shape->dims[2] : 1;
-    hone_preprocessing p = hone_model_preprocessing(plan->model);
-    if (p.kind == HONE_INPUT_STANDARD && plan->channels > HONE_MAX_CHANNELS)
-        HONE_FAIL(err, HONE_SHAPE, "model '%s': input has %zu channels, preprocessing has means for at most %d",
-                  plan->model->name, plan->channels, HONE_MAX_CHANNELS);
-    HONE_TRY(reserve(plan, (void **)&plan->pixel_scale, plan->channels, sizeof(float), "preprocessing", err));
-    return reserve(plan, (void **)&plan->pixel_shift, plan->channels, sizeof(float), "preprocessing", err);
+    HONE_TRY(hone__input_init(&plan->input, plan->model, plan->kernels, shape, plan->samples, plan->workers, err));
+    return hone__add(plan->memory, plan->input.memory, &plan->memory)
+               ? HONE_OK
+               : hone__fail(err, HONE_LIMIT, "preprocessing is larger than memory can be");
 }
 
 /* ---- words ----------------------------------------------------------------------------------------------------- */
@@ -313,8 +310,7 @@ void hone_plan_free(hone_plan *plan) {
     hone__free(plan->own);
     hone__free(plan->sums);
     hone__free(plan->refreshes);
-    hone__free(plan->pixel_scale);
-    hone__free(plan->pixel_shift);
+    hone__input_release(&plan->input);
     hone__free(plan->gradients);
     hone__free(plan);
 }

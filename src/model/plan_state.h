@@ -4,6 +4,7 @@
 #ifndef HONE_PLAN_STATE_H
 #define HONE_PLAN_STATE_H
 
+#include "input.h"
 #include "plan_internal.h"
 #include "schedule.h"
 
@@ -60,11 +61,10 @@ struct hone_plan {
     hone__builder graph;
     hone__schedule schedule;
     size_t workers;
-    unsigned char *local, *shared;    /* arenas: schedule.local_bytes for each worker, schedule.shared_bytes */
-    float *own;                       /* the operations' own memory */
-    double *sums;                     /* of whole-batch operations */
-    float *pixel_scale, *pixel_shift; /* per channel */
-    size_t channels;
+    unsigned char *local, *shared; /* arenas: schedule.local_bytes for each worker, schedule.shared_bytes */
+    float *own;                    /* the operations' own memory */
+    double *sums;                  /* of whole-batch operations */
+    hone__input input;             /* from pixels */
 
     /* What refresh does: piece of operation. */
     struct hone__refresh_piece {

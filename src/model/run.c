@@ -83,8 +83,7 @@ static void convert_pixels(const hone__chunk *c) {
     if (!plan->call.pixels) return;
     size_t size = plan->graph.tensors[plan->graph.input].size;
     float *out = piece_address(c, plan->schedule.values[plan->graph.input]);
-    plan->kernels->pixels_to_float(c->n * size / plan->channels, plan->channels, plan->call.pixels + c->first * size,
-                                   plan->pixel_scale, plan->pixel_shift, out);
+    hone__input_convert(&plan->input, plan->kernels, c->worker, plan->call.pixels + c->first * size, c->n, out);
 }
 
 static void give_output(const hone__chunk *c) {
@@ -234,31 +233,8 @@ static void refresh_weights(hone_plan *plan) {
     hone__threads_run(plan->threads, refresh_piece, plan, plan->refresh_count);
 }
 
-/* y = pixel * scale + shift, so that the model sees what its preprocessing says. */
-static void refresh_pixels(hone_plan *plan) {
-    hone_preprocessing p = hone_model_preprocessing(plan->model);
-    for (size_t i = 0; i < plan->channels; i++) {
-        double scale = 1, shift = 0;
-        size_t k = i < HONE_MAX_CHANNELS ? i : HONE_MAX_CHANNELS - 1;
-        switch (p.kind) {
-        case HONE_INPUT_RAW: break;
-        case HONE_INPUT_UNIT: scale = 1 / 255.0; break;
-        case HONE_INPUT_SIGNED:
-            scale = 1 / 127.5;
-            shift = -1;
-            break;
-        case HONE_INPUT_STANDARD:
-            scale = 1 / (255.0 * p.std[k]);
-            shift = -(double)p.mean[k] / p.std[k];
-            break;
-        }
-        plan->pixel_scale[i] = (float)scale;
-        plan->pixel_shift[i] = (float)shift;
-    }
-}
-
 void hone_plan_refresh(hone_plan *plan) {
-    refresh_pixels(plan);
+    hone__input_refresh(&plan->input, plan->model);
     refresh_weights(plan);
     if (plan->inference) hone_plan_refresh(plan->inference);
 }
@@ -294,7 +270,7 @@ void hone__plan_walk(hone_plan *plan, hone__call call) {
 static void step(hone_plan *plan, hone__call call) {
     assert(plan->training && call.n <= plan->max_batch);
     if (call.n > 0) {
-        refresh_pixels(plan);
+        hone__input_refresh(&plan->input, plan->model);
         refresh_weights(plan);
     }
     hone__plan_walk(plan, call);

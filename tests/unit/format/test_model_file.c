@@ -278,7 +278,14 @@ static void what_a_model_carries_travels(void **state) {
     (void)state;
     hone_model *model = preset("mlp");
     static const char *const classes[] = {"zero", "one \"1\"", "\xE7\x8C\xAB", "3", "4", "5", "6", "7", "8", "9"};
-    hone_preprocessing p = {.kind = HONE_INPUT_STANDARD, .mean = {0.1307f}, .std = {0.3081f, 1, 1, 1}};
+    hone_preprocessing p = {.kind = HONE_INPUT_STANDARD,
+                            .mean = {0.1307f},
+                            .std = {0.3081f, 1, 1, 1},
+                            .denoise = true,
+                            .samplewise_center = true};
+    float *whitening = hone__alloc(784 * 784, sizeof *whitening);
+    for (int i = 0; i < 784 * 784; i++) whitening[i] = (float)i / 7;
+    assert_int_equal(hone_model_set_whitening(model, whitening, 784, NULL), HONE_OK);
     hone_value *record = hone_value_object();
     hone_value_set_string(record, "data", "0123abcd");
     hone_value_set_real(record, "accuracy", 0.1);
@@ -294,6 +301,11 @@ static void what_a_model_carries_travels(void **state) {
     assert_int_equal(q.kind, HONE_INPUT_STANDARD);
     assert_memory_equal(q.mean, p.mean, sizeof p.mean);
     assert_memory_equal(q.std, p.std, sizeof p.std);
+    assert_true(q.denoise && q.samplewise_center && !q.samplewise_std_normalization);
+    size_t size;
+    assert_memory_equal(hone_model_whitening(back, &size), whitening, 784 * 784 * sizeof *whitening);
+    assert_int_equal(size, 784);
+    hone__free(whitening);
     assert_true(hone_value_equal(hone_model_record(back, "provenance"), record));
     hone_value_free(record);
     hone_model_free(back);

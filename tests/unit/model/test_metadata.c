@@ -22,6 +22,10 @@ static void preprocessing_texts_read_back(void **state) {
         {"0.1,0.2,0,0.4,0.5,1", "0.1,0.2,0.4,0.5", HONE_INPUT_STANDARD},
         {"1,2,3,4,5,6,7,8", "1.0,2.0,3.0,4.0,5.0,6.0,7.0,8.0", HONE_INPUT_STANDARD},
         {"3,3,3,3,2,2,2,2", "3.0,2.0", HONE_INPUT_STANDARD},
+        {"raw+denoise", "raw+denoise", HONE_INPUT_RAW},
+        {"unit+denoise+samplewise_center", "unit+samplewise_center+denoise", HONE_INPUT_UNIT},
+        {"signed+samplewise_std_normalization", "signed+samplewise_std_normalization", HONE_INPUT_SIGNED},
+        {"1e+2,2e+0+denoise", "100.0,2.0+denoise", HONE_INPUT_STANDARD},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         hone_preprocessing parsed, again;
@@ -33,6 +37,11 @@ static void preprocessing_texts_read_back(void **state) {
         assert_int_equal(hone_preprocessing_parse(&again, text, NULL), HONE_OK);
         assert_memory_equal(parsed.mean, again.mean, sizeof parsed.mean);
         assert_memory_equal(parsed.std, again.std, sizeof parsed.std);
+        assert_int_equal(parsed.denoise, again.denoise);
+        assert_int_equal(parsed.denoise, strstr(cases[i].text, "denoise") != NULL);
+        assert_int_equal(parsed.samplewise_center, again.samplewise_center);
+        assert_int_equal(parsed.samplewise_center, strstr(cases[i].text, "samplewise") != NULL);
+        assert_int_equal(parsed.samplewise_std_normalization, again.samplewise_std_normalization);
     }
     hone_preprocessing one;
     assert_int_equal(hone_preprocessing_parse(&one, "0.1307,0.3081", NULL), HONE_OK);
@@ -55,10 +64,11 @@ static void awkward_floats_survive(void **state) {
 
 static void preprocessing_that_makes_no_sense(void **state) {
     (void)state;
-    static const char *const texts[] = {"",        "0.5",   "0.5,",    ",0.5",     "0.5,0",
-                                        "0.5,-1",  "1,2,3", "Unit",    "a,b",      "0.5,0.5 x",
-                                        "1e39,1",  "nan,1", "0.5,inf", "unit,raw", "1,2,3,4,5,6,7,8,9,10",
-                                        "0.5;0.25"};
+    static const char *const texts[] = {"",           "0.5",   "0.5,",      ",0.5",     "0.5,0",
+                                        "0.5,-1",     "1,2,3", "Unit",      "a,b",      "0.5,0.5 x",
+                                        "1e39,1",     "nan,1", "0.5,inf",   "unit,raw", "1,2,3,4,5,6,7,8,9,10",
+                                        "0.5;0.25",   "unit+", "unit+blur", "+denoise", "unit denoise",
+                                        "unit+denois"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         hone_preprocessing p = {.kind = HONE_INPUT_RAW};
         hone_error err = {0};
