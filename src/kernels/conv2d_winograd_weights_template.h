@@ -18,12 +18,12 @@ enum {
     WGRAD_TILE = 4,
     WGRAD_SIDE = 6,
     WGRAD_POINTS = 36,
-    WGRAD_CHANNELS = 32,            /* worked on together: sums of these by a panel of filters stay in L2 */
-    WGRAD_TILES = 256,              /* most tiles transformed at once, */
-    WGRAD_FLOATS = 2 * 1024 * 1024, /* of at most that many floats, */
-    WGRAD_SAMPLES = 16,             /* of at most that many samples */
-    WGRAD_LEAST_SAMPLES = 2,        /* what a call is expected to bring, for choosing */
-    WGRAD_PAD = 16                  /* floats between points, or stores to all of them would meet in one set of L1 */
+    WGRAD_CHANNELS = 32,       /* worked on together: sums of these by a panel of filters stay in L2 */
+    WGRAD_TILES = 256,         /* most tiles transformed at once, */
+    WGRAD_FLOATS = 640 * 1024, /* of at most that many floats: from L2 or not far from it, */
+    WGRAD_SAMPLES = 16,        /* of at most that many samples */
+    WGRAD_LEAST_SAMPLES = 2,   /* what a call is expected to bring, for choosing */
+    WGRAD_PAD = 16             /* floats between points, or stores to all of them would meet in one set of L1 */
 };
 
 /* ---- the transforms, one way ----------------------------------------------------------------------------------- */

@@ -80,7 +80,13 @@ static double work_per_weight(const hone_model *model) {
     return model->data_size ? macs / (double)model->data_size : HONE_SHARD_WORK;
 }
 
-/* Samples of a shard and of a chunk: powers of two, so that usual batches divide evenly. */
+static bool has_segments(const hone__builder *g) {
+    for (size_t i = 0; i < g->op_count; i++)
+        if (g->ops[i].type->whole_batch) return true;
+    return false;
+}
+
+/* Samples of a shard and of a chunk: powers of two, so that usual batches divide evenly, and shards among threads. */
 static void decide_cut(hone_plan *plan) {
     size_t weights = plan->model->data_size * sizeof(float);
     size_t budget = weights > HONE_CHUNK_BYTES ? weights : HONE_CHUNK_BYTES;
@@ -88,10 +94,15 @@ static void decide_cut(hone_plan *plan) {
     while (chunk < HONE_MAX_CHUNK && 2 * chunk <= budget / sample_bytes(plan)) chunk *= 2;
     double work = work_per_weight(plan->model);
     while (shard < HONE_MAX_CHUNK && 2 * (double)shard * work <= HONE_SHARD_WORK) shard *= 2;
+    if (has_segments(&plan->graph)) {
+        if (shard < HONE_SEGMENT_SAMPLES) shard = HONE_SEGMENT_SAMPLES;
+        chunk = HONE_MAX_CHUNK;
+    }
     plan->shard_samples = shard;
     plan->samples = clamp(chunk, 1, plan->max_batch);
     if (!plan->training) return;
-    size_t affordable = clamp(HONE_SHARD_BYTES / clamp(weights, 1, SIZE_MAX), HONE_MIN_SHARDS, HONE_MAX_SHARDS);
+    size_t affordable = HONE_MAX_SHARDS;
+    while (affordable > HONE_MIN_SHARDS && affordable > HONE_SHARD_BYTES / clamp(weights, 1, SIZE_MAX)) affordable /= 2;
     plan->max_shards = clamp((plan->max_batch - 1) / shard + 1, 1, affordable);
 }
 

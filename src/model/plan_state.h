@@ -18,6 +18,10 @@ enum {
     /* A shard's gradient is written once and added once. That is cheap beside this many multiply-adds for each weight;
      * where a sample has fewer, a shard has more samples. */
     HONE_SHARD_WORK = 128,
+    /* Where segments end a chunk passes one or two layers before it waits for the others, so its activations leave the
+     * second-level cache anyway; what counts is how many samples share a reading of the weights and a sum of their
+     * gradient. A chunk is then the whole shard, and that has so many samples at least. */
+    HONE_SEGMENT_SAMPLES = 4,
     /* Shards of one batch, at most, and what their gradients may take together. */
     HONE_MAX_SHARDS = 16,
     HONE_MIN_SHARDS = 2,
