@@ -11,6 +11,7 @@
 #define HONE_CATALOG_H
 
 #include <hone/status.h>
+#include <hone/threads.h>
 
 #include <stdbool.h>
 
@@ -157,6 +158,59 @@ HONE_API hone_status hone_catalog_history(hone_catalog *catalog, int64_t picture
                                           hone_catalog_history_visit visit, void *context, hone_error *err);
 /* From now on changes are recorded under this name. */
 HONE_API hone_status hone_catalog_set_who(hone_catalog *catalog, const char *who, hone_error *err);
+
+/* ---- scanning --------------------------------------------------------------------------------------------------- */
+
+typedef struct hone_catalog_scan_config {
+    hone_threads *threads; /* reading and decoding in parallel; NULL: on the caller */
+    bool reread;           /* also files whose size and time of change are as the catalog knows them */
+    /* Now and then: done of total files have been looked at. Return false to stop (HONE_CANCELLED; what is done is kept).
+     * May be NULL. */
+    bool (*progress)(void *context, int64_t done, int64_t total);
+    /* Each file that could not be used as a picture, and why: not meant as one (is_picture false: notes, tables), or a
+     * picture that cannot be read (it is in the catalog, quarantined). May be NULL. */
+    void (*left_out)(void *context, const char *path, bool is_picture, const char *why);
+    void *context;
+} hone_catalog_scan_config;
+
+typedef struct hone_catalog_scan_report {
+    int64_t pictures;  /* that are there now, unreadable ones too */
+    int64_t added;     /* not known before */
+    int64_t changed;   /* other bytes than before */
+    int64_t unchanged; /* the same bytes */
+    int64_t missing;   /* gone since the last scan; their labels are kept */
+    int64_t unreadable, skipped;
+} hone_catalog_scan_report;
+
+/* Brings the catalog up to date with its folder: class folders with or without train/, val/ or validation/, test/;
+ * pictures that lie flat (unlabelled); or packed files (IDX, NPZ, CIFAR-10), whose images become rows "FILE#INDEX". A new
+ * picture's label is the name of its class folder, exactly. What people changed in the catalog stays. Pictures that cannot
+ * be read are quarantined with the reason "unreadable: …", and come back by themselves when their file is mended. Work is
+ * committed in rounds, so a scan that is interrupted goes on where it stopped. config NULL: defaults; report may be
+ * NULL. */
+HONE_API hone_status hone_catalog_scan(hone_catalog *catalog, const hone_catalog_scan_config *config,
+                                       hone_catalog_scan_report *report, hone_error *err);
+
+/* ---- tables in and out ------------------------------------------------------------------------------------------ */
+
+typedef struct hone_catalog_import_report {
+    int64_t rows;    /* lines of the table, or pictures of the annotations */
+    int64_t changed; /* pictures that got another label or split, or were quarantined or restored */
+    int64_t unknown; /* paths that the catalog does not have */
+    int64_t unclear; /* annotations: pictures with objects of several classes, or of none */
+} hone_catalog_import_report;
+
+/* Takes labels (and splits, status and reason, where the file has them) from file into the catalog, all or nothing. By
+ * content: JSON lines ({"path": …, "label": …, "split": …}), CSV with such columns, COCO's instances JSON, or a folder
+ * of Pascal VOC's XML. A column that is not there leaves its value alone; one that is empty (in JSON: null) takes it
+ * away. unknown (may be NULL) hears of every path that the catalog does not have. */
+HONE_API hone_status hone_catalog_import(hone_catalog *catalog, const char *file,
+                                         void (*unknown)(void *context, const char *path), void *context,
+                                         hone_catalog_import_report *report, hone_error *err);
+/* Writes every picture that is not missing as one row: path, label, split, status, reason, and what is known of the file.
+ * A name that ends in .csv gives CSV, any other JSON lines. history: one row per entry of the history instead. Atomic. */
+HONE_API hone_status hone_catalog_export(hone_catalog *catalog, const char *file, bool history, int64_t *rows,
+                                         hone_error *err);
 
 #ifdef __cplusplus
 }

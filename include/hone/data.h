@@ -50,6 +50,12 @@ HONE_API hone_status hone_image_convert(hone_image *out, const hone_image *in, i
  * (height, width, channels), channels 1 … 4, and not the same. */
 HONE_API void hone_image_median(const unsigned char *in, int height, int width, int channels, unsigned char *out);
 
+/* 64 bits that stay nearly the same when a picture is scaled, compressed, made grey or a little brighter: the signs of its
+ * lowest frequencies (a DCT of 32 x 32 grey levels) against their median. The same on every machine. */
+HONE_API hone_status hone_image_perceptual_hash(const hone_image *image, uint64_t *out, hone_error *err);
+/* In how many bits two differ: 0 … 64. Near duplicates differ in a few, unrelated pictures in about 32. */
+HONE_API int hone_perceptual_distance(uint64_t a, uint64_t b);
+
 /* ---- data sets ------------------------------------------------------------------------------------------------- */
 
 /* An in-memory set of labelled images of one size: images (samples, height, width, channels) as unsigned char 0..255,
@@ -71,6 +77,8 @@ typedef struct hone_dataset_config {
     bool allow_unlabelled; /* a folder of pictures without class folders, an images-only file: labels -1 */
     bool download;         /* a NAME that is neither in HONE_DATA nor in the cache is fetched */
     hone_threads *threads; /* decoding in parallel; NULL: on the caller */
+    bool ignore_catalog;   /* a folder is read as it lies, without its hone.db */
+    const char *catalog; /* the catalog's file, where it is not the folder's hone.db; NULL: that one, if it is there */
     /* Called for every file that could not be used (path and reason). Return true to leave it out and go on, false to
      * make the open fail with that reason. NULL: fail at the first. Calls are serialised. */
     bool (*on_bad_file)(void *context, const char *path, const hone_error *why);
@@ -81,9 +89,12 @@ HONE_API hone_dataset_config hone_dataset_config_default(void);
 
 /* source is a name ("mnist", "fashion-mnist", "digits", …), a folder (IDX files, or class folders with or without
  * train/, val/ or validation/, test/), an .npz, a .csv with the columns path, label and perhaps split (paths relative
- * to it), or one IDX image file. A name is looked up in $HONE_DATA/NAME, then
- * the cache, then downloaded if config->download. "digits" and "digits:SAMPLES:SEED" are generated in memory.
- * config NULL: defaults. */
+ * to it), one IDX image file, or a catalog (hone.db). A name is looked up in $HONE_DATA/NAME, then the cache, then
+ * downloaded if config->download. "digits" and "digits:SAMPLES:SEED" are generated in memory. config NULL: defaults.
+ *
+ * A folder that has a catalog is read as the catalog says: its labels, splits and order of classes. What is quarantined
+ * or missing is left out, and so is what has no label where allow_unlabelled is false. The path of an image inside a
+ * packed file then is "FOLDER/FILE#INDEX". */
 HONE_API hone_status hone_dataset_open(hone_dataset **out, const char *source, const hone_dataset_config *config,
                                        hone_error *err);
 /* Copies images and labels (labels NULL: all -1; class_names NULL: "0", "1", …). */

@@ -7,6 +7,7 @@
  *   threads.h  the pool of workers that everything shares
  *   value.h    trees of plain values (configurations, records)
  *   data.h     images, data sets, splits, the built-in digits, named data sets
+ *   catalog.h  what is known of each picture of a folder: labels, history, scores; scanning, tables in and out
  *   augment.h  more pictures from the same ones
  *   model.h    layers in Keras' words, weights, plans that run them
  *   train.h    losses, optimizers, callbacks, fit, evaluate
@@ -35,6 +36,7 @@
 #include <hone/threads.h>
 #include <hone/value.h>
 #include <hone/data.h>
+#include <hone/catalog.h>
 #include <hone/augment.h>
 #include <hone/model.h>
 #include <hone/train.h>

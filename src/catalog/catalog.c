@@ -22,14 +22,6 @@ enum { BUSY_MILLISECONDS = 5000 };
 
 /* ---- the SQLite file -------------------------------------------------------------------------------------------- */
 
-bool hone_catalog_exists(const char *folder) {
-    char *file = hone__join_path(folder, HONE_CATALOG_NAME);
-    struct stat info;
-    bool is_there = file && stat(file, &info) == 0 && S_ISREG(info.st_mode);
-    hone__free(file);
-    return is_there;
-}
-
 static hone_status open_with(hone_catalog *catalog, const char *name, int flags, hone_error *err) {
     int code = sqlite3_open_v2(name, &catalog->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
     if (code == SQLITE_OK) return HONE_OK;

@@ -58,10 +58,6 @@ const char *hone_catalog_file(const hone_catalog *catalog) {
     return NULL;
 }
 
-bool hone_catalog_exists(const char *folder) {
-    return false;
-}
-
 hone_status hone_catalog_begin(hone_catalog *catalog, hone_error *err) {
     return left_out(err);
 }

@@ -148,7 +148,8 @@ static hone_status take_records(hone__dataset_parts *parts, size_t *used, const 
 }
 
 static hone_status read_batches(hone__dataset_parts *parts, const bag *b, const char *const *names, size_t count,
-                                size_t limit, hone_error *err) {
+                                const hone__request *request, hone_error *err) {
+    size_t limit = request->limit;
     bag_file files[sizeof train_names / sizeof *train_names] = {{0}};
     size_t records = 0, used = 0;
     hone_status status = HONE_OK;
@@ -161,8 +162,12 @@ static hone_status read_batches(hone__dataset_parts *parts, const bag *b, const 
     }
     if (status == HONE_OK)
         status = hone__dataset_parts_allocate(parts, records < limit ? records : limit, SIDE, SIDE, 3, err);
-    for (size_t i = 0; i < count && status == HONE_OK; i++)
+    for (size_t i = 0; i < count && status == HONE_OK; i++) {
+        size_t first = used;
         status = take_records(parts, &used, &files[i], names[i], err);
+        if (status == HONE_OK && request->name_samples)
+            status = hone__name_samples(parts, first, used - first, names[i], err);
+    }
     for (size_t i = 0; i < count; i++) hone__free(files[i].owned);
     return status;
 }
@@ -205,7 +210,7 @@ hone_status hone__read_cifar_folder(hone__dataset_parts *parts, char origin[HONE
     if (status == HONE_OK) {
         bool is_test = part == HONE_PART_TEST;
         status = read_batches(parts, &b, is_test ? test_names : train_names,
-                              is_test ? 1 : sizeof train_names / sizeof *train_names, request->limit, err);
+                              is_test ? 1 : sizeof train_names / sizeof *train_names, request, err);
         if (status != HONE_OK) hone__fail_context(err, status, "'%s'", request->path);
     }
     if (status == HONE_OK) status = name_classes(parts, &b, err);

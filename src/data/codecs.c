@@ -53,13 +53,10 @@ hone_status hone_image_decode(hone_image *image, const void *data, size_t size, 
     HONE_FAIL(err, HONE_FORMAT, "not a picture (PNG, JPEG or binary PNM)");
 }
 
-/* No picture within the limits needs more: 16-bit RGBA, stored. */
-enum { MAX_PICTURE_BYTES = INT32_MAX };
-
 hone_status hone_image_read(hone_image *image, const char *path, hone_error *err) {
     unsigned char *data;
     size_t size;
-    HONE_TRY(hone__file_read(path, MAX_PICTURE_BYTES, &data, &size, err));
+    HONE_TRY(hone__file_read(path, HONE_MAX_PICTURE_BYTES, &data, &size, err));
     hone_status status = hone_image_decode(image, data, size, err);
     hone__free(data);
     return status == HONE_OK ? HONE_OK : hone__fail_context(err, status, "'%s'", path);

@@ -26,6 +26,15 @@ hone_status hone__image_allocate(hone_image *image, int64_t height, int64_t widt
 hone_status hone__png_write(const hone_image *image, FILE *file, hone_error *err);
 hone_status hone__pnm_write(const hone_image *image, FILE *file, hone_error *err);
 
+/* What a file says of itself: size and mode as stored. */
+typedef struct hone__image_header {
+    int width, height;
+    const char *mode; /* "1", "L", "I;16", "LA", "P", "RGB", "RGBA", "CMYK": a constant */
+} hone__image_header;
+
+/* Of a file that was decoded; false where the header makes no sense after all. */
+bool hone__image_probe(hone__image_header *out, const hone_image *decoded, const unsigned char *data, size_t size);
+
 /* The EXIF orientation (1 … 8) in a JPEG's segments; 1 where there is none or it makes no sense. */
 int hone__jpeg_orientation(const unsigned char *data, size_t size);
 /* Turns image so that it stands upright. */

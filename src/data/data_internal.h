@@ -12,6 +12,9 @@
 /* The most bytes that one input file may have: 16 GiB where addresses allow it. Nothing is allocated on its account. */
 #define HONE_MAX_FILE_BYTES (sizeof(size_t) > 4 ? (size_t)(UINT64_C(1) << 34) : (size_t)1 << 30)
 
+/* Of one picture's file: none within the limits needs more (16-bit RGBA, stored). */
+enum { HONE_MAX_PICTURE_BYTES = INT32_MAX };
+
 /* ---- parts of a data set --------------------------------------------------------------------------------------- */
 
 /* A data set in the making. Everything is on the heap and owned by the parts. Start with all zero. */

@@ -89,6 +89,17 @@ hone_status hone__dataset_parts_name(hone__dataset_parts *parts, const char *con
     return HONE_OK;
 }
 
+hone_status hone__name_samples(hone__dataset_parts *parts, size_t first, size_t count, const char *file,
+                               hone_error *err) {
+    if (!parts->paths) parts->paths = hone__alloc(parts->samples, sizeof *parts->paths);
+    if (!parts->paths) return hone__fail_memory(err, parts->samples * sizeof *parts->paths, "names");
+    for (size_t i = 0; i < count; i++) {
+        parts->paths[first + i] = hone__asprintf("%s#%zu", file, i);
+        if (!parts->paths[first + i]) return hone__fail_memory(err, strlen(file) + 24, "a name");
+    }
+    return HONE_OK;
+}
+
 static hone_status check_parts(const hone__dataset_parts *parts, hone_error *err) {
     HONE_TRY(check_size(parts->samples, parts->height, parts->width, parts->channels, err));
     if (parts->classes > HONE_MAX_CLASSES)

@@ -29,8 +29,7 @@ static const char *find_npz(const hone__listing *listing) {
     return found;
 }
 
-/* The reader for request->path. Where a folder's only content is an .npz, *inside is that file's path. */
-static hone_status choose_reader(hone__reader *reader, char **inside, const char *path, hone_error *err) {
+hone_status hone__choose_reader(hone__reader *reader, char **inside, const char *path, hone_error *err) {
     *inside = NULL;
     if (!hone__file_exists(path)) HONE_FAIL(err, HONE_NOT_FOUND, "'%s' does not exist", path);
     if (!hone__is_folder(path)) {
@@ -324,16 +323,24 @@ hone_status hone_dataset_open(hone_dataset **out, const char *source, const hone
     if (is_digits(source)) return open_digits(out, source, part, config, err);
     HONE_TRY(locate(&path, &known, source, config->download, err));
     hone__dataset_parts parts = {0};
-    hone_status status = choose_reader(&reader, &inside, path, err);
-    if (status == HONE_OK) {
-        hone__request request = {inside ? inside : path, known, part, config->limit ? config->limit : SIZE_MAX, config};
-        status = reader(&parts, origin, &request, err);
+    hone_catalog *catalog = NULL;
+    hone__request request = {
+        .known = known, .part = part, .limit = config->limit ? config->limit : SIZE_MAX, .config = config};
+    hone_status status = hone__find_catalog(&catalog, path, config, err);
+    if (status == HONE_OK && catalog) {
+        request.path = hone_catalog_folder(catalog);
+        status = hone__read_catalog(&parts, origin, catalog, &request, err);
+    } else if (status == HONE_OK) {
+        status = hone__choose_reader(&reader, &inside, path, err);
+        request.path = inside ? inside : path;
+        if (status == HONE_OK) status = reader(&parts, origin, &request, err);
     }
     if (status == HONE_OK) {
         status = finish(out, &parts, origin, source, config, err);
         if (status != HONE_OK) hone__fail_context(err, status, "'%s'", source);
     }
     hone__dataset_parts_release(&parts);
+    hone_catalog_close(catalog);
     hone__free(path);
     hone__free(inside);
     return status;

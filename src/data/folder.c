@@ -1,79 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Pictures in class folders: ROOT/CLASS/…/picture, or ROOT/train/CLASS/… with val or validation and test beside it. The
- * walk makes a sorted list of files, which pictures.c decodes. */
+ * Pictures in class folders: ROOT/CLASS/…/picture, or ROOT/train/CLASS/… with val or validation and test beside it.
+ * walk.c finds the files, pictures.c decodes them. */
 #define _POSIX_C_SOURCE 200809L
 #include "readers.h"
 
 #include "core_internal.h"
 
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
-/* ---- the walk -------------------------------------------------------------------------------------------------- */
+/* ---- pictures to a list ------------------------------------------------------------------------------------------ */
 
-/* Is a file meant to be a picture? Notes, tables and the like are passed over in silence; a picture of a format that
- * cannot be read is not, because its owner should hear of it. */
-static bool is_picture_name(const char *name) {
-    static const char *const endings[] = {"png", "jpg", "jpeg", "jpe",  "jfif", "pgm",  "ppm",  "pnm",
-                                          "bmp", "gif", "tif",  "tiff", "webp", "heic", "heif", "avif"};
-    const char *dot = strrchr(name, '.');
-    if (!dot) return true;
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
-        if (strcasecmp(dot + 1, endings[i]) == 0) return true;
-    return false;
-}
+typedef struct collecting {
+    hone__picture_list *list;
+    int32_t label;
+} collecting;
 
-/* The folders from the class folder down to here: a link that leads back to one of them is a loop. */
-typedef struct trail {
-    const struct trail *up;
-    dev_t device;
-    ino_t inode;
-    int depth;
-} trail;
-
-enum { MAX_DEPTH = 64 };
-
-static bool is_on_trail(const trail *t, const struct stat *info) {
-    for (; t; t = t->up)
-        if (t->device == info->st_dev && t->inode == info->st_ino) return true;
-    return false;
-}
-
-/* Adds the pictures of folder to list, with those of its subfolders where is_deep. */
-static hone_status walk(hone__picture_list *list, const char *folder, int32_t label, bool is_deep, const trail *up,
-                        hone_error *err) {
-    struct stat info;
-    hone__listing listing;
-    if (stat(folder, &info) != 0 || is_on_trail(up, &info)) return HONE_OK;
-    trail here = {up, info.st_dev, info.st_ino, up ? up->depth + 1 : 0};
-    if (here.depth > MAX_DEPTH) HONE_FAIL(err, HONE_LIMIT, "'%s' lies more than %d folders deep", folder, MAX_DEPTH);
-    HONE_TRY(hone__listing_read(&listing, folder, err));
-    hone_status status = HONE_OK;
-    for (size_t i = 0; i < listing.count && status == HONE_OK; i++) {
-        char *path = hone__join_path(folder, listing.names[i]);
-        bool is_taken = false;
-        if (!path) {
-            status = hone__fail_memory(err, strlen(folder), "a path");
-            break;
-        }
-        /* A link to nowhere stays on the list: the read that fails will name it. */
-        bool is_there = stat(path, &info) == 0;
-        if (is_there && S_ISDIR(info.st_mode)) {
-            if (is_deep) status = walk(list, path, label, true, &here, err);
-        } else if ((!is_there || S_ISREG(info.st_mode)) && is_picture_name(listing.names[i])) {
-            status = hone__picture_list_add(list, path, label, err);
-            is_taken = status == HONE_OK;
-        }
-        if (!is_taken) hone__free(path);
-    }
-    hone__listing_release(&listing);
+static hone_status collect_picture(void *context, const char *path, bool is_picture, hone_error *err) {
+    collecting *c = context;
+    if (!is_picture) return HONE_OK;
+    char *copy = hone__strdup(path);
+    if (!copy) return hone__fail_memory(err, strlen(path), "a path");
+    hone_status status = hone__picture_list_add(c->list, copy, c->label, err);
+    if (status != HONE_OK) hone__free(copy);
     return status;
 }
 
-/* Keeps of a listing the names that are folders. */
-static hone_status list_folders(hone__listing *out, const char *folder, hone_error *err) {
+static hone_status collect(hone__picture_list *list, const char *folder, int32_t label, bool is_deep, hone_error *err) {
+    return hone__walk(folder, is_deep, collect_picture, &(collecting){list, label}, err);
+}
+
+/* ---- parts and classes ----------------------------------------------------------------------------------------- */
+
+hone_status hone__list_folders(hone__listing *out, const char *folder, hone_error *err) {
     HONE_TRY(hone__listing_read(out, folder, err));
     size_t kept = 0;
     for (size_t i = 0; i < out->count; i++) {
@@ -97,24 +57,16 @@ static hone_status list_folders(hone__listing *out, const char *folder, hone_err
     return HONE_OK;
 }
 
-/* ---- parts and classes ----------------------------------------------------------------------------------------- */
-
-/* The folders that hold the parts, if ROOT is divided: it has a train folder, or only folders with such names. */
-typedef struct layout {
-    char *parts[HONE_PARTS]; /* paths; all NULL: ROOT itself holds the classes */
-    bool is_divided;
-} layout;
-
-static void layout_release(layout *l) {
+void hone__layout_release(hone__layout *l) {
     for (int i = 0; i < HONE_PARTS; i++) hone__free(l->parts[i]);
 }
 
-static hone_status layout_find(layout *l, const char *root, hone_error *err) {
+hone_status hone__layout_find(hone__layout *l, const char *root, hone_error *err) {
     hone__listing folders;
     bool only_parts = true;
     hone_status status = HONE_OK;
     memset(l, 0, sizeof *l);
-    HONE_TRY(list_folders(&folders, root, err));
+    HONE_TRY(hone__list_folders(&folders, root, err));
     for (size_t i = 0; i < folders.count && status == HONE_OK; i++) {
         hone__part part;
         if (!hone__part_parse(&part, folders.names[i])) {
@@ -130,15 +82,15 @@ static hone_status layout_find(layout *l, const char *root, hone_error *err) {
     }
     l->is_divided = l->parts[HONE_PART_TRAIN] || (only_parts && folders.count > 0);
     hone__listing_release(&folders);
-    if (status != HONE_OK) layout_release(l);
+    if (status != HONE_OK) hone__layout_release(l);
     return status;
 }
 
 /* One list of classes for all parts: those of the train part where there is one, so that a class has the same number
  * wherever it is met. */
-static hone_status list_classes(hone__listing *classes, const layout *l, const char *base, hone_error *err) {
+static hone_status list_classes(hone__listing *classes, const hone__layout *l, const char *base, hone_error *err) {
     const char *train = l->is_divided ? l->parts[HONE_PART_TRAIN] : NULL;
-    HONE_TRY(list_folders(classes, train ? train : base, err));
+    HONE_TRY(hone__list_folders(classes, train ? train : base, err));
     if (classes->count <= HONE_MAX_CLASSES) return HONE_OK;
     size_t count = classes->count;
     hone__listing_release(classes);
@@ -162,7 +114,7 @@ static size_t find_name(const hone__listing *listing, const char *name) {
 static hone_status list_labelled(hone__picture_list *list, const char *base, const hone__listing *classes,
                                  hone_error *err) {
     hone__listing folders;
-    HONE_TRY(list_folders(&folders, base, err));
+    HONE_TRY(hone__list_folders(&folders, base, err));
     hone_status status = HONE_OK;
     for (size_t i = 0; i < folders.count && status == HONE_OK; i++) {
         size_t label = find_name(classes, folders.names[i]);
@@ -173,8 +125,7 @@ static hone_status list_labelled(hone__picture_list *list, const char *base, con
         }
         char *path = hone__join_path(base, folders.names[i]);
         size_t before = list->count;
-        status =
-            path ? walk(list, path, (int32_t)label, true, NULL, err) : hone__fail_memory(err, strlen(base), "a path");
+        status = path ? collect(list, path, (int32_t)label, true, err) : hone__fail_memory(err, strlen(base), "a path");
         if (status == HONE_OK && list->count == before)
             hone__log(HONE_LOG_WARNING, "class folder '%s' holds no pictures", path);
         hone__free(path);
@@ -184,8 +135,8 @@ static hone_status list_labelled(hone__picture_list *list, const char *base, con
 }
 
 /* The files of base with their labels, and the classes' names. */
-static hone_status list_files(hone__picture_list *list, hone__dataset_parts *parts, const layout *l, const char *base,
-                              bool allow_unlabelled, hone_error *err) {
+static hone_status list_files(hone__picture_list *list, hone__dataset_parts *parts, const hone__layout *l,
+                              const char *base, bool allow_unlabelled, hone_error *err) {
     hone__listing classes;
     HONE_TRY(list_classes(&classes, l, base, err));
     hone_status status = HONE_OK;
@@ -196,7 +147,7 @@ static hone_status list_files(hone__picture_list *list, hone__dataset_parts *par
     }
     /* A part may lie flat although the train part has classes: pictures to be predicted. */
     if (status == HONE_OK && list->count == 0) {
-        status = walk(list, base, -1, false, NULL, err);
+        status = collect(list, base, -1, false, err);
         if (status == HONE_OK && list->count > 0 && !allow_unlabelled)
             status = hone__fail(err, HONE_NOT_FOUND, "'%s' holds pictures, but no class folders that label them", base);
     }
@@ -208,10 +159,10 @@ static hone_status list_files(hone__picture_list *list, hone__dataset_parts *par
 
 hone_status hone__read_class_folder(hone__dataset_parts *parts, char origin[HONE_ORIGIN_SIZE],
                                     const hone__request *request, hone_error *err) {
-    layout l;
+    hone__layout l;
     hone__picture_list list = {0};
     hone__part part = HONE_PART_TRAIN;
-    HONE_TRY(layout_find(&l, request->path, err));
+    HONE_TRY(hone__layout_find(&l, request->path, err));
     bool present[HONE_PARTS] = {[HONE_PART_TRAIN] = true};
     for (int i = 0; l.is_divided && i < HONE_PARTS; i++) present[i] = l.parts[i] != NULL;
     hone_status status = HONE_OK;
@@ -225,6 +176,6 @@ hone_status hone__read_class_folder(hone__dataset_parts *parts, char origin[HONE
         snprintf(origin, HONE_ORIGIN_SIZE, "%s%s%s", parts->class_names ? "class folders" : "pictures, unlabelled",
                  l.is_divided ? ", " : "", l.is_divided ? hone__part_name(part) : "");
     hone__picture_list_release(&list);
-    layout_release(&l);
+    hone__layout_release(&l);
     return status;
 }

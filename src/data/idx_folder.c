@@ -298,6 +298,8 @@ static hone_status read_part(hone__dataset_parts *parts, const hone__request *re
         status = hone__fail_memory(err, strlen(request->path), "a path");
     else
         status = read_pair(parts, images, labels, request, err);
+    if (status == HONE_OK && request->name_samples)
+        status = hone__name_samples(parts, 0, parts->samples, pairs->images[part], err);
     if (status == HONE_OK && labels) {
         if (!request->known) status = raise_classes(parts, request->path, pairs, part, err);
         if (status == HONE_OK) status = name_classes(parts, request->path, request->known, err);

@@ -189,7 +189,11 @@ static hone_status parse_archive(hone__dataset_parts *parts, char origin[HONE_OR
     if (is_labelled && request->known)
         HONE_TRY(hone__dataset_parts_name(parts, request->known->class_names, request->known->classes, err));
     snprintf(origin, HONE_ORIGIN_SIZE, "NPZ, %s", hone__part_name(part));
-    return HONE_OK;
+    if (!request->name_samples) return HONE_OK;
+    char file[256], name[288];
+    hone__base_name(file, sizeof file, request->path);
+    snprintf(name, sizeof name, "%s/x_%s", file, part_suffixes[part]);
+    return hone__name_samples(parts, 0, parts->samples, name, err);
 }
 
 hone_status hone__npz_parse(hone__dataset_parts *parts, char origin[HONE_ORIGIN_SIZE], const unsigned char *data,

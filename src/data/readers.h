@@ -8,6 +8,8 @@
 #include "data_internal.h"
 #include "file.h"
 
+#include <hone/catalog.h>
+
 /* ---- what is wanted -------------------------------------------------------------------------------------------- */
 
 typedef enum hone__part { HONE_PART_ANY = -1, HONE_PART_TRAIN, HONE_PART_VALIDATION, HONE_PART_TEST } hone__part;
@@ -26,13 +28,14 @@ typedef struct hone__request {
     const char *path;                 /* the folder or file to read */
     const struct hone__source *known; /* the named data set that it is a copy of, or NULL */
     hone__part part;
-    size_t limit; /* SIZE_MAX: all */
+    size_t limit;      /* SIZE_MAX: all */
+    bool name_samples; /* readers of packed files fill parts->paths: "FILE#INDEX", relative to the folder */
     const hone_dataset_config *config;
 } hone__request;
 
 /* Every reader fills zeroed parts (the first request->limit samples) and says in origin what it read, "IDX, train". On
  * failure the parts may be half filled; the caller releases them. */
-enum { HONE_ORIGIN_SIZE = 64 };
+enum { HONE_ORIGIN_SIZE = 160 };
 typedef hone_status (*hone__reader)(hone__dataset_parts *parts, char origin[HONE_ORIGIN_SIZE],
                                     const hone__request *request, hone_error *err);
 
@@ -49,6 +52,24 @@ hone_status hone__read_class_folder(hone__dataset_parts *parts, char origin[HONE
 
 hone_status hone__read_csv_file(hone__dataset_parts *parts, char origin[HONE_ORIGIN_SIZE], const hone__request *request,
                                 hone_error *err);
+
+/* The samples first … first + count - 1 are images 0 … count - 1 of file. */
+hone_status hone__name_samples(hone__dataset_parts *parts, size_t first, size_t count, const char *file,
+                               hone_error *err);
+/* All of one part of the packed files that path (folder, or the .npz in it) is, unlabelled ones too, with the samples'
+ * names. HONE_NOT_FOUND: there is no such part. */
+hone_status hone__read_packed_part(hone__dataset_parts *parts, hone__reader reader, const char *folder,
+                                   const char *path, hone__part part, const hone_dataset_config *config,
+                                   hone_error *err);
+/* The catalog of path, opened for reading, where path is one or a folder that has one (config may name it); NULL where
+ * there is none. */
+hone_status hone__find_catalog(hone_catalog **out, const char *path, const hone_dataset_config *config,
+                               hone_error *err);
+/* Reads what the catalog says is in the part. */
+hone_status hone__read_catalog(hone__dataset_parts *parts, char origin[HONE_ORIGIN_SIZE], hone_catalog *catalog,
+                               const hone__request *request, hone_error *err);
+/* The reader for the file or folder path. Where a folder's only content is an .npz, *inside is that file's path. */
+hone_status hone__choose_reader(hone__reader *reader, char **inside, const char *path, hone_error *err);
 
 /* ---- pictures -------------------------------------------------------------------------------------------------- */
 
@@ -81,6 +102,23 @@ typedef struct hone__listing {
 
 hone_status hone__listing_read(hone__listing *out, const char *folder, hone_error *err);
 void hone__listing_release(hone__listing *listing);
+/* Keeps of a folder's names those of folders. */
+hone_status hone__list_folders(hone__listing *out, const char *folder, hone_error *err);
+
+/* Calls visit for every file of folder (with its subfolders where is_deep), in the order of the names; path is good until
+ * it returns. is_picture: the name says that it is meant to be one. */
+typedef hone_status (*hone__walk_visit)(void *context, const char *path, bool is_picture, hone_error *err);
+hone_status hone__walk(const char *folder, bool is_deep, hone__walk_visit visit, void *context, hone_error *err);
+
+/* The folders that hold the parts, if ROOT is divided: it has a train folder, or only folders with such names. */
+typedef struct hone__layout {
+    char *parts[HONE_PARTS]; /* paths */
+    bool is_divided;         /* else ROOT itself holds the classes */
+} hone__layout;
+
+hone_status hone__layout_find(hone__layout *out, const char *root, hone_error *err);
+void hone__layout_release(hone__layout *layout);
+
 /* What follows the last slash (trailing slashes do not count), copied into name and cut to fit. */
 void hone__base_name(char *name, size_t size, const char *path);
 bool hone__ends_with(const char *text, const char *end);
