@@ -229,7 +229,7 @@ static void bfloat16_conv2d_pack_forward(const hone_conv2d *p, const float *kern
     for (size_t i = 0; i < rows; i++)
         bfloat16_zip_rows(columns, line, kernel + i * columns * line, line, packed + i * words_of(columns) * line,
                           line);
-    conv2d_pack_forward(&words, packed, packed + bfloat16_forward_words(&gf));
+    conv2d_pack_forward_direct(&words, packed, packed + bfloat16_forward_words(&gf));
 }
 
 static void bfloat16_conv2d_pack_backward(const hone_conv2d *p, const float *kernel, float *packed) {
@@ -271,7 +271,8 @@ static void bfloat16_conv2d_forward(const hone_conv2d *p, size_t n, const float 
                 bfloat16_beside(s, &g, (size_t)s->dilation_w, x + (i + k) * plane * g.c, words + k * sample);
         else
             bfloat16_channels(samples * plane, g.groups, g.cg, x + i * plane * g.c, words);
-        conv2d_forward(&q, samples, words, weights, bias, y + i * output, argmax ? argmax + i * output : NULL, scratch);
+        conv2d_forward_direct(&q, samples, words, weights, bias, y + i * output, argmax ? argmax + i * output : NULL,
+                              scratch);
     }
 }
 
