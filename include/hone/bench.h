@@ -53,9 +53,10 @@ typedef struct hone_profile {
 } hone_profile;
 
 typedef struct hone_profile_config {
-    size_t batch_size; /* 32 */
-    bool training;     /* a step with Adam and cross-entropy; false: a prediction */
-    int repeats;       /* 20, after one that does not count */
+    size_t batch_size;        /* 32 */
+    bool training;            /* a step with Adam and cross-entropy; false: a prediction */
+    int repeats;              /* 20, after one that does not count */
+    hone_precision precision; /* mixed: the copy is given that policy, as a trainer gives it */
 } hone_profile_config;
 
 HONE_API hone_profile_config hone_profile_config_default(void);

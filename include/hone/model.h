@@ -159,12 +159,30 @@ HONE_API const hone_value *hone_model_record(const hone_model *model, const char
 
 typedef struct hone_plan hone_plan;
 
+/* What matrix products and convolutions multiply; Keras' dtype policies "float32" and "mixed_bfloat16". Mixed: inputs,
+ * weights and gradients are rounded to bfloat16 (to nearest, ties to even) before they are multiplied, and added up in
+ * float32; weights, biases, activations between layers, normalisation, softmax, loss and optimizer stay float32. */
+typedef enum hone_precision { HONE_PRECISION_FLOAT32, HONE_PRECISION_MIXED_BFLOAT16 } hone_precision;
+
+/* HONE_UNSUPPORTED, with words, where this CPU (or HONE_CPU) cannot compute so. */
+HONE_API hone_status hone_precision_check(hone_precision precision, hone_error *err);
+/* The CPU level that computes so: hone_cpu_level() or, mixed, "avx512_bf16"; NULL where there is none. */
+HONE_API const char *hone_precision_level(hone_precision precision);
+
+/* A layer has its policy, as in Keras, and it is saved with the model; a model is mixed where one of its layers is.
+ * Setting mixed changes a float32 model's layers, but for the one that answers; one that is mixed already stays as it
+ * is. A policy alone changes no result: plans and trainers are asked for it. */
+HONE_API hone_precision hone_model_precision(const hone_model *model);
+HONE_API void hone_model_set_precision(hone_model *model, hone_precision precision);
+
 typedef struct hone_plan_config {
     size_t max_batch;      /* most samples per call; default 32 */
     hone_threads *threads; /* shared, outlives the plan; NULL: the caller alone */
     bool training;         /* keep what backward needs; needed by the trainer only */
     bool logits;           /* leave a final softmax or sigmoid out: outputs are its inputs */
     uint64_t seed;         /* of dropout, in training */
+    /* Mixed: layers with that policy compute so. Default float32: all of them do, whatever their policy. */
+    hone_precision precision;
 } hone_plan_config;
 
 HONE_API hone_plan_config hone_plan_config_default(void);

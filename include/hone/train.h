@@ -189,6 +189,8 @@ typedef struct hone_fit_config {
     const hone_augmentation *augmentation;
     const hone_split *split;      /* NULL: all of the data set trains, none validates */
     size_t validation_batch_size; /* 0: 256 or batch_size, the larger */
+    /* Mixed: the model is given that policy (hone_model_set_precision), training and validation compute so. */
+    hone_precision precision;
 } hone_fit_config;
 
 HONE_API hone_fit_config hone_fit_config_default(void); /* Adam, sparse categorical cross-entropy, accuracy */
@@ -260,7 +262,8 @@ typedef struct hone_evaluate_config {
     hone_threads *threads;
     const uint32_t *indices; /* of these samples only, index_count of them; NULL: all */
     size_t index_count;
-    float *predictions; /* (samples, outputs) is filled in, or NULL */
+    float *predictions;       /* (samples, outputs) is filled in, or NULL */
+    hone_precision precision; /* of the plan */
 } hone_evaluate_config;
 
 HONE_API hone_evaluate_config hone_evaluate_config_default(void);

@@ -47,6 +47,7 @@ static hone_status create_plan(rig *r, hone_error *err) {
     hone_plan_config config = hone_plan_config_default();
     config.max_batch = r->config.batch_size;
     config.training = r->config.training;
+    config.precision = r->config.precision;
     if (!config.training) return hone_plan_create(&r->plan, r->model, &config, err);
     hone_shape output = hone_model_output_shape(r->model);
     hone_loss loss = {.kind = hone_shape_size(&output) > 1 ? HONE_LOSS_SPARSE_CATEGORICAL_CROSSENTROPY
@@ -89,6 +90,7 @@ static hone_status prepare(rig *r, const hone_model *model, hone_error *err) {
     if (r->config.repeats < 1) HONE_FAIL(err, HONE_ARGUMENT, "repeats is %d, expected at least 1", r->config.repeats);
     if (!model->built) HONE_FAIL(err, HONE_ARGUMENT, "the model is not built");
     HONE_TRY(hone_model_copy(&r->model, model, err));
+    if (r->config.precision != HONE_PRECISION_FLOAT32) hone_model_set_precision(r->model, r->config.precision);
     HONE_TRY(create_plan(r, err));
     HONE_TRY(fill_batch(r, err));
     if (r->config.training) HONE_TRY(create_updater(r, err));

@@ -7,7 +7,8 @@
 #include "commands.h"
 
 typedef struct bench_settings {
-    const char *model, *size, *level;
+    const char *model, *size, *level, *mixed_precision;
+    hone_precision precision;
     int64_t batch_size; /* 0: 32 in training, 128 in inference */
     int64_t classes, repeats;
     double seconds; /* of one repeat */

@@ -156,6 +156,7 @@ static int measure_training(bench *b) {
     config.batch_size = b->batch_size;
     config.threads = b->threads;
     config.seed = (uint64_t)b->s->common.seed;
+    config.precision = b->s->precision;
     config.epochs = 1 << 30; /* it is stopped when all repeats are in */
     if (hone_shape_size(&b->output) == 1) config.loss.kind = HONE_LOSS_BINARY_CROSSENTROPY;
     watch w = {.b = b, .warm_up = WARM_UP_STEPS};
@@ -215,10 +216,12 @@ static int measure_inference(bench *b) {
     if (status >= 0) return status;
     hone_error err = {0};
     const size_t batches[] = {b->batch_size, 1};
+    if (b->s->precision != HONE_PRECISION_FLOAT32) hone_model_set_precision(b->model, b->s->precision);
     for (int i = 0; i < 2; i++) {
         hone_plan_config config = hone_plan_config_default();
         config.max_batch = batches[i];
         config.threads = b->threads;
+        config.precision = b->s->precision;
         hone_plan *plan;
         if (hone_plan_create(&plan, b->model, &config, &err) != HONE_OK)
             return failed(&err, NULL, "cannot run '%s'", b->s->model);
@@ -300,7 +303,7 @@ static int report_json(const bench *b) {
     hone_value_set_string(value, "measured", b->training ? "train" : "infer");
     hone_value_set_integer(value, "batch_size", (int64_t)b->batch_size);
     hone_value_set_integer(value, "threads", hone_threads_count(b->threads));
-    hone_value_set_string(value, "cpu_level", hone_cpu_level());
+    hone_value_set_string(value, "cpu_level", hone_precision_level(b->s->precision));
     hone_value_set_real(value, "images_per_second", images_per_second(b));
     hone_value_set_real(value, "min", least);
     hone_value_set_real(value, "max", most);
@@ -362,7 +365,7 @@ static int report_text(const bench *b) {
     int threads = hone_threads_count(b->threads);
     printf("%s %s: %s, batch %zu, %d thread%s, %s\n", b->training ? "training" : "inference", b->s->model,
            hone_shape_text(&b->input, true, shape, sizeof shape), b->batch_size, threads, threads == 1 ? "" : "s",
-           hone_cpu_level());
+           hone_precision_level(b->s->precision));
     printf("images/s   %s", with_commas((int64_t)(images_per_second(b) + 0.5), text));
     printf("   (median of %zu; %s to %s)\n", b->speed.count, with_commas((int64_t)(least + 0.5), text),
            with_commas((int64_t)(most + 0.5), more));
@@ -382,8 +385,9 @@ static int report_text(const bench *b) {
 static void measure_peak(bench *b) {
     const double seconds = 0.2;
     double all = 0, one = 0;
-    if (hone_bench_peak(&all, NULL, b->threads, seconds, NULL) == HONE_OK && all > b->peak) b->peak = all;
-    if (hone_bench_peak(&one, NULL, NULL, seconds, NULL) == HONE_OK && one > b->peak_one) b->peak_one = one;
+    const char *level = hone_precision_level(b->s->precision);
+    if (hone_bench_peak(&all, level, b->threads, seconds, NULL) == HONE_OK && all > b->peak) b->peak = all;
+    if (hone_bench_peak(&one, level, NULL, seconds, NULL) == HONE_OK && one > b->peak_one) b->peak_one = one;
 }
 
 static int measure_profile(bench *b) {
@@ -391,6 +395,7 @@ static int measure_profile(bench *b) {
     hone_profile_config config = hone_profile_config_default();
     config.batch_size = b->batch_size;
     config.training = b->training;
+    config.precision = b->s->precision;
     config.repeats = b->s->layers ? config.repeats : 1;
     if (hone_profile_create(&b->profile, b->model, &config, &err) != HONE_OK)
         return failed(&err, NULL, "cannot measure the layers of '%s'", b->s->model);

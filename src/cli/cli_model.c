@@ -60,6 +60,16 @@ int open_model(hone_model **out, const char *path, const char *input, hone_compi
     return -1;
 }
 
+int parse_precision(const verb *v, const char *text, hone_precision *precision) {
+    *precision = HONE_PRECISION_FLOAT32;
+    if (!text) return -1;
+    if (strcmp(text, "bfloat16") != 0) return usage_error(v, "--mixed-precision is '%s', expected bfloat16", text);
+    *precision = HONE_PRECISION_MIXED_BFLOAT16;
+    hone_error err = {0};
+    if (hone_precision_check(*precision, &err) == HONE_OK) return -1;
+    return failed(&err, "without that option the computation is in float32, on any CPU", "--mixed-precision %s", text);
+}
+
 int open_or_build(hone_model **out, const verb *v, const char *name, const char *size, int64_t classes, uint64_t seed) {
     hone_error err = {0};
     for (size_t i = 0; hone_preset_name(i); i++) {

@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-static const char *const levels[] = {"avx512", "avx2", "neon", "scalar"};
+/* Best first; a level of bfloat16 products is one of its own. */
+static const char *const levels[] = {"avx512_bf16", "avx512", "avx2", "neon", "scalar"};
 enum { LEVELS = sizeof levels / sizeof levels[0] };
 
 /* ---- peak ------------------------------------------------------------------------------------------------------ */
@@ -119,11 +120,13 @@ static int run(int argc, char **argv) {
          NULL},
         {OPTION_REAL, "seconds", 0, "S", &s.seconds, 0.001, 3600,
          "how long one measurement takes (default 1; for each of the kernels 0.1)", &seconds_given},
+        {OPTION_TEXT, "mixed-precision", 0, "TYPE", &s.mixed_precision, 0, 0,
+         "bfloat16: train or predict so, where the CPU has AVX512-BF16", NULL},
         {OPTION_FLAG, "layers", 0, NULL, &s.layers, 0, 0, "also where the time goes, operation by operation", NULL},
         {OPTION_TEXT, "size", 0, "HxW[xC]", &s.size, 0, 0, "input of a preset (default 28x28x1)", NULL},
         {OPTION_INTEGER, "classes", 0, "N", &s.classes, 1, HONE_MAX_CLASSES, "outputs of a preset (default 10)", NULL},
-        {OPTION_TEXT, "level", 0, "NAME", &s.level, 0, 0, "CPU level of the kernels: avx512, avx2, neon, scalar or all",
-         NULL},
+        {OPTION_TEXT, "level", 0, "NAME", &s.level, 0, 0,
+         "CPU level of the kernels: avx512_bf16, avx512, avx2, neon, scalar or all", NULL},
     };
     positionals words;
     int status = options_parse(&verb_bench, table, sizeof table / sizeof table[0], &s.common, &words, argc, argv);
@@ -135,6 +138,8 @@ static int run(int argc, char **argv) {
         return usage_error(&verb_bench, "expected train, infer, kernels or peak, not '%s'", what);
     if (words.count > (train || infer ? 2 : 1)) return usage_error(&verb_bench, "too many arguments");
     if (words.count == 2) s.model = words.at[1];
+    status = parse_precision(&verb_bench, s.mixed_precision, &s.precision);
+    if (status >= 0) return status;
     if (!seconds_given) s.seconds = kernels ? 0.1 : 1;
     if (kernels) return bench_kernels(&s);
     if (peak) return bench_peak(&s);

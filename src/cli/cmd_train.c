@@ -261,6 +261,18 @@ static hone_status save_checkpoint(void *context, const char *path, hone_trainer
     return hone_model_save(hone_trainer_model(trainer), trainer, path, err);
 }
 
+/* Where nothing was asked for: the policy of the model's file, if this CPU can. */
+static hone_precision model_policy(const session *r) {
+    hone_precision policy = hone_model_precision(r->model);
+    if (policy == HONE_PRECISION_FLOAT32) return policy;
+    if (hone_precision_level(policy)) {
+        note(r->common.quiet, "the model's policy is mixed_bfloat16: training so");
+        return policy;
+    }
+    note(r->common.quiet, "the model's policy is mixed_bfloat16, which this CPU has not: training in float32");
+    return HONE_PRECISION_FLOAT32;
+}
+
 static int prepare(session *r) {
     const train_settings *s = &r->settings;
     int status = start_threads(&r->threads, r->common.threads);
@@ -285,6 +297,7 @@ static int prepare(session *r) {
     config.threads = r->threads;
     config.split = &r->split;
     config.augmentation = r->augmentation;
+    if (!s->mixed_precision) config.precision = model_policy(r);
     if (r->augmentation) note_unsafe_labels(r->augmentation, r->data, r->common.quiet);
     hone_error err = {0};
     if (hone_trainer_create(&r->trainer, r->model, r->data, &config, &err) != HONE_OK)
@@ -348,6 +361,7 @@ static int test(session *r) {
     config.metric_count = fit->metric_count;
     memcpy(config.metrics, fit->metrics, sizeof config.metrics);
     config.threads = r->threads;
+    config.precision = fit->precision;
     r->has_test = hone_evaluate(&r->test, r->model, data, &config, &err) == HONE_OK;
     hone_dataset_free(data);
     return r->has_test ? -1 : failed(&err, NULL, "cannot test the model");
@@ -380,7 +394,8 @@ static int report(session *r) {
     hone_value_set_integer(value, "parameters", parameters);
     hone_value_set_integer(value, "seed", r->common.seed);
     hone_value_set_integer(value, "threads", hone_threads_count(r->threads));
-    hone_value_set_string(value, "cpu_level", hone_cpu_level());
+    hone_precision precision = hone_trainer_config(r->trainer)->precision;
+    hone_value_set_string(value, "cpu_level", hone_precision_level(precision));
     hone_value_set_integer(value, "peak_memory", peak_memory());
     return print_json(value);
 }
@@ -441,6 +456,8 @@ static int parse(session *r, positionals *words, int argc, char **argv) {
         {.kind = OPTION_HEADING, .name = "training"},
         {OPTION_INTEGER, "epochs", 'e', "N", &s->epochs, 1, 1000000, "passes over the data (default 10)", NULL},
         {OPTION_INTEGER, "batch-size", 'b', "N", &s->batch_size, 1, 1 << 20, "images per step (default 32)", NULL},
+        {OPTION_TEXT, "mixed-precision", 0, "TYPE", &s->mixed_precision, 0, 0,
+         "bfloat16: multiply that, add in float32 (AVX512-BF16; Keras' mixed_bfloat16)", NULL},
         {OPTION_TEXT, "optimizer", 0, "NAME", &s->optimizer, 0, 0, "adam (default), adamw, sgd, rmsprop, lion", NULL},
         {OPTION_REAL, "learning-rate", 0, "R", &s->learning_rate, 0, 1e6, "default: the optimizer's in Keras",
          &s->learning_rate_given},

@@ -45,6 +45,10 @@ int set_input(hone_model *model, const char *input);
  * returns an exit status, -1 when all went well. */
 int open_model(hone_model **out, const char *path, const char *input, hone_compiled *compiled, bool quiet);
 
+/* --mixed-precision, NULL: float32. Prints the error itself, also where this CPU cannot; returns an exit status, -1 when
+ * all went well. */
+int parse_precision(const verb *v, const char *text, hone_precision *precision);
+
 /* For looking at a model: a preset is built for size (NULL: 28x28x1) and classes, everything else is a file. v is who
  * is told of a wrong size. Returns an exit status, -1 when all went well. */
 int open_or_build(hone_model **out, const verb *v, const char *name, const char *size, int64_t classes, uint64_t seed);

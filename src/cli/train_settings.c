@@ -66,6 +66,8 @@ static bool parse_stratified(const train_settings *s, double *fraction) {
 int train_settings_config(const train_settings *s, const common_options *common, const hone_compiled *compiled,
                           hone_fit_config *config) {
     hone_error err = {0};
+    int status = parse_precision(&verb_train, s->mixed_precision, &config->precision);
+    if (status >= 0) return status;
     if (compiled->has_loss) config->loss = compiled->loss;
     if (s->loss && hone_loss_parse(&config->loss, s->loss, &err) != HONE_OK)
         return usage_error(&verb_train, "--loss: %s", err.message);
@@ -75,7 +77,7 @@ int train_settings_config(const train_settings *s, const common_options *common,
             config->loss.kind = HONE_LOSS_CATEGORICAL_CROSSENTROPY;
         config->loss.label_smoothing = s->label_smoothing;
     }
-    int status = optimizer_config(s, compiled, &config->optimizer);
+    status = optimizer_config(s, compiled, &config->optimizer);
     if (status >= 0) return status;
     if (s->schedule && hone_schedule_parse(&config->schedule, s->schedule, &err) != HONE_OK)
         return usage_error(&verb_train, "--schedule: %s", err.message);

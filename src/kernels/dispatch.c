@@ -155,6 +155,21 @@ const char *hone_cpu_description(void) {
     return text;
 }
 
+const char *hone_precision_level(hone_precision precision) {
+    const hone_kernels *kernels = precision == HONE_PRECISION_FLOAT32 ? hone__kernels() : hone__kernels_bfloat16();
+    return kernels ? kernels->name : NULL;
+}
+
+hone_status hone_precision_check(hone_precision precision, hone_error *err) {
+    if (precision == HONE_PRECISION_FLOAT32 || hone__kernels_bfloat16()) return HONE_OK;
+    const choice c = choose();
+    if (c.chosen != c.best && find("avx512_bf16"))
+        HONE_FAIL(err, HONE_UNSUPPORTED, "HONE_CPU is '%s', and bfloat16 needs AVX512-BF16 of the level avx512",
+                  c.wish);
+    HONE_FAIL(err, HONE_UNSUPPORTED, "this CPU has no AVX512-BF16, or this build no kernels for it (it runs %s)",
+              c.chosen->name);
+}
+
 hone_status hone_cpu_check(hone_error *err) {
     const choice c = choose();
     if (!c.wish) return HONE_OK;

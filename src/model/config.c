@@ -332,27 +332,30 @@ hone_shape hone__config_input_shape(hone__config *config, bool is_input_layer) {
     return shape;
 }
 
-void hone__config_dtype(hone__config *config, bool integers) {
-    static const char *const wider[] = {"float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16", NULL};
+bool hone__config_dtype(hone__config *config, bool integers) {
+    static const char *const wider[] = {"float16", "bfloat16", "float64", "mixed_float16", NULL};
     static const char *const of_pixels[] = {"uint8", "int8", "uint16", "int16", "int32", "int64", NULL};
     const hone_value *value = hone__config_get(config, "dtype");
-    if (!value) return;
+    if (!value) return false;
     const char *name = hone_value_as_string(value);
     if (!name) name = hone_value_as_string(hone_value_get(hone_value_get(value, "config"), "name"));
     if (!name) {
         hone__config_expected(config, "dtype", value, "a name or a policy object with one");
-        return;
+        return false;
     }
-    if (strcmp(name, "float32") == 0) return;
+    if (strcmp(name, "float32") == 0) return false;
+    if (strcmp(name, "mixed_bfloat16") == 0) return true;
     for (int i = 0; wider[i]; i++) {
         if (strcmp(name, wider[i]) != 0) continue;
         hone__log(HONE_LOG_WARNING, "%s: dtype is '%s'; hone computes in float32", config->subject, name);
-        return;
+        return false;
     }
     for (int i = 0; integers && of_pixels[i]; i++) {
-        if (strcmp(name, of_pixels[i]) == 0) return;
+        if (strcmp(name, of_pixels[i]) == 0) return false;
     }
-    hone__config_fail(config, HONE_UNSUPPORTED, "dtype '%.64s' is not supported, only float32", name);
+    hone__config_fail(config, HONE_UNSUPPORTED, "dtype '%.64s' is not supported, only float32 and mixed_bfloat16",
+                      name);
+    return false;
 }
 
 /* ---- regularizers ---------------------------------------------------------------------------------------------- */

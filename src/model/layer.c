@@ -141,7 +141,7 @@ hone_status hone__layer_create(hone__layer **out, const char *class_name, const 
     hone__config_init(&reader, config, subject, origin.from_file, origin.keras);
     hone__config_string(&reader, "name", NULL);
     layer->trainable = hone__config_boolean(&reader, "trainable", true);
-    hone__config_dtype(&reader, is_input);
+    layer->mixed = hone__config_dtype(&reader, is_input) && !is_input;
     *input_shape = hone__config_input_shape(&reader, is_input);
     if (is_input && input_shape->rank == 0) {
         hone__config_fail(&reader, origin.from_file ? HONE_FORMAT : HONE_ARGUMENT, "batch_shape is missing");
@@ -211,7 +211,7 @@ hone_status hone__layer_to_config(const hone__layer *layer, const hone_shape *ba
     } else {
         hone_value_set_string(config, "name", layer->name);
         if (!layer->type->omits_trainable) hone_value_set_boolean(config, "trainable", layer->trainable);
-        hone_value_set_string(config, "dtype", "float32");
+        hone_value_set_string(config, "dtype", layer->mixed ? "mixed_bfloat16" : "float32");
         if (batch_input_shape) hone_value_set(config, "batch_input_shape", batch_shape(batch_input_shape));
         layer->type->to_config(layer, config);
     }

@@ -75,8 +75,9 @@ void hone__config_reals(hone__config *config, const char *key, double fallback, 
 /* The shape behind "batch_input_shape", "batch_shape" (both with the batch) and "input_shape" (without), whichever is
  * there, or an InputLayer's "shape" (without); rank 0: none is. */
 hone_shape hone__config_input_shape(hone__config *config, bool is_input_layer);
-/* dtype as a string or a policy object. Computation is always float32: other floats are accepted and said to the log. */
-void hone__config_dtype(hone__config *config, bool integers);
+/* dtype as a string or a policy object; true: mixed_bfloat16. Other floats than float32 are accepted, and the log says that
+ * they are computed in float32. */
+bool hone__config_dtype(hone__config *config, bool integers);
 
 hone__initializer hone__config_initializer(hone__config *config, const char *key, const char *fallback);
 hone__regularizer hone__config_regularizer(hone__config *config, const char *key);

@@ -352,3 +352,19 @@ int hone__weight_find(const hone_model *model, const char *layer, const char *na
     }
     return -1;
 }
+
+/* ---- dtype policy ---------------------------------------------------------------------------------------------- */
+
+hone_precision hone_model_precision(const hone_model *model) {
+    for (size_t i = 0; i < model->layer_count; i++)
+        if (model->layers[i]->mixed) return HONE_PRECISION_MIXED_BFLOAT16;
+    return HONE_PRECISION_FLOAT32;
+}
+
+/* As Keras advises: what the model answers is float32, so that its softmax and the loss are. */
+void hone_model_set_precision(hone_model *model, hone_precision precision) {
+    if (hone_model_precision(model) == precision) return;
+    for (size_t i = 0; i < model->layer_count; i++)
+        model->layers[i]->mixed = precision == HONE_PRECISION_MIXED_BFLOAT16 && !hone__layer_is_input(model->layers[i]);
+    for (size_t i = 0; i < model->output_count; i++) model->layers[model->nodes[model->outputs[i]].layer]->mixed = false;
+}

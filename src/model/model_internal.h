@@ -71,6 +71,7 @@ struct hone__layer {
     char *name;
     size_t index; /* in model->layers */
     bool trainable;
+    bool mixed;   /* its dtype policy is mixed_bfloat16, else float32 */
     void *config; /* type->config_size bytes */
     bool built;
     size_t input_count;

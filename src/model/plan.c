@@ -238,9 +238,10 @@ static hone_status describe_all(hone_plan *plan, hone_error *err) {
 /* ---- create and free ------------------------------------------------------------------------------------------- */
 
 static hone_status prepare_ops(hone_plan *plan, hone_error *err) {
-    hone__setting setting = {.model = plan->model, .kernels = plan->kernels, .samples = plan->samples};
     for (size_t i = 0; i < plan->graph.op_count; i++) {
         hone__op *op = &plan->graph.ops[i];
+        hone__setting setting = {
+            .model = plan->model, .kernels = hone__plan_kernels(plan, op), .samples = plan->samples};
         if (op->type->prepare && op->type->prepare(op, &setting, err) != HONE_OK)
             return hone__fail_context(err, HONE_MEMORY, "layer '%s'", plan->model->layers[op->layer]->name);
         if (!op->backward) op->reads_in = op->reads_out = false;
@@ -269,7 +270,7 @@ static hone_status make_plan(hone_plan *plan, uint64_t seed, bool logits, hone_e
 }
 
 static hone_status create(hone_plan **out, hone_model *model, const hone_plan_config *config,
-                          const hone_kernels *kernels, hone_error *err) {
+                          const hone_kernels *kernels, const hone_kernels *bfloat16, hone_error *err) {
     if (!model->built) HONE_FAIL(err, HONE_ARGUMENT, "the model is not built");
     if (config->max_batch < 1 || config->max_batch > UINT32_MAX)
         HONE_FAIL(err, HONE_ARGUMENT, "max_batch is %zu, expected 1 to %lu", config->max_batch,
@@ -278,6 +279,7 @@ static hone_status create(hone_plan **out, hone_model *model, const hone_plan_co
     if (!plan) return hone__fail_memory(err, sizeof *plan, "the plan");
     plan->model = model;
     plan->kernels = kernels;
+    plan->bfloat16 = bfloat16;
     plan->threads = config->threads;
     plan->workers = (size_t)hone_threads_count(config->threads);
     plan->training = config->training;
@@ -286,7 +288,7 @@ static hone_status create(hone_plan **out, hone_model *model, const hone_plan_co
     if (status == HONE_OK && config->training) {
         hone_plan_config inference = *config;
         inference.training = false;
-        status = create(&plan->inference, model, &inference, kernels, err);
+        status = create(&plan->inference, model, &inference, kernels, bfloat16, err);
         if (status == HONE_OK) plan->memory += plan->inference->memory;
     }
     if (status != HONE_OK) {
@@ -297,16 +299,26 @@ static hone_status create(hone_plan **out, hone_model *model, const hone_plan_co
     return HONE_OK;
 }
 
-hone_status hone__plan_create_on(hone_plan **out, hone_model *model, const hone_plan_config *config,
-                                 const hone_kernels *kernels, hone_error *err) {
-    const hone_plan_config standard = hone_plan_config_default();
+static hone_status create_named(hone_plan **out, hone_model *model, const hone_plan_config *config,
+                                const hone_kernels *kernels, const hone_kernels *bfloat16, hone_error *err) {
     *out = NULL;
-    hone_status status = create(out, model, config ? config : &standard, kernels, err);
+    hone_status status = create(out, model, config, kernels, bfloat16, err);
     return status == HONE_OK ? status : hone__fail_context(err, status, "plan of model '%.128s'", model->name);
 }
 
+hone_status hone__plan_create_on(hone_plan **out, hone_model *model, const hone_plan_config *config,
+                                 const hone_kernels *kernels, hone_error *err) {
+    const hone_plan_config standard = hone_plan_config_default();
+    return create_named(out, model, config ? config : &standard, kernels, NULL, err);
+}
+
 hone_status hone_plan_create(hone_plan **out, hone_model *model, const hone_plan_config *config, hone_error *err) {
-    return hone__plan_create_on(out, model, config, hone__kernels(), err);
+    const hone_plan_config standard = hone_plan_config_default();
+    if (!config) config = &standard;
+    *out = NULL;
+    HONE_TRY(hone_precision_check(config->precision, err));
+    const hone_kernels *bfloat16 = config->precision == HONE_PRECISION_FLOAT32 ? NULL : hone__kernels_bfloat16();
+    return create_named(out, model, config, hone__kernels(), bfloat16, err);
 }
 
 void hone_plan_free(hone_plan *plan) {

@@ -20,7 +20,7 @@
 typedef void (*hone__loss_function)(void *context, int worker, size_t shard, size_t first, size_t count,
                                     const float *outputs, float *d_outputs);
 
-/* hone_plan_create with a kernel table of one's choice, for tests of every level. */
+/* hone_plan_create with a kernel table of one's choice for all layers, whatever their policy: for tests of every level. */
 hone_status hone__plan_create_on(hone_plan **out, hone_model *model, const hone_plan_config *config,
                                  const hone_kernels *kernels, hone_error *err);
 

@@ -56,6 +56,7 @@ typedef struct hone__call {
 struct hone_plan {
     hone_model *model;
     const hone_kernels *kernels;
+    const hone_kernels *bfloat16; /* of operations of layers whose policy is mixed; NULL: those as well are float32 */
     hone_threads *threads;
     bool training;
     int logits;
@@ -85,6 +86,11 @@ struct hone_plan {
     hone__call call;
     hone_plan *inference; /* of a training plan: what predict runs */
 };
+
+/* What op runs on. */
+static inline const hone_kernels *hone__plan_kernels(const hone_plan *plan, const hone__op *op) {
+    return plan->bfloat16 && plan->model->layers[op->layer]->mixed ? plan->bfloat16 : plan->kernels;
+}
 
 /* Into how many parts, as even as can be, n samples go. */
 size_t hone__plan_cut(const hone_plan *plan, size_t n);

@@ -39,7 +39,7 @@ static void pack_weights(const hone_plan *plan, hone__op_cost *seconds) {
         size_t index = plan->refreshes[i].op;
         const hone__op *op = &plan->graph.ops[index];
         double start = hone__seconds();
-        op->type->refresh(op, plan->kernels, plan->model, plan->refreshes[i].piece);
+        op->type->refresh(op, hone__plan_kernels(plan, op), plan->model, plan->refreshes[i].piece);
         seconds[index].pack += hone__seconds() - start;
     }
 }

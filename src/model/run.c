@@ -100,7 +100,7 @@ static void give_output(const hone__chunk *c) {
 static hone__run resolve(const hone__chunk *c, const hone__action *a, const hone__op *op) {
     hone_plan *plan = c->plan;
     const hone__schedule *s = &plan->schedule;
-    hone__run r = {.kernels = plan->kernels,
+    hone__run r = {.kernels = hone__plan_kernels(plan, op),
                    .model = plan->model,
                    .n = c->n,
                    .first = c->first,
@@ -226,7 +226,7 @@ static void refresh_piece(void *context, int worker, size_t piece) {
     (void)worker;
     hone_plan *plan = context;
     const hone__op *op = &plan->graph.ops[plan->refreshes[piece].op];
-    op->type->refresh(op, plan->kernels, plan->model, plan->refreshes[piece].piece);
+    op->type->refresh(op, hone__plan_kernels(plan, op), plan->model, plan->refreshes[piece].piece);
 }
 
 static void refresh_weights(hone_plan *plan) {

@@ -82,6 +82,7 @@ hone_status hone__evaluator_create(hone__evaluator **out, hone_model *model, con
     hone_plan_config plan = hone_plan_config_default();
     plan.max_batch = e->batch_size;
     plan.threads = config->threads;
+    plan.precision = config->precision;
     hone_status status = hone__objective_create_plan(&e->objective, &e->plan, model, &plan, &config->loss,
                                                      config->metrics, config->metric_count, err);
     if (status == HONE_OK)

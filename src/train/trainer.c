@@ -41,6 +41,7 @@ static hone_status create_plan(hone_trainer *t, hone_error *err) {
     config.threads = t->config.threads;
     config.training = true;
     config.seed = t->config.seed;
+    config.precision = t->config.precision;
     HONE_TRY(hone__objective_create_plan(&t->objective, &t->plan, t->model, &config, &t->config.loss, t->config.metrics,
                                          t->config.metric_count, err));
     t->max_shards = hone__plan_max_shards(t->plan);
@@ -55,7 +56,8 @@ static hone_status create_validation(hone_trainer *t, hone_error *err) {
                                    .batch_size = c->validation_batch_size,
                                    .threads = c->threads,
                                    .indices = c->split->validation,
-                                   .index_count = c->split->validation_count};
+                                   .index_count = c->split->validation_count,
+                                   .precision = c->precision};
     memcpy(config.metrics, c->metrics, sizeof config.metrics);
     if (config.batch_size == 0) config.batch_size = c->batch_size > 256 ? c->batch_size : 256;
     hone_status status = hone__evaluator_create(&t->validation, t->model, t->data, &config, err);
@@ -143,6 +145,10 @@ static hone_status prepare(hone_trainer *t, hone_error *err) {
     // A plan of more than all samples would only take memory.
     t->batch_size =
         t->config.batch_size < t->train_count || t->train_count == 0 ? t->config.batch_size : t->train_count;
+    if (t->config.precision != HONE_PRECISION_FLOAT32) {
+        HONE_TRY(hone_precision_check(t->config.precision, err));
+        hone_model_set_precision(t->model, t->config.precision);
+    }
     t->steps = (int64_t)(t->train_count / t->batch_size + (t->train_count % t->batch_size != 0));
     HONE_TRY(create_plan(t, err));
     HONE_TRY(hone__check_data(t->model, t->data, &t->config.loss, t->train, t->train_count, "the training data", err));
