@@ -51,6 +51,10 @@ static conv2d_geometry conv2d_geometry_of(const hone_conv2d_shape *s) {
     return g;
 }
 
+HONE_INLINE double conv2d_vectors(size_t floats) {
+    return (double)((floats + VL - 1) / VL);
+}
+
 /* How many samples to work on together so that there are about wanted windows: small maps make uneven blocks. */
 static size_t conv2d_together(size_t pixels, size_t wanted) {
     const size_t samples = wanted / pixels;

@@ -17,12 +17,9 @@ enum {
     CONV2D_WEIGHTS = 12,
     CONV2D_FORWARD_DIRECT = 0,    /* conv2d_forward_template.h */
     CONV2D_FORWARD_WINOGRAD = 16, /* conv2d_winograd_template.h */
-    CONV2D_FORWARD = 16
+    CONV2D_FORWARD_PLANE = 32,    /* conv2d_winograd_plane_template.h */
+    CONV2D_FORWARD = 48
 };
-
-static double conv2d_vectors(size_t floats) {
-    return (double)((floats + VL - 1) / VL);
-}
 
 /* What a pass costs, in vectors through the multipliers. */
 typedef struct conv2d_cost {
@@ -52,6 +49,7 @@ static conv2d_cost conv2d_choose_forward(const hone_conv2d_shape *s, const conv2
     const double outputs = (double)(g->pooled ? g->out_pixels * (size_t)(s->pool_h * s->pool_w) : g->pixels);
     conv2d_cost best = {outputs * (double)(g->taps * g->groups) * conv2d_vectors(g->fg), CONV2D_FORWARD_DIRECT, 0};
     conv2d_consider_winograd(&best, s, CONV2D_FORWARD_WINOGRAD);
+    if (plane_fits(s)) conv2d_consider(&best, plane_cost(s), CONV2D_FORWARD_PLANE, PLANE_TILE);
     return best;
 }
 
@@ -125,22 +123,34 @@ static void conv2d_plan_weights(hone_conv2d *out, const conv2d_geometry *g) {
     }
 }
 
+static void conv2d_plan_forward(hone_conv2d *out, const conv2d_geometry *g) {
+    const hone_conv2d_shape *s = &out->shape;
+    const conv2d_cost forward = conv2d_choose_forward(s, g);
+    out->variant |= forward.choice;
+    out->block[CONV2D_BLOCK_FORWARD] = forward.tile;
+    out->algorithm = g->pooled ? "winograd+pool" : "winograd";
+    switch (forward.choice) {
+    case CONV2D_FORWARD_WINOGRAD: {
+        const winograd w = winograd_of(s, forward.tile);
+        out->packed_forward = winograd_packed(&w);
+        out->scratch_forward = winograd_scratch(&w);
+        break;
+    }
+    case CONV2D_FORWARD_PLANE:
+        out->packed_forward = plane_packed(s);
+        out->scratch_forward = plane_scratch(s);
+        break;
+    default:
+        out->algorithm = g->pooled ? "direct+pool" : "direct";
+        out->packed_forward = conv2d_forward_packed(g);
+        out->scratch_forward = conv2d_forward_scratch(g, s);
+    }
+}
+
 static void conv2d_plan(hone_conv2d *out, const hone_conv2d_shape *shape, bool training) {
     const conv2d_geometry g = conv2d_geometry_of(shape);
     *out = (hone_conv2d){.shape = *shape, .kernels = &HONE_PASTE(hone_kernels_, HONE_ISA)};
-    const conv2d_cost forward = conv2d_choose_forward(shape, &g);
-    out->variant = forward.choice;
-    out->block[CONV2D_BLOCK_FORWARD] = forward.tile;
-    if (forward.choice == CONV2D_FORWARD_WINOGRAD) {
-        const winograd w = winograd_of(shape, forward.tile);
-        out->algorithm = g.pooled ? "winograd+pool" : "winograd";
-        out->packed_forward = winograd_packed(&w);
-        out->scratch_forward = winograd_scratch(&w);
-    } else {
-        out->algorithm = g.pooled ? "direct+pool" : "direct";
-        out->packed_forward = conv2d_forward_packed(&g);
-        out->scratch_forward = conv2d_forward_scratch(&g, shape);
-    }
+    conv2d_plan_forward(out, &g);
     if (!training) return;
     out->argmax_bytes = g.pooled ? g.out_pixels * g.f : 0;
     conv2d_plan_input(out, &g);
@@ -148,20 +158,24 @@ static void conv2d_plan(hone_conv2d *out, const hone_conv2d_shape *shape, bool t
 }
 
 static void conv2d_pack_forward(const hone_conv2d *p, const float *kernel, float *packed) {
-    if ((p->variant & CONV2D_FORWARD) == CONV2D_FORWARD_WINOGRAD) {
+    switch (p->variant & CONV2D_FORWARD) {
+    case CONV2D_FORWARD_WINOGRAD: {
         const winograd w = winograd_of(&p->shape, p->block[CONV2D_BLOCK_FORWARD]);
         winograd_pack(&w, kernel, packed);
-    } else {
-        conv2d_pack_forward_direct(p, kernel, packed);
+        break;
+    }
+    case CONV2D_FORWARD_PLANE: plane_pack(&p->shape, kernel, packed); break;
+    default: conv2d_pack_forward_direct(p, kernel, packed);
     }
 }
 
 static void conv2d_forward(const hone_conv2d *p, size_t n, const float *x, const float *weights, const float *bias,
                            float *y, uint8_t *argmax, float *scratch) {
-    if ((p->variant & CONV2D_FORWARD) == CONV2D_FORWARD_WINOGRAD)
-        conv2d_forward_winograd(p, n, x, weights, bias, y, argmax, scratch);
-    else
-        conv2d_forward_direct(p, n, x, weights, bias, y, argmax, scratch);
+    switch (p->variant & CONV2D_FORWARD) {
+    case CONV2D_FORWARD_WINOGRAD: conv2d_forward_winograd(p, n, x, weights, bias, y, argmax, scratch); break;
+    case CONV2D_FORWARD_PLANE: conv2d_forward_plane(p, n, x, weights, bias, y, argmax, scratch); break;
+    default: conv2d_forward_direct(p, n, x, weights, bias, y, argmax, scratch);
+    }
 }
 
 static void conv2d_pack_backward(const hone_conv2d *p, const float *kernel, float *packed) {

@@ -310,8 +310,7 @@ static void winograd_gather(const winograd *w, const float *x, size_t first, siz
 
 /* What becomes of a vector of filters of a tile. */
 typedef struct winograd_tile {
-    const float *bias; /* or NULL */
-    bool relu;
+    vfloat bias, floor; /* added; the least that is stored */
     size_t lanes;
     size_t rows, columns; /* of the tile that exist; behind a pooling, of its windows */
     size_t row, column;   /* floats between them in y */
@@ -326,40 +325,29 @@ HONE_INLINE vfloat winograd_best(const vfloat *value) {
     return v_select(nan, v_set(NAN), v_max(v_max(a, b), v_max(c, d)));
 }
 
-/* … and where it is, the first of equals. */
-HONE_INLINE vfloat winograd_best_at(const vfloat *value, vint *where) {
-    vfloat best = value[0];
-    *where = vi_set(0);
-    HONE_UNROLL
-    for (int at = 1; at < 4; at++) {
-        const vfloat other = value[at / 2 * WINOGRAD_TILE + at % 2];
-        const vmask wins = vm_or(v_gt(other, best), v_is_nan(other));
-        best = v_select(wins, other, best);
-        *where = vi_select(wins, vi_set(at), *where);
-    }
-    return best;
+/* Where in the window best is, the first of equals. */
+HONE_INLINE vint winograd_where(const vfloat *value, vfloat best) {
+    vint where = vi_select(v_gt(best, value[WINOGRAD_TILE]), vi_set(3), vi_set(2));
+    where = vi_select(v_gt(best, value[1]), where, vi_set(1));
+    return vi_select(v_gt(best, value[0]), where, vi_set(0));
 }
 
 HONE_INLINE void winograd_store(int m, int pool, const vfloat value[WINOGRAD_TILE * WINOGRAD_TILE],
                                 const winograd_tile *t) {
-    const vfloat bias = t->bias ? v_load_part(t->bias, t->lanes) : v_zero();
     HONE_UNROLL
     for (int i = 0; i < m / pool; i++) {
         HONE_UNROLL
         for (int j = 0; j < m / pool; j++) {
             const vfloat *from = value + (i * WINOGRAD_TILE + j) * pool;
-            if ((size_t)i >= t->rows || (size_t)j >= t->columns) continue;
+            if ((i > 0 && (size_t)i >= t->rows) || (j > 0 && (size_t)j >= t->columns)) continue;
             const size_t at = (size_t)i * t->row + (size_t)j * t->column;
             vfloat y = from[0];
-            if (pool == 2 && t->argmax) {
-                vint where;
-                y = winograd_best_at(from, &where);
-                vi_store_u8_part(t->argmax + at, where, t->lanes);
-            } else if (pool == 2) {
+            if (pool == 2) {
                 y = winograd_best(from);
+                if (t->argmax) vi_store_u8_part(t->argmax + at, winograd_where(from, y), t->lanes);
             }
-            y = v_add(y, bias); /* rounding keeps the order, so the largest stays the largest */
-            v_store_part(t->y + at, t->relu ? v_relu(y) : y, t->lanes);
+            y = v_add(y, t->bias); /* rounding keeps the order, so the largest stays the largest */
+            v_store_part(t->y + at, v_max(t->floor, y), t->lanes);
         }
     }
 }
@@ -412,6 +400,11 @@ typedef struct winograd_end {
     uint8_t *argmax; /* or NULL */
 } winograd_end;
 
+/* ReLU, or nothing. */
+static vfloat winograd_floor(bool relu) {
+    return v_set(relu ? 0 : -INFINITY);
+}
+
 /* Fills in all of t but the filters for the tile at p. Returns where its outputs begin in y. */
 static size_t winograd_tile_at(const winograd *w, const winograd_place *p, winograd_tile *t) {
     const size_t stored = (size_t)(w->m / w->pool), row = p->row * stored, column = p->column * stored;
@@ -427,12 +420,12 @@ static void winograd_scatter(const winograd *w, const block_lanes *l, size_t fil
                              const float *products, const winograd_end *end) {
     const winograd_tile_function tile = winograd_tiles[w->pool - 1][w->m];
     winograd_place p = winograd_place_of(w, first);
-    winograd_tile t = {.relu = end->relu};
+    winograd_tile t = {.floor = winograd_floor(end->relu)};
     for (size_t i = 0; i < count; i++, winograd_place_next(w, &p)) {
         const size_t at = winograd_tile_at(w, &p, &t) + filter;
         for (size_t v = 0; v < l->padded; v += VL) {
             t.lanes = v + VL < l->padded ? VL : l->last;
-            t.bias = end->bias ? end->bias + filter + v : NULL;
+            t.bias = end->bias ? v_load_part(end->bias + filter + v, t.lanes) : v_zero();
             t.y = end->y + at + v;
             t.argmax = end->argmax ? end->argmax + at + v : NULL;
             tile(products + i * l->padded + v, w->product_step, &t);

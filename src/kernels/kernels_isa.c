@@ -34,6 +34,7 @@ extern const hone_kernels HONE_PASTE(hone_kernels_, HONE_ISA);
 #else
 #include "gemm_template.h"
 #include "conv2d_winograd_template.h"
+#include "conv2d_winograd_plane_template.h"
 #include "conv2d_winograd_input_template.h"
 #include "conv2d_winograd_weights_template.h"
 #include "conv2d_plan_template.h"
