@@ -12,6 +12,7 @@
  *   model.h    layers in Keras' words, weights, plans that run them
  *   train.h    losses, optimizers, callbacks, fit, evaluate
  *   format.h   Keras files and JSON
+ *   label.h    a web page on which people label pictures, helped by a model
  *   bench.h    what the machine could do, and where a model's time goes
  *
  * Train the article's network on MNIST:
@@ -41,6 +42,7 @@
 #include <hone/model.h>
 #include <hone/train.h>
 #include <hone/format.h>
+#include <hone/label.h>
 #include <hone/bench.h>
 
 #endif
