@@ -150,6 +150,27 @@ HONE_API hone_status hone_digits_create(hone_dataset **out, size_t samples, uint
 HONE_API hone_status hone_dataset_write_idx(const hone_dataset *dataset, const char *folder, const char *split,
                                             hone_error *err);
 
+/* ---- archives --------------------------------------------------------------------------------------------------- */
+
+typedef struct hone_unpack_config {
+    int64_t max_files, max_bytes; /* more are refused; default ten million files, 256 GiB */
+    int64_t max_ratio;            /* bytes out of one byte in (beyond the first 128 MiB); default 200 */
+} hone_unpack_config;
+
+typedef struct hone_unpack_report {
+    int64_t files, bytes;
+} hone_unpack_report;
+
+HONE_API hone_unpack_config hone_unpack_config_default(void);
+/* By content: zip (no .npz), tar, and tar packed with gzip, bzip2, xz or zstd (gzip by the name's ending, too: a single
+ * packed file is no archive). */
+HONE_API bool hone_is_archive(const char *path);
+/* Unpacks archive as folder, which must not exist or be empty. A single folder around everything is left away. Whatever
+ * leads out of the folder, links, encrypted or odd entries, and more than the limits refuse the whole archive by name;
+ * then nothing is left. config NULL: defaults; report may be NULL. */
+HONE_API hone_status hone_unpack(const char *archive, const char *folder, const hone_unpack_config *config,
+                                 hone_unpack_report *report, hone_error *err);
+
 /* ---- collect: named data sets ---------------------------------------------------------------------------------- */
 
 typedef struct hone_collect_progress {
