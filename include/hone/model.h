@@ -47,6 +47,19 @@ HONE_API hone_status hone_model_copy(hone_model **out, const hone_model *model, 
 HONE_API hone_status hone_model_add(hone_model *model, const char *class_name, const hone_value *config,
                                     hone_error *err);
 
+/* An empty Functional called name (NULL: "functional"): layers may have several inputs and users. */
+HONE_API hone_status hone_model_create_functional(hone_model **out, const char *name, hone_error *err);
+/* Adds a layer to a Functional, applied to the outputs of the layers named in inputs; an InputLayer to none. "name" is
+ * the output of that layer's first application, "name:1" of its second, "name:0:1" the second output of a model within.
+ * class_name and config as in hone_model_add; they may also be a model's ("Sequential", "Functional"). What was applied
+ * last is the model's output, unless hone_model_set_outputs says otherwise. */
+HONE_API hone_status hone_model_apply(hone_model *model, const char *class_name, const hone_value *config,
+                                      const char *const *inputs, size_t count, hone_error *err);
+/* Applies a layer, or a model within, once more: it shares its weights. */
+HONE_API hone_status hone_model_apply_again(hone_model *model, const char *layer, const char *const *inputs,
+                                            size_t count, hone_error *err);
+HONE_API hone_status hone_model_set_outputs(hone_model *model, const char *const *names, size_t count, hone_error *err);
+
 /* The common layers in one line each; activation NULL is linear. They call hone_model_add. */
 HONE_API hone_status hone_model_input(hone_model *model, const hone_shape *shape, hone_error *err);
 HONE_API hone_status hone_model_conv2d(hone_model *model, int filters, int kernel_size, const char *activation,
@@ -80,6 +93,12 @@ HONE_API const char *hone_model_name(const hone_model *model);
 HONE_API bool hone_model_is_built(const hone_model *model);
 HONE_API hone_shape hone_model_input_shape(const hone_model *model);  /* rank 0 while unknown */
 HONE_API hone_shape hone_model_output_shape(const hone_model *model); /* rank 0 while unbuilt */
+/* Of a Functional with several of them; the two above tell the first. A plan takes all inputs of a sample one behind the
+ * other, and gives its outputs so; training needs one of each. */
+HONE_API size_t hone_model_input_count(const hone_model *model);
+HONE_API size_t hone_model_output_count(const hone_model *model);
+HONE_API hone_shape hone_model_input_shape_at(const hone_model *model, size_t index);
+HONE_API hone_shape hone_model_output_shape_at(const hone_model *model, size_t index);
 
 /* ---- layers and weights, for looking at ------------------------------------------------------------------------ */
 
@@ -92,7 +111,8 @@ typedef struct hone_layer_info {
     size_t first_weight, weight_count; /* into hone_model_weight */
 } hone_layer_info;
 
-/* In the order of the model. A Sequential's number 0 is its InputLayer, also where its first layer stated the shape. */
+/* In the order of the model. A Sequential's number 0 is its InputLayer, also where its first layer stated the shape. The
+ * layers of a model within another are listed one by one, as "model/layer". */
 HONE_API size_t hone_model_layer_count(const hone_model *model);
 HONE_API hone_status hone_model_layer_info(const hone_model *model, size_t index, hone_layer_info *out);
 /* Freezing: an untrainable layer's weights are not updated and its BatchNormalization uses moving statistics. */

@@ -80,50 +80,53 @@ typedef struct group {
     size_t *weights; /* indices into model->weights, in the order of names once resolved; names.count of them */
 } group;
 
-/* The last two parts of a stored name: "sequential/conv2d/kernel:0" gives "conv2d" and "kernel". */
-static void split_name(const char *name, const char **layer, size_t *layer_length, const char **variable,
-                       size_t *variable_length) {
-    const char *slash = strrchr(name, '/');
-    *variable = slash ? slash + 1 : name;
-    const char *colon = strrchr(*variable, ':');
-    *variable_length = colon ? (size_t)(colon - *variable) : strlen(*variable);
-    *layer = name;
-    *layer_length = 0;
-    if (!slash) return;
-    const char *start = slash;
-    while (start > name && start[-1] != '/') start--;
-    *layer = start;
-    *layer_length = (size_t)(slash - start);
-}
-
-static bool is_text(const char *text, size_t length, const char *word) {
-    return strlen(word) == length && memcmp(text, word, length) == 0;
-}
-
-/* Normalization counts the samples it was adapted to; hone has no use for it. */
-static void drop_counts(hone__names *names, const hone_model *model) {
-    for (size_t i = 0; i < model->weight_count; i++)
-        if (strcmp(model->weights[i].name, "count") == 0) return;
-    size_t kept = 0;
-    for (size_t i = 0; i < names->count; i++) {
-        const char *layer, *variable;
-        size_t layer_length, length;
-        split_name(names->items[i], &layer, &layer_length, &variable, &length);
-        if (is_text(variable, length, "count"))
-            hone__free(names->items[i]);
-        else
-            names->items[kept++] = names->items[i];
+/* Does the stored name ("sequential/conv2d/kernel:0") end with the parts layer and variable? layer NULL: any. */
+static bool ends_with_parts(const char *name, const char *layer, const char *variable) {
+    const char *colon = strrchr(name, ':');
+    size_t left = colon ? (size_t)(colon - name) : strlen(name);
+    const char *parts[] = {variable, layer};
+    for (size_t i = 0; i < 2 && parts[i]; i++) {
+        size_t length = strlen(parts[i]);
+        if (i > 0) {
+            if (left == 0) return false;
+            left--; /* the slash */
+        }
+        if (left < length || memcmp(name + left - length, parts[i], length) != 0) return false;
+        left -= length;
+        if (left > 0 && name[left - 1] != '/') return false;
     }
-    names->count = kept;
+    return true;
 }
 
-static bool name_fits(const hone_model *model, size_t weight, const char *name, bool one_layer) {
-    const char *layer, *variable;
-    size_t layer_length, variable_length;
-    split_name(name, &layer, &layer_length, &variable, &variable_length);
+/* What a stored name is compared with. A layer's path within its group tells more than its name, but not every writer
+ * gives it; of a single layer the variable says it all. */
+typedef enum fit { FIT_VARIABLE, FIT_PATH, FIT_NAME } fit;
+
+static bool name_fits(const hone_model *model, const group *g, size_t weight, const char *name, fit how) {
     const hone__weight *w = &model->weights[weight];
-    return is_text(variable, variable_length, w->name) &&
-           (one_layer || is_text(layer, layer_length, model->layers[w->layer]->name));
+    const hone__layer *layer = model->layers[w->layer];
+    const char *path = layer->name;
+    size_t length = strlen(g->name);
+    if (strncmp(path, g->name, length) == 0 && path[length] == '/') path += length + 1;
+    return ends_with_parts(name, how == FIT_VARIABLE ? NULL : how == FIT_PATH ? path : layer->own_name, w->name);
+}
+
+/* order[i]: the weight of name i, if every name fits exactly one weight and every weight is taken. */
+static bool match_names(const hone_model *model, const group *g, fit how, bool *taken, size_t *order) {
+    size_t n = g->names.count;
+    memset(taken, 0, n * sizeof *taken);
+    for (size_t i = 0; i < n; i++) {
+        size_t fitting = 0, which = 0;
+        for (size_t k = 0; k < n; k++) {
+            if (!name_fits(model, g, g->weights[k], g->names.items[i], how)) continue;
+            which = k;
+            fitting++;
+        }
+        if (fitting != 1 || taken[which]) return false;
+        taken[which] = true;
+        order[i] = g->weights[which];
+    }
+    return true;
 }
 
 /* Puts g->weights (the model's order) into the order of g->names. */
@@ -133,27 +136,22 @@ static hone_status resolve_order(const hone_model *model, group *g, hone_error *
     for (size_t i = 1; i < n; i++)
         if (model->weights[g->weights[i]].layer != model->weights[g->weights[0]].layer) one_layer = false;
     size_t *order = hone__alloc(n, sizeof *order);
-    if (!order) return hone__fail_memory(err, n * sizeof *order, "weights");
-
-    /* By name: every name must fit exactly one weight, and every weight be taken. */
-    bool by_name = true;
-    for (size_t i = 0; by_name && i < n; i++) {
-        size_t fitting = 0;
-        for (size_t k = 0; k < n; k++) {
-            if (!name_fits(model, g->weights[k], g->names.items[i], one_layer)) continue;
-            order[i] = g->weights[k];
-            fitting++;
-        }
-        by_name = fitting == 1;
-        for (size_t k = 0; by_name && k < i; k++)
-            if (order[k] == order[i]) by_name = false;
+    bool *taken = hone__alloc(n, sizeof *taken);
+    if (!order || !taken) {
+        hone__free(order);
+        hone__free(taken);
+        return hone__fail_memory(err, n * sizeof *order, "weights");
     }
+    bool by_name = one_layer
+                       ? match_names(model, g, FIT_VARIABLE, taken, order)
+                       : match_names(model, g, FIT_PATH, taken, order) || match_names(model, g, FIT_NAME, taken, order);
     if (!by_name) {
         size_t place = 0;
         for (int pass = 0; pass < 2; pass++)
             for (size_t k = 0; k < n; k++)
                 if (hone__weight_trainable(model, g->weights[k]) == (pass == 0)) order[place++] = g->weights[k];
     }
+    hone__free(taken);
     hone__free(g->weights);
     g->weights = order;
     return HONE_OK;
@@ -191,37 +189,80 @@ static hone_status list_weights(group *g, const hone__layer *const *layers, size
     return HONE_OK;
 }
 
-/* Groups and the layers that own weights meet in order. A nested model is one group for several of our layers. */
-static hone_status pair_groups(const hone_model *model, group *groups, size_t group_count, hone_error *err) {
-    const hone__layer **owners = hone__alloc(model->layer_count, sizeof *owners);
-    if (!owners) return hone__fail_memory(err, model->layer_count * sizeof *owners, "layers");
+/* The member of the model that bears the group's name: its layers with weights to owners. */
+static size_t owners_by_name(const hone_model *model, const char *name, const hone__layer **owners) {
+    size_t count = 0, length = strlen(name);
+    for (size_t i = 0; i < model->layer_count; i++) {
+        const hone__layer *layer = model->layers[i];
+        bool within = strncmp(layer->name, name, length) == 0 && layer->name[length] == '/' &&
+                      layer->own_name > layer->name + length;
+        if (layer->weight_count > 0 && (within || strcmp(layer->name, name) == 0)) owners[count++] = layer;
+    }
+    return count;
+}
+
+static size_t weights_of(const hone__layer *const *owners, size_t count) {
+    size_t weights = 0;
+    for (size_t i = 0; i < count; i++) weights += owners[i]->weight_count;
+    return weights;
+}
+
+/* By name where every group names what has as many weights and nothing is left over. owners has room for all layers. */
+static hone_status pair_by_name(const hone_model *model, group *groups, size_t group_count, const hone__layer **owners,
+                                bool *paired, hone_error *err) {
+    size_t total = 0;
+    *paired = false;
+    for (size_t i = 0; i < group_count; i++) {
+        size_t count = owners_by_name(model, groups[i].name, owners);
+        if (weights_of(owners, count) != groups[i].names.count) return HONE_OK;
+        total += groups[i].names.count;
+    }
+    if (total != model->weight_count) return HONE_OK;
+    for (size_t i = 0; i < group_count; i++) {
+        size_t count = owners_by_name(model, groups[i].name, owners);
+        HONE_TRY(list_weights(&groups[i], owners, count, err));
+        HONE_TRY(resolve_order(model, &groups[i], err));
+    }
+    *paired = true;
+    return HONE_OK;
+}
+
+/* Groups and the layers that own weights meet in order. A model within is one group for several of our layers. */
+static hone_status pair_in_order(const hone_model *model, group *groups, size_t group_count, const hone__layer **owners,
+                                 hone_error *err) {
     size_t owner_count = 0, next = 0;
     for (size_t i = 0; i < model->layer_count; i++)
         if (model->layers[i]->weight_count > 0) owners[owner_count++] = model->layers[i];
-    hone_status status = HONE_OK;
-    for (size_t i = 0; status == HONE_OK && i < group_count; i++) {
+    for (size_t i = 0; i < group_count; i++) {
         group *g = &groups[i];
         size_t first = next, weights = 0;
         while (next < owner_count && weights < g->names.count) weights += owners[next++]->weight_count;
         if (first == owner_count)
-            status = hone__fail(err, HONE_SHAPE,
-                                "the file has weights for '%.200s', the architecture no layer left for them", g->name);
-        else if (weights != g->names.count)
-            status = hone__fail(err, HONE_SHAPE, "layer '%.200s': the file holds %zu weights, the architecture has %zu",
-                                g->name, g->names.count, weights);
-        else
-            status = list_weights(g, owners + first, next - first, err);
-        if (status == HONE_OK) status = resolve_order(model, g, err);
+            HONE_FAIL(err, HONE_SHAPE, "the file has weights for '%.200s', the architecture no layer left for them",
+                      g->name);
+        if (weights != g->names.count)
+            HONE_FAIL(err, HONE_SHAPE, "layer '%.200s': the file holds %zu weights, the architecture has %zu", g->name,
+                      g->names.count, weights);
+        HONE_TRY(list_weights(g, owners + first, next - first, err));
+        HONE_TRY(resolve_order(model, g, err));
     }
-    if (status == HONE_OK && next < owner_count)
-        status = hone__fail(err, HONE_SHAPE, "layer '%.200s' has no weights in the file", owners[next]->name);
+    if (next == owner_count) return HONE_OK;
+    HONE_FAIL(err, HONE_SHAPE, "layer '%.200s' has no weights in the file", owners[next]->name);
+}
+
+static hone_status pair_groups(const hone_model *model, group *groups, size_t group_count, hone_error *err) {
+    const hone__layer **owners = hone__alloc(model->layer_count, sizeof *owners);
+    if (!owners) return hone__fail_memory(err, model->layer_count * sizeof *owners, "layers");
+    bool paired;
+    hone_status status = pair_by_name(model, groups, group_count, owners, &paired, err);
+    if (status == HONE_OK && !paired) status = pair_in_order(model, groups, group_count, owners, err);
     hone__free(owners);
     return status;
 }
 
 /* The groups that hold weights, in the order of layer_names. */
-static hone_status list_groups(hone__h5 *h5, const hone_model *model, const hone__names *layer_names, group *groups,
-                               size_t *count, hone_error *err) {
+static hone_status list_groups(hone__h5 *h5, const hone__names *layer_names, group *groups, size_t *count,
+                               hone_error *err) {
     *count = 0;
     for (size_t i = 0; i < layer_names->count; i++) {
         group *g = &groups[*count];
@@ -231,7 +272,6 @@ static hone_status list_groups(hone__h5 *h5, const hone_model *model, const hone
         hone__free(path);
         (*count)++; /* from here on its names are released by the caller */
         if (status) return status;
-        drop_counts(&g->names, model);
         g->name = layer_names->items[i];
         if (g->names.count == 0) {
             hone__names_release(&g->names);
@@ -250,7 +290,7 @@ hone_status hone__keras_read_weights(hone__h5 *h5, const hone_model *model, floa
         groups = hone__alloc(layer_names.count, sizeof *groups);
         if (!groups) status = hone__fail_memory(err, layer_names.count * sizeof *groups, "layers");
     }
-    if (status == HONE_OK) status = list_groups(h5, model, &layer_names, groups, &count, err);
+    if (status == HONE_OK) status = list_groups(h5, &layer_names, groups, &count, err);
     if (status == HONE_OK) status = pair_groups(model, groups, count, err);
     for (size_t i = 0; status == HONE_OK && i < count; i++) status = read_group(h5, model, &groups[i], data, err);
     for (size_t i = 0; i < count; i++) {

@@ -37,18 +37,25 @@ static hone_status write_root(hone__h5 *h5, const hone_model *model, const hone_
     return status;
 }
 
-/* One layer's group: trainable weights first, then the others, as Keras lists them. */
-static hone_status write_layer(hone__h5 *h5, const hone_model *model, const hone__layer *layer, hone_error *err) {
+/* One member's group: of a layer, or of all layers of a model within. Trainable weights first, then the others, as Keras
+ * lists them; named by the layer's path in the group. */
+static hone_status write_member(hone__h5 *h5, const hone_model *model, const hone__member *member, hone_error *err) {
     hone__names names = {0};
     hone_status status = HONE_OK;
-    char *path = hone__asprintf("/model_weights/%s", layer->name);
+    const char *member_name = hone__member_name(member);
+    size_t length = strlen(member_name);
+    char *path = hone__asprintf("/model_weights/%s", member_name);
     if (!path) status = hone__fail_memory(err, 0, "a path");
     if (status == HONE_OK) status = hone__h5_write_group(h5, path, err);
     for (int pass = 0; pass < 2; pass++) {
-        for (size_t i = 0; status == HONE_OK && i < layer->weight_count; i++) {
-            const hone__weight *w = &model->weights[layer->first_weight + i];
-            if (hone__weight_trainable(model, layer->first_weight + i) != (pass == 0)) continue;
-            char *name = hone__asprintf("%s/%s:0", layer->name, w->name);
+        for (size_t i = 0; status == HONE_OK && i < model->weight_count; i++) {
+            const hone__weight *w = &model->weights[i];
+            const hone__layer *layer = model->layers[w->layer];
+            bool within = member->network && strncmp(layer->name, member_name, length) == 0 &&
+                          layer->name[length] == '/' && layer->own_name > layer->name + length;
+            if (layer != member->layer && !within) continue;
+            if (hone__weight_trainable(model, i) != (pass == 0)) continue;
+            char *name = hone__asprintf("%s/%s:0", within ? layer->name + length + 1 : layer->name, w->name);
             char *dataset = name ? hone__asprintf("%s/%s", path, name) : NULL;
             if (!dataset) status = hone__fail_memory(err, 0, "a path");
             if (status == HONE_OK) status = hone__names_add(&names, name, strlen(name), err);
@@ -65,41 +72,44 @@ static hone_status write_layer(hone__h5 *h5, const hone_model *model, const hone
 }
 
 static int by_name(const void *a, const void *b) {
-    const hone__layer *const *x = a, *const *y = b;
-    return strcmp((*x)->name, (*y)->name);
+    const hone__member *const *x = a, *const *y = b;
+    return strcmp(hone__member_name(*x), hone__member_name(*y));
 }
 
-/* layers: those that layer_names lists, in the model's order; sorted here, as Keras makes the groups. */
-static hone_status write_layers(hone__h5 *h5, const hone_model *model, const hone__layer **layers, size_t count,
-                                hone_error *err) {
+/* members: those that layer_names lists, in the model's order; sorted here, as Keras makes the groups. */
+static hone_status write_members(hone__h5 *h5, const hone_model *model, const hone__member **members, size_t count,
+                                 hone_error *err) {
     const char **names = hone__alloc(count, sizeof *names);
     if (!names) return hone__fail_memory(err, count * sizeof *names, "names");
-    for (size_t i = 0; i < count; i++) names[i] = layers[i]->name;
+    for (size_t i = 0; i < count; i++) names[i] = hone__member_name(members[i]);
     hone_status status = hone__h5_write_names(h5, "/model_weights", "layer_names", names, count, err);
     hone__free(names);
-    qsort(layers, count, sizeof *layers, by_name);
-    for (size_t i = 0; status == HONE_OK && i < count; i++) status = write_layer(h5, model, layers[i], err);
+    qsort(members, count, sizeof *members, by_name);
+    for (size_t i = 0; status == HONE_OK && i < count; i++) status = write_member(h5, model, members[i], err);
     return status;
 }
 
 hone_status hone__keras_write_model(hone__h5 *h5, const hone_model *model, const hone_compiled *compiled,
                                     hone_error *err) {
-    if (!model->built) HONE_FAIL(err, HONE_ARGUMENT, "model '%s' is not built: it has no weights to save", model->name);
+    if (!model->built)
+        HONE_FAIL(err, HONE_ARGUMENT, "model '%s' is not built: it has no weights to save", model->network.name);
     HONE_TRY(write_root(h5, model, compiled, err));
     HONE_TRY(hone__h5_write_group(h5, "/model_weights", err));
     HONE_TRY(hone__h5_write_string(h5, "/model_weights", "keras_version", keras_version, err));
     HONE_TRY(hone__h5_write_string(h5, "/model_weights", "backend", backend, err));
 
-    const hone__layer **layers = hone__alloc(model->layer_count, sizeof *layers);
-    if (!layers) return hone__fail_memory(err, model->layer_count * sizeof *layers, "layers");
+    const hone__network *network = &model->network;
+    const hone__member **members = hone__alloc(network->member_count, sizeof *members);
+    if (!members) return hone__fail_memory(err, network->member_count * sizeof *members, "layers");
     size_t count = 0;
-    for (size_t i = 0; i < model->layer_count; i++) {
+    for (size_t i = 0; i < network->member_count; i++) {
+        const hone__layer *layer = network->members[i].layer;
         /* a Sequential leaves its InputLayer out */
-        if (model->is_sequential && strcmp(model->layers[i]->type->class_name, "InputLayer") == 0) continue;
-        layers[count++] = model->layers[i];
+        if (network->is_sequential && layer && strcmp(layer->type->class_name, "InputLayer") == 0) continue;
+        members[count++] = &network->members[i];
     }
-    hone_status status = write_layers(h5, model, layers, count, err);
-    hone__free(layers);
+    hone_status status = write_members(h5, model, members, count, err);
+    hone__free(members);
     HONE_TRY(status);
     HONE_TRY(hone__h5_write_group(h5, "/model_weights/top_level_model_weights", err));
     return hone__h5_write_names(h5, "/model_weights/top_level_model_weights", "weight_names", NULL, 0, err);

@@ -19,8 +19,10 @@ typedef struct hone__tensor {
 
 struct hone__builder {
     const hone_model *model;
-    size_t layer;  /* the one being lowered */
-    uint64_t seed; /* of dropout */
+    size_t layer;   /* the one being lowered */
+    size_t repeat;  /* how often it was lowered before: applied again, its dropout draws other numbers */
+    bool inference; /* it was called with training=False */
+    uint64_t seed;  /* of dropout */
     hone__tensor *tensors;
     size_t tensor_count, tensor_capacity;
     hone__op *ops;

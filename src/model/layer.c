@@ -30,6 +30,13 @@ static const hone__layer_type *const registry[] = {
     &hone__type_reshape,
     &hone__type_zero_padding2d,
     &hone__type_rescaling,
+    &hone__type_add,
+    &hone__type_subtract,
+    &hone__type_multiply,
+    &hone__type_average,
+    &hone__type_maximum,
+    &hone__type_minimum,
+    &hone__type_concatenate,
 };
 
 enum { TYPES = sizeof registry / sizeof *registry };
@@ -77,13 +84,6 @@ static hone_status refuse(const char *class_name, const char *name, hone_error *
                   "never run",
                   name);
     }
-    if (strcmp(class_name, "Sequential") == 0 || strcmp(class_name, "Functional") == 0 ||
-        strcmp(class_name, "Model") == 0) {
-        HONE_FAIL(err, HONE_UNSUPPORTED,
-                  "layer '%.128s' is a model of its own (%s): models within models are not supported, put its layers "
-                  "into the outer model",
-                  name, class_name);
-    }
     char list[HONE_ERROR_MESSAGE_SIZE];
     size_t length = 0;
     for (size_t i = 0; i < TYPES && length < sizeof list; i++) {
@@ -110,6 +110,7 @@ static hone_status allocate(hone__layer **out, const hone__layer_type *type, con
     layer->trainable = true;
     layer->config = hone__alloc(1, type->config_size);
     layer->name = hone__strdup(name);
+    layer->own_name = layer->name;
     if (!layer->config || !layer->name) {
         hone__layer_free(layer);
         return hone__fail_memory(err, type->config_size + strlen(name) + 1, "a layer");
@@ -152,14 +153,27 @@ hone_status hone__layer_create(hone__layer **out, const char *class_name, const 
         hone__layer_free(layer);
         return hone__fail_context(err, status, "%s", subject);
     }
-    if (is_input) layer->inputs[0] = *input_shape;
+    if (is_input) *(hone_shape *)layer->config = *input_shape;
     *out = layer;
     return HONE_OK;
 }
 
 hone_status hone__input_layer_create(hone__layer **out, const char *name, const hone_shape *shape, hone_error *err) {
     HONE_TRY(allocate(out, &hone__type_input_layer, name, err));
-    (*out)->inputs[0] = *shape;
+    *(hone_shape *)(*out)->config = *shape;
+    return HONE_OK;
+}
+
+hone_shape hone__input_layer_shape(const hone__layer *layer) {
+    return *(const hone_shape *)layer->config;
+}
+
+hone_status hone__layer_enter(hone__layer *layer, const char *prefix, hone_error *err) {
+    char *name = hone__asprintf("%s%s", prefix, layer->own_name);
+    if (!name) return hone__fail_memory(err, strlen(prefix) + strlen(layer->own_name) + 1, "the name of a layer");
+    hone__free(layer->name);
+    layer->name = name;
+    layer->own_name = name + strlen(prefix);
     return HONE_OK;
 }
 
@@ -167,6 +181,7 @@ void hone__layer_free(hone__layer *layer) {
     if (!layer) return;
     if (layer->type->release && layer->config) layer->type->release(layer);
     hone__free(layer->config);
+    hone__free(layer->inputs);
     hone__free(layer->name);
     hone__free(layer);
 }
@@ -183,10 +198,24 @@ hone_status hone__check_elements(const hone_shape *shape, hone_error *err) {
               hone_shape_text(shape, true, text, sizeof text), HONE_MAX_ELEMENTS);
 }
 
+/* As many inputs as the type takes. */
+static hone_status check_input_count(const hone__layer *layer, hone_error *err) {
+    if (hone__layer_is_input(layer)) return HONE_OK; /* none, or the one that its model is given */
+    size_t fewest = layer->type->fewest_inputs ? layer->type->fewest_inputs : 1;
+    size_t most = layer->type->most_inputs ? layer->type->most_inputs : fewest;
+    if (layer->input_count >= fewest && layer->input_count <= most) return HONE_OK;
+    HONE_FAIL(err, HONE_SHAPE, "%s takes %s%zu input%s and is given %zu", layer->type->class_name,
+              fewest == most                ? ""
+              : layer->input_count < fewest ? "at least "
+                                            : "at most ",
+              layer->input_count < fewest ? fewest : most, most == 1 ? "" : "s", layer->input_count);
+}
+
 hone_status hone__layer_build(hone_model *model, hone__layer *layer, hone_error *err) {
     layer->first_weight = model->weight_count;
     layer->weight_count = 0;
-    hone_status status = layer->type->build(model, layer, err);
+    hone_status status = check_input_count(layer, err);
+    if (!status) status = layer->type->build(model, layer, err);
     if (!status) status = hone__check_elements(&layer->output, err);
     if (status) return hone__fail_context(err, status, "layer '%.128s'", layer->name);
     layer->built = true;
@@ -204,12 +233,13 @@ static hone_value *batch_shape(const hone_shape *shape) {
 hone_status hone__layer_to_config(const hone__layer *layer, const hone_shape *batch_input_shape, hone_value **out) {
     hone_value *config = hone_value_object();
     if (hone__layer_is_input(layer)) {
-        hone_value_set(config, "batch_input_shape", batch_shape(&layer->inputs[0]));
+        hone_shape stated = hone__input_layer_shape(layer);
+        hone_value_set(config, "batch_input_shape", batch_shape(&stated));
         hone_value_set_string(config, "dtype", "float32");
         layer->type->to_config(layer, config);
-        hone_value_set_string(config, "name", layer->name);
+        hone_value_set_string(config, "name", layer->own_name);
     } else {
-        hone_value_set_string(config, "name", layer->name);
+        hone_value_set_string(config, "name", layer->own_name);
         if (!layer->type->omits_trainable) hone_value_set_boolean(config, "trainable", layer->trainable);
         hone_value_set_string(config, "dtype", layer->mixed ? "mixed_bfloat16" : "float32");
         if (batch_input_shape) hone_value_set(config, "batch_input_shape", batch_shape(batch_input_shape));

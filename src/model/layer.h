@@ -139,6 +139,10 @@ hone_status hone__layer_create(hone__layer **out, const char *class_name, const 
                                hone__origin origin, hone_shape *input_shape, hone_error *err);
 void hone__layer_free(hone__layer *layer);
 bool hone__layer_is_input(const hone__layer *layer);
+/* The shape that an InputLayer states. */
+hone_shape hone__input_layer_shape(const hone__layer *layer);
+/* Puts the prefix before the layer's full name. */
+hone_status hone__layer_enter(hone__layer *layer, const char *prefix, hone_error *err);
 /* Fails where an activation of this shape would be too large. */
 hone_status hone__check_elements(const hone_shape *shape, hone_error *err);
 /* Builds a layer whose inputs are set: weights declared, output inferred and checked. */
@@ -155,22 +159,42 @@ extern const hone__layer_type hone__type_relu, hone__type_leaky_relu, hone__type
 extern const hone__layer_type hone__type_dropout, hone__type_spatial_dropout2d;
 extern const hone__layer_type hone__type_flatten, hone__type_reshape, hone__type_zero_padding2d;
 extern const hone__layer_type hone__type_rescaling;
+extern const hone__layer_type hone__type_add, hone__type_subtract, hone__type_multiply, hone__type_average;
+extern const hone__layer_type hone__type_maximum, hone__type_minimum, hone__type_concatenate;
 
 /* ---- putting a model together ---------------------------------------------------------------------------------- */
 
+/* Where layers are being added: a network of a model, the model's own or one within. */
+typedef struct hone__scope {
+    hone_model *model;
+    hone__network *network;
+    const char *prefix; /* of the full names of its layers: "" or "base/" */
+    int depth;          /* networks around it */
+    hone__origin origin;
+} hone__scope;
+
+hone__scope hone__model_scope(hone_model *model, bool from_file);
+hone_status hone__model_create(hone_model **out, const char *name, bool is_sequential, hone_error *err);
 /* An InputLayer of this shape, called name. */
 hone_status hone__input_layer_create(hone__layer **out, const char *name, const hone_shape *shape, hone_error *err);
-/* Appends a layer, which model then owns (also when it fails). */
-hone_status hone__model_add_layer(hone_model *model, hone__layer *layer, hone_error *err);
-/* Appends a node: layer applied to the outputs of earlier nodes; an InputLayer's has none. */
-hone_status hone__model_add_node(hone_model *model, size_t layer, const size_t *inputs, size_t input_count,
-                                 hone_error *err);
-/* Which nodes are the model's inputs and outputs. */
-hone_status hone__model_set_ends(hone_model *model, const size_t *inputs, size_t input_count, const size_t *outputs,
-                                 size_t output_count, hone_error *err);
-/* hone_model_add for configs of any origin. */
-hone_status hone__model_add(hone_model *model, const char *class_name, const hone_value *config, hone__origin origin,
-                            hone_error *err);
+/* Adds a layer, which the model then owns (it is freed when this fails). It is yet to be applied. */
+hone_status hone__scope_add_layer(const hone__scope *scope, hone__layer *layer, hone_error *err);
+/* Keras' next automatic name for a member of this class, on the heap. */
+char *hone__scope_name(const hone__scope *scope, const char *class_name);
+/* Appends a layer, or a model, to a Sequential. */
+hone_status hone__scope_append(const hone__scope *scope, const char *class_name, const hone_value *config,
+                               hone_error *err);
+/* Back to these numbers of the model's layers, of the network's members and applications. */
+void hone__scope_rewind(const hone__scope *scope, size_t layers, size_t members, size_t applications);
+/* "Sequential", "Functional", "Model" */
+bool hone__is_model_class(const char *class_name);
+/* Reads the config of a model that is to be a member of scope's network; the caller adds it there. */
+hone_status hone__scope_read_network(const hone__scope *scope, const char *class_name, const hone_value *config,
+                                     const char *name, hone__network **out, hone_error *err);
+/* Fills a network from the "layers", "input_layers" and "output_layers" of a Functional (functional_config.c). */
+hone_status hone__scope_read_functional(const hone__scope *scope, const hone_value *config, hone_error *err);
+/* A network's config ({"name": …, "layers": […], …}); failures stick in the value (functional_config.c). */
+hone_value *hone__network_to_config(const hone_model *model, const hone__network *network);
 /* hone_model_add, which releases config and reports its failures too: for configs made on the spot. */
 hone_status hone__model_add_made(hone_model *model, const char *class_name, hone_value *config, hone_error *err);
 /* The first half of building: shapes inferred, weights declared and allocated, all zero. */

@@ -5,12 +5,17 @@
  * Each emit function states one operation: its type, what it reads, its numbers. Nothing is decided here; merging is
  * fuse.c's, memory plan.c's. */
 #include "graph.h"
+#include "layer.h"
 
 #include <string.h>
 
 int hone__tensor_root(const hone__builder *b, int tensor) {
     while (b->tensors[tensor].root != tensor) tensor = b->tensors[tensor].root;
     return tensor;
+}
+
+bool hone__builder_inference(const hone__builder *b) {
+    return b->inference;
 }
 
 const hone_shape *hone__tensor_shape(const hone__builder *b, int tensor) {
@@ -210,6 +215,16 @@ hone_status hone__emit_layer_normalization(hone__builder *b, int x, float epsilo
     return HONE_OK;
 }
 
+/* A key for each layer and application: numbers of two layers never come from the same Philox function. */
+static void draw_key(const hone__builder *b, size_t layer, uint32_t key[2]) {
+    const uint32_t seed[2] = {(uint32_t)b->seed, (uint32_t)(b->seed >> 32)};
+    const uint32_t counter[4] = {0, HONE_STREAM_DROPOUT, (uint32_t)layer, (uint32_t)b->repeat};
+    uint32_t block[4];
+    hone__philox(seed, counter, block);
+    key[0] = block[0];
+    key[1] = block[1];
+}
+
 hone_status hone__emit_dropout(hone__builder *b, int x, float rate, bool spatial, size_t layer, int *y,
                                hone_error *err) {
     hone__op *op;
@@ -218,13 +233,141 @@ hone_status hone__emit_dropout(hone__builder *b, int x, float rate, bool spatial
     op->as.dropout.c = spatial ? last_axis(b, x) : b->tensors[x].size;
     op->as.dropout.rate = rate;
     op->as.dropout.spatial = spatial;
-    /* A key for each layer: numbers of two layers never come from the same Philox function. */
-    const uint32_t seed[2] = {(uint32_t)b->seed, (uint32_t)(b->seed >> 32)};
-    const uint32_t counter[4] = {0, HONE_STREAM_DROPOUT, (uint32_t)layer, (uint32_t)((uint64_t)layer >> 32)};
-    uint32_t block[4];
-    hone__philox(seed, counter, block);
-    op->as.dropout.key[0] = block[0];
-    op->as.dropout.key[1] = block[1];
+    draw_key(b, layer, op->as.dropout.key);
+    return HONE_OK;
+}
+
+/* ---- several inputs -------------------------------------------------------------------------------------------- */
+
+static void add_input(hone__op *op, int tensor) {
+    op->inputs[op->input_count++] = tensor;
+}
+
+/* Dim number axis of a shape that is seen as having rank axes, the missing ones being first. */
+static int64_t aligned_dim(const hone_shape *shape, int rank, int axis) {
+    int own = axis - (rank - shape->rank);
+    return own < 0 ? 1 : shape->dims[own];
+}
+
+/* How far apart neighbours along each axis of the output are in an operand; 0 where it repeats. */
+static void operand_steps(const hone_shape *shape, int rank, size_t *steps) {
+    size_t step = 1;
+    for (int axis = rank; axis-- > 0;) {
+        size_t dim = (size_t)aligned_dim(shape, rank, axis);
+        steps[axis] = dim == 1 ? 0 : step;
+        step *= dim;
+    }
+}
+
+static hone_status emit_pair(hone__builder *b, hone__merge_kind kind, int first, int second, int *y, hone_error *err) {
+    hone_shape one = b->tensors[first].shape, two = b->tensors[second].shape, out = {0};
+    out.rank = one.rank > two.rank ? one.rank : two.rank;
+    for (int axis = 0; axis < out.rank; axis++) {
+        int64_t a = aligned_dim(&one, out.rank, axis), c = aligned_dim(&two, out.rank, axis);
+        out.dims[axis] = a > c ? a : c;
+    }
+    hone__op *op;
+    HONE_TRY(emit(b, &hone__op_merge, first, &out, &op, y, err));
+    add_input(op, second);
+    op->as.merge.kind = kind;
+    op->as.merge.same = hone_shape_equal(&one, &out) && hone_shape_equal(&two, &out);
+    op->as.merge.rank = out.rank;
+    for (int axis = 0; axis < out.rank; axis++) op->as.merge.dims[axis] = (size_t)out.dims[axis];
+    operand_steps(&one, out.rank, op->as.merge.steps[0]);
+    operand_steps(&two, out.rank, op->as.merge.steps[1]);
+    return HONE_OK;
+}
+
+/* As many inputs of one shape as an operation takes; *taken of them. */
+static hone_status emit_sum(hone__builder *b, const int *inputs, size_t count, size_t *taken, int *y, hone_error *err) {
+    const hone_shape shape = b->tensors[inputs[0]].shape;
+    size_t same = 1;
+    while (same < count && same < HONE_OP_INPUTS && hone_shape_equal(&shape, &b->tensors[inputs[same]].shape)) same++;
+    *taken = same < 2 ? 2 : same;
+    if (same < 2) return emit_pair(b, HONE_MERGE_ADD, inputs[0], inputs[1], y, err);
+    hone__op *op;
+    HONE_TRY(emit(b, &hone__op_merge, inputs[0], &shape, &op, y, err));
+    for (size_t i = 1; i < same; i++) add_input(op, inputs[i]);
+    op->as.merge.kind = HONE_MERGE_ADD;
+    op->as.merge.same = true;
+    return HONE_OK;
+}
+
+hone_status hone__emit_merge(hone__builder *b, hone__merge_kind kind, const int *inputs, size_t count, int *y,
+                             hone_error *err) {
+    int rest[HONE_MAX_LAYER_INPUTS];
+    for (size_t i = 0; i < count; i++) rest[i] = inputs[i];
+    for (size_t first = 0; first + 1 < count;) {
+        size_t taken = 2;
+        if (kind == HONE_MERGE_ADD) {
+            HONE_TRY(emit_sum(b, rest + first, count - first, &taken, y, err));
+        } else {
+            HONE_TRY(emit_pair(b, kind, rest[first], rest[first + 1], y, err));
+        }
+        first += taken - 1;
+        rest[first] = *y;
+    }
+    return HONE_OK;
+}
+
+/* Of one operation: at most HONE_OP_INPUTS. */
+static hone_status emit_side_by_side(hone__builder *b, const int *inputs, size_t count, int axis, int *y,
+                                     hone_error *err) {
+    hone_shape out = b->tensors[inputs[0]].shape;
+    size_t rows = 1, inner = 1;
+    for (int i = 0; i < axis; i++) rows *= (size_t)out.dims[i];
+    for (int i = axis + 1; i < out.rank; i++) inner *= (size_t)out.dims[i];
+    out.dims[axis] = 0;
+    for (size_t i = 0; i < count; i++) out.dims[axis] += b->tensors[inputs[i]].shape.dims[axis];
+    hone__op *op;
+    HONE_TRY(emit(b, &hone__op_concatenate, inputs[0], &out, &op, y, err));
+    for (size_t i = 1; i < count; i++) add_input(op, inputs[i]);
+    op->as.concatenate.rows = rows;
+    for (size_t i = 0; i < count; i++)
+        op->as.concatenate.widths[i] = (size_t)b->tensors[inputs[i]].shape.dims[axis] * inner;
+    return HONE_OK;
+}
+
+hone_status hone__emit_concatenate(hone__builder *b, const int *inputs, size_t count, int axis, int *y,
+                                   hone_error *err) {
+    int parts[HONE_MAX_LAYER_INPUTS];
+    for (size_t i = 0; i < count; i++) parts[i] = inputs[i];
+    while (count > HONE_OP_INPUTS) { /* groups of neighbours, and groups of groups */
+        size_t groups = 0;
+        for (size_t i = 0; i < count; i += HONE_OP_INPUTS, groups++) {
+            size_t size = count - i < HONE_OP_INPUTS ? count - i : HONE_OP_INPUTS;
+            int group;
+            HONE_TRY(emit_side_by_side(b, parts + i, size, axis, &group, err));
+            parts[groups] = group;
+        }
+        count = groups;
+    }
+    return emit_side_by_side(b, parts, count, axis, y, err);
+}
+
+hone_status hone__emit_slice(hone__builder *b, int x, size_t from, const hone_shape *shape, int *y, hone_error *err) {
+    hone__op *op;
+    HONE_TRY(emit(b, &hone__op_slice, x, shape, &op, y, err));
+    op->as.slice.rows = 1;
+    op->as.slice.width = b->tensors[x].size;
+    op->as.slice.from = from;
+    op->as.slice.kept = b->tensors[*y].size;
+    return HONE_OK;
+}
+
+hone_status hone__emit_cropping2d(hone__builder *b, int x, int top, int bottom, int left, int right, int *y,
+                                  hone_error *err) {
+    hone_shape in = b->tensors[x].shape;
+    hone_shape out = {3, {in.dims[0] - top - bottom, in.dims[1] - left - right, in.dims[2]}};
+    hone__op *op;
+    HONE_TRY(emit(b, &hone__op_cropping2d, x, &out, &op, y, err));
+    op->as.padding.h = (size_t)out.dims[0];
+    op->as.padding.w = (size_t)out.dims[1];
+    op->as.padding.c = (size_t)in.dims[2];
+    op->as.padding.top = (size_t)top;
+    op->as.padding.bottom = (size_t)bottom;
+    op->as.padding.left = (size_t)left;
+    op->as.padding.right = (size_t)right;
     return HONE_OK;
 }
 
@@ -237,36 +380,80 @@ void hone__builder_release(hone__builder *b) {
     *b = (hone__builder){0};
 }
 
-/* tensors has one entry per node. */
-static hone_status lower_nodes(hone__builder *b, int *tensors, hone_error *err) {
-    const hone_model *model = b->model;
-    for (size_t i = 0; i < model->node_count; i++) {
-        const hone__node *node = &model->nodes[i];
-        const hone__layer *layer = model->layers[node->layer];
-        if (node->input_count > HONE_MAX_LAYER_INPUTS)
-            HONE_FAIL(err, HONE_LIMIT, "layer '%s': %zu inputs, at most %d are allowed", layer->name, node->input_count,
-                      HONE_MAX_LAYER_INPUTS);
-        int inputs[HONE_MAX_LAYER_INPUTS] = {b->input}; /* where the graph begins */
-        for (size_t k = 0; k < node->input_count; k++) inputs[k] = tensors[node->inputs[k]];
-        b->layer = node->layer;
-        if (layer->type->lower(model, layer, b, inputs, &tensors[i], err) != HONE_OK)
-            return hone__fail_context(err, HONE_MEMORY, "layer '%s'", layer->name);
+/* The tensor that input number index of the model is: the whole input, or a slice of it. */
+static hone_status lower_input(hone__builder *b, size_t index, int *tensor, hone_error *err) {
+    size_t from = 0;
+    *tensor = b->input;
+    if (b->model->input_count == 1) return HONE_OK;
+    for (size_t i = 0; i < index; i++) {
+        hone_shape before = hone_model_input_shape_at(b->model, i);
+        from += (size_t)hone_shape_size(&before);
     }
+    hone_shape shape = hone_model_input_shape_at(b->model, index);
+    return hone__emit_slice(b, b->input, from, &shape, tensor, err);
+}
+
+/* tensors has one entry per node. */
+static hone_status lower_node(hone__builder *b, size_t index, int *tensors, hone_error *err) {
+    const hone__node *node = &b->model->nodes[index];
+    const hone__layer *layer = b->model->layers[node->layer];
+    if (node->input_count > HONE_MAX_LAYER_INPUTS)
+        HONE_FAIL(err, HONE_LIMIT, "layer '%s': %zu inputs, at most %d are allowed", layer->name, node->input_count,
+                  HONE_MAX_LAYER_INPUTS);
+    int inputs[HONE_MAX_LAYER_INPUTS];
+    for (size_t k = 0; k < node->input_count; k++) inputs[k] = tensors[node->inputs[k]];
+    b->layer = node->layer;
+    b->inference = node->inference;
+    b->repeat = 0;
+    for (size_t i = 0; i < index; i++) b->repeat += b->model->nodes[i].layer == node->layer;
+    for (size_t i = 0; node->input_count == 0 && i < b->model->input_count; i++)
+        if (b->model->inputs[i] == index) HONE_TRY(lower_input(b, i, inputs, err));
+    hone_status status = layer->type->lower(b->model, layer, b, inputs, &tensors[index], err);
+    return status ? hone__fail_context(err, status, "layer '%s'", layer->name) : HONE_OK;
+}
+
+/* Several outputs leave as one, flat, one behind the other. */
+static hone_status lower_outputs(hone__builder *b, const int *tensors, hone_error *err) {
+    const hone_model *model = b->model;
     b->output = tensors[model->outputs[0]];
-    return HONE_OK;
+    if (model->output_count == 1) return HONE_OK;
+    int *flat = hone__alloc(model->output_count, sizeof *flat);
+    if (!flat) return hone__fail_memory(err, model->output_count * sizeof *flat, "the outputs");
+    hone_status status = HONE_OK;
+    for (size_t i = 0; i < model->output_count && !status; i++) {
+        int x = tensors[model->outputs[i]];
+        hone_shape shape = {1, {(int64_t)b->tensors[x].size}};
+        status = hone__emit_reshape(b, x, &shape, &flat[i], err);
+    }
+    if (!status) status = hone__emit_concatenate(b, flat, model->output_count, 0, &b->output, err);
+    hone__free(flat);
+    return status;
+}
+
+/* What all inputs of a sample are together. */
+static hone_status whole_input(const hone_model *model, hone_shape *shape, hone_error *err) {
+    int64_t total = 0;
+    *shape = hone_model_input_shape(model);
+    if (model->input_count == 1) return HONE_OK;
+    for (size_t i = 0; i < model->input_count; i++) {
+        hone_shape input = hone_model_input_shape_at(model, i);
+        total += hone_shape_size(&input);
+    }
+    *shape = (hone_shape){1, {total}};
+    return hone__check_elements(shape, err);
 }
 
 hone_status hone__lower_model(hone__builder *b, const hone_model *model, uint64_t seed, hone_error *err) {
     b->model = model;
     b->seed = seed;
-    if (model->input_count != 1 || model->output_count != 1)
-        HONE_FAIL(err, HONE_UNSUPPORTED, "model '%s': %zu inputs and %zu outputs, a plan needs one of each",
-                  model->name, model->input_count, model->output_count);
-    hone_shape input = hone_model_input_shape(model);
+    hone_shape input;
+    HONE_TRY(whole_input(model, &input, err));
     HONE_TRY(hone__builder_tensor(b, &input, &b->input, err));
     int *tensors = hone__alloc(model->node_count, sizeof *tensors);
     if (!tensors) return hone__fail_memory(err, model->node_count * sizeof *tensors, "the graph");
-    hone_status status = lower_nodes(b, tensors, err);
+    hone_status status = HONE_OK;
+    for (size_t i = 0; i < model->node_count && !status; i++) status = lower_node(b, i, tensors, err);
+    if (!status) status = lower_outputs(b, tensors, err);
     hone__free(tensors);
     return status;
 }

@@ -11,9 +11,12 @@
 
 #include "kernels.h"
 #include "model_internal.h"
+#include "ops/op.h"
 
 /* Shape of a tensor without the batch. */
 const hone_shape *hone__tensor_shape(const hone__builder *b, int tensor);
+/* The layer being lowered was called with training=False: it does what it does in inference. */
+bool hone__builder_inference(const hone__builder *b);
 
 /* shape's epilogue and pooling are left off (fuse.c adds them). bias may be HONE_NO_WEIGHT. */
 hone_status hone__emit_conv2d(hone__builder *b, int x, const hone_conv2d_shape *shape, int kernel, int bias, int *y,
@@ -36,12 +39,22 @@ hone_status hone__emit_reshape(hone__builder *b, int x, const hone_shape *shape,
 /* y = x * scale[c] + offset[c] over the last axis; count is 1 or its length. The numbers are copied. */
 hone_status hone__emit_affine(hone__builder *b, int x, const float *scale, const float *offset, size_t count, int *y,
                               hone_error *err);
-/* gamma, beta may be HONE_NO_WEIGHT. frozen: moving statistics even in training. Over the last axis. */
+/* All weights but moving_… of a normalisation that is not frozen may be HONE_NO_WEIGHT. frozen: moving statistics even in training. Over the last axis. */
 hone_status hone__emit_batch_normalization(hone__builder *b, int x, float momentum, float epsilon, bool frozen,
                                            int gamma, int beta, int moving_mean, int moving_variance, int *y,
                                            hone_error *err);
 hone_status hone__emit_layer_normalization(hone__builder *b, int x, float epsilon, int gamma, int beta, int *y,
                                            hone_error *err);
+/* Element by element; shapes may differ where one of them has a single element along an axis, or lacks the first axes. */
+hone_status hone__emit_merge(hone__builder *b, hone__merge_kind kind, const int *inputs, size_t count, int *y,
+                             hone_error *err);
+/* Side by side along an axis, 0 being the first behind the batch. */
+hone_status hone__emit_concatenate(hone__builder *b, const int *inputs, size_t count, int axis, int *y,
+                                   hone_error *err);
+/* Elements from … of a flat tensor, seen as shape. */
+hone_status hone__emit_slice(hone__builder *b, int x, size_t from, const hone_shape *shape, int *y, hone_error *err);
+hone_status hone__emit_cropping2d(hone__builder *b, int x, int top, int bottom, int left, int right, int *y,
+                                  hone_error *err);
 /* Nothing in inference. spatial: one draw per (sample, channel) of (h, w, c). layer is the stream of the draws. */
 hone_status hone__emit_dropout(hone__builder *b, int x, float rate, bool spatial, size_t layer, int *y,
                                hone_error *err);

@@ -16,18 +16,37 @@ static const struct {
 
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
-/* Does the graph scale its pixels itself? */
-static bool begins_with_scaling(const hone_model *model) {
-    if (model->node_count == 0) return false;
-    size_t first = hone__layer_is_input(model->layers[model->nodes[0].layer]) ? 1 : 0;
-    if (first >= model->node_count) return false;
-    const char *class_name = model->layers[model->nodes[first].layer]->type->class_name;
-    return strcmp(class_name, "Rescaling") == 0 || strcmp(class_name, "Normalization") == 0;
+/* Augmentation may stand before what scales the pixels: a random layer, or a model of them. */
+static bool is_random(const hone__member *member) {
+    const hone__network *network = member->network;
+    if (!network)
+        return hone__layer_is_input(member->layer) || strncmp(member->layer->type->class_name, "Random", 6) == 0;
+    for (size_t i = 0; i < network->member_count; i++)
+        if (!is_random(&network->members[i])) return false;
+    return true;
+}
+
+/* Does the network scale its pixels itself: is there a Rescaling or Normalization behind its first input? */
+static bool begins_with_scaling(const hone__network *network) {
+    size_t from = network->input_count > 0 ? network->inputs[0].application : 0;
+    for (size_t i = 0; network->input_count > 0 && i < network->application_count; i++) {
+        const hone__application *a = &network->applications[i];
+        if (a->input_count == 0 || a->inputs[0].application != from) continue;
+        const hone__member *member = &network->members[a->member];
+        if (is_random(member)) {
+            from = i;
+            continue;
+        }
+        if (member->network) return begins_with_scaling(member->network);
+        const char *class_name = member->layer->type->class_name;
+        return strcmp(class_name, "Rescaling") == 0 || strcmp(class_name, "Normalization") == 0;
+    }
+    return false;
 }
 
 hone_preprocessing hone_model_preprocessing(const hone_model *model) {
     if (model->preprocessing.stated) return model->preprocessing;
-    return (hone_preprocessing){.kind = begins_with_scaling(model) ? HONE_INPUT_RAW : HONE_INPUT_UNIT};
+    return (hone_preprocessing){.kind = begins_with_scaling(&model->network) ? HONE_INPUT_RAW : HONE_INPUT_UNIT};
 }
 
 void hone_model_set_preprocessing(hone_model *model, const hone_preprocessing *preprocessing) {

@@ -2,8 +2,9 @@
  *
  * The model: layers and nodes put together, built, looked at.
  *
- * Building walks the nodes in their (topological) order, so every layer finds its input shapes known, and lays the
- * declared weights out one behind the other in one flat array. A build that fails leaves the model as it was. */
+ * Building unfolds the network into nodes and walks them in their (topological) order, so every layer finds its input
+ * shapes known, and lays the declared weights out one behind the other in one flat array. A build that fails leaves the
+ * model as it was. */
 #include "layer.h"
 
 #include <inttypes.h>
@@ -13,65 +14,92 @@ enum { WEIGHT_GRAIN = 16 }; /* floats: every weight starts on a cache line */
 
 /* ---- putting together ------------------------------------------------------------------------------------------ */
 
-hone_status hone_model_create(hone_model **out, const char *name, hone_error *err) {
+hone_status hone__model_create(hone_model **out, const char *name, bool is_sequential, hone_error *err) {
     *out = NULL;
-    if (!name) name = "sequential";
     if (!*name || strlen(name) > HONE_MAX_NAME) {
         HONE_FAIL(err, HONE_ARGUMENT, "the name of a model has %zu bytes, expected 1 to %d", strlen(name),
                   HONE_MAX_NAME);
     }
     hone_model *model = hone__alloc(1, sizeof *model);
     if (!model) return hone__fail_memory(err, sizeof *model, "a model");
-    model->is_sequential = true;
     model->keras = 3;
-    model->name = hone__strdup(name);
     model->records = hone_value_object();
-    if (!model->name || !model->records) {
+    hone_status status = model->records ? hone__network_init(&model->network, name, is_sequential, err)
+                                        : hone__fail_memory(err, 0, "a model");
+    if (status) {
         hone_model_free(model);
-        return hone__fail_memory(err, strlen(name) + 1, "a model");
+        return status;
     }
     *out = model;
     return HONE_OK;
 }
 
-/* Back to the first layers and nodes. */
-static void truncate_model(hone_model *model, size_t layers, size_t nodes) {
-    while (model->layer_count > layers) hone__layer_free(model->layers[--model->layer_count]);
-    while (model->node_count > nodes) hone__free(model->nodes[--model->node_count].inputs);
+hone_status hone_model_create(hone_model **out, const char *name, hone_error *err) {
+    return hone__model_create(out, name ? name : "sequential", true, err);
+}
+
+/* Nodes, weights and shapes: what building made. */
+static void forget_build(hone_model *model) {
+    for (size_t i = 0; i < model->layer_count; i++) {
+        hone__layer *layer = model->layers[i];
+        layer->built = false;
+        layer->output = (hone_shape){0};
+        layer->first_weight = layer->weight_count = layer->input_count = 0;
+    }
+    while (model->node_count > 0) hone__free(model->nodes[--model->node_count].inputs);
+    hone__free(model->inputs);
+    hone__free(model->outputs);
+    hone__free(model->data);
+    model->inputs = model->outputs = NULL;
+    model->data = NULL;
+    model->input_count = model->output_count = 0;
+    model->weight_count = model->data_size = 0;
+    model->built = false;
 }
 
 void hone_model_free(hone_model *model) {
     if (!model) return;
-    truncate_model(model, 0, 0);
+    forget_build(model);
+    hone__network_release(&model->network);
+    while (model->layer_count > 0) hone__layer_free(model->layers[--model->layer_count]);
     hone__free(model->layers);
     hone__free(model->nodes);
-    hone__free(model->inputs);
-    hone__free(model->outputs);
     hone__free(model->weights);
-    hone__free(model->data);
     for (size_t i = 0; i < model->class_count; i++) hone__free(model->class_names[i]);
     hone__free(model->class_names);
     hone__free(model->whitening);
     hone_value_free(model->records);
-    hone__free(model->name);
     hone__free(model);
 }
 
-hone_status hone__model_add_layer(hone_model *model, hone__layer *layer, hone_error *err) {
-    hone_status status = HONE_OK;
-    if (model->layer_count >= HONE_MAX_LAYERS) {
-        status = hone__fail(err, HONE_LIMIT, "model '%.128s' has more than %d layers", model->name, HONE_MAX_LAYERS);
+/* The layer's full name must be new, and fit. */
+static hone_status check_name(const hone_model *model, const hone__layer *layer, hone_error *err) {
+    if (strlen(layer->name) > HONE_MAX_NAME) {
+        HONE_FAIL(err, HONE_LIMIT, "the name of layer '%.128s' has over %d bytes with those of its models",
+                  layer->own_name, HONE_MAX_NAME);
     }
-    for (size_t i = 0; i < model->layer_count && !status; i++) {
+    for (size_t i = 0; i < model->layer_count; i++) {
         if (strcmp(model->layers[i]->name, layer->name) == 0) {
-            status = hone__fail(err, HONE_ARGUMENT, "the name '%.128s' is used by two layers, names must be unique",
-                                layer->name);
+            HONE_FAIL(err, HONE_ARGUMENT, "the name '%.128s' is used by two layers, names must be unique", layer->name);
         }
     }
+    return HONE_OK;
+}
+
+hone_status hone__scope_add_layer(const hone__scope *scope, hone__layer *layer, hone_error *err) {
+    hone_model *model = scope->model;
+    hone_status status = HONE_OK;
+    if (model->layer_count >= HONE_MAX_LAYERS) {
+        status =
+            hone__fail(err, HONE_LIMIT, "model '%.128s' has more than %d layers", model->network.name, HONE_MAX_LAYERS);
+    }
+    if (!status) status = hone__layer_enter(layer, scope->prefix, err);
+    if (!status) status = check_name(model, layer, err);
     if (!status) {
         status = hone__grow((void **)&model->layers, &model->layer_capacity, model->layer_count + 1,
                             sizeof *model->layers, err);
     }
+    if (!status) status = hone__network_add(scope->network, (hone__member){.layer = layer}, err);
     if (status) {
         hone__layer_free(layer);
         return status;
@@ -81,48 +109,15 @@ hone_status hone__model_add_layer(hone_model *model, hone__layer *layer, hone_er
     return HONE_OK;
 }
 
-hone_status hone__model_add_node(hone_model *model, size_t layer, const size_t *inputs, size_t input_count,
-                                 hone_error *err) {
-    HONE_TRY(
-        hone__grow((void **)&model->nodes, &model->node_capacity, model->node_count + 1, sizeof *model->nodes, err));
-    hone__node *node = &model->nodes[model->node_count];
-    node->layer = layer;
-    node->input_count = input_count;
-    node->inputs = hone__alloc(input_count, sizeof *node->inputs);
-    if (!node->inputs) return hone__fail_memory(err, input_count * sizeof *node->inputs, "a node");
-    for (size_t i = 0; i < input_count; i++) node->inputs[i] = inputs[i];
-    model->node_count++;
-    return HONE_OK;
-}
-
-hone_status hone__model_set_ends(hone_model *model, const size_t *inputs, size_t input_count, const size_t *outputs,
-                                 size_t output_count, hone_error *err) {
-    size_t *new_inputs = hone__alloc(input_count, sizeof *new_inputs);
-    size_t *new_outputs = hone__alloc(output_count, sizeof *new_outputs);
-    if (!new_inputs || !new_outputs) {
-        hone__free(new_inputs);
-        hone__free(new_outputs);
-        return hone__fail_memory(err, (input_count + output_count) * sizeof *new_inputs, "a model");
-    }
-    for (size_t i = 0; i < input_count; i++) new_inputs[i] = inputs[i];
-    for (size_t i = 0; i < output_count; i++) new_outputs[i] = outputs[i];
-    hone__free(model->inputs);
-    hone__free(model->outputs);
-    model->inputs = new_inputs;
-    model->outputs = new_outputs;
-    model->input_count = input_count;
-    model->output_count = output_count;
-    return HONE_OK;
-}
-
 /* The next of Keras' automatic names: "conv2d", "conv2d_1", "conv2d_2", …; the highest number taken decides. */
-static char *automatic_name(const hone_model *model, const char *class_name) {
+char *hone__scope_name(const hone__scope *scope, const char *class_name) {
     char base[128];
-    hone__snake_case(base, sizeof base, class_name);
+    const hone__layer_type *type = hone__layer_type_find(class_name);
+    hone__snake_case(base, sizeof base, type ? type->class_name : class_name);
     size_t length = strlen(base);
     int64_t next = 0;
-    for (size_t i = 0; i < model->layer_count; i++) {
-        const char *name = model->layers[i]->name;
+    for (size_t i = 0; i < scope->network->member_count; i++) {
+        const char *name = hone__member_name(&scope->network->members[i]);
         if (strncmp(name, base, length) != 0) continue;
         int64_t number = 0;
         bool is_numbered = name[length] == '_' && hone__parse_integer(name + length + 1, &number) && number >= 0;
@@ -131,65 +126,115 @@ static char *automatic_name(const hone_model *model, const char *class_name) {
     return next == 0 ? hone__strdup(base) : hone__asprintf("%s_%" PRId64, base, next);
 }
 
-/* The layer, applied to the output so far. Takes ownership of layer. */
-static hone_status append(hone_model *model, hone__layer *layer, hone_error *err) {
-    bool is_input = hone__layer_is_input(layer), is_first = model->node_count == 0;
-    HONE_TRY(hone__model_add_layer(model, layer, err));
-    size_t node = model->node_count, previous = node - 1, input = 0;
-    HONE_TRY(hone__model_add_node(model, layer->index, &previous, is_first ? 0 : 1, err));
-    bool has_input = is_input || model->input_count > 0;
-    return hone__model_set_ends(model, &input, has_input ? 1 : 0, &node, 1, err);
+/* ---- Sequential ------------------------------------------------------------------------------------------------ */
+
+/* The newest member, applied to the output so far. */
+static hone_status apply_last(const hone__scope *scope, bool is_input, hone_error *err) {
+    hone__network *network = scope->network;
+    hone__source here = {.application = network->application_count}, before = {.application = here.application - 1};
+    size_t inputs = here.application == 0 ? 0 : 1;
+    HONE_TRY(hone__network_apply(network, network->member_count - 1, &before, inputs, false, err));
+    if (is_input) HONE_TRY(hone__network_set_inputs(network, &here, 1, err));
+    return hone__network_set_outputs(network, &here, 1, err);
 }
 
 /* A first layer that states its input shape stands for an InputLayer before it. */
-static hone_status append_with_input(hone_model *model, hone__layer *layer, const hone_shape *shape, hone_error *err) {
-    if (model->node_count == 0 && shape->rank > 0 && !hone__layer_is_input(layer)) {
-        hone__layer *input = NULL;
-        char *name = hone__asprintf("%.*s_input", HONE_MAX_NAME - 6, layer->name);
-        hone_status status = name ? hone__input_layer_create(&input, name, shape, err)
-                                  : hone__fail_memory(err, strlen(layer->name) + 7, "the name of a layer");
-        hone__free(name);
-        if (!status) status = append(model, input, err);
-        if (status) {
-            hone__layer_free(layer);
-            return status;
-        }
-    }
-    return append(model, layer, err);
+static hone_status add_input(const hone__scope *scope, const char *follower, const hone_shape *shape, hone_error *err) {
+    hone__layer *input = NULL;
+    char *name = hone__asprintf("%.*s_input", HONE_MAX_NAME - 6, follower);
+    if (!name) return hone__fail_memory(err, strlen(follower) + 7, "the name of a layer");
+    hone_status status = hone__input_layer_create(&input, name, shape, err);
+    hone__free(name);
+    if (!status) status = hone__scope_add_layer(scope, input, err);
+    return status ? status : apply_last(scope, true, err);
 }
 
-hone_status hone__model_add(hone_model *model, const char *class_name, const hone_value *config, hone__origin origin,
-                            hone_error *err) {
-    if (model->built) {
-        HONE_FAIL(err, HONE_ARGUMENT, "model '%.128s' is built already, layers are added before", model->name);
-    }
-    if (!model->is_sequential) {
-        HONE_FAIL(err, HONE_ARGUMENT, "model '%.128s' is not a Sequential, it has no end to add a layer to",
-                  model->name);
-    }
-    const hone__layer_type *type = hone__layer_type_find(class_name);
-    char *name = automatic_name(model, type ? type->class_name : class_name);
-    if (!name) return hone__fail_memory(err, strlen(class_name) + 1, "the name of a layer");
+static hone_status append_layer(const hone__scope *scope, const char *class_name, const hone_value *config,
+                                const char *name, hone_error *err) {
+    bool is_first = scope->network->member_count == 0;
     hone__layer *layer = NULL;
     hone_shape shape;
-    hone_status status = hone__layer_create(&layer, class_name, config, name, origin, &shape, err);
-    hone__free(name);
-    if (status) return status;
-    if (hone__layer_is_input(layer) && model->node_count > 0) {
-        status = hone__fail(err, HONE_ARGUMENT, "layer '%.128s': an InputLayer can only come first", layer->name);
+    HONE_TRY(hone__layer_create(&layer, class_name, config, name, scope->origin, &shape, err));
+    bool is_input = hone__layer_is_input(layer);
+    hone_status status = HONE_OK;
+    if (is_input && !is_first) {
+        status = hone__fail(err, HONE_ARGUMENT, "layer '%.128s': an InputLayer can only come first", layer->own_name);
+    } else if (is_first && !is_input && shape.rank > 0) {
+        status = add_input(scope, layer->own_name, &shape, err);
+    }
+    if (status) {
         hone__layer_free(layer);
         return status;
     }
-    size_t layers = model->layer_count, nodes = model->node_count;
-    status = append_with_input(model, layer, &shape, err);
-    if (!status) return HONE_OK;
-    truncate_model(model, layers, nodes);
-    if (nodes == 0) model->input_count = model->output_count = 0;
+    HONE_TRY(hone__scope_add_layer(scope, layer, err));
+    return apply_last(scope, is_input, err);
+}
+
+/* A model as a layer of a Sequential. */
+static hone_status append_network(const hone__scope *scope, const char *class_name, const hone_value *config,
+                                  const char *name, hone_error *err) {
+    hone__network *network = NULL;
+    bool is_first = scope->network->member_count == 0;
+    const char *stated = hone_value_as_string(hone_value_get(config, "name"));
+    HONE_TRY(hone__scope_read_network(scope, class_name, config, stated ? stated : name, &network, err));
+    hone_status status = HONE_OK;
+    if (network->input_count != 1 || network->output_count != 1) {
+        status = hone__fail(err, HONE_SHAPE,
+                            "model '%.128s' has %zu inputs and %zu outputs, a Sequential takes what has one of each",
+                            network->name, network->input_count, network->output_count);
+    }
+    if (!status && is_first) {
+        hone_shape shape = hone__network_input_shape(network, 0);
+        status = add_input(scope, network->name, &shape, err);
+    }
+    if (status) {
+        hone__network_release(network);
+        hone__free(network);
+        return status;
+    }
+    HONE_TRY(hone__network_add(scope->network, (hone__member){.network = network}, err));
+    return apply_last(scope, false, err);
+}
+
+hone_status hone__scope_append(const hone__scope *scope, const char *class_name, const hone_value *config,
+                               hone_error *err) {
+    hone__network *network = scope->network;
+    size_t members = network->member_count, applications = network->application_count;
+    size_t layers = scope->model->layer_count;
+    char *name = hone__scope_name(scope, class_name);
+    if (!name) return hone__fail_memory(err, strlen(class_name) + 1, "the name of a layer");
+    hone_status status = hone__is_model_class(class_name) ? append_network(scope, class_name, config, name, err)
+                                                          : append_layer(scope, class_name, config, name, err);
+    hone__free(name);
+    if (status) hone__scope_rewind(scope, layers, members, applications);
     return status;
 }
 
+void hone__scope_rewind(const hone__scope *scope, size_t layers, size_t members, size_t applications) {
+    hone_model *model = scope->model;
+    hone__network_truncate(scope->network, members, applications);
+    while (model->layer_count > layers) hone__layer_free(model->layers[--model->layer_count]);
+    if (applications == 0) scope->network->input_count = scope->network->output_count = 0;
+}
+
+hone__scope hone__model_scope(hone_model *model, bool from_file) {
+    return (hone__scope){.model = model,
+                         .network = &model->network,
+                         .prefix = "",
+                         .origin = {.from_file = from_file, .keras = model->keras}};
+}
+
 hone_status hone_model_add(hone_model *model, const char *class_name, const hone_value *config, hone_error *err) {
-    return hone__model_add(model, class_name, config, (hone__origin){.from_file = false, .keras = model->keras}, err);
+    if (model->built) {
+        HONE_FAIL(err, HONE_ARGUMENT, "model '%.128s' is built already, layers are added before", model->network.name);
+    }
+    if (!model->network.is_sequential) {
+        HONE_FAIL(err, HONE_ARGUMENT,
+                  "model '%.128s' is not a Sequential, it has no end to add a layer to; see hone_model_apply",
+                  model->network.name);
+    }
+    hone__scope scope = hone__model_scope(model, false);
+    return hone__scope_append(&scope, class_name, config, err);
 }
 
 /* ---- building -------------------------------------------------------------------------------------------------- */
@@ -220,40 +265,49 @@ hone_status hone__declare_weight(hone_model *model, hone__layer *layer, const ch
     return HONE_OK;
 }
 
-/* As before the build. */
-static void forget_build(hone_model *model) {
-    for (size_t i = 0; i < model->layer_count; i++) {
-        hone__layer *layer = model->layers[i];
-        layer->built = false;
-        layer->output = (hone_shape){0};
-        layer->first_weight = layer->weight_count = 0;
+/* A layer applied again must find what it was built for. */
+static hone_status check_again(const hone_model *model, const hone__layer *layer, const hone__node *node,
+                               hone_error *err) {
+    for (size_t k = 0; k < node->input_count && k < layer->input_count; k++) {
+        const hone_shape *shape = &model->layers[model->nodes[node->inputs[k]].layer]->output;
+        if (hone_shape_equal(shape, &layer->inputs[k])) continue;
+        char first[96], now[96];
+        HONE_FAIL(
+            err, HONE_SHAPE,
+            "layer '%.128s' is applied to %s and to %s; a layer that is applied more than once must get one shape",
+            layer->name, hone_shape_text(&layer->inputs[k], true, first, sizeof first),
+            hone_shape_text(shape, true, now, sizeof now));
     }
-    hone__free(model->data);
-    model->data = NULL;
-    model->weight_count = model->data_size = 0;
-    model->built = false;
+    if (node->input_count == layer->input_count) return HONE_OK;
+    HONE_FAIL(err, HONE_SHAPE, "layer '%.128s' is applied to %zu inputs and to %zu", layer->name, layer->input_count,
+              node->input_count);
+}
+
+static hone_status build_node(hone_model *model, const hone__node *node, hone_error *err) {
+    hone__layer *layer = model->layers[node->layer];
+    if (layer->built) return check_again(model, layer, node, err);
+    HONE_TRY(
+        hone__grow((void **)&layer->inputs, &layer->input_capacity, node->input_count, sizeof *layer->inputs, err));
+    layer->input_count = node->input_count;
+    for (size_t k = 0; k < node->input_count; k++) {
+        layer->inputs[k] = model->layers[model->nodes[node->inputs[k]].layer]->output;
+    }
+    return hone__layer_build(model, layer, err);
 }
 
 static hone_status build_layers(hone_model *model, hone_error *err) {
-    for (size_t i = 0; i < model->node_count; i++) {
-        const hone__node *node = &model->nodes[i];
-        hone__layer *layer = model->layers[node->layer];
-        layer->input_count = node->input_count;
-        for (size_t k = 0; k < node->input_count; k++) {
-            layer->inputs[k] = model->layers[model->nodes[node->inputs[k]].layer]->output;
-        }
-        HONE_TRY(hone__layer_build(model, layer, err));
-    }
+    HONE_TRY(hone__network_unfold(model, err));
+    for (size_t i = 0; i < model->node_count; i++) HONE_TRY(build_node(model, &model->nodes[i], err));
     model->data = hone__alloc(model->data_size, sizeof *model->data);
     if (!model->data) return hone__fail_memory(err, model->data_size * sizeof *model->data, "the weights");
     return HONE_OK;
 }
 
 hone_status hone__model_allocate(hone_model *model, hone_error *err) {
-    if (model->input_count == 0) {
+    if (model->network.input_count == 0) {
         HONE_FAIL(err, HONE_SHAPE,
                   "model '%.128s' has no input shape: add an InputLayer first, or give the first layer an input_shape",
-                  model->name);
+                  model->network.name);
     }
     hone_status status = build_layers(model, err);
     if (status) forget_build(model);
@@ -280,21 +334,37 @@ hone_status hone_model_build(hone_model *model, uint64_t seed, hone_error *err) 
 /* ---- looking --------------------------------------------------------------------------------------------------- */
 
 const char *hone_model_name(const hone_model *model) {
-    return model->name;
+    return model->network.name;
 }
 
 bool hone_model_is_built(const hone_model *model) {
     return model->built;
 }
 
+size_t hone_model_input_count(const hone_model *model) {
+    return model->network.input_count;
+}
+
+size_t hone_model_output_count(const hone_model *model) {
+    return model->network.output_count;
+}
+
+hone_shape hone_model_input_shape_at(const hone_model *model, size_t index) {
+    if (index >= model->network.input_count) return (hone_shape){0};
+    return hone__network_input_shape(&model->network, index);
+}
+
+hone_shape hone_model_output_shape_at(const hone_model *model, size_t index) {
+    if (!model->built || index >= model->output_count) return (hone_shape){0};
+    return model->layers[model->nodes[model->outputs[index]].layer]->output;
+}
+
 hone_shape hone_model_input_shape(const hone_model *model) {
-    if (model->input_count == 0) return (hone_shape){0};
-    return model->layers[model->nodes[model->inputs[0]].layer]->inputs[0];
+    return hone_model_input_shape_at(model, 0);
 }
 
 hone_shape hone_model_output_shape(const hone_model *model) {
-    if (!model->built) return (hone_shape){0};
-    return model->layers[model->nodes[model->outputs[0]].layer]->output;
+    return hone_model_output_shape_at(model, 0);
 }
 
 size_t hone_model_layer_count(const hone_model *model) {
@@ -310,7 +380,7 @@ hone_status hone_model_layer_info(const hone_model *model, size_t index, hone_la
                              .first_weight = layer->first_weight,
                              .weight_count = layer->weight_count};
     if (!layer->built) return HONE_OK;
-    out->input = layer->inputs[0];
+    out->input = layer->input_count > 0 ? layer->inputs[0] : layer->output;
     out->output = layer->output;
     out->macs = layer->type->macs ? layer->type->macs(model, layer) : 0;
     for (size_t i = layer->first_weight; i < layer->first_weight + layer->weight_count; i++) {

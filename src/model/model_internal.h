@@ -2,22 +2,23 @@
  *
  * The model as it is in memory, and what a layer type is.
  *
- * A model is a DAG: layers, and nodes that apply a layer to the outputs of earlier nodes. A Sequential is the chain. All
- * weights live in one flat array, in the order of the layers; gradients and optimizer slots are arrays of the same
- * layout. */
+ * A model is stated as a network (network.h): members, which are layers or networks of their own, applied to one another's
+ * outputs. Its layers are kept flat, and building unfolds the networks within into one DAG of nodes, each a layer applied
+ * to the outputs of earlier nodes. A Sequential is the chain. All weights live in one flat array, in the order of the
+ * layers; gradients and optimizer slots are arrays of the same layout. */
 #ifndef HONE_MODEL_INTERNAL_H
 #define HONE_MODEL_INTERNAL_H
 
 #include <hone/model.h>
 
 #include "core_internal.h"
+#include "network.h"
 #include "rng.h"
 
-enum { HONE_NO_WEIGHT = -1, HONE_MAX_LAYER_INPUTS = 64 };
+enum { HONE_NO_WEIGHT = -1, HONE_MAX_LAYER_INPUTS = 256 };
 
 typedef struct hone__builder hone__builder; /* lower.h */
-typedef struct hone__layer hone__layer;
-typedef struct hone__config hone__config; /* layer.h's reader of Keras arguments */
+typedef struct hone__config hone__config;   /* layer.h's reader of Keras arguments */
 
 /* ---- weights --------------------------------------------------------------------------------------------------- */
 
@@ -64,19 +65,24 @@ typedef struct hone__layer_type {
     void (*release)(hone__layer *layer);
     /* to_config leaves "trainable" out: Keras 3's class has no such argument. */
     bool omits_trainable;
+    /* Its inputs are arguments of their own (query, value, key), not one list. */
+    bool positional_inputs;
+    /* How many inputs it takes; 0: one, and most: as few. */
+    size_t fewest_inputs, most_inputs;
 } hone__layer_type;
 
 struct hone__layer {
     const hone__layer_type *type;
-    char *name;
-    size_t index; /* in model->layers */
+    char *name;           /* unique in the model: "base/conv1" where it belongs to a model within, called base */
+    const char *own_name; /* the last part of it, as Keras has it: "conv1" */
+    size_t index;         /* in model->layers */
     bool trainable;
     bool mixed;   /* its dtype policy is mixed_bfloat16, else float32 */
     void *config; /* type->config_size bytes */
     bool built;
-    size_t input_count;
-    hone_shape inputs[4]; /* without batch; set before build */
-    hone_shape output;    /* set by build */
+    size_t input_count, input_capacity;
+    hone_shape *inputs; /* without batch; set before build: of the layer's first application */
+    hone_shape output;  /* set by build */
     size_t first_weight, weight_count;
 };
 
@@ -85,15 +91,16 @@ typedef struct hone__node {
     size_t layer;
     size_t input_count;
     size_t *inputs; /* indices of earlier nodes */
+    bool inference; /* called with training=False: as in inference, even while the model trains */
 } hone__node;
 
 struct hone_model {
-    char *name;
-    bool is_sequential;
-    int keras; /* 2 or 3: whose meanings its layers' words have where they differ ("hard_sigmoid") */
+    hone__network network; /* what the model was stated as */
+    int keras;             /* 2 or 3: whose meanings its layers' words have where they differ ("hard_sigmoid") */
     bool built;
-    hone__layer **layers;
+    hone__layer **layers; /* of all networks, in the order of their statement */
     size_t layer_count, layer_capacity;
+    /* The network unfolded, in a built model. */
     hone__node *nodes; /* in topological order: inputs come before their users */
     size_t node_count, node_capacity;
     size_t *inputs, *outputs; /* node indices */

@@ -303,7 +303,7 @@ static hone_status create_named(hone_plan **out, hone_model *model, const hone_p
                                 const hone_kernels *kernels, const hone_kernels *bfloat16, hone_error *err) {
     *out = NULL;
     hone_status status = create(out, model, config, kernels, bfloat16, err);
-    return status == HONE_OK ? status : hone__fail_context(err, status, "plan of model '%.128s'", model->name);
+    return status == HONE_OK ? status : hone__fail_context(err, status, "plan of model '%.128s'", model->network.name);
 }
 
 hone_status hone__plan_create_on(hone_plan **out, hone_model *model, const hone_plan_config *config,

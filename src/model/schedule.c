@@ -57,8 +57,8 @@ static hone_status add_action(hone__schedule *s, hone__phase phase, size_t op, h
     s->actions[s->action_count++] = (hone__action){.phase = phase,
                                                    .op = op,
                                                    .segment = s->segment_count - 1,
-                                                   .scratch = HONE_NO_PIECE,
-                                                   .spare = {HONE_NO_PIECE, HONE_NO_PIECE}};
+                                                   .scratch = HONE_NO_PIECE};
+    for (int k = 0; k < HONE_OP_INPUTS; k++) s->actions[s->action_count - 1].spare[k] = HONE_NO_PIECE;
     return HONE_OK;
 }
 

@@ -78,6 +78,36 @@ static const struct {
                       "kernel_size=3"},
     {"ZeroPadding2D", "5,4,2 | Conv2D filters=3 kernel_size=1 | ZeroPadding2D padding=((1,2),(0,3)) | MaxPooling2D | "
                       "Flatten | Dense units=3"},
+    {"Add",
+     "5,4,2 | Conv2D filters=3 kernel_size=1 name=a | Conv2D filters=3 kernel_size=3 padding=same name=b | Add @a "
+     "@b | ReLU | Flatten | Dense units=2"},
+    {"Add", "5 | Dense units=4 name=a | Dense units=4 activation=tanh name=b | Add @a @b @a @b @a @b @a @b "
+            "@a | Dense units=2"},
+    {"Add", "3,4,2 | Conv2D filters=3 kernel_size=1 name=a | GlobalAveragePooling2D name=b | Add @b @a | Flatten"},
+    {"Add", "4 | Dense units=4 name=a | Activation activation=tanh | =a | Add @a @a:1"},
+    {"Subtract", "5 | Dense units=4 name=a | Dense units=4 activation=tanh name=b | Subtract @a @b"},
+    {"Subtract",
+     "3,4,2 | Conv2D filters=3 kernel_size=1 name=a | GlobalAveragePooling2D keepdims=true name=b | Subtract "
+     "@a @b | Flatten"},
+    {"Multiply", "5 | Dense units=4 name=a | Dense units=4 activation=tanh name=b | Multiply @a @b @a"},
+    {"Multiply",
+     "3,4,2 | Conv2D filters=3 kernel_size=1 name=a | GlobalAveragePooling2D keepdims=true | Conv2D filters=3 "
+     "kernel_size=1 activation=sigmoid name=b | Multiply @a @b | Flatten | Dense units=2"},
+    {"Average", "5 | Dense units=4 name=a | Dense units=4 activation=tanh name=b | Average @a @b @b"},
+    {"Maximum", "5 | Dense units=4 name=a | Dense units=4 activation=tanh name=b | Maximum @a @b | Dense units=2"},
+    {"Minimum", "5 | Dense units=4 name=a | Dense units=4 activation=tanh name=b | Minimum @a @b | Dense units=2"},
+    {"Concatenate",
+     "4,4,2 | Conv2D filters=3 kernel_size=1 name=a | Conv2D filters=2 kernel_size=3 padding=same name=b | "
+     "Concatenate @a @b @a | Conv2D filters=2 kernel_size=2"},
+    {"Concatenate",
+     "4,4,2 | Conv2D filters=3 kernel_size=1 name=a | Conv2D filters=3 kernel_size=3 padding=same name=b | "
+     "Concatenate axis=1 @a @b | Conv2D filters=2 kernel_size=2"},
+    {"Concatenate",
+     "5 | Dense units=4 name=a | Dense units=2 activation=tanh name=b | Concatenate @a @b @a @b @a @b @a @b "
+     "@a @b | Dense units=2"},
+    {"BatchNormalization",
+     "4,4,2 | Conv2D filters=3 kernel_size=1 name=a | BatchNormalization | ReLU | Conv2D filters=3 "
+     "kernel_size=3 padding=same | BatchNormalization name=b | Add @a @b | ReLU | Flatten"},
     {"Rescaling", "4,4,2 | Conv2D filters=3 kernel_size=1 | Rescaling scale=0.5 offset=0.25 | Flatten | Dense units=2"},
 };
 

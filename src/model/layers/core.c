@@ -8,7 +8,7 @@
 /* ---- InputLayer ------------------------------------------------------------------------------------------------ */
 
 /* Its one argument, the shape, is read by hone__layer_create for every class, because a Sequential's first layer may
- * state it too; model.c puts it here. */
+ * state it too, and is put here; hone__input_layer_shape tells it. */
 static void input_from_config(hone__layer *layer, hone__config *config) {
     (void)layer;
     static const char *const ignored[] = {"batch_size", "optional", "type_spec", "input_tensor", NULL};
@@ -28,9 +28,14 @@ static void input_to_config(const hone__layer *layer, hone_value *config) {
 }
 
 static hone_status input_build(hone_model *model, hone__layer *layer, hone_error *err) {
-    (void)model, (void)err;
-    layer->output = layer->inputs[0];
-    return HONE_OK;
+    (void)model;
+    hone_shape stated = hone__input_layer_shape(layer);
+    layer->output = stated;
+    if (layer->input_count == 0 || hone_shape_equal(&stated, &layer->inputs[0])) return HONE_OK;
+    char wanted[96], given[96];
+    HONE_FAIL(err, HONE_SHAPE, "its model takes %s and is given %s",
+              hone_shape_text(&stated, true, wanted, sizeof wanted),
+              hone_shape_text(&layer->inputs[0], true, given, sizeof given));
 }
 
 /* What the planner feeds in comes out. */
@@ -42,6 +47,7 @@ static hone_status input_lower(const hone_model *model, const hone__layer *layer
 }
 
 const hone__layer_type hone__type_input_layer = {.class_name = "InputLayer",
+                                                 .config_size = sizeof(hone_shape),
                                                  .from_config = input_from_config,
                                                  .to_config = input_to_config,
                                                  .build = input_build,

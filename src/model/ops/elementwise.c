@@ -50,15 +50,14 @@ const hone__op_type hone__op_affine = {
     .backward = affine_backward,
 };
 
-/* ---- zero padding ---------------------------------------------------------------------------------------------- */
+/* ---- zero padding and cropping --------------------------------------------------------------------------------- */
 
-static void padding_forward(const hone__op *op, const hone__run *r) {
+/* The small image into the middle of the large one, zeros around it; and out of it. */
+static void pad(const hone__op *op, size_t n, const float *x, float *y) {
     size_t h = op->as.padding.h, row = op->as.padding.w * op->as.padding.c;
     size_t left = op->as.padding.left * op->as.padding.c, right = op->as.padding.right * op->as.padding.c;
     size_t wide = left + row + right, top = op->as.padding.top * wide, bottom = op->as.padding.bottom * wide;
-    const float *x = r->in[0];
-    float *y = r->out;
-    for (size_t i = 0; i < r->n; i++) {
+    for (size_t i = 0; i < n; i++) {
         memset(y, 0, top * sizeof *y);
         y += top;
         for (size_t k = 0; k < h; k++, x += row, y += wide) {
@@ -71,22 +70,40 @@ static void padding_forward(const hone__op *op, const hone__run *r) {
     }
 }
 
-static void padding_backward(const hone__op *op, const hone__run *r) {
-    if (!r->d_in[0]) return;
+static void crop(const hone__op *op, size_t n, const float *y, float *x) {
     size_t h = op->as.padding.h, row = op->as.padding.w * op->as.padding.c;
     size_t left = op->as.padding.left * op->as.padding.c, right = op->as.padding.right * op->as.padding.c;
-    size_t wide = left + row + right;
-    for (size_t i = 0; i < r->n; i++) {
-        const float *dy = r->d_out + i * op->out_size + op->as.padding.top * wide + left;
-        float *dx = r->d_in[0] + i * op->in_size;
-        for (size_t k = 0; k < h; k++) memcpy(dx + k * row, dy + k * wide, row * sizeof *dx);
-    }
+    size_t wide = left + row + right, image = (op->as.padding.top + h + op->as.padding.bottom) * wide;
+    for (size_t i = 0; i < n; i++, y += image)
+        for (size_t k = 0; k < h; k++, x += row) memcpy(x, y + (op->as.padding.top + k) * wide + left, row * sizeof *x);
+}
+
+static void padding_forward(const hone__op *op, const hone__run *r) {
+    pad(op, r->n, r->in[0], r->out);
+}
+
+static void padding_backward(const hone__op *op, const hone__run *r) {
+    if (r->d_in[0]) crop(op, r->n, r->d_out, r->d_in[0]);
 }
 
 const hone__op_type hone__op_zero_padding2d = {
     .name = "zero_padding2d",
     .forward = padding_forward,
     .backward = padding_backward,
+};
+
+static void cropping_forward(const hone__op *op, const hone__run *r) {
+    crop(op, r->n, r->in[0], r->out);
+}
+
+static void cropping_backward(const hone__op *op, const hone__run *r) {
+    if (r->d_in[0]) pad(op, r->n, r->d_out, r->d_in[0]);
+}
+
+const hone__op_type hone__op_cropping2d = {
+    .name = "cropping2d",
+    .forward = cropping_forward,
+    .backward = cropping_backward,
 };
 
 /* ---- dropout --------------------------------------------------------------------------------------------------- */

@@ -12,7 +12,7 @@
 #include "kernels.h"
 #include "model_internal.h"
 
-enum { HONE_OP_INPUTS = 2, HONE_OP_WEIGHTS = 4 };
+enum { HONE_OP_INPUTS = 8, HONE_OP_WEIGHTS = 4 };
 
 typedef struct hone__op hone__op;
 
@@ -64,6 +64,15 @@ typedef struct hone__op_type {
     void (*backward_reduce)(const hone__op *op, hone_model *model, size_t n, const double *sums, size_t shards);
 } hone__op_type;
 
+/* What a merge does, element by element. The second operand repeats where it has one element along an axis. */
+typedef enum hone__merge_kind {
+    HONE_MERGE_ADD, /* of up to HONE_OP_INPUTS where all have the shape of the output */
+    HONE_MERGE_SUBTRACT,
+    HONE_MERGE_MULTIPLY,
+    HONE_MERGE_MAXIMUM, /* equal: the gradient is the first one's, as in TensorFlow */
+    HONE_MERGE_MINIMUM
+} hone__merge_kind;
+
 /* A BatchNormalization with constant statistics that was folded into the weights before it:
  * kernel[..., c] * s[c] and (bias[c] - mean[c]) * s[c] + beta[c], with s = gamma / sqrt(variance + epsilon). */
 typedef struct hone__fold {
@@ -102,7 +111,20 @@ struct hone__op {
         } norm;
         struct {
             size_t h, w, c, top, bottom, left, right;
-        } padding;
+        } padding; /* cropping: h and w of what is left */
+        struct {
+            hone__merge_kind kind;
+            bool same; /* all shapes are the output's */
+            int rank;
+            size_t dims[HONE_MAX_RANK];     /* of the output */
+            size_t steps[2][HONE_MAX_RANK]; /* between neighbours along an axis, in each operand; 0: it repeats */
+        } merge;
+        struct {
+            size_t rows, widths[HONE_OP_INPUTS]; /* of one sample: what stands side by side in the output */
+        } concatenate;
+        struct {
+            size_t rows, width, from, kept; /* rows of width elements, of which kept stay */
+        } slice;
         struct {
             size_t rows, c; /* spatial: one draw for each channel; else rows is 1 */
             float rate;
@@ -133,7 +155,8 @@ struct hone__op {
 extern const hone__op_type hone__op_conv2d, hone__op_depthwise_conv2d, hone__op_dense, hone__op_activation,
     hone__op_softmax, hone__op_max_pool2d, hone__op_average_pool2d, hone__op_global_max_pool2d,
     hone__op_global_average_pool2d, hone__op_zero_padding2d, hone__op_affine, hone__op_batch_normalization,
-    hone__op_layer_normalization, hone__op_dropout;
+    hone__op_layer_normalization, hone__op_dropout, hone__op_merge, hone__op_concatenate, hone__op_slice,
+    hone__op_cropping2d, hone__op_scale;
 
 /* ---- for the operations' own files ----------------------------------------------------------------------------- */
 

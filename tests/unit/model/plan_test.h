@@ -3,7 +3,10 @@
  * What tests of plans share: networks from a few lines of text, numbers, and a loss that can be checked.
  *
  * A network is lines of "Class key=value …", the first of which is the input's shape: "28,28,1 | Conv2D filters=4
- * kernel_size=3 | Flatten | Dense units=3". Values: 3, 0.5, true, none, (1,2), ((1,2),(0,1)), word. */
+ * kernel_size=3 | Flatten | Dense units=3". Values: 3, 0.5, true, none, (1,2), ((1,2),(0,1)), word.
+ *
+ * Where an @ occurs the network is Functional: "@NAME …" behind a layer are its inputs ("Add @a @b"), without any it takes
+ * the one before it; "=NAME @x" applies a layer again. The input is called input_layer. */
 #ifndef HONE_PLAN_TEST_H
 #define HONE_PLAN_TEST_H
 
@@ -47,8 +50,27 @@ static inline hone_value *pt_parse_value(const char **text) {
     return hone_value_string(word);
 }
 
+/* The layer, or the one that "=NAME" names, applied to inputs, or to what was applied last. */
+static inline hone_status pt_apply(hone_model *model, const char *class_name, const hone_value *config,
+                                   char (*names)[64], size_t count, hone_error *err) {
+    const char *inputs[16];
+    char last[96];
+    const hone__network *network = &model->network;
+    size_t newest = network->application_count - 1;
+    for (size_t i = 0; i < count; i++) inputs[i] = names[i];
+    if (count == 0) {
+        snprintf(last, sizeof last, "%s:%zu",
+                 hone__member_name(&network->members[network->applications[newest].member]),
+                 hone__network_ordinal(network, newest));
+        inputs[count++] = last;
+    }
+    if (class_name[0] == '=') return hone_model_apply_again(model, class_name + 1, inputs, count, err);
+    return hone_model_apply(model, class_name, config, inputs, count, err);
+}
+
 static inline void pt_add_layer(hone_model *model, const char **text) {
-    char class_name[64], key[64];
+    char class_name[64], key[64], inputs[16][64];
+    size_t input_count = 0;
     *text += strspn(*text, " ");
     size_t length = strcspn(*text, " |");
     assert_true(length < sizeof class_name);
@@ -58,6 +80,14 @@ static inline void pt_add_layer(hone_model *model, const char **text) {
     hone_value *config = hone_value_object();
     for (;;) {
         *text += strspn(*text, " ");
+        if (**text == '@') {
+            length = strcspn(++*text, " |");
+            assert_true(length < sizeof inputs[0] && input_count < 16);
+            memcpy(inputs[input_count], *text, length);
+            inputs[input_count++][length] = 0;
+            *text += length;
+            continue;
+        }
         length = strcspn(*text, "=|");
         if ((*text)[length] != '=') break;
         assert_true(length < sizeof key);
@@ -67,7 +97,9 @@ static inline void pt_add_layer(hone_model *model, const char **text) {
         hone_value_set(config, key, pt_parse_value(text));
     }
     hone_error err = {0};
-    if (hone_model_add(model, class_name, config, &err) != HONE_OK) fail_msg("%s: %s", class_name, err.message);
+    hone_status status = model->network.is_sequential ? hone_model_add(model, class_name, config, &err)
+                                                      : pt_apply(model, class_name, config, inputs, input_count, &err);
+    if (status != HONE_OK) fail_msg("%s: %s", class_name, err.message);
     hone_value_free(config);
 }
 
@@ -75,7 +107,8 @@ static inline void pt_add_layer(hone_model *model, const char **text) {
  * and a little noise, so that biases and statistics are not all zero. */
 static inline hone_model *pt_try_model(const char *text, hone_error *err) {
     hone_model *model;
-    assert_int_equal(hone_model_create(&model, NULL, err), HONE_OK);
+    bool functional = strchr(text, '@') != NULL;
+    assert_int_equal((functional ? hone_model_create_functional : hone_model_create)(&model, NULL, err), HONE_OK);
     hone_shape shape = {0};
     for (;; text++) {
         char *end;
@@ -83,7 +116,12 @@ static inline hone_model *pt_try_model(const char *text, hone_error *err) {
         text = end;
         if (*text != ',') break;
     }
-    assert_int_equal(hone_model_input(model, &shape, err), HONE_OK);
+    hone_value *input = hone_value_object();
+    hone_value_set(input, "shape", hone_value_integers(shape.dims, (size_t)shape.rank));
+    assert_int_equal(functional ? hone_model_apply(model, "InputLayer", input, NULL, 0, err)
+                                : hone_model_add(model, "InputLayer", input, err),
+                     HONE_OK);
+    hone_value_free(input);
     while (*(text += strspn(text, " ")) == '|') {
         text++;
         pt_add_layer(model, &text);

@@ -207,7 +207,7 @@ static const struct mistake {
     {"Dense", "{'units': 4, 'shape': [3]}", HONE_ARGUMENT, "unknown argument 'shape'"},
     {"LSTM", "{'units': 4}", HONE_UNSUPPORTED, "unsupported layer 'LSTM' (layer 'lstm'); there are InputLayer, Dense"},
     {"Lambda", "{'name': 'f'}", HONE_UNSUPPORTED, "unsupported layer 'Lambda' (layer 'f'): it holds Python code"},
-    {"Sequential", "{'name': 'inner'}", HONE_UNSUPPORTED, "layer 'inner' is a model of its own"},
+    {"Sequential", "{'name': 'inner'}", HONE_FORMAT, "model 'inner' has no list of layers"},
 };
 
 static void mistakes_are_named(void **state) {

@@ -223,6 +223,13 @@ static const struct {
     {"Reshape", "{'target_shape': [4, -1]}"},
     {"ZeroPadding2D", "{'padding': [[1, 2], [3, 4]]}"},
     {"Rescaling", "{'scale': [1, 2, 3, 4], 'offset': -1}"},
+    {"Add", "{}"},
+    {"Subtract", "{}"},
+    {"Multiply", "{}"},
+    {"Average", "{}"},
+    {"Maximum", "{}"},
+    {"Minimum", "{}"},
+    {"Concatenate", "{'axis': 2}"},
 };
 
 static void every_layer_type_comes_back(void **state) {
@@ -344,8 +351,11 @@ static const struct {
      HONE_UNSUPPORTED, "unsupported layer 'Dense' (layer 'd'): it is a custom class of the module 'mine'"},
     {SEQUENTIAL("{'class_name': 'Custom>Mine', 'config': {'name': 'm'}}"), HONE_UNSUPPORTED,
      "unsupported layer 'Mine' (layer 'm')"},
-    {SEQUENTIAL("{'class_name': 'Sequential', 'config': {'name': 'inner', 'layers': []}}"), HONE_UNSUPPORTED,
-     "layer 'inner' is a model of its own (Sequential)"},
+    {SEQUENTIAL("{'class_name': 'Sequential', 'config': {'name': 'inner', 'layers': []}}"), HONE_FORMAT,
+     "model 'inner' has no list of layers"},
+    {SEQUENTIAL("{'class_name': 'Sequential', 'config': {'name': 'inner', 'layers': [{'class_name': 'Flatten', "
+                "'config': {}}]}}"),
+     HONE_SHAPE, "model 'inner' within the model has no input shape"},
     {SEQUENTIAL(
          "{'class_name': 'Flatten', 'config': {'name': 'x'}}, {'class_name': 'Flatten', 'config': {'name': 'x'}}"),
      HONE_ARGUMENT, "the name 'x' is used by two layers"},
@@ -353,34 +363,43 @@ static const struct {
          "{'class_name': 'Flatten', 'config': {}}, {'class_name': 'InputLayer', 'config': {'batch_shape': [null, "
          "3]}}"),
      HONE_ARGUMENT, "an InputLayer can only come first"},
-    {FUNCTIONAL("{" DENSE("a", "3") ", " FROM("in") "}, {" DENSE("b", "3") ", " FROM("in") "}", "[['b', 0, 0]]"),
-     HONE_UNSUPPORTED, "the output of layer 'in' goes to both 'a' and 'b'"},
-    {FUNCTIONAL("{'class_name': 'Softmax', 'name': 'add', 'config': {}, 'inbound_nodes': [[['in', 0, 0, {}], ['in', 0, "
-                "0, {}]]]}",
-                "[['add', 0, 0]]"),
-     HONE_UNSUPPORTED, "layer 'add' has 2 inputs, only chains of layers are supported"},
-    {FUNCTIONAL("{" DENSE("a", "5") ", 'inbound_nodes': [[['in', 0, 0, {}]], [['a', 0, 0, {}]]]}", "[['a', 1, 0]]"),
-     HONE_UNSUPPORTED, "layer 'a' is applied 2 times"},
     {FUNCTIONAL("{" DENSE("a", "5") ", " FROM("nowhere") "}", "[['a', 0, 0]]"), HONE_FORMAT,
      "layer 'a' takes its input from 'nowhere', which does not exist"},
+    {FUNCTIONAL("{" DENSE("a", "5") ", 'inbound_nodes': [[['in', 3, 0, {}]], [['a', 2, 0, {}]]]}", "[['a', 0, 0]]"),
+     HONE_FORMAT, "layer 'a' takes its input from 'a', which does not exist"},
+    {FUNCTIONAL("{" DENSE("a", "5") ", 'inbound_nodes': [[['in', 0, 7, {}]]]}", "[['a', 0, 0]]"), HONE_FORMAT,
+     "layer 'a' takes output 7 of 'in', which has 1"},
     {FUNCTIONAL("{" DENSE("a", "5") ", 'inbound_nodes': [[3]]}", "[['a', 0, 0]]"), HONE_FORMAT,
-     "layer 'a' takes its input from '', which does not exist"},
+     "layer 'a': an input is no list [layer, node, output]"},
+    {FUNCTIONAL("{" DENSE("a", "5") ", 'inbound_nodes': []}", "[['a', 0, 0]]"), HONE_FORMAT,
+     "layer 'a': its inbound_nodes are missing: it is applied to nothing"},
+    {FUNCTIONAL("{" DENSE("a", "5") ", 'inbound_nodes': [[['in', 0, 0, {'training': true}]]]}", "[['a', 0, 0]]"),
+     HONE_UNSUPPORTED, "layer 'a': it is called with training=True"},
+    {FUNCTIONAL("{" DENSE("a", "5") ", 'inbound_nodes': [[['in', 0, 0, {'mask': ['in', 0, 0]}]]]}", "[['a', 0, 0]]"),
+     HONE_UNSUPPORTED, "layer 'a': its argument 'mask' comes from another layer"},
     {FUNCTIONAL("{" DENSE("a", "5") ", " FROM("b") "}, {" DENSE("b", "5") ", " FROM("a") "}", "[['a', 0, 0]]"),
-     HONE_FORMAT, "only 1 of the 3 layers of model 'f' are connected"},
-    {FUNCTIONAL("{" DENSE("a", "5") ", " FROM("in") "}, {" DENSE("b", "5") ", " FROM("a") "}", "[['a', 0, 0]]"),
-     HONE_UNSUPPORTED, "the output of model 'f' is not that of its last layer 'b'"},
-    {FUNCTIONAL("{" DENSE("a", "5") ", " FROM("in") "}", "[['a', 0, 0], ['a', 0, 0]]"), HONE_UNSUPPORTED,
-     "model 'f' has 2 outputs"},
-    {FUNCTIONAL("{'class_name': 'InputLayer', 'name': 'second', 'config': {'batch_shape': [null, 5]}, 'inbound_nodes': "
-                "[]}",
-                "[['in', 0, 0]]"),
-     HONE_UNSUPPORTED, "layer 'second' is a second input"},
+     HONE_FORMAT, "layer 'a' needs its own output: the layers form a circle through 'b'"},
+    {FUNCTIONAL("{" DENSE("a", "5") ", " FROM("a") "}", "[['a', 0, 0]]"), HONE_FORMAT,
+     "layer 'a' needs its own output"},
+    {FUNCTIONAL("{" DENSE("a", "5") ", " FROM("in") "}, {" DENSE("a", "5") ", " FROM("in") "}", "[['a', 0, 0]]"),
+     HONE_ARGUMENT, "the name 'a' is used by two layers"},
+    {FUNCTIONAL("{" DENSE("a", "5") ", " FROM("in") "}", "[['b', 0, 0]]"), HONE_FORMAT,
+     "output_layers names 'b', which does not exist"},
+    {FUNCTIONAL("{" DENSE("a", "5") ", " FROM("in") "}", "[]"), HONE_FORMAT, "model 'f' names no output_layers"},
+    {FUNCTIONAL("{" DENSE("a", "5") ", " FROM("in") "}", "[['a', 0, 1]]"), HONE_FORMAT,
+     "output_layers names output 1 of 'a', which does not exist"},
+    {FUNCTIONAL("{" DENSE("a", "5") ", " FROM("in") "}", "[['a', 0, 0]], 'input_layers': [['a', 0, 0]]"), HONE_FORMAT,
+     "input_layers names 'a', which is no InputLayer"},
+    {FUNCTIONAL("{'class_name': 'TFOpLambda', 'name': 'op', 'config': {'function': 'linalg.matmul'}, 'inbound_nodes': "
+                "[['in', 0, 0, {'b': ['in', 0, 0], 'name': null}]]}",
+                "[['op', 0, 0]]"),
+     HONE_UNSUPPORTED, "unsupported operation 'linalg.matmul' (layer 'op')"},
     {"{'class_name': 'Functional', 'config': {'name': 'f', 'layers': [{" DENSE("a", "5") ", " FROM(
          "a") "}], 'output_layers': [['a', 0, 0]]}}",
-     HONE_FORMAT, "model 'f' has no InputLayer"},
+     HONE_FORMAT, "layer 'a' needs its own output"},
 };
 
-static void what_is_no_chain_of_known_layers_is_refused(void **state) {
+static void what_is_no_graph_of_known_layers_is_refused(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
         mt_expect_refused(refusals[i].config, refusals[i].status, refusals[i].message);
@@ -396,7 +415,7 @@ int main(void) {
         cmocka_unit_test(hard_sigmoid_keeps_the_meaning_of_its_file),
         cmocka_unit_test(every_layer_type_comes_back),
         cmocka_unit_test(chains_of_functional_models_load),
-        cmocka_unit_test(what_is_no_chain_of_known_layers_is_refused),
+        cmocka_unit_test(what_is_no_graph_of_known_layers_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * "inbound_nodes": how a Functional states where a layer's inputs come from, in the words of Keras 2 and of Keras 3. */
+#ifndef HONE_INBOUND_H
+#define HONE_INBOUND_H
+
+#include "layer.h"
+
+/* A tensor by the name of the layer that gives it. */
+typedef struct hone__reference {
+    const char *layer;
+    int64_t node, output;
+    const char *keyword; /* of the argument it is passed as; NULL: by position */
+    bool listed;         /* Keras 2's form, which counts a model's own node as its node 0 */
+} hone__reference;
+
+/* One application of a layer. Everything points into the config. */
+typedef struct hone__inbound {
+    hone__reference *references;
+    size_t count, capacity;
+    bool inference;            /* training=False */
+    const hone_value *literal; /* a number among the arguments: of operations like x * 0.5; or NULL */
+    bool literal_first;
+} hone__inbound;
+
+/* Reads one member of "inbound_nodes". out is to be released also where this fails. */
+hone_status hone__inbound_read(const hone_value *node, hone__inbound *out, hone_error *err);
+void hone__inbound_release(hone__inbound *inbound);
+/* Brings arguments by keyword into the order of the call: query, value, key. An unknown keyword is refused. */
+hone_status hone__inbound_order(hone__inbound *inbound, hone_error *err);
+
+/* Reads "input_layers" or "output_layers": one reference, a list or an object of them. */
+hone_status hone__inbound_read_ends(const hone_value *ends, hone__inbound *out, hone_error *err);
+
+/* Writes the "inbound_nodes" of a member of network, or the reference to an output. */
+hone_value *hone__inbound_write(const hone_model *model, const hone__network *network, size_t member);
+hone_value *hone__inbound_write_ends(const hone_model *model, const hone__network *network, const hone__source *sources,
+                                     size_t count, bool inputs);
+
+/* Keras' way to say x + 3 between layers: an Operation (Keras 3) or a TFOpLambda (Keras 2). What it does is put into
+ * words of layers that both know: the class and, on the heap, the config. *class_name NULL: it is no operation. */
+hone_status hone__operation_as_layer(const hone_value *layer, const char *name, const hone__inbound *inbound,
+                                     const char **class_name, hone_value **config, hone_error *err);
+
+#endif
