@@ -3,7 +3,7 @@
 Each .h5 is what the library's own model.save wrote, plus a group `golden` with `inputs` and the `outputs` that the
 library computed for them; tests/unit/format/test_golden.c loads the file, predicts, and compares. What no installed
 version writes any more (Keras 2.2 … 2.4, chunked attributes) is made with h5py in the form those versions gave it.
-accept/ holds what must load; reject/ what must be refused, named by the reason.
+accept/ holds what must load; reject/ what must be refused, named by the reason; mixed/ what Keras computed in bfloat16.
 
     scripts/python-env && .venv/bin/python tests/golden/make_golden.py
 """
@@ -24,6 +24,7 @@ import tf_keras
 HERE = pathlib.Path(__file__).parent
 ACCEPT = HERE / "accept"
 REJECT = HERE / "reject"
+MIXED = HERE / "mixed"
 
 
 def inputs_for(model, samples=3):
@@ -410,6 +411,32 @@ def make_old():
         save(model, f"{family}-functional")
 
 
+# ---- mixed precision ------------------------------------------------------------------------------------------------
+
+
+def make_mixed():
+    """The policy mixed_bfloat16, all layers but the last; outputs are what Keras computes so, apart from accept/."""
+    for family, k in families():
+        L = k.layers
+        policy = k.mixed_precision.Policy if family == "tfkeras" else k.DTypePolicy
+        mixed = policy("mixed_bfloat16")
+        layers = [
+            L.Conv2D(8, 3, padding="same", activation="relu", dtype=mixed),
+            L.MaxPooling2D(dtype=mixed),
+            L.Conv2D(12, 3, strides=2, dtype=mixed),
+            L.BatchNormalization(dtype=mixed),
+            L.ReLU(dtype=mixed),
+            L.Flatten(dtype=mixed),
+            L.Dense(16, activation="tanh", dtype=mixed),
+            L.Dense(5, activation="softmax"),
+        ]
+        model = sequential(k, (14, 12, 3), layers, "mixed")
+        path = MIXED / f"{family}-mixed-bfloat16.h5"
+        model.save(path)
+        x = inputs_for(model)
+        add_golden(path, x, model.predict(x, verbose=0))
+
+
 # ---- files to refuse ------------------------------------------------------------------------------------------------
 
 
@@ -525,14 +552,15 @@ def make_rejects():
 
 
 def main():
-    for folder in (ACCEPT, REJECT):
+    for folder in (ACCEPT, REJECT, MIXED):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
     make_layers()
     make_compiled()
     make_old()
     make_rejects()
-    total = sum(p.stat().st_size for p in HERE.rglob("*.*") if p.parent in (ACCEPT, REJECT))
+    make_mixed()
+    total = sum(p.stat().st_size for p in HERE.rglob("*.*") if p.parent in (ACCEPT, REJECT, MIXED))
     print(f"{len(list(ACCEPT.iterdir()))} to accept, {len(list(REJECT.iterdir()))} to reject, {total} bytes")
 
 
