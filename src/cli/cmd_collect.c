@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * hone collect: named data sets into the cache or a folder, and the built-in digits to look at. */
+ * hone collect: named data sets into the cache or a folder, the built-in digits to look at, and what is at hand (a folder,
+ * an archive: collect_folder.c). */
 #define _POSIX_C_SOURCE 200809L
+#include "collect_folder.h"
 #include "commands.h"
 #include "progress.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 typedef struct settings {
     const char *from, *to;
     int64_t samples, test_samples, retries;
     bool list;
+    folder_options folder;
 } settings;
 
 enum { SHEET_COLUMNS = 20, SHEET_ROWS = 10 };
@@ -134,6 +138,24 @@ static int collect_named(const char *name, const settings *s, const common_optio
     return exit_status;
 }
 
+static bool is_collectable(const char *name) {
+    for (size_t i = 0; hone_collect_name(i); i++)
+        if (strcmp(hone_collect_name(i), name) == 0) return true;
+    return false;
+}
+
+/* What is at hand: a name of a data set is one only with a slash in it. */
+static int collect_local(const char *path, const settings *s, const common_options *common) {
+    struct stat info;
+    if (s->from) return usage_error(&verb_collect, "--from is for named data sets; '%s' is at hand", path);
+    if (stat(path, &info) == 0 && !S_ISDIR(info.st_mode) && hone_is_archive(path))
+        return s->to ? collect_archive(path, s->to, &s->folder, common)
+                     : usage_error(&verb_collect, "an archive needs a place: --to FOLDER");
+    if (s->to)
+        return usage_error(&verb_collect, "--to is for named data sets and archives; '%s' stays where it is", path);
+    return collect_folder(path, &s->folder, common);
+}
+
 static int run(int argc, char **argv) {
     settings s = {.samples = 60000, .test_samples = -1, .retries = 4};
     common_options common = {0};
@@ -142,6 +164,14 @@ static int run(int argc, char **argv) {
         {OPTION_TEXT, "from", 0, "DIR|URL", &s.from, 0, 0, "take the files from here instead of the mirrors", NULL},
         {OPTION_TEXT, "to", 0, "DIR", &s.to, 0, 0, "put them here instead of the cache", NULL},
         {OPTION_INTEGER, "retries", 0, "N", &s.retries, 0, 100, "tries per mirror after the first (default 4)", NULL},
+        {OPTION_TEXT, "import", 0, "FILE", &s.folder.import, 0, 0,
+         "folder: take labels, splits and status from CSV, JSON lines, COCO JSON or a folder of Pascal VOC XML", NULL},
+        {OPTION_TEXT, "export", 0, "FILE", &s.folder.export, 0, 0, "folder: write the catalog as .csv or JSON lines",
+         NULL},
+        {OPTION_FLAG, "history", 0, NULL, &s.folder.history, 0, 0, "with --export: who changed what, instead", NULL},
+        {OPTION_TEXT, "catalog", 0, "FILE", &s.folder.catalog, 0, 0,
+         "folder: keep its catalog here (default hone.db in it)", NULL},
+        {OPTION_FLAG, "reread", 0, NULL, &s.folder.reread, 0, 0, "folder: read files again that did not change", NULL},
         {OPTION_INTEGER, "samples", 0, "N", &s.samples, 1, 100000000, "digits: training images (default 60000)", NULL},
         {OPTION_INTEGER, "test-samples", 0, "N", &s.test_samples, 0, 100000000,
          "digits: test images (default a sixth of --samples)", NULL},
@@ -150,21 +180,40 @@ static int run(int argc, char **argv) {
     int status = options_parse(&verb_collect, table, sizeof table / sizeof table[0], &common, &words, argc, argv);
     if (status >= 0) return status;
     if (s.list) return list_names(&common);
-    if (words.count != 1) return usage_error(&verb_collect, "expected one NAME (hone collect --list names them all)");
+    if (words.count != 1)
+        return usage_error(&verb_collect, "expected one NAME, folder or archive (hone collect --list names them all)");
+    if (s.folder.history && !s.folder.export) return usage_error(&verb_collect, "--history needs --export FILE");
     if (s.test_samples < 0) s.test_samples = s.samples / 6;
+    struct stat info;
+    bool is_name = strcmp(words.at[0], "digits") == 0 || is_collectable(words.at[0]);
+    if (!is_name && (strchr(words.at[0], '/') || stat(words.at[0], &info) == 0))
+        return collect_local(words.at[0], &s, &common);
+    if (s.folder.import || s.folder.export || s.folder.catalog || s.folder.reread)
+        return usage_error(&verb_collect, "--import, --export, --catalog and --reread are for folders");
     return strcmp(words.at[0], "digits") == 0 ? collect_digits(&s, &common) : collect_named(words.at[0], &s, &common);
 }
 
 const verb verb_collect = {
     .name = "collect",
-    .usage = "NAME [options]",
-    .summary = "fetch a named data set, checked and resumable, or draw the built-in digits",
+    .usage = "NAME|FOLDER|ARCHIVE [options]",
+    .summary = "fetch a named data set, or catalog a folder or an archive of pictures",
     .details = "The files go to the cache ($XDG_CACHE_HOME/hone/NAME, else ~/.cache/hone/NAME), where train, evaluate "
                "and the other verbs\n"
                "find them. An interrupted download goes on where it stopped; what arrives is checked before it is put "
-               "in place.",
+               "in place.\n\n"
+               "A FOLDER of pictures (class folders with or without train/, val/, test/; flat; or packed files such as "
+               "IDX) gets a\n"
+               "catalog, hone.db: labels from the folders' names, and what is known of each picture. Run it again when "
+               "files change:\n"
+               "only those are read, and what people changed in the catalog stays. The pictures are never touched. An "
+               "ARCHIVE (zip,\n"
+               "tar, tar.gz) is unpacked safely first. Annotations (COCO, Pascal VOC) label a picture where all its "
+               "objects are of\n"
+               "one class.",
     .examples =
         "  hone collect mnist\n  hone collect fashion-mnist --to data/\n  hone collect mnist --from /media/usb/mnist\n"
-        "  hone collect digits --samples 1000 --seed 7 --to digits/",
+        "  hone collect digits --samples 1000 --seed 7 --to digits/\n"
+        "  hone collect photos/\n  hone collect photos.zip --to photos/\n"
+        "  hone collect photos/ --import labels.csv\n  hone collect photos/ --export labels.jsonl",
     .run = run,
 };
