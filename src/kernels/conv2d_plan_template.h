@@ -80,7 +80,7 @@ static conv2d_cost conv2d_choose_weights(const hone_conv2d_shape *s, const conv2
     if (conv2d_lookup_fits(s))
         conv2d_consider(&best, 2.5 * (double)(g->out_pixels * g->taps) * conv2d_vectors(g->f), CONV2D_WEIGHTS_LOOKUP,
                         0);
-    if (wgrad_fits(s)) conv2d_consider(&best, wgrad_cost(g) / 1.3, CONV2D_WEIGHTS_WINOGRAD, 0);
+    if (wgrad_fits(s)) conv2d_consider(&best, wgrad_cost(g), CONV2D_WEIGHTS_WINOGRAD, 0);
     return best;
 }
 

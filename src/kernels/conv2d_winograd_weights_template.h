@@ -156,7 +156,7 @@ static double wgrad_cost(const conv2d_geometry *g) {
     const wgrad_cut t = wgrad_cut_of(g);
     const double channels = (double)((g->c + VL - 1) / VL), filters = (double)((g->f + VL - 1) / VL);
     const double products = (double)(WGRAD_POINTS * g->c) * filters;
-    return (double)t.tiles * (products + 170 * channels + 120 * filters) +
+    return (double)t.tiles * (products + 300 * channels + 240 * filters) +
            200 * (double)g->c * filters / WGRAD_LEAST_SAMPLES;
 }
 

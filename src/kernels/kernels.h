@@ -82,6 +82,19 @@ typedef struct hone_pool2d_shape {
     int oh, ow;
 } hone_pool2d_shape;
 
+/* BatchNormalization in training, once its statistics are known, and what may stand behind it:
+ * y = max_pool?(relu?(x * scale[c] + shift[c])). A pooling's windows lie inside the picture, apart from each other, and
+ * have at most 256 elements, for argmax is a byte. */
+typedef struct hone_batch_norm {
+    size_t rows, c; /* pixels of one sample, channels */
+    bool relu;
+    hone_pool2d_shape pool; /* pool_h 0: none */
+    const float *scale, *shift;
+    const float *mean, *inverse_std; /* read on the way back: xhat = (x - mean[c]) * inverse_std[c] */
+    const float *mean_dy,
+        *mean_dy_xhat; /* read by the last step of it: means of the gradient before relu and pooling */
+} hone_batch_norm;
+
 /* ---- depthwise ------------------------------------------------------------------------------------------------- */
 
 /* kernel (kh, kw, c, multiplier); output channel = channel * multiplier + m. Zero padding. */
@@ -226,11 +239,14 @@ struct hone_kernels {
 
     /* normalisation over rows (pixels of all samples) per channel: the pieces that BatchNormalization is made of */
     void (*channel_moments)(size_t rows, size_t c, const float *x, double *sum, double *sum_squares); /* overwritten */
-    void (*channel_gradient_sums)(size_t rows, size_t c, const float *x, const float *dy, const float *mean,
-                                  const float *inverse_std, double *sum_dy, double *sum_dy_xhat); /* overwritten */
-    /* dx = a[c] * (dy - b[c] - xhat * d[c]), xhat = (x - mean[c]) * inverse_std[c] */
-    void (*batch_norm_backward)(size_t rows, size_t c, const float *x, const float *dy, const float *mean,
-                                const float *inverse_std, const float *a, const float *b, const float *d, float *dx);
+    /* argmax: (n, oh, ow, c), as max pooling's; NULL: not wanted */
+    void (*batch_norm_forward)(const hone_batch_norm *p, size_t n, const float *x, float *y, uint8_t *argmax);
+    /* g is dy where argmax and relu let it through, else 0: the sums of g and of g xhat, overwritten */
+    void (*batch_norm_gradient_sums)(const hone_batch_norm *p, size_t n, const float *x, const float *dy,
+                                     const uint8_t *argmax, double *sum_g, double *sum_g_xhat);
+    /* dx = scale[c] * (g - mean_dy[c] - xhat * mean_dy_xhat[c]); without pooling dx may be dy */
+    void (*batch_norm_backward)(const hone_batch_norm *p, size_t n, const float *x, const float *dy,
+                                const uint8_t *argmax, float *dx);
     /* per row of length c: mean and 1/sqrt(biased variance + epsilon) are stored (rows) each; gamma NULL: 1, beta NULL: 0 */
     void (*layer_norm_forward)(size_t rows, size_t c, const float *x, const float *gamma, const float *beta,
                                float epsilon, float *y, float *mean, float *inverse_std);

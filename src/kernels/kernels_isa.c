@@ -92,7 +92,8 @@ const hone_kernels HONE_PASTE(hone_kernels_, HONE_ISA) = {
     .dropout_backward = dropout_backward,
 
     .channel_moments = channel_moments,
-    .channel_gradient_sums = channel_gradient_sums,
+    .batch_norm_forward = batch_norm_forward,
+    .batch_norm_gradient_sums = batch_norm_gradient_sums,
     .batch_norm_backward = batch_norm_backward,
     .layer_norm_forward = layer_norm_forward,
     .layer_norm_backward = layer_norm_backward,

@@ -41,61 +41,192 @@ static void channel_moments(size_t rows, size_t c, const float *x, double *sum, 
     if (i < c) moments_block(rows, c, x + i, sum + i, sum_squares + i, 1, c - i);
 }
 
-HONE_INLINE void gradient_sums_block(size_t rows, size_t c, const float *x, const float *dy, const float *mean,
-                                     const float *inverse_std, double *sum_dy, double *sum_dy_xhat, int vectors,
-                                     size_t lanes) {
-    vdouble s[4], p[4];
-    vfloat m[4], f[4];
-    HONE_UNROLL
-    for (int v = 0; v < vectors; v++) {
-        s[v] = p[v] = vd_zero();
-        m[v] = v_load_lanes(mean + v * VL, lanes);
-        f[v] = v_load_lanes(inverse_std + v * VL, lanes);
-    }
-    for (size_t row = 0; row < rows; row++, x += c, dy += c) {
-        HONE_UNROLL
-        for (int v = 0; v < vectors; v++) {
-            const vfloat xhat = v_mul(v_sub(v_load_lanes(x + v * VL, lanes), m[v]), f[v]);
-            const vdouble g = vd_from(v_load_lanes(dy + v * VL, lanes));
-            s[v] = vd_add(s[v], g);
-            p[v] = vd_fma(g, vd_from(xhat), p[v]);
+/* Whether relu lets the gradient through. */
+HONE_INLINE vmask batch_norm_passes(const hone_batch_norm *p, size_t channel, vfloat x, size_t lanes) {
+    const vfloat shift = v_load_lanes(p->shift + channel, lanes);
+    return v_gt(v_fma(x, v_load_lanes(p->scale + channel, lanes), shift), v_zero());
+}
+
+/* The window at (oy, ox) of one sample, as an offset into it. */
+HONE_INLINE size_t batch_norm_window(const hone_pool2d_shape *s, int oy, int ox) {
+    return ((size_t)(oy * s->stride_h) * (size_t)s->w + (size_t)(ox * s->stride_w)) * (size_t)s->c;
+}
+
+HONE_INLINE size_t batch_norm_tap(const hone_pool2d_shape *s, int ty, int tx) {
+    return ((size_t)ty * (size_t)s->w + (size_t)tx) * (size_t)s->c;
+}
+
+/* forward */
+
+HONE_INLINE void batch_norm_lanes(const hone_batch_norm *p, size_t channel, const float *x, float *y, size_t lanes) {
+    const vfloat scale = v_load_lanes(p->scale + channel, lanes), shift = v_load_lanes(p->shift + channel, lanes);
+    const vfloat value = v_fma(v_load_lanes(x, lanes), scale, shift);
+    v_store_lanes(y, p->relu ? v_relu(value) : value, lanes);
+}
+
+/* The largest before relu is the largest behind it; where it is not positive no gradient asks where it was. */
+HONE_INLINE void batch_norm_pool_lanes(const hone_batch_norm *p, size_t channel, const float *x, float *y,
+                                       uint8_t *argmax, size_t lanes) {
+    const vfloat scale = v_load_lanes(p->scale + channel, lanes), shift = v_load_lanes(p->shift + channel, lanes);
+    vfloat best = v_fma(v_load_lanes(x, lanes), scale, shift);
+    vint winner = vi_set(0);
+    for (int ty = 0, at = 0; ty < p->pool.pool_h; ty++)
+        for (int tx = 0; tx < p->pool.pool_w; tx++, at++) {
+            const vfloat value = v_fma(v_load_lanes(x + batch_norm_tap(&p->pool, ty, tx), lanes), scale, shift);
+            const vmask take = beats(value, best);
+            best = v_select(take, value, best);
+            winner = vi_select(take, vi_set(at), winner);
         }
+    v_store_lanes(y, p->relu ? v_relu(best) : best, lanes);
+    if (argmax) vi_store_u8_part(argmax, winner, lanes);
+}
+
+static void batch_norm_forward(const hone_batch_norm *p, size_t n, const float *x, float *y, uint8_t *argmax) {
+    const hone_pool2d_shape *s = &p->pool;
+    const size_t c = p->c;
+    if (!s->pool_h) {
+        for (size_t row = 0; row < n * p->rows; row++, x += c, y += c) {
+#define LANES(i, lanes) batch_norm_lanes(p, (i), x + (i), y + (i), (lanes))
+            EACH_CHANNEL_VECTOR(c, LANES);
+#undef LANES
+        }
+        return;
     }
+    for (size_t sample = 0; sample < n; sample++, x += p->rows * c)
+        for (int oy = 0; oy < s->oh; oy++)
+            for (int ox = 0; ox < s->ow; ox++, y += c) {
+                const float *window = x + batch_norm_window(s, oy, ox);
+#define LANES(i, lanes) batch_norm_pool_lanes(p, (i), window + (i), y + (i), argmax ? argmax + (i) : NULL, (lanes))
+                EACH_CHANNEL_VECTOR(c, LANES);
+#undef LANES
+                if (argmax) argmax += c;
+            }
+}
+
+/* backward */
+
+/* Channels channel … of vectors * VL (or lanes of them where vectors is 1) of all samples. pooled is a constant. */
+HONE_INLINE void gradient_sums_block(const hone_batch_norm *p, size_t n, size_t channel, const float *x,
+                                     const float *dy, const uint8_t *argmax, double *sum_g, double *sum_g_xhat,
+                                     bool pooled, int vectors, size_t lanes) {
+    const hone_pool2d_shape *s = &p->pool;
+    const size_t c = p->c, rows = pooled ? (size_t)s->oh * (size_t)s->ow : p->rows;
+    vdouble sum[4], product[4]; /* of g and g (x - mean) */
+    HONE_UNROLL
+    for (int v = 0; v < vectors; v++) sum[v] = product[v] = vd_zero();
+    for (size_t sample = 0; sample < n; sample++, x += p->rows * c)
+        for (size_t row = 0; row < rows; row++, dy += c) {
+            const float *from = x + row * c;
+            if (pooled) from = x + batch_norm_window(s, (int)(row / (size_t)s->ow), (int)(row % (size_t)s->ow));
+            HONE_UNROLL
+            for (int v = 0; v < vectors; v++) {
+                const size_t i = channel + (size_t)v * VL;
+                vfloat value = v_load_lanes(from + i, lanes), g = v_load_lanes(dy + i, lanes);
+                if (pooled) {
+                    const vint winner = vi_load_u8_part(argmax + i, lanes);
+                    for (int ty = 0, at = 0; ty < s->pool_h; ty++)
+                        for (int tx = 0; tx < s->pool_w; tx++, at++)
+                            value = v_select(vi_eq(winner, vi_set(at)),
+                                             v_load_lanes(from + batch_norm_tap(s, ty, tx) + i, lanes), value);
+                }
+                if (p->relu) g = v_select(batch_norm_passes(p, i, value, lanes), g, v_zero());
+                const vfloat centred = v_sub(value, v_load_lanes(p->mean + i, lanes));
+                const vdouble wide = vd_from(g);
+                sum[v] = vd_add(sum[v], wide);
+                product[v] = vd_fma(wide, vd_from(centred), product[v]);
+            }
+            if (pooled) argmax += c;
+        }
     HONE_UNROLL
     for (int v = 0; v < vectors; v++) {
-        vd_store_lanes(sum_dy + v * VL, s[v], lanes);
-        vd_store_lanes(sum_dy_xhat + v * VL, p[v], lanes);
+        const size_t i = channel + (size_t)v * VL;
+        vd_store_lanes(sum_g + i, sum[v], lanes);
+        vd_store_lanes(sum_g_xhat + i, product[v], lanes);
     }
 }
 
-static void channel_gradient_sums(size_t rows, size_t c, const float *x, const float *dy, const float *mean,
-                                  const float *inverse_std, double *sum_dy, double *sum_dy_xhat) {
+#define GRADIENT_SUMS(pooled)                                                                                          \
+    do {                                                                                                               \
+        for (; i + 4 * VL <= c; i += 4 * VL)                                                                           \
+            gradient_sums_block(p, n, i, x, dy, argmax, sum_g, sum_g_xhat, pooled, 4, VL);                             \
+        for (; i + VL <= c; i += VL) gradient_sums_block(p, n, i, x, dy, argmax, sum_g, sum_g_xhat, pooled, 1, VL);    \
+        if (i < c) gradient_sums_block(p, n, i, x, dy, argmax, sum_g, sum_g_xhat, pooled, 1, c - i);                   \
+    } while (0)
+
+static void batch_norm_gradient_sums(const hone_batch_norm *p, size_t n, const float *x, const float *dy,
+                                     const uint8_t *argmax, double *sum_g, double *sum_g_xhat) {
+    const size_t c = p->c;
     size_t i = 0;
-    for (; i + 2 * VL <= c; i += 2 * VL)
-        gradient_sums_block(rows, c, x + i, dy + i, mean + i, inverse_std + i, sum_dy + i, sum_dy_xhat + i, 2, VL);
-    for (; i + VL <= c; i += VL)
-        gradient_sums_block(rows, c, x + i, dy + i, mean + i, inverse_std + i, sum_dy + i, sum_dy_xhat + i, 1, VL);
-    if (i < c)
-        gradient_sums_block(rows, c, x + i, dy + i, mean + i, inverse_std + i, sum_dy + i, sum_dy_xhat + i, 1, c - i);
+    if (p->pool.pool_h)
+        GRADIENT_SUMS(true);
+    else
+        GRADIENT_SUMS(false);
+    for (i = 0; i < c; i++) sum_g_xhat[i] *= (double)p->inverse_std[i];
 }
 
-HONE_INLINE void batch_norm_backward_lanes(const float *x, const float *dy, const float *mean, const float *inverse_std,
-                                           const float *a, const float *b, const float *d, float *dx, size_t lanes) {
-    const vfloat centred = v_sub(v_load_lanes(x, lanes), v_load_lanes(mean, lanes));
-    const vfloat xhat = v_mul(centred, v_load_lanes(inverse_std, lanes));
-    const vfloat g = v_sub(v_load_lanes(dy, lanes), v_load_lanes(b, lanes));
-    const vfloat rest = v_fma(v_neg(xhat), v_load_lanes(d, lanes), g);
-    v_store_lanes(dx, v_mul(v_load_lanes(a, lanes), rest), lanes);
+/* dx of one vector of channels of a pixel, from its g before relu. */
+HONE_INLINE void batch_norm_dx(const hone_batch_norm *p, size_t i, vfloat x, vfloat g, float *dx, size_t lanes) {
+    if (p->relu) g = v_select(batch_norm_passes(p, i, x, lanes), g, v_zero());
+    const vfloat xhat = v_mul(v_sub(x, v_load_lanes(p->mean + i, lanes)), v_load_lanes(p->inverse_std + i, lanes));
+    const vfloat centred = v_sub(g, v_load_lanes(p->mean_dy + i, lanes));
+    const vfloat rest = v_fma(v_neg(xhat), v_load_lanes(p->mean_dy_xhat + i, lanes), centred);
+    v_store_lanes(dx, v_mul(v_load_lanes(p->scale + i, lanes), rest), lanes);
 }
 
-static void batch_norm_backward(size_t rows, size_t c, const float *x, const float *dy, const float *mean,
-                                const float *inverse_std, const float *a, const float *b, const float *d, float *dx) {
-    for (size_t row = 0; row < rows; row++, x += c, dy += c, dx += c) {
-        size_t i = 0;
-        for (; i + VL <= c; i += VL)
-            batch_norm_backward_lanes(x + i, dy + i, mean + i, inverse_std + i, a + i, b + i, d + i, dx + i, VL);
-        if (i < c)
-            batch_norm_backward_lanes(x + i, dy + i, mean + i, inverse_std + i, a + i, b + i, d + i, dx + i, c - i);
+/* The pixels of a window. */
+HONE_INLINE void batch_norm_window_dx(const hone_batch_norm *p, size_t i, const float *x, const float *dy,
+                                      const uint8_t *argmax, float *dx, size_t lanes) {
+    const vfloat g = v_load_lanes(dy, lanes);
+    const vint winner = vi_load_u8_part(argmax, lanes);
+    for (int ty = 0, at = 0; ty < p->pool.pool_h; ty++)
+        for (int tx = 0; tx < p->pool.pool_w; tx++, at++) {
+            const size_t tap = batch_norm_tap(&p->pool, ty, tx);
+            const vfloat here = v_select(vi_eq(winner, vi_set(at)), g, v_zero());
+            batch_norm_dx(p, i, v_load_lanes(x + tap, lanes), here, dx + tap, lanes);
+        }
+}
+
+/* Whether a window covers place y of an axis. */
+static bool pool_covers(int y, int size, int stride, int outputs) {
+    return y / stride < outputs && y % stride < size;
+}
+
+/* Pixels of a sample that no window covers get their dx as well: they are in the batch's statistics. */
+static void batch_norm_uncovered(const hone_batch_norm *p, const float *x, float *dx) {
+    const hone_pool2d_shape *s = &p->pool;
+    for (int y = 0; y < s->h; y++)
+        for (int column = 0; column < s->w; column++, x += p->c, dx += p->c) {
+            if (pool_covers(y, s->pool_h, s->stride_h, s->oh) && pool_covers(column, s->pool_w, s->stride_w, s->ow))
+                continue;
+#define LANES(i, lanes) batch_norm_dx(p, (i), v_load_lanes(x + (i), (lanes)), v_zero(), dx + (i), (lanes))
+            EACH_CHANNEL_VECTOR(p->c, LANES);
+#undef LANES
+        }
+}
+
+static void batch_norm_backward(const hone_batch_norm *p, size_t n, const float *x, const float *dy,
+                                const uint8_t *argmax, float *dx) {
+    const hone_pool2d_shape *s = &p->pool;
+    const size_t c = p->c;
+    if (!s->pool_h) {
+        for (size_t row = 0; row < n * p->rows; row++, x += c, dy += c, dx += c) {
+#define LANES(i, lanes)                                                                                                \
+    batch_norm_dx(p, (i), v_load_lanes(x + (i), (lanes)), v_load_lanes(dy + (i), (lanes)), dx + (i), (lanes))
+            EACH_CHANNEL_VECTOR(c, LANES);
+#undef LANES
+        }
+        return;
+    }
+    const bool covered = s->oh * s->pool_h == s->h && s->ow * s->pool_w == s->w;
+    for (size_t sample = 0; sample < n; sample++, x += p->rows * c, dx += p->rows * c) {
+        for (int oy = 0; oy < s->oh; oy++)
+            for (int ox = 0; ox < s->ow; ox++, dy += c, argmax += c) {
+                const size_t at = batch_norm_window(s, oy, ox);
+#define LANES(i, lanes) batch_norm_window_dx(p, (i), x + at + (i), dy + (i), argmax + (i), dx + at + (i), (lanes))
+                EACH_CHANNEL_VECTOR(c, LANES);
+#undef LANES
+            }
+        if (!covered) batch_norm_uncovered(p, x, dx);
     }
 }
 

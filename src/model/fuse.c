@@ -10,7 +10,8 @@
  * - zero padding becomes padding of the convolution behind it;
  * - BatchNormalization with constant statistics goes into the weights before it, else becomes an affine per channel;
  * - relu behind a convolution or a Dense becomes its epilogue, also with a max pooling between (both keep order);
- * - max pooling whose windows lie inside the image is fused into the convolution before it. */
+ * - max pooling whose windows lie inside the image is fused into the convolution before it;
+ * - relu and such a max pooling behind a BatchNormalization that looks at the batch become part of its passes. */
 #include "graph.h"
 
 /* A tensor is read by nobody else and is not what the model answers: its producer and user may become one. */
@@ -155,24 +156,48 @@ static void fuse_relu(hone__builder *b, hone__op *op) {
     absorb(op, user);
 }
 
-/* Windows that overlap would compute outputs twice, or scatter two gradients onto one: those stay apart. */
-static void fuse_pooling(hone__builder *b, hone__op *op) {
+/* Windows inside the picture, of which no two overlap: those would compute outputs twice, or scatter two gradients onto
+ * one. */
+static bool can_be_fused(const hone_pool2d_shape *p) {
     enum { MAX_WINDOW = 255 }; /* the argmax is a byte */
+    if (p->pad_top || p->pad_left) return false;
+    if ((p->oh - 1) * p->stride_h + p->pool_h > p->h || (p->ow - 1) * p->stride_w + p->pool_w > p->w) return false;
+    return p->stride_h >= p->pool_h && p->stride_w >= p->pool_w && p->pool_h * p->pool_w <= MAX_WINDOW;
+}
+
+static void fuse_pooling(hone__builder *b, hone__op *op) {
     if (op->type != &hone__op_conv2d || op->as.conv2d.shape.pool_h) return;
     hone__op *user = only_user(b, op->output);
     if (!user || user->type != &hone__op_max_pool2d) return;
     hone_conv2d_shape *s = &op->as.conv2d.shape;
     const hone_pool2d_shape *p = &user->as.pool;
-    if (p->h != s->oh || p->w != s->ow || p->c != s->filters) return;
-    if (p->pad_top || p->pad_left) return;
-    if ((p->oh - 1) * p->stride_h + p->pool_h > p->h || (p->ow - 1) * p->stride_w + p->pool_w > p->w) return;
-    if (p->stride_h < p->pool_h || p->stride_w < p->pool_w || p->pool_h * p->pool_w > MAX_WINDOW) return;
+    if (p->h != s->oh || p->w != s->ow || p->c != s->filters || !can_be_fused(p)) return;
     s->pool_h = p->pool_h;
     s->pool_w = p->pool_w;
     s->pool_stride_h = p->stride_h;
     s->pool_stride_w = p->stride_w;
     s->ph = p->oh;
     s->pw = p->ow;
+    absorb(op, user);
+}
+
+/* Of what is left of BatchNormalization by now every one looks at the batch. */
+static void fuse_into_norm(hone__builder *b, hone__op *op) {
+    if (op->type != &hone__op_batch_normalization) return;
+    hone__op *user = only_user(b, op->output);
+    if (is_relu_op(user)) {
+        op->as.norm.relu = true;
+        absorb(op, user);
+        user = only_user(b, op->output);
+    }
+    if (!user || user->type != &hone__op_max_pool2d) return;
+    const hone_pool2d_shape *p = &user->as.pool;
+    if ((size_t)p->h * (size_t)p->w != op->as.norm.rows || (size_t)p->c != op->as.norm.c || !can_be_fused(p)) return;
+    op->as.norm.pool = *p;
+    absorb(op, user);
+    user = only_user(b, op->output);
+    if (!is_relu_op(user)) return;
+    op->as.norm.relu = true;
     absorb(op, user);
 }
 
@@ -201,6 +226,8 @@ void hone__fuse(hone__builder *b, const hone__purpose *purpose, int *logits) {
         if (b->ops[i].type) fuse_relu(b, &b->ops[i]);
     for (size_t i = 0; i < b->op_count; i++)
         if (b->ops[i].type) fuse_pooling(b, &b->ops[i]);
+    for (size_t i = 0; i < b->op_count; i++)
+        if (b->ops[i].type) fuse_into_norm(b, &b->ops[i]);
 
     size_t kept = 0;
     for (size_t i = 0; i < b->op_count; i++)

@@ -207,6 +207,9 @@ static char *describe(const hone_plan *plan, const hone__op *op) {
         epilogue = op->as.depthwise.epilogue;
     } else if (op->type == &hone__op_dense) {
         epilogue = op->as.dense.epilogue;
+    } else if (op->type == &hone__op_batch_normalization) {
+        if (op->as.norm.relu) epilogue = HONE_EPILOGUE_RELU;
+        pooled = op->as.norm.pool.pool_h > 0;
     } else if (op->type == &hone__op_activation) {
         name = activation_name(&op->as.activation);
     }

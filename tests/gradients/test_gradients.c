@@ -58,6 +58,14 @@ static const struct {
      "4,4,2 | Conv2D filters=3 kernel_size=1 | BatchNormalization | Conv2D filters=2 kernel_size=2"},
     {"BatchNormalization", "5 | Dense units=4 | BatchNormalization scale=false | ReLU | Dense units=3 | "
                            "BatchNormalization center=false | Dense units=2"},
+    {"BatchNormalization",
+     "7,5,2 | Conv2D filters=3 kernel_size=2 | BatchNormalization | ReLU | MaxPooling2D | Flatten | "
+     "Dense units=2"},
+    {"BatchNormalization",
+     "6,7,2 | Conv2D filters=3 kernel_size=2 | BatchNormalization | MaxPooling2D | ReLU | Flatten | "
+     "Dense units=2"},
+    {"BatchNormalization", "5,5,2 | Conv2D filters=3 kernel_size=1 | BatchNormalization | MaxPooling2D pool_size=1 "
+                           "strides=2 | Conv2D filters=2 kernel_size=2"},
     {"BatchNormalization", "5 | BatchNormalization | Dense units=2"},
     {"BatchNormalization", "4,4,2 | Conv2D filters=3 kernel_size=1 | BatchNormalization trainable=false | Flatten | "
                            "Dense units=2"},

@@ -5,26 +5,18 @@
 #include "kernel_test.h"
 
 static void moments_match(const hone_kernels *k, size_t rows, size_t c, float offset) {
-    float *x = kt_random_floats(rows * c, offset - 1, offset + 1), *dy = kt_random_floats(rows * c, -1, 1);
-    float *mean = kt_random_floats(c, offset - 0.1f, offset + 0.1f), *inverse = kt_random_floats(c, 0.5f, 2);
-    double *sum = kt_doubles(c), *squares = kt_doubles(c), *sum_dy = kt_doubles(c), *products = kt_doubles(c);
+    float *x = kt_random_floats(rows * c, offset - 1, offset + 1);
+    double *sum = kt_doubles(c), *squares = kt_doubles(c);
     k->channel_moments(rows, c, x, sum, squares);
-    k->channel_gradient_sums(rows, c, x, dy, mean, inverse, sum_dy, products);
     for (size_t i = 0; i < c; i++) {
-        double s = 0, q = 0, d = 0, p = 0, size = 0;
+        double s = 0, q = 0;
         for (size_t row = 0; row < rows; row++) {
-            double value = (double)x[row * c + i], g = (double)dy[row * c + i];
-            double xhat = (value - mean[i]) * inverse[i];
+            double value = (double)x[row * c + i];
             s += value;
             q += value * value;
-            d += g;
-            p += g * xhat;
-            size += fabs(g * xhat);
         }
         kt_near(k, "sum", i, sum[i], s, 1e-14 * (double)rows * (fabs((double)offset) + 1));
         kt_near(k, "sum of squares", i, squares[i], q, 1e-14 * (q + 1));
-        kt_near(k, "sum of dy", i, sum_dy[i], d, 1e-14 * (double)(rows + 1));
-        kt_near(k, "sum of dy xhat", i, products[i], p, 3 * FLT_EPSILON * size + 1e-300);
     }
     kt_release_all();
 }
@@ -39,27 +31,116 @@ static void channel_sums(void **state) {
     }
 }
 
-static void batch_norm_backward_matches(const hone_kernels *k, size_t rows, size_t c) {
-    size_t n = rows * c;
-    float *x = kt_random_floats(n, -2, 2), *dy = kt_random_floats(n, -1, 1), *dx = kt_floats(n);
-    float *same = kt_copy(dy, n), *mean = kt_random_floats(c, -1, 1), *inverse = kt_random_floats(c, 0.5f, 2);
-    float *a = kt_random_floats(c, -2, 2), *b = kt_random_floats(c, -1, 1), *d = kt_random_floats(c, -1, 1);
-    k->batch_norm_backward(rows, c, x, dy, mean, inverse, a, b, d, dx);
-    k->batch_norm_backward(rows, c, x, same, mean, inverse, a, b, d, same);
-    for (size_t i = 0; i < n; i++) {
-        size_t channel = i % c;
-        double xhat = ((double)x[i] - mean[channel]) * inverse[channel];
-        double want = a[channel] * ((double)dy[i] - b[channel] - xhat * d[channel]);
-        kt_near(k, "batch_norm_backward", i, dx[i], want, 8 * FLT_EPSILON * 10);
+/* ---- what follows the statistics ------------------------------------------------------------------------------- */
+
+/* A picture of h by w and the windows of pool by pool, stride apart, that fit; pool 0: none. */
+static hone_batch_norm norm_of(int h, int w, size_t c, int pool, int stride, bool relu) {
+    hone_batch_norm p = {.rows = (size_t)(h * w), .c = c, .relu = relu};
+    if (pool)
+        p.pool = (hone_pool2d_shape){.h = h,
+                                     .w = w,
+                                     .c = (int)c,
+                                     .pool_h = pool,
+                                     .pool_w = pool,
+                                     .stride_h = stride,
+                                     .stride_w = stride,
+                                     .oh = (h - pool) / stride + 1,
+                                     .ow = (w - pool) / stride + 1};
+    p.scale = kt_random_floats(c, -2, 2);
+    p.shift = kt_random_floats(c, -1, 1);
+    p.mean = kt_random_floats(c, -1, 1);
+    p.inverse_std = kt_random_floats(c, 0.5f, 2);
+    p.mean_dy = kt_random_floats(c, -1, 1);
+    p.mean_dy_xhat = kt_random_floats(c, -1, 1);
+    return p;
+}
+
+/* Element of the picture that output number j of a sample is read from, by the naive way; *y: what it comes to. */
+static size_t chosen(const hone_batch_norm *p, const float *x, size_t j, double *y) {
+    const hone_pool2d_shape *s = &p->pool;
+    const size_t channel = j % p->c;
+    size_t best = j;
+    *y = (double)x[j] * p->scale[channel] + p->shift[channel];
+    if (s->pool_h) {
+        const int ox = (int)(j / p->c) % s->ow, oy = (int)(j / p->c) / s->ow;
+        *y = -INFINITY;
+        for (int at = 0; at < s->pool_h * s->pool_w; at++) {
+            const int row = oy * s->stride_h + at / s->pool_w, column = ox * s->stride_w + at % s->pool_w;
+            const size_t here = (size_t)(row * s->w + column) * p->c + channel;
+            const double value = (double)x[here] * p->scale[channel] + p->shift[channel];
+            if (value > *y) *y = value, best = here;
+        }
     }
-    kt_same_bits(k, "batch_norm_backward in place", same, dx, n * sizeof *dx);
+    return best;
+}
+
+static void batch_norm_matches(const hone_kernels *k, const hone_batch_norm *p, size_t n) {
+    const size_t c = p->c, input = p->rows * c;
+    const size_t output = p->pool.pool_h ? (size_t)(p->pool.oh * p->pool.ow) * c : input;
+    float *x = kt_random_floats(n * input, -2, 2), *dy = kt_random_floats(n * output, -1, 1);
+    float *y = kt_floats(n * output), *dx = kt_floats(n * input);
+    uint8_t *argmax = p->pool.pool_h ? kt_alloc(n * output, 1) : NULL;
+    double *sum = kt_doubles(c), *product = kt_doubles(c), *g = kt_doubles(n * input);
+    double *want = kt_doubles(c), *want_product = kt_doubles(c), *size = kt_doubles(c);
+    k->batch_norm_forward(p, n, x, y, argmax);
+    k->batch_norm_gradient_sums(p, n, x, dy, argmax, sum, product);
+    k->batch_norm_backward(p, n, x, dy, argmax, dx);
+
+    memset(g, 0, n * input * sizeof *g);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < output; j++) {
+            double value;
+            const size_t from = i * input + chosen(p, x + i * input, j, &value);
+            kt_near(k, "batch_norm", j, y[i * output + j], p->relu && value < 0 ? 0 : value, 6 * FLT_EPSILON);
+            if (!p->relu || y[i * output + j] > 0) g[from] = (double)dy[i * output + j];
+        }
+    for (size_t i = 0; i < c; i++) want[i] = want_product[i] = size[i] = 0;
+    for (size_t i = 0; i < n * input; i++) {
+        const size_t at = i % c;
+        const double xhat = ((double)x[i] - p->mean[at]) * p->inverse_std[at];
+        want[at] += g[i];
+        want_product[at] += g[i] * xhat;
+        size[at] += fabs(g[i] * xhat);
+        kt_near(k, "batch_norm dx", i, dx[i], p->scale[at] * (g[i] - p->mean_dy[at] - xhat * p->mean_dy_xhat[at]),
+                80 * FLT_EPSILON);
+    }
+    for (size_t i = 0; i < c; i++) {
+        kt_near(k, "sum of g", i, sum[i], want[i], 1e-14 * (double)(n * p->rows + 1));
+        kt_near(k, "sum of g xhat", i, product[i], want_product[i], 4 * FLT_EPSILON * size[i] + 1e-300);
+    }
+    if (!p->pool.pool_h) {
+        k->batch_norm_backward(p, n, x, dy, NULL, dy);
+        kt_same_bits(k, "batch_norm dx in place", dy, dx, n * input * sizeof *dx);
+    }
     kt_release_all();
 }
 
-static void batch_norm_gradient(void **state) {
+static void batch_norm(void **state) {
     (void)state;
     for (const hone_kernels *k = NULL; (k = kt_next_level(k)) != NULL;)
-        for (size_t c = 1; c < (size_t)(2 * k->vector_floats) + 3; c++) batch_norm_backward_matches(k, c % 4, c);
+        for (size_t c = 1; c < (size_t)(9 * k->vector_floats) + 3; c += c < 20 ? 1 : 13)
+            for (int pool = 0; pool < 4; pool++)
+                for (int relu = 0; relu < 2; relu++) {
+                    /* pool 1: windows with gaps; 3: two rows and a column are left over */
+                    hone_batch_norm p = norm_of(5 + pool % 2, 4 + pool % 3, c, pool, pool == 1 ? 2 : pool, relu);
+                    batch_norm_matches(k, &p, 2);
+                }
+}
+
+/* The first NaN of a window is its maximum and goes through relu. */
+static void batch_norm_lets_nan_through(void **state) {
+    (void)state;
+    for (const hone_kernels *k = NULL; (k = kt_next_level(k)) != NULL;)
+        for (int at = 0; at < 4; at++) {
+            const hone_batch_norm p = norm_of(2, 2, 20, 2, 2, true);
+            float *x = kt_random_floats(80, -1, 1), *y = kt_floats(20);
+            uint8_t argmax[20];
+            x[at * 20 + 17] = NAN;
+            k->batch_norm_forward(&p, 1, x, y, argmax);
+            for (size_t i = 0; i < 20; i++) assert_int_equal(isnan(y[i]) != 0, i == 17);
+            assert_int_equal(argmax[17], at);
+            kt_release_all();
+        }
 }
 
 /* Without gamma and beta where plain: scale=False, center=False. */
@@ -139,7 +220,8 @@ static void specification_example(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(channel_sums),
-        cmocka_unit_test(batch_norm_gradient),
+        cmocka_unit_test(batch_norm),
+        cmocka_unit_test(batch_norm_lets_nan_through),
         cmocka_unit_test(layer_norm),
         cmocka_unit_test(specification_example),
     };

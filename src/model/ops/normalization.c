@@ -4,7 +4,8 @@
  *
  * BatchNormalization needs the whole batch twice: mean and variance before it can go forwards, two sums of the gradient
  * before it can go backwards. Every shard adds up its own sums in double, and they are added in the order of the
- * shards, so neither threads nor chance have a say. */
+ * shards, so neither threads nor chance have a say. With ReLU and a max pooling behind it (fuse.c) it stays one pass over
+ * memory forwards and two backwards, which is what it costs. */
 #include "op.h"
 
 #include <math.h>
@@ -50,11 +51,25 @@ void hone__fold_weights(const hone__op *op, const hone_model *model, size_t rows
 
 /* ---- batch normalisation --------------------------------------------------------------------------------------- */
 
-/* Own memory: rows of c floats, computed by the reduces. Sums of a shard: two rows of c doubles. */
-enum { NORM_MEAN, NORM_INVERSE_STD, NORM_SCALE, NORM_SHIFT, NORM_B, NORM_D, NORM_ROWS };
+/* Own memory: rows of c floats, computed by the reduces. Sums of a shard: two rows of c doubles. aux: the argmax of a
+ * max pooling behind. */
+enum { NORM_MEAN, NORM_INVERSE_STD, NORM_SCALE, NORM_SHIFT, NORM_MEAN_DY, NORM_MEAN_DY_XHAT, NORM_ROWS };
 
 static float *norm_row(const hone__op *op, int row) {
     return op->memory + (size_t)row * hone__line(op->as.norm.c);
+}
+
+static hone_batch_norm batch_norm_of(const hone__op *op) {
+    return (hone_batch_norm){.rows = op->as.norm.rows,
+                             .c = op->as.norm.c,
+                             .relu = op->as.norm.relu,
+                             .pool = op->as.norm.pool,
+                             .scale = norm_row(op, NORM_SCALE),
+                             .shift = norm_row(op, NORM_SHIFT),
+                             .mean = norm_row(op, NORM_MEAN),
+                             .inverse_std = norm_row(op, NORM_INVERSE_STD),
+                             .mean_dy = norm_row(op, NORM_MEAN_DY),
+                             .mean_dy_xhat = norm_row(op, NORM_MEAN_DY_XHAT)};
 }
 
 static hone_status batch_norm_prepare(hone__op *op, const hone__setting *setting, hone_error *err) {
@@ -66,7 +81,8 @@ static hone_status batch_norm_prepare(hone__op *op, const hone__setting *setting
     /* The sums of one chunk, before they are added to the shard's. */
     op->scratch_forward = 2 * c * (sizeof(double) / sizeof(float));
     op->scratch_backward = op->scratch_forward;
-    op->reads_in = true;
+    op->aux = op->backward && op->as.norm.pool.pool_h ? op->out_size : 0;
+    op->reads_in = true; /* relu's mask is seen from it, too */
     return HONE_OK;
 }
 
@@ -110,8 +126,8 @@ static void batch_norm_forward_reduce(const hone__op *op, hone_model *model, siz
 }
 
 static void batch_norm_forward(const hone__op *op, const hone__run *r) {
-    r->kernels->affine_rows(r->n * op->as.norm.rows, op->as.norm.c, r->in[0], norm_row(op, NORM_SCALE),
-                            norm_row(op, NORM_SHIFT), r->out);
+    const hone_batch_norm norm = batch_norm_of(op);
+    r->kernels->batch_norm_forward(&norm, r->n, r->in[0], r->out, r->aux);
 }
 
 /* gradient [+]= sums: this chunk's part of dgamma or dbeta. */
@@ -125,8 +141,8 @@ static void add_gradient(const hone__op *op, const hone__run *r, int which, cons
 static void batch_norm_backward_sums(const hone__op *op, const hone__run *r) {
     size_t c = op->as.norm.c;
     double *chunk = (double *)(void *)r->scratch; /* sum of dy, then sum of dy xhat */
-    r->kernels->channel_gradient_sums(r->n * op->as.norm.rows, c, r->in[0], r->d_out, norm_row(op, NORM_MEAN),
-                                      norm_row(op, NORM_INVERSE_STD), chunk, chunk + c);
+    const hone_batch_norm norm = batch_norm_of(op);
+    r->kernels->batch_norm_gradient_sums(&norm, r->n, r->in[0], r->d_out, r->aux, chunk, chunk + c);
     add_gradient(op, r, HONE_OP_BETA, chunk);
     add_gradient(op, r, HONE_OP_GAMMA, chunk + c);
     for (size_t i = 0; i < 2 * c; i++) r->sums[i] += chunk[i];
@@ -140,16 +156,15 @@ static void batch_norm_backward_reduce(const hone__op *op, hone_model *model, si
     for (size_t i = 0; i < op->as.norm.c; i++) {
         double sum_dy, sum_dy_xhat;
         add_shards(op, sums, shards, i, &sum_dy, &sum_dy_xhat);
-        norm_row(op, NORM_B)[i] = (float)(sum_dy / count);
-        norm_row(op, NORM_D)[i] = (float)(sum_dy_xhat / count);
+        norm_row(op, NORM_MEAN_DY)[i] = (float)(sum_dy / count);
+        norm_row(op, NORM_MEAN_DY_XHAT)[i] = (float)(sum_dy_xhat / count);
     }
 }
 
 static void batch_norm_backward(const hone__op *op, const hone__run *r) {
     if (!r->d_in[0]) return;
-    r->kernels->batch_norm_backward(r->n * op->as.norm.rows, op->as.norm.c, r->in[0], r->d_out, norm_row(op, NORM_MEAN),
-                                    norm_row(op, NORM_INVERSE_STD), norm_row(op, NORM_SCALE), norm_row(op, NORM_B),
-                                    norm_row(op, NORM_D), r->d_in[0]);
+    const hone_batch_norm norm = batch_norm_of(op);
+    r->kernels->batch_norm_backward(&norm, r->n, r->in[0], r->d_out, r->aux, r->d_in[0]);
 }
 
 const hone__op_type hone__op_batch_normalization = {

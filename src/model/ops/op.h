@@ -108,6 +108,8 @@ struct hone__op {
             size_t rows, c;
             float momentum, epsilon;
             bool frozen;
+            bool relu;              /* BatchNormalization in training with what stands behind it … */
+            hone_pool2d_shape pool; /* … pool_h 0: no max pooling */
         } norm;
         struct {
             size_t h, w, c, top, bottom, left, right;

@@ -149,6 +149,31 @@ static void test_moving_statistics(void **state) {
     hone_model_free(model);
 }
 
+/* What stands behind a BatchNormalization that looks at the batch becomes part of its passes, in either order. */
+static void test_what_follows_batch_normalization(void **state) {
+    (void)state;
+    static const struct {
+        const char *network, *operation;
+    } cases[] = {
+        {"6,6,2 | BatchNormalization | ReLU | MaxPooling2D | Conv2D filters=2 kernel_size=2",
+         "batch_normalization+relu+max_pooling2d "},
+        {"6,6,2 | BatchNormalization | MaxPooling2D | ReLU | Conv2D filters=2 kernel_size=2",
+         "batch_normalization+relu+max_pooling2d "},
+        {"6,6,2 | BatchNormalization | MaxPooling2D pool_size=3 strides=2 | Conv2D filters=2 kernel_size=2",
+         "batch_normalization batch"}, /* windows overlap */
+        {"6,6,2 | BatchNormalization | Activation activation=tanh | MaxPooling2D | Flatten",
+         "batch_normalization batch"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        hone_model *model = pt_model(cases[i].network);
+        hone_plan_config config = training(4, NULL);
+        hone_plan *plan = pt_plan(model, &config, NULL);
+        assert_memory_equal(hone_plan_operation(plan, 0), cases[i].operation, strlen(cases[i].operation));
+        hone_plan_free(plan);
+        hone_model_free(model);
+    }
+}
+
 /* A frozen BatchNormalization uses and keeps its statistics; a frozen convolution before it takes it over. */
 static void test_frozen_layers(void **state) {
     (void)state;
@@ -414,6 +439,7 @@ int main(void) {
         cmocka_unit_test(test_same_bits_for_any_number_of_threads),
         cmocka_unit_test(test_chunks_of_a_shard_add_up),
         cmocka_unit_test(test_moving_statistics),
+        cmocka_unit_test(test_what_follows_batch_normalization),
         cmocka_unit_test(test_frozen_layers),
         cmocka_unit_test(test_nothing_to_train),
         cmocka_unit_test(test_dropout_masks),
