@@ -48,6 +48,7 @@ bool hone_is_archive(const char *path) {
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <locale.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -209,12 +210,11 @@ static hone_status find_top(char **path, hone_error *err) {
         hone__listing names, inner;
         hone__part part;
         HONE_TRY(hone__listing_read(&names, *path, err));
-        char *only = names.count == 1 && !hone__part_parse(&part, names.names[0])
-                         ? hone__join_path(*path, names.names[0])
-                         : NULL;
-        bool is_alone = names.count == 1;
+        bool is_alone = names.count == 1 && !hone__part_parse(&part, names.names[0]);
+        char *only = is_alone ? hone__join_path(*path, names.names[0]) : NULL;
         hone__listing_release(&names);
-        if (!is_alone || !only || !hone__is_folder(only)) {
+        if (is_alone && !only) return hone__fail_memory(err, strlen(*path), "a path");
+        if (!is_alone || !hone__is_folder(only)) {
             hone__free(only);
             return HONE_OK;
         }
@@ -251,13 +251,26 @@ static hone_status unpack_to(unpacking *u, const char *file, const char *folder,
     return status;
 }
 
-static bool is_occupied(const char *folder) {
+static hone_status check_place(const char *folder, hone_error *err) {
     hone__listing names;
-    if (!hone__file_exists(folder)) return false;
-    if (hone__listing_read(&names, folder, NULL) != HONE_OK) return true;
-    bool occupied = names.count > 0;
+    if (!hone__file_exists(folder)) return HONE_OK;
+    HONE_TRY(hone__listing_read(&names, folder, err));
+    bool is_empty = names.count == 0;
     hone__listing_release(&names);
-    return occupied;
+    if (!is_empty) HONE_FAIL(err, HONE_IO, "'%s' is there already, and not empty", folder);
+    return HONE_OK;
+}
+
+/* libarchive translates names to the locale's characters, and loses them where that has only ASCII. */
+static hone_status unpack_in_utf8(unpacking *u, const char *file, const char *folder, hone_error *err) {
+    locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0), before = (locale_t)0;
+    if (utf8) before = uselocale(utf8);
+    hone_status status = unpack_to(u, file, folder, err);
+    if (utf8) {
+        uselocale(before);
+        freelocale(utf8);
+    }
+    return status;
 }
 
 hone_status hone_unpack(const char *archive, const char *folder, const hone_unpack_config *config,
@@ -266,7 +279,7 @@ hone_status hone_unpack(const char *archive, const char *folder, const hone_unpa
     unpacking u = {.config = config ? config : &defaults};
     size_t length = strlen(folder);
     while (length > 1 && folder[length - 1] == '/') length--;
-    if (is_occupied(folder)) HONE_FAIL(err, HONE_IO, "'%s' is there already, and not empty", folder);
+    HONE_TRY(check_place(folder, err));
     char *temporary = hone__asprintf("%.*s.tmp-unpack-%ld", (int)length, folder, (long)getpid());
     if (!temporary) return hone__fail_memory(err, length, "a path");
     u.folder = temporary;
@@ -276,7 +289,7 @@ hone_status hone_unpack(const char *archive, const char *folder, const hone_unpa
         archive_read_support_format_zip(u.archive) < ARCHIVE_WARN ||
         archive_read_support_format_tar(u.archive) < ARCHIVE_WARN)
         status = hone__fail_memory(err, 0, "the archive");
-    if (status == HONE_OK) status = unpack_to(&u, archive, folder, err);
+    if (status == HONE_OK) status = unpack_in_utf8(&u, archive, folder, err);
     archive_read_free(u.archive);
     /* What is left: all of it after a failure, the empty shell of a single top folder after success. */
     nftw(temporary, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
