@@ -6,7 +6,7 @@
  * merged operation takes the place of the first, so the order stays topological. Rules, in this order (later ones see
  * what earlier ones made):
  * - a final softmax or sigmoid is left out where logits are wanted;
- * - dropout vanishes in inference, and at rate 0;
+ * - dropout and random layers vanish in inference, dropout also at rate 0;
  * - zero padding becomes padding of the convolution behind it;
  * - BatchNormalization with constant statistics goes into the weights before it, else becomes an affine per channel;
  * - relu behind a convolution or a Dense becomes its epilogue, also with a max pooling between (both keep order);
@@ -208,12 +208,21 @@ static void resolve_aliases(hone__builder *b) {
     b->output = hone__tensor_root(b, b->output);
 }
 
+/* What only training does. Of the random layers a crop makes a picture of another size in inference too. */
+static bool does_nothing(hone__op *op, const hone__purpose *purpose) {
+    if (op->type == &hone__op_dropout) return !purpose->training || op->as.dropout.rate <= 0;
+    if (op->type != &hone__op_random_image) return false;
+    hone__random_image *p = &op->as.random;
+    p->training = p->training && purpose->training;
+    return !p->training && p->oh == p->h && p->ow == p->w;
+}
+
 void hone__fuse(hone__builder *b, const hone__purpose *purpose, int *logits) {
     *logits = purpose->logits ? drop_final_activation(b) : 0;
     resolve_aliases(b);
     for (size_t i = 0; i < b->op_count; i++) {
         hone__op *op = &b->ops[i];
-        if (op->type == &hone__op_dropout && (!purpose->training || op->as.dropout.rate <= 0)) bypass(b, op);
+        if (does_nothing(op, purpose)) bypass(b, op);
     }
     for (size_t i = b->op_count; i-- > 0;) fuse_padding(b, &b->ops[i]); /* backwards: two in a row both merge */
     for (size_t i = 0; i < b->op_count; i++)

@@ -30,6 +30,13 @@ static const hone__layer_type *const registry[] = {
     &hone__type_reshape,
     &hone__type_zero_padding2d,
     &hone__type_rescaling,
+    &hone__type_random_flip,
+    &hone__type_random_rotation,
+    &hone__type_random_translation,
+    &hone__type_random_zoom,
+    &hone__type_random_contrast,
+    &hone__type_random_brightness,
+    &hone__type_random_crop,
     &hone__type_add,
     &hone__type_subtract,
     &hone__type_multiply,
@@ -84,12 +91,12 @@ static hone_status refuse(const char *class_name, const char *name, hone_error *
                   "never run",
                   name);
     }
-    char list[HONE_ERROR_MESSAGE_SIZE];
-    size_t length = 0;
-    for (size_t i = 0; i < TYPES && length < sizeof list; i++) {
-        int written = snprintf(list + length, sizeof list - length, "%s%s", i ? ", " : "", registry[i]->class_name);
-        length += written > 0 ? (size_t)written : 0;
-    }
+    /* As many as leave room for where the layer was met. */
+    char list[HONE_ERROR_MESSAGE_SIZE / 2];
+    size_t length = 0, i = 0;
+    for (; i < TYPES && length + strlen(registry[i]->class_name) + sizeof ", …" < sizeof list; i++)
+        length += (size_t)snprintf(list + length, sizeof list - length, "%s%s", i ? ", " : "", registry[i]->class_name);
+    if (i < TYPES) snprintf(list + length, sizeof list - length, ", …");
     HONE_FAIL(err, HONE_UNSUPPORTED, "unsupported layer '%.64s' (layer '%.64s'); there are %s", class_name, name, list);
 }
 

@@ -159,6 +159,9 @@ extern const hone__layer_type hone__type_relu, hone__type_leaky_relu, hone__type
 extern const hone__layer_type hone__type_dropout, hone__type_spatial_dropout2d;
 extern const hone__layer_type hone__type_flatten, hone__type_reshape, hone__type_zero_padding2d;
 extern const hone__layer_type hone__type_rescaling;
+extern const hone__layer_type hone__type_random_flip, hone__type_random_rotation, hone__type_random_translation;
+extern const hone__layer_type hone__type_random_zoom, hone__type_random_contrast, hone__type_random_brightness;
+extern const hone__layer_type hone__type_random_crop;
 extern const hone__layer_type hone__type_add, hone__type_subtract, hone__type_multiply, hone__type_average;
 extern const hone__layer_type hone__type_maximum, hone__type_minimum, hone__type_concatenate;
 

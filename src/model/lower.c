@@ -237,6 +237,17 @@ hone_status hone__emit_dropout(hone__builder *b, int x, float rate, bool spatial
     return HONE_OK;
 }
 
+hone_status hone__emit_random_image(hone__builder *b, int x, const hone__random_image *what, size_t layer, int *y,
+                                    hone_error *err) {
+    hone__op *op;
+    hone_shape out = {3, {what->oh, what->ow, what->c}};
+    HONE_TRY(emit(b, &hone__op_random_image, x, &out, &op, y, err));
+    op->as.random = *what;
+    op->as.random.training = !b->inference;
+    draw_key(b, layer, op->as.random.key);
+    return HONE_OK;
+}
+
 /* ---- several inputs -------------------------------------------------------------------------------------------- */
 
 static void add_input(hone__op *op, int tensor) {

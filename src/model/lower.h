@@ -12,6 +12,7 @@
 #include "kernels.h"
 #include "model_internal.h"
 #include "ops/op.h"
+#include "random_image.h"
 
 /* Shape of a tensor without the batch. */
 const hone_shape *hone__tensor_shape(const hone__builder *b, int tensor);
@@ -55,6 +56,26 @@ hone_status hone__emit_concatenate(hone__builder *b, const int *inputs, size_t c
 hone_status hone__emit_slice(hone__builder *b, int x, size_t from, const hone_shape *shape, int *y, hone_error *err);
 hone_status hone__emit_cropping2d(hone__builder *b, int x, int top, int bottom, int left, int right, int *y,
                                   hone_error *err);
+/* Nothing in inference, but for a crop. layer is the stream of the draws; what's training and key are filled in here. */
+hone_status hone__emit_random_image(hone__builder *b, int x, const hone__random_image *what, size_t layer, int *y,
+                                    hone_error *err);
+/* (h, w, c) -> (height, width, c) */
+hone_status hone__emit_resize(hone__builder *b, int x, int height, int width, bool bilinear, int *y, hone_error *err);
+/* Axis i of y is axis axes[i] of x. */
+hone_status hone__emit_transpose(hone__builder *b, int x, const int *axes, int *y, hone_error *err);
+/* shape: of the convolution that goes the other way, from y to x. */
+hone_status hone__emit_conv2d_transpose(hone__builder *b, int x, const hone_conv2d_shape *shape, int kernel, int bias,
+                                        int *y, hone_error *err);
+hone_status hone__emit_group_normalization(hone__builder *b, int x, size_t groups, float epsilon, int gamma, int beta,
+                                           int *y, hone_error *err);
+/* inputs: query (…, heads key_dim), key, value (…, heads value_dim). rate: of dropout on the probabilities. */
+hone_status hone__emit_attention(hone__builder *b, const int inputs[3], size_t heads, float rate, size_t layer, int *y,
+                                 hone_error *err);
+/* (…) of indices -> (…, units) */
+hone_status hone__emit_embedding(hone__builder *b, int x, int64_t rows, int64_t units, int table, int *y,
+                                 hone_error *err);
+/* slopes: the shape of x, but 1 where they are shared. */
+hone_status hone__emit_prelu(hone__builder *b, int x, const hone_shape *slopes, int weight, int *y, hone_error *err);
 /* Nothing in inference. spatial: one draw per (sample, channel) of (h, w, c). layer is the stream of the draws. */
 hone_status hone__emit_dropout(hone__builder *b, int x, float rate, bool spatial, size_t layer, int *y,
                                hone_error *err);

@@ -116,6 +116,15 @@ static const struct {
     {"BatchNormalization",
      "4,4,2 | Conv2D filters=3 kernel_size=1 name=a | BatchNormalization | ReLU | Conv2D filters=3 "
      "kernel_size=3 padding=same | BatchNormalization name=b | Add @a @b | ReLU | Flatten"},
+    {"RandomFlip", "4,4,2 | RandomFlip mode=vertical | Conv2D filters=3 kernel_size=2 | Flatten | Dense units=2"},
+    {"RandomRotation", "5,4,2 | RandomRotation factor=0.3 | Conv2D filters=3 kernel_size=2 | Flatten | Dense units=2"},
+    {"RandomTranslation", "4,4,2 | RandomTranslation height_factor=0.3 width_factor=0.2 | Conv2D filters=3 "
+                          "kernel_size=2 | Flatten | Dense units=2"},
+    {"RandomZoom", "4,5,2 | RandomZoom height_factor=0.3 | Conv2D filters=3 kernel_size=2 | Flatten | Dense units=2"},
+    {"RandomContrast", "4,4,2 | RandomContrast factor=0.3 | Conv2D filters=3 kernel_size=2 | Flatten | Dense units=2"},
+    {"RandomBrightness",
+     "4,4,2 | RandomBrightness factor=0.3 | Conv2D filters=3 kernel_size=2 | Flatten | Dense units=2"},
+    {"RandomCrop", "6,5,2 | RandomCrop height=4 width=3 | Conv2D filters=3 kernel_size=2 | Flatten | Dense units=2"},
     {"Rescaling", "4,4,2 | Conv2D filters=3 kernel_size=1 | Rescaling scale=0.5 offset=0.25 | Flatten | Dense units=2"},
 };
 

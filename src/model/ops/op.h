@@ -11,6 +11,7 @@
 
 #include "kernels.h"
 #include "model_internal.h"
+#include "random_image.h"
 
 enum { HONE_OP_INPUTS = 8, HONE_OP_WEIGHTS = 4 };
 
@@ -133,6 +134,7 @@ struct hone__op {
             bool spatial;
             uint32_t key[2];
         } dropout;
+        hone__random_image random;
     } as;
     float *literal; /* affine: scale and offset as emitted (2 c); owned */
 
@@ -158,7 +160,7 @@ extern const hone__op_type hone__op_conv2d, hone__op_depthwise_conv2d, hone__op_
     hone__op_softmax, hone__op_max_pool2d, hone__op_average_pool2d, hone__op_global_max_pool2d,
     hone__op_global_average_pool2d, hone__op_zero_padding2d, hone__op_affine, hone__op_batch_normalization,
     hone__op_layer_normalization, hone__op_dropout, hone__op_merge, hone__op_concatenate, hone__op_slice,
-    hone__op_cropping2d, hone__op_scale;
+    hone__op_cropping2d, hone__op_scale, hone__op_random_image;
 
 /* ---- for the operations' own files ----------------------------------------------------------------------------- */
 

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What one of Keras' Random… layers does to a picture: between the layer (layers/augmentation.c), which reads Keras'
+ * arguments into it, and the operation (ops/augmentation.c), which draws and carries it out. */
+#ifndef HONE_RANDOM_IMAGE_H
+#define HONE_RANDOM_IMAGE_H
+
+#include "kernels.h"
+
+#include <stdbool.h>
+
+typedef enum hone__random_kind {
+    HONE_RANDOM_FLIP,
+    HONE_RANDOM_ROTATION,
+    HONE_RANDOM_TRANSLATION,
+    HONE_RANDOM_ZOOM,
+    HONE_RANDOM_CONTRAST,
+    HONE_RANDOM_BRIGHTNESS,
+    HONE_RANDOM_CROP
+} hone__random_kind;
+
+/* A draw is uniform over [low, high). */
+typedef struct hone__draw {
+    double low, high;
+} hone__draw;
+
+typedef struct hone__random_image {
+    hone__random_kind kind;
+    int h, w, c;   /* of the input */
+    int oh, ow;    /* of the output: a crop's own, else h and w */
+    bool training; /* false: what the layer does in inference (a crop alone does anything) */
+    int keras;     /* 2 or 3: a flip both ways is two coins or one, a crop is drawn from one row to spare or none */
+    bool horizontal, vertical; /* flips */
+    /* Rotation: turns. Translation, zoom: parts of the height (a) and width (b). Contrast, brightness: a. */
+    hone__draw a, b;
+    bool is_linked;             /* zoom: the height's draw is the width's */
+    double clip_low, clip_high; /* contrast, brightness */
+    hone_border border;
+    bool nearest; /* neighbour, not bilinear */
+    double fill_value;
+    uint32_t key[2]; /* of the draws: the layer's */
+} hone__random_image;
+
+#endif
