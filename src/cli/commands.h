@@ -9,8 +9,8 @@
 
 #include <stdio.h>
 
-extern const verb verb_collect, verb_augment, verb_label, verb_train, verb_evaluate, verb_predict, verb_info,
-    verb_bench;
+extern const verb verb_collect, verb_clean, verb_augment, verb_label, verb_train, verb_evaluate, verb_predict,
+    verb_info, verb_bench;
 
 /* ---- data (cli_data.c) ----------------------------------------------------------------------------------------- */
 
