@@ -79,7 +79,7 @@ typedef struct hone_clean_config {
     double dark_level;      /* largest 99th percentile of a dark picture; 64 */
     double bright_level;    /* least 1st percentile of a bright one; 200 */
     double contrast_range;  /* largest range (99th less 1st percentile) of one with low contrast; 48 */
-    double blur_limit;      /* largest variance of the Laplacian, divided by that of the pixels; 0.3 */
+    double blur_limit;      /* largest variance of the Laplacian, divided by that of the pixels; 0.05 */
     double noise_limit;     /* least noise (standard deviation) of a noisy one; 12 */
     double size_factor;     /* side (root of the pixels) against the median, either way; 4 */
     double aspect_factor;   /* width / height against the median, either way; 2.5 */

@@ -76,10 +76,13 @@ static hone_status apply_finding(hone_catalog *catalog, const hone_finding *f, i
                                  hone_clean_applied *applied, hone_error *err) {
     if (kinds >> f->kind & 1) {
         char reason[640];
-        int64_t change = 0;
+        hone_picture picture;
+        HONE_TRY(hone_catalog_get(catalog, id, &picture, err));
+        bool is_there = picture.status == HONE_PICTURE_OK; /* else it keeps the reason it has */
+        hone_picture_release(&picture);
         snprintf(reason, sizeof reason, "%s: %s", hone_finding_word(f->kind), f->reason);
-        HONE_TRY(hone_catalog_set_status(catalog, &id, 1, HONE_PICTURE_QUARANTINED, reason, &change, err));
-        if (change != 0) applied->quarantined++;
+        if (is_there) HONE_TRY(hone_catalog_set_status(catalog, &id, 1, HONE_PICTURE_QUARANTINED, reason, NULL, err));
+        applied->quarantined += is_there;
     }
     if (f->kind == HONE_FINDING_OUTLIER) return hone_catalog_set_score(catalog, id, "outlier", f->score, err);
     if (f->kind != HONE_FINDING_LABEL) return HONE_OK;

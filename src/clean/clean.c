@@ -155,7 +155,7 @@ hone_clean_config hone_clean_config_default(void) {
                                .dark_level = 64,
                                .bright_level = 200,
                                .contrast_range = 48,
-                               .blur_limit = 0.3,
+                               .blur_limit = 0.05,
                                .noise_limit = 12,
                                .size_factor = 4,
                                .aspect_factor = 2.5,
@@ -229,6 +229,7 @@ void hone_clean_report_free(hone_clean_report *r) {
     hone__free(r->findings);
     hone__free(r->class_counts);
     hone__free(r->source);
+    hone__free(r->description);
     hone__free(r);
 }
 
@@ -246,16 +247,10 @@ size_t hone_clean_count_of(const hone_clean_report *r, hone_finding_kind kind) {
     return kind < HONE_FINDING_KINDS ? r->counts[kind] : 0;
 }
 
-static const hone_dataset *first_part(const hone_clean_report *r) {
-    int part = 0;
-    while (!r->parts[part].data) part++;
-    return r->parts[part].data;
-}
-
 hone_clean_summary hone_clean_summarize(const hone_clean_report *r) {
     hone_clean_summary summary = r->summary;
     summary.source = r->source;
-    summary.description = hone_dataset_description(first_part(r));
+    summary.description = r->description;
     return summary;
 }
 

@@ -43,7 +43,7 @@ typedef struct hone__bad_file {
 } hone__bad_file;
 
 struct hone_clean_report {
-    char *source;
+    char *source, *description;
     hone__part_tables parts[HONE_CLEAN_PARTS];
     hone__bad_file *bad_files;
     size_t bad_count, bad_capacity;

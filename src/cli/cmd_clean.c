@@ -98,11 +98,11 @@ static void print_worst(const hone_clean_report *report, hone_finding_kind kind,
     if (shown < count) printf("    … and %zu more\n", count - shown);
 }
 
-static void print_report(const hone_clean_report *report, const settings *s) {
+static void print_report(const hone_clean_report *report, const char *source, const settings *s) {
     hone_clean_summary summary = hone_clean_summarize(report);
     static const char *const parts[] = {"train", "validation", "test"};
     char number[32];
-    printf("%s\n", summary.description);
+    printf("%s: %s\n", source, summary.description);
     for (int i = 0; i < 3; i++)
         if (summary.samples[i])
             printf("  %-10s %s images\n", parts[i], with_commas((int64_t)summary.samples[i], number));
@@ -238,7 +238,7 @@ static int conclude(const hone_clean_report *report, const char *source, const s
         if (s->apply) hone_value_set(value, "applied", applied_value(&applied));
         return print_json(value);
     }
-    print_report(report, s);
+    print_report(report, source, s);
     if (s->apply)
         printf("\n%lld pictures quarantined, %lld labels marked as suspect; hone clean %s --undo takes it back\n",
                (long long)applied.quarantined, (long long)applied.suspects, source);
@@ -311,7 +311,7 @@ static int run(int argc, char **argv) {
         {OPTION_REAL, "uniform", 0, "V", &c->uniform_range, 0, 255, "largest range of a uniform picture (default 4)",
          NULL},
         {OPTION_REAL, "blur", 0, "V", &c->blur_limit, 0, 1e6,
-         "least variance of the Laplacian by that of the pixels (default 0.3)", NULL},
+         "least variance of the Laplacian by that of the pixels (default 0.05)", NULL},
         {OPTION_REAL, "noise", 0, "V", &c->noise_limit, 0, 255, "most noise, a standard deviation (default 12)", NULL},
         {OPTION_REAL, "size-factor", 0, "F", &c->size_factor, 1, 1e6, "sides against the median (default 4)", NULL},
         {OPTION_REAL, "aspect-factor", 0, "F", &c->aspect_factor, 1, 1e6,

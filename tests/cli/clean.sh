@@ -1,0 +1,57 @@
+# hone clean: looks and changes nothing, reports, quarantines and takes it back.
+. "$(dirname "$0")/lib.sh"
+
+run collect digits --samples 400 --test-samples 40 --seed 5 --to data
+run augment data --augment none --to photos --as folders --samples 200
+want_status 0
+first=$(find photos -name '*.png' | sort | head -n 1)
+cp "$first" "${first%.png}-copy.png"
+head -c 60 "$first" >"$(dirname "$first")/broken.png"
+find photos | sort >before
+
+run clean photos --kinds corrupt,duplicate --json --quiet
+want_status 0
+no_err
+want_out '"kind": "corrupt"'
+want_out '"duplicate": 1'
+want_out '"issues": \['
+find photos | sort | cmp -s - before || fail "looking should write nothing"
+
+run clean photos --kinds all,-label,-outlier --report page.html
+want_status 0
+want_out '1 duplicate: '
+want_err '^report: page.html$'
+grep -q 'data:image/png;base64' page.html || fail "no thumbnails"
+grep -q '<script' page.html && fail "the page needs no scripts"
+
+run clean photos --kinds corrupt,duplicate --apply --quiet
+want_status 0
+want_out '1 pictures quarantined'
+run clean photos --kinds duplicate --json --quiet
+want_out '"duplicate": 0'
+run clean photos --undo
+want_status 0
+want_out '^1 pictures are back$'
+run clean photos --kinds duplicate --json --quiet
+want_out '"duplicate": 1'
+run clean photos --undo
+want_error 'nothing that hone clean quarantined'
+
+run clean data --epochs 3 --folds 2 --json --quiet
+want_status 0
+want_out '"label_noise"'
+cp out first.json
+run clean data --epochs 3 --folds 2 --json --quiet --threads 1
+grep -v seconds out >a; grep -v seconds first.json | cmp -s - a || fail "threads should change nothing"
+
+run clean
+want_status 2
+run clean data --kinds lable
+want_status 2
+want_err "no kind of finding 'lable'"
+run clean data --apply --undo
+want_status 2
+run clean nowhere/ --quiet
+want_error 'nowhere'
+no_leftovers
+finish
