@@ -114,7 +114,7 @@ static void fuse_constant_norm(hone__builder *b, hone__op *op, const hone__purpo
     if (!has_weights_before(op) || op->fold.on) return;
     hone__op *user = only_user(b, op->output);
     if (!user || user->type != &hone__op_batch_normalization) return;
-    if (purpose->training && (!user->as.norm.frozen || is_trained(b, op))) return;
+    if (purpose->training && (!user->as.norm.frozen || is_trained(b, op) || is_trained(b, user))) return;
     if (user->as.norm.c != channels_of(op)) return; /* a reshape between them made other channels */
     op->fold = (hone__fold){.on = true, .epsilon = user->as.norm.epsilon};
     for (int k = 0; k < HONE_OP_WEIGHTS; k++) op->fold.weights[k] = user->weights[k];
@@ -229,7 +229,11 @@ void hone__fuse(hone__builder *b, const hone__purpose *purpose, int *logits) {
         if (b->ops[i].type) fuse_constant_norm(b, &b->ops[i], purpose);
     for (size_t i = 0; i < b->op_count; i++) {
         hone__op *op = &b->ops[i];
-        if (op->type == &hone__op_batch_normalization && (!purpose->training || op->as.norm.frozen)) norm_to_affine(op);
+        if (op->type != &hone__op_batch_normalization) continue;
+        if (!purpose->training || (op->as.norm.frozen && !is_trained(b, op)))
+            norm_to_affine(op);
+        else if (op->as.norm.frozen) /* its gamma and beta are trained all the same */
+            op->type = &hone__op_scale;
     }
     for (size_t i = 0; i < b->op_count; i++)
         if (b->ops[i].type) fuse_relu(b, &b->ops[i]);

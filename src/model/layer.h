@@ -118,6 +118,8 @@ typedef struct hone__extent {
     int before, after; /* padding; the odd one goes behind */
 } hone__extent;
 
+/* Fails where the input is no (h, w, c). */
+hone_status hone__check_image(const hone_shape *input, hone_error *err);
 hone__extent hone__window_extent(const hone__window *window, int axis, int64_t n);
 /* Both axes of an (h, w, c) input; fails where the input is no image or too small for the window. */
 hone_status hone__window_place(const hone__window *window, const char *size_key, const hone_shape *input,
@@ -164,6 +166,12 @@ extern const hone__layer_type hone__type_random_zoom, hone__type_random_contrast
 extern const hone__layer_type hone__type_random_crop;
 extern const hone__layer_type hone__type_add, hone__type_subtract, hone__type_multiply, hone__type_average;
 extern const hone__layer_type hone__type_maximum, hone__type_minimum, hone__type_concatenate;
+extern const hone__layer_type hone__type_normalization, hone__type_resizing, hone__type_center_crop;
+extern const hone__layer_type hone__type_permute, hone__type_repeat_vector, hone__type_cropping2d;
+extern const hone__layer_type hone__type_up_sampling2d, hone__type_conv2d_transpose, hone__type_group_normalization;
+extern const hone__layer_type hone__type_global_max_pooling1d, hone__type_global_average_pooling1d;
+extern const hone__layer_type hone__type_multi_head_attention, hone__type_embedding, hone__type_prelu;
+extern const hone__layer_type hone__type_layer_scale, hone__type_stochastic_depth, hone__type_custom_scale_layer;
 
 /* ---- putting a model together ---------------------------------------------------------------------------------- */
 

@@ -7,6 +7,7 @@
 #include "graph.h"
 #include "layer.h"
 
+#include <math.h>
 #include <string.h>
 
 int hone__tensor_root(const hone__builder *b, int tensor) {
@@ -248,6 +249,73 @@ hone_status hone__emit_random_image(hone__builder *b, int x, const hone__random_
     return HONE_OK;
 }
 
+hone_status hone__emit_resize(hone__builder *b, int x, int height, int width, bool bilinear, int *y, hone_error *err) {
+    hone_shape in = b->tensors[x].shape, out = {3, {height, width, in.dims[2]}};
+    hone__op *op;
+    HONE_TRY(emit(b, &hone__op_resize, x, &out, &op, y, err));
+    op->as.resize.h = (size_t)in.dims[0];
+    op->as.resize.w = (size_t)in.dims[1];
+    op->as.resize.c = (size_t)in.dims[2];
+    op->as.resize.oh = (size_t)height;
+    op->as.resize.ow = (size_t)width;
+    op->as.resize.bilinear = bilinear;
+    return HONE_OK;
+}
+
+hone_status hone__emit_transpose(hone__builder *b, int x, const int *axes, int *y, hone_error *err) {
+    hone_shape in = b->tensors[x].shape, out = {.rank = in.rank};
+    size_t steps[HONE_MAX_RANK], step = 1;
+    for (int i = in.rank; i-- > 0;) {
+        steps[i] = step;
+        step *= (size_t)in.dims[i];
+    }
+    for (int i = 0; i < in.rank; i++) out.dims[i] = in.dims[axes[i]];
+    hone__op *op;
+    HONE_TRY(emit(b, &hone__op_transpose, x, &out, &op, y, err));
+    op->as.transpose.rank = in.rank;
+    for (int i = 0; i < in.rank; i++) {
+        op->as.transpose.dims[i] = (size_t)out.dims[i];
+        op->as.transpose.steps[i] = steps[axes[i]];
+    }
+    return HONE_OK;
+}
+
+hone_status hone__emit_conv2d_transpose(hone__builder *b, int x, const hone_conv2d_shape *shape, int kernel, int bias,
+                                        int *y, hone_error *err) {
+    hone_shape out = {3, {shape->h, shape->w, shape->c}};
+    hone__op *op;
+    HONE_TRY(emit(b, &hone__op_conv2d_transpose, x, &out, &op, y, err));
+    op->as.conv2d.shape = *shape;
+    op->weights[HONE_OP_KERNEL] = kernel;
+    op->weights[HONE_OP_BIAS] = bias;
+    return HONE_OK;
+}
+
+hone_status hone__emit_group_normalization(hone__builder *b, int x, size_t groups, float epsilon, int gamma, int beta,
+                                           int *y, hone_error *err) {
+    hone__op *op;
+    HONE_TRY(emit(b, &hone__op_group_normalization, x, &b->tensors[x].shape, &op, y, err));
+    op->as.group.rows = row_count(b, x);
+    op->as.group.c = last_axis(b, x);
+    op->as.group.groups = groups;
+    op->as.group.epsilon = epsilon;
+    op->weights[HONE_OP_GAMMA] = gamma;
+    op->weights[HONE_OP_BETA] = beta;
+    return HONE_OK;
+}
+
+hone_status hone__emit_embedding(hone__builder *b, int x, int64_t rows, int64_t units, int table, int *y,
+                                 hone_error *err) {
+    hone_shape out = b->tensors[x].shape;
+    out.dims[out.rank++] = units;
+    hone__op *op;
+    HONE_TRY(emit(b, &hone__op_embedding, x, &out, &op, y, err));
+    op->as.embedding.rows = (size_t)rows;
+    op->as.embedding.c = (size_t)units;
+    op->weights[HONE_OP_KERNEL] = table;
+    return HONE_OK;
+}
+
 /* ---- several inputs -------------------------------------------------------------------------------------------- */
 
 static void add_input(hone__op *op, int tensor) {
@@ -268,6 +336,17 @@ static void operand_steps(const hone_shape *shape, int rank, size_t *steps) {
         steps[axis] = dim == 1 ? 0 : step;
         step *= dim;
     }
+}
+
+hone_status hone__emit_prelu(hone__builder *b, int x, const hone_shape *slopes, int weight, int *y, hone_error *err) {
+    hone__op *op;
+    HONE_TRY(emit(b, &hone__op_prelu, x, &b->tensors[x].shape, &op, y, err));
+    const hone_shape *shape = &b->tensors[x].shape;
+    op->as.prelu.rank = shape->rank;
+    for (int i = 0; i < shape->rank; i++) op->as.prelu.dims[i] = (size_t)shape->dims[i];
+    operand_steps(slopes, shape->rank, op->as.prelu.steps);
+    op->weights[HONE_OP_KERNEL] = weight;
+    return HONE_OK;
 }
 
 static hone_status emit_pair(hone__builder *b, hone__merge_kind kind, int first, int second, int *y, hone_error *err) {
@@ -354,6 +433,25 @@ hone_status hone__emit_concatenate(hone__builder *b, const int *inputs, size_t c
         count = groups;
     }
     return emit_side_by_side(b, parts, count, axis, y, err);
+}
+
+hone_status hone__emit_attention(hone__builder *b, const int inputs[3], size_t heads, float rate, size_t layer, int *y,
+                                 hone_error *err) {
+    hone_shape out = b->tensors[inputs[0]].shape;
+    out.dims[out.rank - 1] = (int64_t)last_axis(b, inputs[2]);
+    hone__op *op;
+    HONE_TRY(emit(b, &hone__op_attention, inputs[0], &out, &op, y, err));
+    add_input(op, inputs[1]);
+    add_input(op, inputs[2]);
+    op->as.attention.queries = row_count(b, inputs[0]);
+    op->as.attention.keys = row_count(b, inputs[1]);
+    op->as.attention.heads = heads;
+    op->as.attention.key_dim = last_axis(b, inputs[0]) / heads;
+    op->as.attention.value_dim = last_axis(b, inputs[2]) / heads;
+    op->as.attention.scale = (float)(1 / sqrt((double)op->as.attention.key_dim));
+    op->as.attention.rate = b->inference ? 0 : rate;
+    draw_key(b, layer, op->as.attention.key);
+    return HONE_OK;
 }
 
 hone_status hone__emit_slice(hone__builder *b, int x, size_t from, const hone_shape *shape, int *y, hone_error *err) {

@@ -11,8 +11,8 @@
 
 #include "kernels.h"
 #include "model_internal.h"
-#include "ops/op.h"
 #include "random_image.h"
+#include "ops/op.h"
 
 /* Shape of a tensor without the batch. */
 const hone_shape *hone__tensor_shape(const hone__builder *b, int tensor);

@@ -104,6 +104,54 @@ static const struct {
     {"Average", "5 | Dense units=4 name=a | Dense units=4 activation=tanh name=b | Average @a @b @b"},
     {"Maximum", "5 | Dense units=4 name=a | Dense units=4 activation=tanh name=b | Maximum @a @b | Dense units=2"},
     {"Minimum", "5 | Dense units=4 name=a | Dense units=4 activation=tanh name=b | Minimum @a @b | Dense units=2"},
+    {"Conv2DTranspose", "4,3,2 | Conv2D filters=3 kernel_size=1 | Conv2DTranspose filters=4 kernel_size=3 strides=2 "
+                        "activation=tanh | Flatten | Dense units=2"},
+    {"Conv2DTranspose", "4,3,2 | Conv2D filters=3 kernel_size=1 | Conv2DTranspose filters=2 kernel_size=(2,3) "
+                        "strides=(2,1) padding=same use_bias=false"},
+    {"Conv2DTranspose",
+     "4,4,2 | Conv2D filters=3 kernel_size=1 | Conv2DTranspose filters=17 kernel_size=3 padding=same | "
+     "Flatten | Dense units=2"},
+    {"GlobalMaxPooling1D", "5,4 | Dense units=3 | GlobalMaxPooling1D"},
+    {"GlobalAveragePooling1D", "5,4 | Dense units=3 | GlobalAveragePooling1D keepdims=true | Dense units=2"},
+    {"GroupNormalization",
+     "4,3,2 | Conv2D filters=6 kernel_size=1 | GroupNormalization groups=2 | Flatten | Dense units=2"},
+    {"GroupNormalization", "5 | Dense units=6 | GroupNormalization groups=3 scale=false | Dense units=2"},
+    {"GroupNormalization",
+     "4,3,2 | Conv2D filters=4 kernel_size=1 | GroupNormalization groups=-1 center=false | Flatten"},
+    {"PReLU", "4,3,2 | Conv2D filters=3 kernel_size=1 | PReLU | Flatten | Dense units=2"},
+    {"PReLU",
+     "4,3,2 | Conv2D filters=3 kernel_size=1 | PReLU shared_axes=(1,2) alpha_initializer=ones | Flatten | Dense "
+     "units=2"},
+    {"Permute", "4,3,2 | Conv2D filters=3 kernel_size=1 | Permute dims=(3,1,2) | Conv2D filters=2 kernel_size=2"},
+    {"RepeatVector", "4 | Dense units=3 | RepeatVector n=3 | Dense units=2"},
+    {"Cropping2D",
+     "5,4,2 | Conv2D filters=3 kernel_size=1 | Cropping2D cropping=((1,0),(0,2)) | Flatten | Dense units=2"},
+    {"UpSampling2D",
+     "3,4,2 | Conv2D filters=3 kernel_size=1 | UpSampling2D size=(2,3) | Conv2D filters=2 kernel_size=3"},
+    {"UpSampling2D", "3,4,2 | Conv2D filters=3 kernel_size=1 | UpSampling2D interpolation=bilinear | Conv2D filters=2 "
+                     "kernel_size=3"},
+    {"Normalization", "4,4,2 | Conv2D filters=3 kernel_size=1 | Normalization mean=0.25 variance=2 | Flatten | Dense "
+                      "units=2"},
+    {"Normalization", "4,4,2 | Conv2D filters=3 kernel_size=1 | Normalization | Flatten | Dense units=2"},
+    {"Resizing", "5,4,2 | Conv2D filters=3 kernel_size=1 | Resizing height=3 width=7 | Flatten | Dense units=2"},
+    {"Resizing", "5,4,2 | Conv2D filters=3 kernel_size=1 | Resizing height=4 width=2 interpolation=nearest "
+                 "crop_to_aspect_ratio=true | Flatten | Dense units=2"},
+    {"CenterCrop", "5,4,2 | Conv2D filters=3 kernel_size=1 | CenterCrop height=3 width=3 | Flatten | Dense units=2"},
+    {"CenterCrop", "5,4,2 | Conv2D filters=3 kernel_size=1 | CenterCrop height=6 width=3 | Flatten | Dense units=2"},
+    {"MultiHeadAttention",
+     "5,4 | Dense units=6 name=a | MultiHeadAttention num_heads=2 key_dim=3 @a @a | Dense units=2"},
+    {"MultiHeadAttention",
+     "5,4 | Dense units=6 name=a | Dense units=3 name=b | Dense units=4 name=c | MultiHeadAttention "
+     "num_heads=3 key_dim=2 value_dim=4 use_bias=false dropout=0.25 @a @b @c | Flatten"},
+    {"Embedding", "4 | Embedding input_dim=3 output_dim=5 | Dense units=2"},
+    {"LayerScale",
+     "4,3,2 | Conv2D filters=3 kernel_size=1 | LayerScale init_values=0.5 projection_dim=3 | Flatten | Dense "
+     "units=2"},
+    {"StochasticDepth",
+     "4,3,2 | Conv2D filters=3 kernel_size=1 name=a | Conv2D filters=3 kernel_size=1 | StochasticDepth "
+     "drop_path_rate=0.4 name=b | Add @a @b | Flatten | Dense units=2"},
+    {"CustomScaleLayer", "4,3,2 | Conv2D filters=3 kernel_size=1 name=a | Conv2D filters=3 kernel_size=1 name=b | "
+                         "CustomScaleLayer scale=0.25 @a @b | ReLU | Flatten | Dense units=2"},
     {"Concatenate",
      "4,4,2 | Conv2D filters=3 kernel_size=1 name=a | Conv2D filters=2 kernel_size=3 padding=same name=b | "
      "Concatenate @a @b @a | Conv2D filters=2 kernel_size=2"},

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Normalisation layers: BatchNormalization and LayerNormalization, both over the last axis. */
+ * Normalisation layers: BatchNormalization, LayerNormalization and GroupNormalization, all over the last axis. */
 #include "layer.h"
 
 #include <math.h>
@@ -9,6 +9,7 @@ typedef struct normalization {
     int axis;
     double momentum; /* BatchNormalization */
     double epsilon;
+    int groups;         /* GroupNormalization; -1: as many as channels */
     bool center, scale; /* has beta, has gamma */
     hone__initializer beta_initializer, gamma_initializer;
     hone__initializer moving_mean_initializer, moving_variance_initializer; /* BatchNormalization */
@@ -103,8 +104,9 @@ static hone_status batch_lower(const hone_model *model, const hone__layer *layer
                                const int *inputs, int *output, hone_error *err) {
     (void)model;
     const normalization *c = layer->config;
-    return hone__emit_batch_normalization(builder, inputs[0], (float)c->momentum, (float)c->epsilon, !layer->trainable,
-                                          c->gamma, c->beta, c->moving_mean, c->moving_variance, output, err);
+    bool frozen = !layer->trainable || hone__builder_inference(builder);
+    return hone__emit_batch_normalization(builder, inputs[0], (float)c->momentum, (float)c->epsilon, frozen, c->gamma,
+                                          c->beta, c->moving_mean, c->moving_variance, output, err);
 }
 
 const hone__layer_type hone__type_batch_normalization = {.class_name = "BatchNormalization",
@@ -149,3 +151,44 @@ const hone__layer_type hone__type_layer_normalization = {.class_name = "LayerNor
                                                          .to_config = layer_to_config,
                                                          .build = layer_build,
                                                          .lower = layer_lower};
+
+/* ---- GroupNormalization ---------------------------------------------------------------------------------------- */
+
+static void group_from_config(hone__layer *layer, hone__config *config) {
+    normalization *c = layer->config;
+    read_common(c, config);
+    c->groups = (int)hone__config_integer(config, "groups", 32, -1, HONE_MAX_UNITS);
+    if (c->groups == 0) hone__config_fail(config, HONE_ARGUMENT, "groups is 0, expected a number or -1");
+}
+
+static void group_to_config(const hone__layer *layer, hone_value *config) {
+    const normalization *c = layer->config;
+    hone_value_set_integer(config, "groups", c->groups);
+    layer_to_config(layer, config);
+}
+
+static hone_status group_build(hone_model *model, hone__layer *layer, hone_error *err) {
+    const normalization *c = layer->config;
+    hone_shape channels;
+    HONE_TRY(build_common(model, layer, &channels, err));
+    if (c->groups == -1 || channels.dims[0] % c->groups == 0) return HONE_OK;
+    HONE_FAIL(err, HONE_SHAPE, "%lld channels cannot be split evenly into %d groups", (long long)channels.dims[0],
+              c->groups);
+}
+
+static hone_status group_lower(const hone_model *model, const hone__layer *layer, hone__builder *builder,
+                               const int *inputs, int *output, hone_error *err) {
+    (void)model;
+    const normalization *c = layer->config;
+    const hone_shape *shape = &layer->output;
+    size_t groups = (size_t)(c->groups == -1 ? shape->dims[shape->rank - 1] : c->groups);
+    return hone__emit_group_normalization(builder, inputs[0], groups, (float)c->epsilon, c->gamma, c->beta, output,
+                                          err);
+}
+
+const hone__layer_type hone__type_group_normalization = {.class_name = "GroupNormalization",
+                                                         .config_size = sizeof(normalization),
+                                                         .from_config = group_from_config,
+                                                         .to_config = group_to_config,
+                                                         .build = group_build,
+                                                         .lower = group_lower};

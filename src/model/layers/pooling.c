@@ -107,13 +107,23 @@ static void global_to_config(const hone__layer *layer, hone_value *config) {
 static hone_status global_build(hone_model *model, hone__layer *layer, hone_error *err) {
     (void)model;
     const global_pooling *c = layer->config;
+    HONE_TRY(hone__check_image(&layer->inputs[0], err));
+    int64_t channels = layer->inputs[0].dims[2];
+    layer->output = c->keepdims ? (hone_shape){3, {1, 1, channels}} : (hone_shape){1, {channels}};
+    return HONE_OK;
+}
+
+/* Of sequences (steps, features). */
+static hone_status global_1d_build(hone_model *model, hone__layer *layer, hone_error *err) {
+    (void)model;
+    const global_pooling *c = layer->config;
     const hone_shape *input = &layer->inputs[0];
     char text[96];
-    if (input->rank != 3) {
-        HONE_FAIL(err, HONE_SHAPE, "input is %s, expected images (None, height, width, channels)",
+    if (input->rank != 2) {
+        HONE_FAIL(err, HONE_SHAPE, "input is %s, expected sequences (None, steps, features)",
                   hone_shape_text(input, true, text, sizeof text));
     }
-    layer->output = c->keepdims ? (hone_shape){3, {1, 1, input->dims[2]}} : (hone_shape){1, {input->dims[2]}};
+    layer->output = c->keepdims ? (hone_shape){2, {1, input->dims[1]}} : (hone_shape){1, {input->dims[1]}};
     return HONE_OK;
 }
 
@@ -141,4 +151,18 @@ const hone__layer_type hone__type_global_average_pooling2d = {.class_name = "Glo
                                                               .from_config = global_from_config,
                                                               .to_config = global_to_config,
                                                               .build = global_build,
+                                                              .lower = global_average_lower};
+
+const hone__layer_type hone__type_global_max_pooling1d = {.class_name = "GlobalMaxPooling1D",
+                                                          .config_size = sizeof(global_pooling),
+                                                          .from_config = global_from_config,
+                                                          .to_config = global_to_config,
+                                                          .build = global_1d_build,
+                                                          .lower = global_max_lower};
+
+const hone__layer_type hone__type_global_average_pooling1d = {.class_name = "GlobalAveragePooling1D",
+                                                              .config_size = sizeof(global_pooling),
+                                                              .from_config = global_from_config,
+                                                              .to_config = global_to_config,
+                                                              .build = global_1d_build,
                                                               .lower = global_average_lower};

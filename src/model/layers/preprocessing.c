@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Preprocessing layers: Rescaling, y = x * scale + offset, where each is one number or one per channel. */
+ * Preprocessing layers: Rescaling, y = x * scale + offset, where each is one number or one per channel; Normalization,
+ * y = (x - mean) / deviation, stated or adapted; Resizing and CenterCrop. */
 #include "layer.h"
 
 #include <math.h>
@@ -76,3 +77,214 @@ const hone__layer_type hone__type_rescaling = {.class_name = "Rescaling",
                                                .build = rescaling_build,
                                                .lower = rescaling_lower,
                                                .release = rescaling_release};
+
+/* ---- Normalization --------------------------------------------------------------------------------------------- */
+
+/* Stated, mean and variance are arguments; else they are weights, which adapt() has set, with the count of samples. */
+typedef struct normalization {
+    int axis;
+    bool invert;
+    double *mean, *variance; /* NULL: weights */
+    size_t mean_count, variance_count;
+    int mean_weight, variance_weight, count_weight;
+} normalization;
+
+/* Keras divides by at least 1e-7. */
+static const float least_variance = 1e-14F;
+
+static void normalization_from_config(hone__layer *layer, hone__config *config) {
+    normalization *c = layer->config;
+    c->axis = hone__config_axis(config);
+    c->invert = hone__config_boolean(config, "invert", false);
+    if (hone__config_get(config, "mean")) {
+        hone__config_reals(config, "mean", HONE_REQUIRED_REAL, &c->mean, &c->mean_count);
+        hone__config_reals(config, "variance", HONE_REQUIRED_REAL, &c->variance, &c->variance_count);
+    } else if (hone__config_get(config, "variance")) {
+        hone__config_fail(config, HONE_ARGUMENT, "variance is stated without mean");
+    } else if (c->invert) {
+        hone__config_fail(config, HONE_UNSUPPORTED, "invert is supported with a stated mean and variance only");
+    }
+}
+
+static void normalization_release(hone__layer *layer) {
+    normalization *c = layer->config;
+    hone__free(c->mean);
+    hone__free(c->variance);
+}
+
+static void normalization_to_config(const hone__layer *layer, hone_value *config) {
+    const normalization *c = layer->config;
+    hone_value *axis = hone_value_list();
+    hone_value_append(axis, hone_value_integer(c->axis));
+    hone_value_set(config, "axis", axis);
+    hone_value_set_boolean(config, "invert", c->invert);
+    if (c->mean) {
+        set_numbers(config, "mean", c->mean, c->mean_count);
+        set_numbers(config, "variance", c->variance, c->variance_count);
+    } else {
+        hone_value_set_null(config, "mean");
+        hone_value_set_null(config, "variance");
+    }
+}
+
+static hone_status normalization_build(hone_model *model, hone__layer *layer, hone_error *err) {
+    normalization *c = layer->config;
+    static const hone__initializer zeros = {.class_name = "Zeros", .seed = -1},
+                                   ones = {.class_name = "Ones", .seed = -1};
+    const hone_shape *input = &layer->inputs[0];
+    size_t channels = (size_t)input->dims[input->rank - 1];
+    HONE_TRY(hone__check_last_axis(c->axis, input, err));
+    layer->output = *input;
+    if (c->mean) {
+        if ((c->mean_count == 1 || c->mean_count == channels) &&
+            (c->variance_count == 1 || c->variance_count == channels))
+            return HONE_OK;
+        HONE_FAIL(err, HONE_SHAPE, "mean has %zu and variance %zu numbers for %zu channels", c->mean_count,
+                  c->variance_count, channels);
+    }
+    hone_shape each = {1, {(int64_t)channels}}, scalar = {0};
+    HONE_TRY(hone__declare_weight(model, layer, "mean", &each, false, &zeros, NULL, &c->mean_weight, err));
+    HONE_TRY(hone__declare_weight(model, layer, "variance", &each, false, &ones, NULL, &c->variance_weight, err));
+    return hone__declare_weight(model, layer, "count", &scalar, false, &zeros, NULL, &c->count_weight, err);
+}
+
+static hone_status normalization_lower(const hone_model *model, const hone__layer *layer, hone__builder *builder,
+                                       const int *inputs, int *output, hone_error *err) {
+    (void)model;
+    const normalization *c = layer->config;
+    if (!c->mean) {
+        return hone__emit_batch_normalization(builder, inputs[0], 0, least_variance, true, HONE_NO_WEIGHT,
+                                              HONE_NO_WEIGHT, c->mean_weight, c->variance_weight, output, err);
+    }
+    size_t count = c->mean_count > c->variance_count ? c->mean_count : c->variance_count;
+    float *numbers = hone__alloc(count, 2 * sizeof *numbers);
+    if (!numbers) return hone__fail_memory(err, count * 2 * sizeof *numbers, "the numbers of a Normalization");
+    for (size_t i = 0; i < count; i++) {
+        double mean = c->mean[c->mean_count == 1 ? 0 : i], variance = c->variance[c->variance_count == 1 ? 0 : i];
+        double deviation = fmax(sqrt(variance), 1e-7);
+        numbers[i] = (float)(c->invert ? deviation : 1 / deviation);
+        numbers[count + i] = (float)(c->invert ? mean : -mean / deviation);
+    }
+    hone_status status = hone__emit_affine(builder, inputs[0], numbers, numbers + count, count, output, err);
+    hone__free(numbers);
+    return status;
+}
+
+const hone__layer_type hone__type_normalization = {.class_name = "Normalization",
+                                                   .config_size = sizeof(normalization),
+                                                   .from_config = normalization_from_config,
+                                                   .to_config = normalization_to_config,
+                                                   .build = normalization_build,
+                                                   .lower = normalization_lower,
+                                                   .release = normalization_release};
+
+/* ---- Resizing, CenterCrop -------------------------------------------------------------------------------------- */
+
+typedef struct resizing {
+    int height, width;
+    bool bilinear, crops; /* Resizing */
+} resizing;
+
+static void read_size(resizing *c, hone__config *config) {
+    c->height = (int)hone__config_integer(config, "height", HONE_REQUIRED, 1, HONE_MAX_PADDING);
+    c->width = (int)hone__config_integer(config, "width", HONE_REQUIRED, 1, HONE_MAX_PADDING);
+    hone__config_data_format(config);
+}
+
+static void resizing_from_config(hone__layer *layer, hone__config *config) {
+    resizing *c = layer->config;
+    static const char *const interpolations[] = {"nearest", "bilinear", NULL};
+    read_size(c, config);
+    c->bilinear = hone__config_choice(config, "interpolation", 1, interpolations) == 1;
+    c->crops = hone__config_boolean(config, "crop_to_aspect_ratio", false);
+    static const char *const refused[] = {"pad_to_aspect_ratio", "antialias", NULL};
+    for (int i = 0; refused[i]; i++) {
+        if (hone__config_boolean(config, refused[i], false)) {
+            hone__config_fail(config, HONE_UNSUPPORTED, "%s is not supported", refused[i]);
+        }
+    }
+    hone__config_get(config, "fill_mode"); /* of the padding */
+    hone__config_get(config, "fill_value");
+}
+
+static void write_size(const resizing *c, hone_value *config) {
+    hone_value_set_integer(config, "height", c->height);
+    hone_value_set_integer(config, "width", c->width);
+}
+
+static void resizing_to_config(const hone__layer *layer, hone_value *config) {
+    const resizing *c = layer->config;
+    write_size(c, config);
+    hone_value_set_string(config, "interpolation", c->bilinear ? "bilinear" : "nearest");
+    hone_value_set_boolean(config, "crop_to_aspect_ratio", c->crops);
+}
+
+static hone_status resizing_build(hone_model *model, hone__layer *layer, hone_error *err) {
+    (void)model;
+    const resizing *c = layer->config;
+    HONE_TRY(hone__check_image(&layer->inputs[0], err));
+    layer->output = (hone_shape){3, {c->height, c->width, layer->inputs[0].dims[2]}};
+    return HONE_OK;
+}
+
+/* The middle of x, of this size. */
+static hone_status lower_crop(hone__builder *builder, int x, int height, int width, int *y, hone_error *err) {
+    const hone_shape *shape = hone__tensor_shape(builder, x);
+    int rows = (int)shape->dims[0] - height, columns = (int)shape->dims[1] - width;
+    return hone__emit_cropping2d(builder, x, rows / 2, rows - rows / 2, columns / 2, columns - columns / 2, y, err);
+}
+
+/* As large a part of the middle as has the output's proportions. */
+static hone_status lower_aspect(const resizing *c, hone__builder *builder, int x, int *y, hone_error *err) {
+    const hone_shape shape = *hone__tensor_shape(builder, x);
+    int height = (int)((float)(shape.dims[1] * c->height) / (float)c->width);
+    int width = (int)((float)(shape.dims[0] * c->width) / (float)c->height);
+    height = height < shape.dims[0] ? height : (int)shape.dims[0];
+    width = width < shape.dims[1] ? width : (int)shape.dims[1];
+    return lower_crop(builder, x, height > 0 ? height : 1, width > 0 ? width : 1, y, err);
+}
+
+static hone_status resizing_lower(const hone_model *model, const hone__layer *layer, hone__builder *builder,
+                                  const int *inputs, int *output, hone_error *err) {
+    (void)model;
+    const resizing *c = layer->config;
+    int x = inputs[0];
+    if (c->crops) HONE_TRY(lower_aspect(c, builder, inputs[0], &x, err));
+    return hone__emit_resize(builder, x, c->height, c->width, c->bilinear, output, err);
+}
+
+const hone__layer_type hone__type_resizing = {.class_name = "Resizing",
+                                              .config_size = sizeof(resizing),
+                                              .from_config = resizing_from_config,
+                                              .to_config = resizing_to_config,
+                                              .build = resizing_build,
+                                              .lower = resizing_lower};
+
+static void center_crop_from_config(hone__layer *layer, hone__config *config) {
+    read_size(layer->config, config);
+}
+
+static void center_crop_to_config(const hone__layer *layer, hone_value *config) {
+    write_size(layer->config, config);
+}
+
+/* A picture too small is resized, its proportions kept. */
+static hone_status center_crop_lower(const hone_model *model, const hone__layer *layer, hone__builder *builder,
+                                     const int *inputs, int *output, hone_error *err) {
+    (void)model;
+    const resizing *c = layer->config;
+    const hone_shape *shape = &layer->inputs[0];
+    if (shape->dims[0] >= c->height && shape->dims[1] >= c->width) {
+        return lower_crop(builder, inputs[0], c->height, c->width, output, err);
+    }
+    int x;
+    HONE_TRY(lower_aspect(c, builder, inputs[0], &x, err));
+    return hone__emit_resize(builder, x, c->height, c->width, true, output, err);
+}
+
+const hone__layer_type hone__type_center_crop = {.class_name = "CenterCrop",
+                                                 .config_size = sizeof(resizing),
+                                                 .from_config = center_crop_from_config,
+                                                 .to_config = center_crop_to_config,
+                                                 .build = resizing_build,
+                                                 .lower = center_crop_lower};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Regularisation layers: Dropout, SpatialDropout2D. They do nothing in inference.
+ * Regularisation layers: Dropout, SpatialDropout2D, and keras.applications' StochasticDepth. They do nothing in inference.
  *
  * A noise_shape says along which axes all elements share one draw (1). Three patterns are supported: none shared;
  * height and width, [null, 1, 1, null], which is SpatialDropout2D; and everything but the batch, [null, 1, 1, 1],
@@ -91,7 +91,7 @@ static hone_status dropout_lower(const hone_model *model, const hone__layer *lay
     (void)model;
     const dropout *c = layer->config;
     *output = inputs[0];
-    if (c->rate == 0) return HONE_OK;
+    if (c->rate == 0 || hone__builder_inference(builder)) return HONE_OK;
     float rate = (float)c->rate;
     const hone_shape *shape = &layer->output;
     switch (c->noise) {
@@ -135,3 +135,25 @@ const hone__layer_type hone__type_spatial_dropout2d = {.class_name = "SpatialDro
                                                        .build = dropout_build,
                                                        .lower = dropout_lower,
                                                        .omits_trainable = true};
+
+/* ---- StochasticDepth ------------------------------------------------------------------------------------------- */
+
+/* Of keras.applications.convnext: drops whole samples. */
+static void depth_from_config(hone__layer *layer, hone__config *config) {
+    dropout *c = layer->config;
+    c->rate = hone__config_real(config, "drop_path_rate", HONE_REQUIRED_REAL, 0, 1);
+    if (c->rate >= 1) hone__config_fail(config, HONE_ARGUMENT, "drop_path_rate is 1, which would drop everything");
+    c->noise = NOISE_SAMPLES;
+}
+
+static void depth_to_config(const hone__layer *layer, hone_value *config) {
+    const dropout *c = layer->config;
+    hone_value_set_real(config, "drop_path_rate", c->rate);
+}
+
+const hone__layer_type hone__type_stochastic_depth = {.class_name = "StochasticDepth",
+                                                      .config_size = sizeof(dropout),
+                                                      .from_config = depth_from_config,
+                                                      .to_config = depth_to_config,
+                                                      .build = dropout_build,
+                                                      .lower = dropout_lower};

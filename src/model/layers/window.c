@@ -17,13 +17,17 @@ hone__extent hone__window_extent(const hone__window *window, int axis, int64_t n
     return (hone__extent){.output = (int)output, .before = (int)(padding / 2), .after = (int)(padding - padding / 2)};
 }
 
+hone_status hone__check_image(const hone_shape *input, hone_error *err) {
+    char text[96];
+    if (input->rank == 3) return HONE_OK;
+    HONE_FAIL(err, HONE_SHAPE, "input is %s, expected images (None, height, width, channels)",
+              hone_shape_text(input, true, text, sizeof text));
+}
+
 hone_status hone__window_place(const hone__window *window, const char *size_key, const hone_shape *input,
                                hone__extent out[2], hone_error *err) {
     char text[96];
-    if (input->rank != 3) {
-        HONE_FAIL(err, HONE_SHAPE, "input is %s, expected images (None, height, width, channels)",
-                  hone_shape_text(input, true, text, sizeof text));
-    }
+    HONE_TRY(hone__check_image(input, err));
     for (int axis = 0; axis < 2; axis++) {
         out[axis] = hone__window_extent(window, axis, input->dims[axis]);
         if (out[axis].output > 0) continue;

@@ -16,15 +16,15 @@ static const float *weight_or_null(const hone_model *model, int weight) {
     return weight == HONE_NO_WEIGHT ? NULL : model->data + model->weights[weight].offset;
 }
 
-/* scale and offset of channel i. Without gamma 1, without beta 0. */
+/* scale and offset of channel i. Without gamma or statistics 1, without beta 0. */
 static void channel_affine(const hone_model *model, const int weights[HONE_OP_WEIGHTS], float epsilon, size_t i,
                            double *scale, double *offset) {
     const float *gamma = weight_or_null(model, weights[HONE_OP_GAMMA]);
     const float *beta = weight_or_null(model, weights[HONE_OP_BETA]);
-    double mean = weight_or_null(model, weights[HONE_OP_MEAN])[i];
-    double variance = weight_or_null(model, weights[HONE_OP_VARIANCE])[i];
-    *scale = (gamma ? gamma[i] : 1.0) / sqrt(variance + epsilon);
-    *offset = (beta ? beta[i] : 0.0) - mean * *scale;
+    const float *mean = weight_or_null(model, weights[HONE_OP_MEAN]);
+    const float *variance = weight_or_null(model, weights[HONE_OP_VARIANCE]);
+    *scale = (gamma ? gamma[i] : 1.0) / (variance ? sqrt((double)variance[i] + epsilon) : 1.0);
+    *offset = (beta ? beta[i] : 0.0) - (mean ? mean[i] : 0.0) * *scale;
 }
 
 void hone__fold_affine(const hone_model *model, const int weights[HONE_OP_WEIGHTS], float epsilon, size_t c,

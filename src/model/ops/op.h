@@ -129,6 +129,27 @@ struct hone__op {
             size_t rows, width, from, kept; /* rows of width elements, of which kept stay */
         } slice;
         struct {
+            size_t h, w, c, oh, ow;
+            bool bilinear; /* else the nearest */
+        } resize;
+        struct {
+            int rank;
+            size_t dims[HONE_MAX_RANK];  /* of the output */
+            size_t steps[HONE_MAX_RANK]; /* in the input, along each of them */
+        } transpose, prelu;              /* prelu: in the slopes */
+        struct {
+            size_t rows, c, groups;
+            float epsilon;
+        } group;
+        struct {
+            size_t queries, keys, heads, key_dim, value_dim;
+            float scale, rate;
+            uint32_t key[2];
+        } attention;
+        struct {
+            size_t rows, c;
+        } embedding;
+        struct {
             size_t rows, c; /* spatial: one draw for each channel; else rows is 1 */
             float rate;
             bool spatial;
@@ -160,7 +181,8 @@ extern const hone__op_type hone__op_conv2d, hone__op_depthwise_conv2d, hone__op_
     hone__op_softmax, hone__op_max_pool2d, hone__op_average_pool2d, hone__op_global_max_pool2d,
     hone__op_global_average_pool2d, hone__op_zero_padding2d, hone__op_affine, hone__op_batch_normalization,
     hone__op_layer_normalization, hone__op_dropout, hone__op_merge, hone__op_concatenate, hone__op_slice,
-    hone__op_cropping2d, hone__op_scale, hone__op_random_image;
+    hone__op_cropping2d, hone__op_scale, hone__op_resize, hone__op_transpose, hone__op_conv2d_transpose,
+    hone__op_group_normalization, hone__op_attention, hone__op_embedding, hone__op_prelu, hone__op_random_image;
 
 /* ---- for the operations' own files ----------------------------------------------------------------------------- */
 

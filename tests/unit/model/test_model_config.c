@@ -237,6 +237,24 @@ static const struct {
     {"Maximum", "{}"},
     {"Minimum", "{}"},
     {"Concatenate", "{'axis': 2}"},
+    {"Conv2DTranspose", "{'filters': 3, 'kernel_size': [3, 2], 'strides': 2, 'padding': 'same', 'use_bias': false, "
+                        "'activation': 'relu'}"},
+    {"GlobalMaxPooling1D", "{'keepdims': true}"},
+    {"GlobalAveragePooling1D", "{}"},
+    {"GroupNormalization", "{'groups': 2, 'epsilon': 1e-05, 'scale': false}"},
+    {"PReLU", "{'shared_axes': [1, 2], 'alpha_initializer': 'ones'}"},
+    {"Permute", "{'dims': [3, 1, 2]}"},
+    {"RepeatVector", "{'n': 5}"},
+    {"Cropping2D", "{'cropping': [[1, 2], [0, 4]]}"},
+    {"UpSampling2D", "{'size': [2, 3], 'interpolation': 'bilinear'}"},
+    {"Normalization", "{'axis': 3, 'mean': [1, 2, 3, 4], 'variance': 2}"},
+    {"Resizing", "{'height': 5, 'width': 7, 'interpolation': 'nearest', 'crop_to_aspect_ratio': true}"},
+    {"CenterCrop", "{'height': 5, 'width': 7}"},
+    {"MultiHeadAttention", "{'num_heads': 2, 'key_dim': 3, 'value_dim': 5, 'dropout': 0.25, 'use_bias': false}"},
+    {"Embedding", "{'input_dim': 9, 'output_dim': 4}"},
+    {"LayerScale", "{'init_values': 0.5, 'projection_dim': 4}"},
+    {"StochasticDepth", "{'drop_path_rate': 0.25}"},
+    {"CustomScaleLayer", "{'scale': 0.17}"},
 };
 
 static void every_layer_type_comes_back(void **state) {
