@@ -24,6 +24,24 @@ def plain(k):
     )
 
 
+def wide(k):
+    # enough channels for 3x3 convolutions to go by Winograd's way, pooled and not
+    L = k.layers
+    return sequential(
+        k,
+        (14, 14, 3),
+        [
+            L.Conv2D(32, 3, padding="same", activation="relu"),
+            L.Conv2D(48, 3, activation="relu"),
+            L.MaxPooling2D(2),
+            L.Conv2D(48, 3, padding="same", activation="relu"),
+            L.Conv2D(48, 3),
+            L.Flatten(),
+            L.Dense(7, activation="softmax"),
+        ],
+    )
+
+
 def normalized(k):
     # no bias in front of a batch normalisation: its gradient is noise around zero, which Adam blows up to whole steps
     L = k.layers
@@ -67,9 +85,9 @@ def optimizers(k):
 
 
 for family, k in FAMILIES.items():
-    for net in (plain, normalized):
+    for net in (plain, wide, normalized):
         for name, make in optimizers(k).items():
-            if net is normalized and name not in ("Adam", "SGD momentum", "RMSprop"):
+            if net is not plain and name not in ("Adam", "SGD momentum", "RMSprop"):
                 continue
             k.utils.set_random_seed(5)
             model = net(k)
