@@ -18,12 +18,32 @@ def arguments():
     return json.loads(sys.argv[1])
 
 
+def description(path):
+    with open(path) as file:
+        return json.load(file)["config"]["layers"]
+
+
 def layers(path):
     """(input shape, [(class name, config), …]) of a Keras Sequential JSON file."""
-    with open(path) as file:
-        config = json.load(file)["config"]
-    found = [(layer["class_name"], layer["config"]) for layer in config["layers"]]
+    found = [(layer["class_name"], layer["config"]) for layer in description(path)]
     return found[0][1]["batch_shape"][1:], found[1:]
+
+
+def inputs_of(layer):
+    """Names of the layers that a layer of a Functional model reads; every layer here is called once."""
+    if isinstance(layer, dict) and layer.get("class_name") == "__keras_tensor__":
+        return [layer["config"]["keras_history"][0]]
+    parts = layer.values() if isinstance(layer, dict) else layer if isinstance(layer, list) else []
+    return [name for part in parts for name in inputs_of(part)]
+
+
+def graph(path):
+    """(input shape, [(name, class name, config, [names of what it reads]), …]) of a Sequential or Functional file."""
+    found = []
+    for layer in description(path):
+        before = inputs_of(layer.get("inbound_nodes", [])) or [entry[0] for entry in found[-1:]]
+        found.append((layer["config"]["name"], layer["class_name"], layer["config"], before))
+    return found[0][2]["batch_shape"][1:], found[1:]
 
 
 def read_idx(path):

@@ -25,6 +25,7 @@ CASES = {
     "train-mnist-cnn-32": ("mnist-cnn", "train", 32, 2, "images_per_second"),
     "train-mnist-cnn-128": ("mnist-cnn", "train", 128, 2, "images_per_second"),
     "train-cifar-vgg-32": ("cifar-vgg", "train", 32, 2, "images_per_second"),
+    "train-resnet18-64-32": ("resnet18-64", "train", 32, 2, "images_per_second"),
     "infer-mnist-cnn-1": ("mnist-cnn", "infer", 1, 1, "p50"),
     "infer-mnist-cnn-128": ("mnist-cnn", "infer", 128, 2, "images_per_second"),
     "infer-mnist-cnn-1024": ("mnist-cnn", "infer", 1024, 2, "images_per_second"),

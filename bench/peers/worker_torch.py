@@ -10,46 +10,89 @@ from torch import nn  # noqa: E402
 torch.set_num_threads(task["threads"])
 
 
-def build(path, logits):
+ACTIVATIONS = {"relu": nn.ReLU, "linear": nn.Identity, "softmax": lambda: nn.Softmax(1)}
+
+
+class Add(nn.Module):
+    def forward(self, a, b):
+        return a + b
+
+
+class GlobalAverage(nn.Module):
+    def forward(self, x):
+        return x.mean((2, 3))
+
+
+class Network(nn.Module):
     """The Keras description as modules on (n, c, h, w), initialised as Keras does."""
-    (height, width, channels), found = common.layers(path)
-    modules = []
-    activations = {"relu": nn.ReLU, "linear": nn.Identity, "softmax": lambda: nn.Identity() if logits else nn.Softmax(1)}
-    for kind, config in found:
+
+    def __init__(self, path, logits):
+        super().__init__()
+        shape, found = common.graph(path)
+        self.steps = nn.ModuleList()
+        self.reads = []
+        shapes = {found[0][3][0]: shape}
+        self.place = {found[0][3][0]: 0}  # what was computed when
+        for name, kind, config, before in found:
+            module, shapes[name] = self.translate(kind, config, shapes[before[0]], logits)
+            self.steps.append(module)
+            self.reads.append([self.place[other] for other in before])
+            self.place[name] = len(self.steps)
+        # A value is let go behind its last reader.
+        self.last = [max((i for i, reads in enumerate(self.reads) if at in reads), default=-1) for at in range(len(found) + 1)]
+
+    @staticmethod
+    def translate(kind, config, shape, logits):
+        """A module and (height, width, channels) behind it."""
         if kind == "Conv2D":
-            same = config["padding"] == "same"
-            layer = nn.Conv2d(channels, config["filters"], config["kernel_size"], padding="same" if same else 0,
-                              bias=config["use_bias"])
+            height, width, channels = shape
+            size, stride, same = config["kernel_size"], config["strides"], config["padding"] == "same"
+            # Keras pads a strided convolution at the far sides alone. On both sides it is as much work, and no copy first.
+            layer = nn.Conv2d(channels, config["filters"], size, stride=stride, bias=config["use_bias"],
+                              padding=[k // 2 for k in size] if same else 0)
             nn.init.xavier_uniform_(layer.weight)
-            modules += [layer, activations[config["activation"]]()]
-            channels = config["filters"]
-            if not same:
-                height, width = height - config["kernel_size"][0] + 1, width - config["kernel_size"][1] + 1
-        elif kind == "BatchNormalization":
-            modules.append(nn.BatchNorm2d(channels, eps=config["epsilon"], momentum=1 - config["momentum"]))
-        elif kind == "Activation":
-            modules.append(activations[config["activation"]]())
-        elif kind == "MaxPooling2D":
-            modules.append(nn.MaxPool2d(config["pool_size"], config["strides"]))
-            height, width = height // config["pool_size"][0], width // config["pool_size"][1]
-        elif kind == "Flatten":
-            modules.append(nn.Flatten())
-            channels = channels * height * width
-        elif kind == "Dense":
-            layer = nn.Linear(channels, config["units"], bias=config["use_bias"])
+            sides = [-(-n // s) if same else (n - k) // s + 1 for n, k, s in zip((height, width), size, stride)]
+            return nn.Sequential(layer, ACTIVATIONS[config["activation"]]()), (*sides, config["filters"])
+        if kind == "BatchNormalization":
+            return nn.BatchNorm2d(shape[-1], eps=config["epsilon"], momentum=1 - config["momentum"]), shape
+        if kind == "Activation":
+            return ACTIVATIONS[config["activation"]](), shape
+        if kind == "ReLU":
+            return nn.ReLU(), shape
+        if kind == "Add":
+            return Add(), shape
+        if kind == "MaxPooling2D":
+            size = config["pool_size"]
+            return nn.MaxPool2d(size, config["strides"]), (shape[0] // size[0], shape[1] // size[1], shape[2])
+        if kind == "GlobalAveragePooling2D":
+            return GlobalAverage(), shape[-1:]
+        if kind == "Flatten":
+            elements = 1
+            for side in shape:
+                elements *= side
+            return nn.Flatten(), (elements,)
+        if kind == "Dense":
+            layer = nn.Linear(shape[-1], config["units"], bias=config["use_bias"])
             nn.init.xavier_uniform_(layer.weight)
-            modules += [layer, activations[config["activation"]]()]
-            channels = config["units"]
-        else:
-            raise SystemExit(f"worker_torch: no translation of {kind}")
-    return nn.Sequential(*modules)
+            linear = logits and config["activation"] == "softmax"
+            return nn.Sequential(layer, nn.Identity() if linear else ACTIVATIONS[config["activation"]]()), (config["units"],)
+        raise SystemExit(f"worker_torch: no translation of {kind}")
+
+    def forward(self, x):
+        values = [x] + [None] * len(self.steps)
+        for i, (module, reads) in enumerate(zip(self.steps, self.reads)):
+            values[i + 1] = module(*(values[at] for at in reads))
+            for at in reads:
+                if self.last[at] == i:
+                    values[at] = None
+        return values[-1]
 
 
 training = task["mode"] == "train"
-shape, _ = common.layers(task["model"])
+shape, _ = common.graph(task["model"])
 batch = task["batch"]
 x, y = common.samples(shape, batch, task["data"])
-model = build(task["model"], logits=training)
+model = Network(task["model"], logits=training)
 layout = torch.channels_last if setting.get("channels_last") else torch.contiguous_format
 model = model.to(memory_format=layout).train(training)
 images = torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=layout)

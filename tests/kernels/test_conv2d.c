@@ -3,7 +3,6 @@
  * Convolutions at every level against naive loops in double: forwards and both ways backwards, strides, dilations,
  * groups, borders, ReLU, fused pooling; batches cut anywhere give the same bits. */
 #include "kernel_test.h"
-#include "kernel_bench.h"
 #include "conv2d_case.h"
 
 typedef struct run {
@@ -502,126 +501,7 @@ static void nan_goes_backwards(void **state) {
         }
 }
 
-/* ---- --bench -------------------------------------------------------------------------------------------------- */
-
-enum { FORWARD, BACKWARD_INPUT, BACKWARD_WEIGHTS };
-typedef struct measured {
-    run r;
-    float *scratch;
-    int what;
-} measured;
-
-static void run_once(void *context) {
-    measured *m = context;
-    const hone_conv2d *p = &m->r.plan;
-    if (m->what == FORWARD)
-        p->kernels->conv2d_forward(p, m->r.n, m->r.x, m->r.packed_forward, m->r.bias, m->r.y, m->r.argmax, m->scratch);
-    else if (m->what == BACKWARD_INPUT)
-        p->kernels->conv2d_backward_input(p, m->r.n, m->r.dy, m->r.y, m->r.argmax, m->r.packed_backward, m->r.dx,
-                                          m->scratch);
-    else
-        p->kernels->conv2d_backward_weights(p, m->r.n, m->r.x, m->r.dy, m->r.y, m->r.argmax, false, m->r.dkernel,
-                                            m->r.dbias, m->scratch);
-}
-
-/* Microseconds per sample, and GFLOP/s as if every output that counts were computed densely. */
-static void bench_one(const hone_kernels *k, const char *name, const conv2d_case *c, size_t n) {
-    hone_conv2d_shape s;
-    if (!cc_shape(c, &s)) return;
-    measured m = {.r = {.n = n}};
-    run *r = &m.r;
-    k->conv2d_plan(&r->plan, &s, true);
-    r->x = kb_floats(n * cc_input(&s)), r->kernel = kb_floats(cc_kernel(&s)), r->bias = kb_floats((size_t)s.filters);
-    r->y = kb_floats(n * cc_output(&s)), r->dy = kb_floats(n * cc_output(&s)), r->dx = kb_floats(n * cc_input(&s));
-    r->dkernel = kb_floats(cc_kernel(&s)), r->dbias = kb_floats((size_t)s.filters);
-    r->argmax = (uint8_t *)kb_floats(n * r->plan.argmax_bytes / sizeof(float) + 1);
-    r->packed_forward = r->plan.packed_forward ? kb_floats(r->plan.packed_forward) : r->kernel;
-    r->packed_backward = r->plan.packed_backward ? kb_floats(r->plan.packed_backward) : r->kernel;
-    if (r->plan.packed_forward) k->conv2d_pack_forward(&r->plan, r->kernel, r->packed_forward);
-    if (r->plan.packed_backward) k->conv2d_pack_backward(&r->plan, r->kernel, r->packed_backward);
-    const double flops = 2.0 * (double)cc_kernel(&s) * s.oh * s.ow;
-    printf("  %-34s n=%zu %-12s", name, n, r->plan.algorithm);
-    static const char *const names[] = {"forward", "dx", "dkernel"};
-    for (m.what = FORWARD; m.what <= BACKWARD_WEIGHTS; m.what++) {
-        const size_t floats = m.what == FORWARD          ? r->plan.scratch_forward
-                              : m.what == BACKWARD_INPUT ? r->plan.scratch_backward_input
-                                                         : r->plan.scratch_backward_weights;
-        m.scratch = kb_floats(floats);
-        const double seconds = kb_best(run_once, &m, 0.15) / (double)n;
-        printf("  %s %8.2f us %6.1f GF/s", names[m.what], seconds * 1e6, flops / seconds / 1e9);
-    }
-    printf("\n");
-}
-
-static int bench(void) {
-#define SAME .pad_top = 1, .pad_left = 1, .pad_bottom = 1, .pad_right = 1
-    static const struct {
-        const char *name;
-        conv2d_case c;
-        size_t n;
-    } cases[] = {
-        {"conv1 28x28x1 3x3x32 relu pool",
-         {.h = 28, .w = 28, .c = 1, .kh = 3, .kw = 3, .filters = 32, .pool_h = 2, .pool_w = 2, .relu = true},
-         4},
-        {"conv2 13x13x32 3x3x64 relu pool",
-         {.h = 13, .w = 13, .c = 32, .kh = 3, .kw = 3, .filters = 64, .pool_h = 2, .pool_w = 2, .relu = true},
-         4},
-        {"conv3 5x5x64 3x3x64 relu", {.h = 5, .w = 5, .c = 64, .kh = 3, .kw = 3, .filters = 64, .relu = true}, 4},
-        {"32x32x64 3x3x64 same", {.h = 32, .w = 32, .c = 64, .kh = 3, .kw = 3, .filters = 64, SAME, .relu = true}, 4},
-        {"32x32x64 3x3x64 same pool",
-         {.h = 32, .w = 32, .c = 64, .kh = 3, .kw = 3, .filters = 64, SAME, .relu = true, .pool_h = 2, .pool_w = 2},
-         4},
-        {"16x16x128 3x3x128 same",
-         {.h = 16, .w = 16, .c = 128, .kh = 3, .kw = 3, .filters = 128, SAME, .relu = true},
-         4},
-        {"8x8x256 3x3x256 same", {.h = 8, .w = 8, .c = 256, .kh = 3, .kw = 3, .filters = 256, SAME, .relu = true}, 4},
-        {"16x16x256 1x1x256", {.h = 16, .w = 16, .c = 256, .kh = 1, .kw = 1, .filters = 256, .relu = true}, 4},
-        {"112x112x3 7x7x64 stride 2",
-         {.h = 112,
-          .w = 112,
-          .c = 3,
-          .kh = 7,
-          .kw = 7,
-          .filters = 64,
-          .stride_h = 2,
-          .stride_w = 2,
-          .pad_top = 2,
-          .pad_left = 2,
-          .pad_bottom = 3,
-          .pad_right = 3,
-          .relu = true},
-         1},
-        {"32x32x64 3x3x128 stride 2",
-         {.h = 32,
-          .w = 32,
-          .c = 64,
-          .kh = 3,
-          .kw = 3,
-          .filters = 128,
-          .stride_h = 2,
-          .stride_w = 2,
-          .pad_bottom = 1,
-          .pad_right = 1,
-          .relu = true},
-         4},
-        {"32x32x3 3x3x32 same", {.h = 32, .w = 32, .c = 3, .kh = 3, .kw = 3, .filters = 32, SAME, .relu = true}, 4},
-        {"32x32x64 3x3x64 dilation 2",
-         {.h = 32, .w = 32, .c = 64, .kh = 3, .kw = 3, .filters = 64, .dilation_h = 2, .dilation_w = 2, .relu = true},
-         4},
-        {"16x16x128 3x3x128 groups 4",
-         {.h = 16, .w = 16, .c = 128, .kh = 3, .kw = 3, .filters = 128, .groups = 4, SAME, .relu = true},
-         4},
-    };
-    for (const hone_kernels *k = NULL; (k = kt_next_product_level(k)) != NULL;) {
-        printf("%s: %.1f GFLOP/s in registers\n", k->name, kb_peak(k));
-        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-            if (k->vector_floats > 1 || i < 3) bench_one(k, cases[i].name, &cases[i].c, cases[i].n);
-    }
-    return 0;
-}
-
-int main(int argc, char **argv) {
-    if (argc > 1 && strcmp(argv[1], "--bench") == 0) return bench();
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shapes_of_networks), cmocka_unit_test(awkward_shapes),
         cmocka_unit_test(random_shapes),      cmocka_unit_test(ties_go_to_the_first),

@@ -3,7 +3,6 @@
  * Matrix products at every level against naive loops in double: ragged sizes, transposes, row strides, bias, ReLU,
  * accumulation; rows that do not depend on how many are asked for; large products by a random vector. */
 #include "kernel_test.h"
-#include "kernel_bench.h"
 
 typedef struct problem {
     hone_gemm g;
@@ -171,35 +170,7 @@ static void large_by_random_vector(void **state) {
         }
 }
 
-static int bench(void) {
-    static const struct {
-        size_t m, n, k;
-        bool a_transposed, b_transposed;
-    } shapes[] = {{4, 64, 576, false, false},     {4, 576, 64, false, true},        {576, 64, 4, true, false},
-                  {32, 64, 576, false, false},    {4, 10, 64, false, false},        {32, 1000, 2048, false, false},
-                  {256, 256, 256, false, false},  {1024, 1024, 1024, false, false}, {1024, 1024, 1024, true, false},
-                  {1024, 1024, 1024, false, true}};
-    for (const hone_kernels *k = NULL; (k = kt_next_product_level(k)) != NULL;) {
-        const double peak = kb_peak(k);
-        printf("%s: %.1f GFLOP/s in registers\n", k->name, peak);
-        for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-            hone_gemm g = {.m = shapes[i].m, .n = shapes[i].n, .k = shapes[i].k};
-            if (g.m * g.n * g.k > 100000000 && k->vector_floats == 1) continue;
-            g.a_transposed = shapes[i].a_transposed;
-            g.b_transposed = shapes[i].b_transposed;
-            g.lda = g.a_transposed ? g.m : g.k;
-            g.ldb = g.b_transposed ? g.k : g.n;
-            g.ldc = g.n;
-            const double speed = kb_measure_gemm(k, g, 0.3);
-            printf("  %5zu x %5zu x %5zu %s%s  %7.1f GFLOP/s  %3.0f %%\n", g.m, g.n, g.k, g.a_transposed ? "T" : "-",
-                   g.b_transposed ? "T" : "-", speed, 100 * speed / peak);
-        }
-    }
-    return 0;
-}
-
-int main(int argc, char **argv) {
-    if (argc > 1 && strcmp(argv[1], "--bench") == 0) return bench();
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ragged_sizes),
         cmocka_unit_test(every_small_size),

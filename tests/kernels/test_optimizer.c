@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Optimizer passes: trajectories that Keras 3 printed, then random weights against the rules in double, with shards,
- * regularisation, clipping, decay and every slot; and that cutting a range changes no bit.
- * With --bench: the time of one step of 93,322 weights in 8 shards. */
+ * regularisation, clipping, decay and every slot; and that cutting a range changes no bit. */
 #include "kernel_test.h"
-#include "kernel_bench.h"
 
 typedef enum rule { SGD, RMSPROP, ADAM, LION } rule;
 
@@ -287,40 +285,7 @@ static void sums_for_norms(void **state) {
         }
 }
 
-/* ---- --bench --------------------------------------------------------------------------------------------------- */
-
-typedef struct bench_step {
-    const hone_kernels *kernels;
-    hone_update update;
-    size_t n, count;
-    float *w, *m, *v;
-    const float *shards[8];
-} bench_step;
-
-static void run_step(void *context) {
-    bench_step *b = context;
-    b->kernels->adam(&b->update, b->n, b->w, b->shards, b->count, b->m, b->v, NULL);
-}
-
-static int bench(void) {
-    bench_step b = {.update = {.learning_rate = 1e-3f, .epsilon = 1e-7f, ADAM_BETAS}, .n = 93322, .count = 8};
-    b.w = kb_floats(b.n);
-    b.m = kb_floats(b.n);
-    b.v = kb_floats(b.n);
-    memset(b.v, 0, b.n * sizeof *b.v);
-    for (size_t s = 0; s < b.count; s++) b.shards[s] = kb_floats(b.n);
-    const double bytes = (double)(b.n * sizeof(float) * (b.count + 6)); /* w, m, v are read and written */
-    for (const hone_kernels *k = NULL; (k = kt_next_level(k)) != NULL;) {
-        b.kernels = k;
-        double seconds = kb_best(run_step, &b, 0.2);
-        printf("%-8s adam, %zu weights, %zu shards: %7.1f us, %5.1f GB/s\n", k->name, b.n, b.count, seconds * 1e6,
-               bytes / seconds * 1e-9);
-    }
-    return 0;
-}
-
-int main(int argc, char **argv) {
-    if (argc > 1 && strcmp(argv[1], "--bench") == 0) return bench();
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keras_trajectories),
         cmocka_unit_test(random_steps),

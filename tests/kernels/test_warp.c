@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Sampling pictures: every border, every number of channels, against the definition in double. */
-#include "kernel_bench.h"
+#include "kernel_test.h"
 
 /* Pixel i of an axis of n, where the border reads it; -1: the constant. */
 static int naive_index(hone_border border, int i, int n) {
@@ -149,40 +149,7 @@ static void keras_samples_the_same(void **state) {
     assert_int_equal(records, 3 * 17 + 2);
 }
 
-typedef struct bench {
-    const hone_kernels *kernels;
-    hone_warp warp;
-    const uint8_t *frame;
-    uint8_t *out;
-} bench;
-
-static void bench_warp(void *context) {
-    bench *b = context;
-    for (int i = 0; i < 100; i++) b->kernels->warp(&b->warp, b->frame, b->out);
-}
-
-static void measure(void) {
-    static const struct { int side, c; } sizes[] = {{28, 1}, {32, 3}, {224, 3}};
-    for (const hone_kernels *k = NULL; (k = kt_next_level(k)) != NULL;)
-        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-            bench b = {k,
-                       {.h = sizes[i].side, .w = sizes[i].side, .c = sizes[i].c, .m = {0.97, -0.2, 3, 0.2, 0.97, -2}},
-                       NULL,
-                       NULL};
-            uint8_t *image = random_picture(&b.warp);
-            b.frame = framed(&b.warp, image, 0);
-            b.out = kt_alloc((size_t)(b.warp.h * b.warp.w * b.warp.c), 1);
-            printf("%-8s warp %3dx%3dx%d %10.0f images/s\n", k->name, b.warp.h, b.warp.w, b.warp.c,
-                   100 / kb_best(bench_warp, &b, 0.1));
-            kt_release_all();
-        }
-}
-
-int main(int argc, char **argv) {
-    if (argc > 1 && !strcmp(argv[1], "--bench")) {
-        measure();
-        return 0;
-    }
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_maps),
         cmocka_unit_test(whole_steps_are_copies),
