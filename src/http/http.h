@@ -64,6 +64,7 @@ int hone__http_server_port(const hone__http_server *server);
 const char *hone__http_method(const hone__http_exchange *x);
 const char *hone__http_path(const hone__http_exchange *x);    /* decoded, without the query */
 const char *hone__http_segment(const hone__http_exchange *x); /* what the route's '*' stands for */
+int hone__http_port(const hone__http_exchange *x);            /* of the server */
 const char *hone__http_query(const hone__http_exchange *x, const char *name);
 const char *hone__http_header_value(const hone__http_exchange *x, const char *name);
 const char *hone__http_cookie(const hone__http_exchange *x, const char *name);

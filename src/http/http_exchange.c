@@ -24,6 +24,10 @@ const char *hone__http_segment(const hone__http_exchange *x) {
     return x->segment;
 }
 
+int hone__http_port(const hone__http_exchange *x) {
+    return x->port;
+}
+
 const char *hone__http_query(const hone__http_exchange *x, const char *name) {
     return MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, name);
 }

@@ -26,6 +26,7 @@ struct hone__http_exchange {
     struct MHD_Connection *connection;
     const char *method, *path, *segment;
     const hone__http_route *route;
+    int port;
     char *body;
     size_t body_size, body_capacity;
     int refused; /* status with which the end of the body will be answered, or 0 */

@@ -225,6 +225,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         x->file = -1;
         x->method = method;
         x->path = url;
+        x->port = s->port;
         set_turn(s, connection, HONE_TURN_REQUEST);
         return admit(s, x) ? MHD_YES : send_reply(s, x);
     }

@@ -36,6 +36,11 @@ const char *hone__http_segment(const hone__http_exchange *x) {
     return NULL;
 }
 
+int hone__http_port(const hone__http_exchange *x) {
+    (void)x;
+    return 0;
+}
+
 const char *hone__http_query(const hone__http_exchange *x, const char *name) {
     (void)x, (void)name;
     return NULL;

@@ -438,12 +438,18 @@ static void handle_train(void *context, hone__http_exchange *x) {
 
 /* ---- the page -------------------------------------------------------------------------------------------------- */
 
+/* One name per port, since browsers keep cookies by host alone. */
+static void cookie_name(char name[32], const hone__http_exchange *x) {
+    snprintf(name, 32, "hone_label_%d", hone__http_port(x));
+}
+
 static void handle_file(void *context, hone__http_exchange *x) {
     hone__label_application *a = context;
     const char *path = hone__http_path(x), *token = hone__http_query(x, "token");
     if (token) { /* the guard has found it right: from now on the browser shows it as a cookie */
-        char cookie[HONE_LABEL_TOKEN_SIZE + 96];
-        snprintf(cookie, sizeof cookie, "%s=%s; Path=/; HttpOnly; SameSite=Strict", a->cookie, a->token);
+        char name[32], cookie[HONE_LABEL_TOKEN_SIZE + 96];
+        cookie_name(name, x);
+        snprintf(cookie, sizeof cookie, "%s=%s; Path=/; HttpOnly; SameSite=Strict", name, a->token);
         hone__http_set_header(x, "Set-Cookie", cookie);
     }
     hone__http_set_header(x, "Cache-Control", "private, no-cache");
@@ -458,7 +464,9 @@ static void handle_file(void *context, hone__http_exchange *x) {
 
 static bool guard(void *context, hone__http_exchange *x) {
     const hone__label_application *a = context;
-    if (hone__http_same_secret(a->token, hone__http_cookie(x, a->cookie)) ||
+    char cookie[32];
+    cookie_name(cookie, x);
+    if (hone__http_same_secret(a->token, hone__http_cookie(x, cookie)) ||
         hone__http_same_secret(a->token, hone__http_query(x, "token")))
         return true;
     hone__http_reply_text(x, 401, "open the address that hone label printed: it ends in ?token=…");

@@ -225,7 +225,6 @@ typedef struct hone__label_application {
     hone__label_pixels *pixels;
     hone__label_learner *learner;
     char token[HONE_LABEL_TOKEN_SIZE];
-    char cookie[32]; /* its name: one per port, since browsers keep cookies by host alone */
     struct {
         char name[HONE_LABEL_MAX_WHO + 1];
         double seen;

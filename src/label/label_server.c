@@ -74,10 +74,7 @@ hone_status hone_label_server_create(hone_label_server **out, const char *folder
     hone_label_server *s = hone__alloc(1, sizeof *s);
     if (!s) return hone__fail_memory(err, sizeof *s, "a server");
     hone__label_application *a = &s->application;
-    /* Before the server is there nobody has the port; its number only keeps two servers' cookies apart. */
-    snprintf(a->cookie, sizeof a->cookie, "hone_label_%d", config->port);
     hone_status status = set_token(a, config->token, err);
-    if (status == HONE_OK && config->port == 0) snprintf(a->cookie, sizeof a->cookie, "hone_label_%ld", (long)getpid());
     if (status == HONE_OK) status = hone__label_store_init(&a->store, folder, config->catalog, config->scan, err);
     if (status == HONE_OK) status = hone__label_pixels_create(&a->pixels, folder, err);
     if (status == HONE_OK) status = hone__label_learner_create(&a->learner, &a->store, a->pixels, config, err);

@@ -225,7 +225,7 @@ for (const [kind, from] of [['undo', undoStack], ['redo', redoStack]])
 export function addClass(name) {
   name = name.trim();
   if (!name) return;
-  api.post('/api/class', { name }, { kind: 'class', name });
+  api.post('/api/class', { name }, { kind: 'class' });
 }
 
 api.on('sent', (entry, answer) => {
@@ -239,8 +239,6 @@ api.on('sent', (entry, answer) => {
   } else if (kind === 'undo' || kind === 'redo') {
     if (answer.change) (kind === 'undo' ? redoStack : undoStack).push(answer.change);
     tell('toast', answer.left_alone ? t('leftAlone', { count: answer.left_alone }) : t(kind === 'undo' ? 'undone' : 'redone'));
-  } else if (kind === 'class') {
-    tell('toast', t('classAdded', { name: entry.note.name }));
   }
   if (api.waiting() === 0) poll();
 });
