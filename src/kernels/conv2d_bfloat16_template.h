@@ -11,21 +11,21 @@
  *     weight gradient    two output columns are a word  shape of half the output columns, twice the stride: the image's
  *                                                       word at (y, x, c) is (x[y][x][c], x[y][x + stride][c])
  *
- * An odd one out gets a zero beside it, so every stride, dilation, padding and group goes this way. What a pooling
- * passes is so little that the sparse float32 passes stay ahead: those get operands that are rounded, but floats.
- * Biases, their gradients and everything that leaves a convolution are float32. */
+ * An odd one out gets a zero beside it, so every stride, dilation, padding and group can go this way. Where leaving
+ * multiplications out beats doing twice as many at once (Winograd's transform, the sparse gradients behind a pooling),
+ * a pass is the float32 level's own, with operands that are rounded, but floats: bfloat16 has too few bits for what
+ * Winograd multiplies. Biases, their gradients and everything that leaves a convolution are float32. */
 
-/* The choices for going backwards, as bits of variant. */
+/* The passes that multiply words, as bits of variant, above those of the float32 level, which has the others. */
 enum {
-    BFLOAT16_INPUT_GATHER = 0,
-    BFLOAT16_INPUT_SCATTER = 1,
-    BFLOAT16_INPUT_SPARSE = 2,
-    BFLOAT16_INPUT = 3,
-    BFLOAT16_WEIGHTS_DENSE = 0,
-    BFLOAT16_WEIGHTS_SPARSE = 4,
-    BFLOAT16_WEIGHTS_LOOKUP = 8,
-    BFLOAT16_WEIGHTS = 12
+    BFLOAT16_FORWARD = 1 << 16,
+    BFLOAT16_INPUT_GATHER = 1 << 17,
+    BFLOAT16_INPUT_SCATTER = 1 << 18,
+    BFLOAT16_INPUT = BFLOAT16_INPUT_GATHER | BFLOAT16_INPUT_SCATTER,
+    BFLOAT16_WEIGHTS = 1 << 19
 };
+
+static const hone_kernels *const bfloat16_float32 = &HONE_PASTE(hone_kernels_, HONE_FLOAT32_ISA);
 
 /* ---- the three shapes ------------------------------------------------------------------------------------------ */
 
@@ -123,103 +123,110 @@ static const float *bfloat16_gradient(const hone_conv2d_shape *s, const conv2d_g
 /* Laying out what was pooled, and rounding that, takes about as long as three multiply-adds for each vector. */
 enum { BFLOAT16_LAYING_OUT = 3 };
 
-/* As conv2d_choose, with half the multiplications where words are multiplied. */
-static int bfloat16_choose(const hone_conv2d_shape *s, const conv2d_geometry *g) {
+/* Costs as conv2d_plan_template.h counts them, against those of the float32 level that p brings along. */
+static void bfloat16_choose(hone_conv2d *p, const conv2d_geometry *g, bool training) {
+    const hone_conv2d_shape *s = &p->shape, words = bfloat16_forward_shape(s, g);
+    const conv2d_geometry gf = conv2d_geometry_of(&words);
     const conv2d_runs r = conv2d_runs_of(s, g);
-    const double line = (double)(r.count * r.vectors), area = (double)(g->kh * g->kw);
     const double lanes_c = (double)((g->cg + VL - 1) / VL), lanes_f = (double)((g->fg + VL - 1) / VL);
-    const double passed = (double)(g->out_pixels * g->f) * line, filters = (double)(words_of(g->fg) * g->groups);
+    const double outputs = (double)(g->pooled ? g->out_pixels * (size_t)(s->pool_h * s->pool_w) : g->pixels);
+    const double forward = outputs * (double)(gf.taps * g->groups) * lanes_f;
+    if (forward < p->cost_forward) p->variant |= BFLOAT16_FORWARD;
+    if (!training) return;
+    const double filters = (double)(words_of(g->fg) * g->groups), taps = (double)(g->kh * g->kw);
     const double map = g->pooled ? BFLOAT16_LAYING_OUT * (double)(g->pixels * g->f) / VL : 0;
-    const double gather = (double)s->h * s->w * area * filters * lanes_c / ((double)s->stride_h * s->stride_w) + map;
-    const double scatter = 1.2 * (double)g->pixels * filters * line + map;
+    const double gather = (double)s->h * s->w * taps * filters * lanes_c / ((double)s->stride_h * s->stride_w) + map;
+    const double scatter = 1.2 * (double)g->pixels * filters * (double)(r.count * r.vectors) + map;
     const double weights = (double)(g->oh * words_of(g->ow) * g->taps * g->groups) * lanes_f + map;
-    const double lookup = 2.5 * (double)(g->out_pixels * g->taps) * lanes_f;
-    const bool apart = g->pooled && s->pool_stride_h >= s->pool_h && s->pool_stride_w >= s->pool_w;
-    int variant = BFLOAT16_INPUT_GATHER | BFLOAT16_WEIGHTS_DENSE;
-    if (g->groups == 1 && apart && passed < gather)
-        variant |= BFLOAT16_INPUT_SPARSE;
-    else if (g->groups == 1 && scatter < gather)
-        variant |= BFLOAT16_INPUT_SCATTER;
-    if (conv2d_lookup_fits(s) && lookup < passed && lookup < weights)
-        variant |= BFLOAT16_WEIGHTS_LOOKUP;
-    else if (g->pooled && passed < weights)
-        variant |= BFLOAT16_WEIGHTS_SPARSE;
-    return variant;
+    const bool scatters = g->groups == 1 && scatter < gather;
+    if ((scatters ? scatter : gather) < p->cost_backward_input)
+        p->variant |= scatters ? BFLOAT16_INPUT_SCATTER : BFLOAT16_INPUT_GATHER;
+    if (weights < p->cost_backward_weights) p->variant |= BFLOAT16_WEIGHTS;
 }
 
-/* Samples that are rounded together in each pass: what the pass itself works on at once. */
+/* Samples that are laid out together in each pass on words: what the pass itself works on at once. */
 static size_t bfloat16_input_together(const hone_conv2d *p) {
-    if ((p->variant & BFLOAT16_INPUT) == BFLOAT16_INPUT_SPARSE) return 1;
-    if ((p->variant & BFLOAT16_INPUT) == BFLOAT16_INPUT_SCATTER) return SCATTER_SAMPLES;
+    if (p->variant & BFLOAT16_INPUT_SCATTER) return SCATTER_SAMPLES;
     return conv2d_together((size_t)p->shape.h * (size_t)p->shape.w, 64);
 }
 
-static size_t bfloat16_weights_together(const hone_conv2d *p, const conv2d_geometry *g) {
-    if ((p->variant & BFLOAT16_WEIGHTS) == BFLOAT16_WEIGHTS_DENSE)
-        return conv2d_together(g->oh * words_of(g->ow), CONV2D_CHUNK);
-    return sparse_together(g);
+static size_t bfloat16_weights_together(const conv2d_geometry *g) {
+    return conv2d_together(g->oh * words_of(g->ow), CONV2D_CHUNK);
+}
+
+/* … and that are rounded together for the float32 level: enough for it to have something to share. */
+static size_t bfloat16_rounded_together(const conv2d_geometry *g, const hone_conv2d_shape *s) {
+    enum { SAMPLES = 8, FLOATS = 512 * 1024 };
+    const size_t sample = (size_t)s->h * (size_t)s->w * g->c + g->out_pixels * g->f, fit = FLOATS / sample;
+    return fit < 1 ? 1 : fit > SAMPLES ? SAMPLES : fit;
 }
 
 /* ---- plan and pack --------------------------------------------------------------------------------------------- */
 
-static size_t bfloat16_forward_words(const conv2d_geometry *words) {
+/* Floats of the kernel as it is rounded, before the template or the float32 level packs that. */
+static size_t bfloat16_kernel_floats(const conv2d_geometry *words) {
     return round_up(words->taps * words->f, 16);
 }
 
-/* Sizes of the way back, for a filled variant. */
+static void bfloat16_plan_forward(hone_conv2d *p, const conv2d_geometry *g) {
+    const hone_conv2d_shape *s = &p->shape;
+    if (p->variant & BFLOAT16_FORWARD) {
+        const hone_conv2d_shape words = bfloat16_forward_shape(s, g);
+        const conv2d_geometry gf = conv2d_geometry_of(&words);
+        p->algorithm = g->pooled ? "bfloat16+pool" : "bfloat16";
+        p->packed_forward = bfloat16_kernel_floats(&gf) + conv2d_forward_packed(&gf);
+        p->scratch_forward = round_up(conv2d_forward_together(&gf) * (size_t)words.h * (size_t)words.w * gf.c, 16) +
+                             conv2d_forward_scratch(&gf, &words);
+    } else {
+        p->packed_forward += bfloat16_kernel_floats(g);
+        p->scratch_forward += round_up(bfloat16_rounded_together(g, s) * (size_t)s->h * (size_t)s->w * g->c, 16);
+    }
+}
+
 static void bfloat16_plan_backward(hone_conv2d *p, const conv2d_geometry *g) {
     const hone_conv2d_shape *s = &p->shape;
-    const size_t sample = (size_t)s->h * (size_t)s->w * g->c, output = g->out_pixels * g->f, map = g->pixels * g->f;
-    const hone_conv2d_shape input = bfloat16_input_shape(s), weights = bfloat16_weights_shape(s, g);
-    const conv2d_geometry gi = conv2d_geometry_of(&input), gw = conv2d_geometry_of(&weights);
-    const size_t together_i = bfloat16_input_together(p), together_w = bfloat16_weights_together(p, g);
-    const size_t mapped = round_up(map, 16);
-    p->argmax_bytes = g->pooled ? output : 0;
-    switch (p->variant & BFLOAT16_INPUT) {
-    case BFLOAT16_INPUT_SPARSE:
-        p->packed_backward = round_up(g->taps * g->groups * g->fg, 16) + conv2d_runs_packed(g, s);
-        p->scratch_backward_input = round_up(output, 16) + sparse_input_scratch(g, s);
-        break;
-    case BFLOAT16_INPUT_SCATTER:
-        p->packed_backward = round_up(gi.taps * gi.f, 16) + conv2d_runs_packed(&gi, &input);
-        p->scratch_backward_input = mapped + round_up(together_i * gi.pixels * gi.f, 16) + conv2d_scatter_scratch(&gi);
-        break;
-    default:
-        p->packed_backward = round_up(gi.taps * gi.f, 16) + conv2d_backward_packed(&gi);
+    const size_t sample = (size_t)s->h * (size_t)s->w * g->c, output = g->out_pixels * g->f;
+    const size_t map = round_up(g->pixels * g->f, 16), rounded = bfloat16_rounded_together(g, s);
+    if (p->variant & BFLOAT16_INPUT) {
+        const hone_conv2d_shape input = bfloat16_input_shape(s);
+        const conv2d_geometry gi = conv2d_geometry_of(&input);
+        const bool scatters = p->variant & BFLOAT16_INPUT_SCATTER;
+        p->packed_backward =
+            bfloat16_kernel_floats(&gi) + (scatters ? conv2d_runs_packed(&gi, &input) : conv2d_backward_packed(&gi));
         p->scratch_backward_input =
-            mapped + round_up(together_i * gi.pixels * gi.f, 16) + conv2d_backward_input_scratch(&gi, &input);
+            map + round_up(bfloat16_input_together(p) * gi.pixels * gi.f, 16) +
+            (scatters ? conv2d_scatter_scratch(&gi) : conv2d_backward_input_scratch(&gi, &input));
+    } else {
+        p->packed_backward += bfloat16_kernel_floats(g);
+        p->scratch_backward_input += round_up(rounded * output, 16);
     }
-    switch (p->variant & BFLOAT16_WEIGHTS) {
-    case BFLOAT16_WEIGHTS_DENSE:
-        p->scratch_backward_weights = mapped + round_up(together_w * gw.sample, 16) +
-                                      round_up(together_w * gw.pixels * gw.f, 16) +
-                                      conv2d_backward_weights_scratch(&gw);
-        break;
-    default:
-        p->scratch_backward_weights =
-            round_up(together_w * sample, 16) + round_up(together_w * output, 16) +
-            ((p->variant & BFLOAT16_WEIGHTS) == BFLOAT16_WEIGHTS_SPARSE ? sparse_weights_scratch(g, s)
-                                                                        : conv2d_lookup_scratch(g));
+    if (p->variant & BFLOAT16_WEIGHTS) {
+        const hone_conv2d_shape weights = bfloat16_weights_shape(s, g);
+        const conv2d_geometry gw = conv2d_geometry_of(&weights);
+        const size_t together = bfloat16_weights_together(g);
+        p->scratch_backward_weights = map + round_up(together * gw.sample, 16) +
+                                      round_up(together * gw.pixels * gw.f, 16) + conv2d_backward_weights_scratch(&gw);
+    } else {
+        p->scratch_backward_weights += round_up(rounded * sample, 16) + round_up(rounded * output, 16);
     }
 }
 
 static void bfloat16_conv2d_plan(hone_conv2d *out, const hone_conv2d_shape *shape, bool training) {
     const conv2d_geometry g = conv2d_geometry_of(shape);
-    const hone_conv2d_shape forward = bfloat16_forward_shape(shape, &g);
-    const conv2d_geometry gf = conv2d_geometry_of(&forward);
-    *out = (hone_conv2d){.shape = *shape, .kernels = &HONE_PASTE(hone_kernels_, HONE_ISA)};
-    out->algorithm = g.pooled ? "bfloat16+pool" : "bfloat16";
-    out->packed_forward = bfloat16_forward_words(&gf) + conv2d_forward_packed(&gf);
-    out->scratch_forward = round_up(conv2d_forward_together(&gf) * (size_t)forward.h * (size_t)forward.w * gf.c, 16) +
-                           conv2d_forward_scratch(&gf, &forward);
-    if (!training) return;
-    out->variant = bfloat16_choose(shape, &g);
-    bfloat16_plan_backward(out, &g);
+    bfloat16_float32->conv2d_plan(out, shape, training);
+    out->kernels = &HONE_PASTE(hone_kernels_, HONE_ISA);
+    bfloat16_choose(out, &g, training);
+    bfloat16_plan_forward(out, &g);
+    if (training) bfloat16_plan_backward(out, &g);
 }
 
-/* The kernel as words, and behind it what the template makes of that. */
 static void bfloat16_conv2d_pack_forward(const hone_conv2d *p, const float *kernel, float *packed) {
     const conv2d_geometry g = conv2d_geometry_of(&p->shape);
+    if (!(p->variant & BFLOAT16_FORWARD)) {
+        bfloat16_round(g.taps * g.f, kernel, packed);
+        bfloat16_float32->conv2d_pack_forward(p, packed, packed + bfloat16_kernel_floats(&g));
+        return;
+    }
     hone_conv2d words = *p;
     words.shape = bfloat16_forward_shape(&p->shape, &g);
     const conv2d_geometry gf = conv2d_geometry_of(&words.shape);
@@ -229,33 +236,58 @@ static void bfloat16_conv2d_pack_forward(const hone_conv2d *p, const float *kern
     for (size_t i = 0; i < rows; i++)
         bfloat16_zip_rows(columns, line, kernel + i * columns * line, line, packed + i * words_of(columns) * line,
                           line);
-    conv2d_pack_forward_direct(&words, packed, packed + bfloat16_forward_words(&gf));
+    conv2d_pack_forward_direct(&words, packed, packed + bfloat16_kernel_floats(&gf));
 }
 
 static void bfloat16_conv2d_pack_backward(const hone_conv2d *p, const float *kernel, float *packed) {
     const conv2d_geometry g = conv2d_geometry_of(&p->shape);
-    if ((p->variant & BFLOAT16_INPUT) == BFLOAT16_INPUT_SPARSE) {
+    if (!(p->variant & BFLOAT16_INPUT)) {
         bfloat16_round(g.taps * g.f, kernel, packed);
-        conv2d_pack_runs(p, packed, packed + round_up(g.taps * g.f, 16));
+        bfloat16_float32->conv2d_pack_backward(p, packed, packed + bfloat16_kernel_floats(&g));
         return;
     }
     hone_conv2d words = *p;
     words.shape = bfloat16_input_shape(&p->shape);
     const conv2d_geometry gi = conv2d_geometry_of(&words.shape);
-    float *second = packed + round_up(gi.taps * gi.f, 16);
+    float *second = packed + bfloat16_kernel_floats(&gi);
     bfloat16_channels(g.taps, g.groups, g.fg, kernel, packed);
-    if ((p->variant & BFLOAT16_INPUT) == BFLOAT16_INPUT_SCATTER)
+    if (p->variant & BFLOAT16_INPUT_SCATTER)
         conv2d_pack_runs(&words, packed, second);
     else
         conv2d_pack_backward_dense(&words, packed, second);
 }
 
+/* What the float32 level multiplies with: packed by it, or where it packs nothing the rounded kernel. */
+static const float *bfloat16_float32_weights(const conv2d_geometry *g, size_t packed, const float *weights) {
+    const size_t kernel = bfloat16_kernel_floats(g);
+    return packed > kernel ? weights + kernel : weights;
+}
+
 /* ---- the three passes ------------------------------------------------------------------------------------------ */
+
+static void bfloat16_forward_rounded(const hone_conv2d *p, const conv2d_geometry *g, size_t n, const float *x,
+                                     const float *weights, const float *bias, float *y, uint8_t *argmax,
+                                     float *scratch) {
+    const size_t input = (size_t)p->shape.h * (size_t)p->shape.w * g->c, output = g->out_pixels * g->f;
+    const size_t together = bfloat16_rounded_together(g, &p->shape);
+    float *rounded = take(&scratch, together * input);
+    weights = bfloat16_float32_weights(g, p->packed_forward, weights);
+    for (size_t i = 0, samples; i < n; i += samples) {
+        samples = n - i < together ? n - i : together;
+        bfloat16_round(samples * input, x + i * input, rounded);
+        bfloat16_float32->conv2d_forward(p, samples, rounded, weights, bias, y + i * output,
+                                         argmax ? argmax + i * output : NULL, scratch);
+    }
+}
 
 static void bfloat16_conv2d_forward(const hone_conv2d *p, size_t n, const float *x, const float *weights,
                                     const float *bias, float *y, uint8_t *argmax, float *scratch) {
     const hone_conv2d_shape *s = &p->shape;
     const conv2d_geometry g = conv2d_geometry_of(s);
+    if (!(p->variant & BFLOAT16_FORWARD)) {
+        bfloat16_forward_rounded(p, &g, n, x, weights, bias, y, argmax, scratch);
+        return;
+    }
     hone_conv2d q = *p;
     q.shape = bfloat16_forward_shape(s, &g);
     const conv2d_geometry gf = conv2d_geometry_of(&q.shape);
@@ -263,7 +295,7 @@ static void bfloat16_conv2d_forward(const hone_conv2d *p, size_t n, const float 
     const size_t sample = (size_t)q.shape.h * (size_t)q.shape.w * gf.c;
     const size_t together = conv2d_forward_together(&gf);
     float *words = take(&scratch, together * sample);
-    if (conv2d_forward_packs(&gf)) weights += bfloat16_forward_words(&gf);
+    if (conv2d_forward_packs(&gf)) weights += bfloat16_kernel_floats(&gf);
     for (size_t i = 0, samples; i < n; i += samples) {
         samples = n - i < together ? n - i : together;
         if (bfloat16_by_column(&g))
@@ -276,18 +308,28 @@ static void bfloat16_conv2d_forward(const hone_conv2d *p, size_t n, const float 
     }
 }
 
+static void bfloat16_input_rounded(const hone_conv2d *p, const conv2d_geometry *g, size_t n, const float *dy,
+                                   const float *y, const uint8_t *argmax, const float *weights, float *dx,
+                                   float *scratch) {
+    const size_t input = (size_t)p->shape.h * (size_t)p->shape.w * g->c, output = g->out_pixels * g->f;
+    const size_t together = bfloat16_rounded_together(g, &p->shape);
+    float *rounded = take(&scratch, together * output);
+    weights = bfloat16_float32_weights(g, p->packed_backward, weights);
+    for (size_t i = 0, samples; i < n; i += samples) {
+        samples = n - i < together ? n - i : together;
+        bfloat16_round(samples * output, dy + i * output, rounded);
+        bfloat16_float32->conv2d_backward_input(p, samples, rounded, y ? y + i * output : NULL,
+                                                argmax ? argmax + i * output : NULL, weights, dx + i * input, scratch);
+    }
+}
+
 static void bfloat16_conv2d_backward_input(const hone_conv2d *p, size_t n, const float *dy, const float *y,
                                            const uint8_t *argmax, const float *weights, float *dx, float *scratch) {
     const hone_conv2d_shape *s = &p->shape;
     const conv2d_geometry g = conv2d_geometry_of(s);
     const size_t input = (size_t)s->h * (size_t)s->w * g.c, output = g.out_pixels * g.f;
-    if ((p->variant & BFLOAT16_INPUT) == BFLOAT16_INPUT_SPARSE) {
-        float *rounded = take(&scratch, output);
-        weights += round_up(g.taps * g.f, 16);
-        for (size_t i = 0; i < n; i++, dy += output, y += output, argmax += output, dx += input) {
-            bfloat16_round(output, dy, rounded);
-            conv2d_backward_input_sparse(p, 1, rounded, y, argmax, weights, dx, scratch);
-        }
+    if (!(p->variant & BFLOAT16_INPUT)) {
+        bfloat16_input_rounded(p, &g, n, dy, y, argmax, weights, dx, scratch);
         return;
     }
     hone_conv2d q = *p;
@@ -295,7 +337,7 @@ static void bfloat16_conv2d_backward_input(const hone_conv2d *p, size_t n, const
     const conv2d_geometry gi = conv2d_geometry_of(&q.shape);
     const size_t together = bfloat16_input_together(p), line = gi.pixels * gi.f;
     float *map = take(&scratch, g.pixels * g.f), *words = take(&scratch, together * line);
-    weights += round_up(gi.taps * gi.f, 16);
+    weights += bfloat16_kernel_floats(&gi);
     for (size_t i = 0, samples; i < n; i += samples) {
         samples = n - i < together ? n - i : together;
         for (size_t k = 0; k < samples; k++) {
@@ -304,32 +346,26 @@ static void bfloat16_conv2d_backward_input(const hone_conv2d *p, size_t n, const
                 bfloat16_gradient(s, &g, dy + at, y ? y + at : NULL, argmax ? argmax + at : NULL, map);
             bfloat16_channels(g.pixels, g.groups, g.fg, gradient, words + k * line);
         }
-        if ((p->variant & BFLOAT16_INPUT) == BFLOAT16_INPUT_SCATTER)
+        if (p->variant & BFLOAT16_INPUT_SCATTER)
             conv2d_backward_input_scatter(&q, samples, words, NULL, NULL, weights, dx + i * input, scratch);
         else
             conv2d_backward_input_dense(&q, samples, words, NULL, NULL, weights, dx + i * input, scratch);
     }
 }
 
-/* Behind a pooling, in float32 from rounded operands. */
-static void bfloat16_backward_weights_passed(const hone_conv2d *p, size_t n, const float *x, const float *dy,
-                                             const float *y, const uint8_t *argmax, bool accumulate, float *dkernel,
-                                             float *scratch) {
-    const conv2d_geometry g = conv2d_geometry_of(&p->shape);
-    const size_t input = (size_t)p->shape.h * (size_t)p->shape.w * g.c, output = g.out_pixels * g.f;
-    const size_t together = bfloat16_weights_together(p, &g);
+static void bfloat16_weights_rounded(const hone_conv2d *p, const conv2d_geometry *g, size_t n, const float *x,
+                                     const float *dy, const float *y, const uint8_t *argmax, bool accumulate,
+                                     float *dkernel, float *scratch) {
+    const size_t input = (size_t)p->shape.h * (size_t)p->shape.w * g->c, output = g->out_pixels * g->f;
+    const size_t together = bfloat16_rounded_together(g, &p->shape);
     float *image = take(&scratch, together * input), *gradient = take(&scratch, together * output);
     for (size_t i = 0, samples; i < n; i += samples) {
         samples = n - i < together ? n - i : together;
         bfloat16_round(samples * input, x + i * input, image);
         bfloat16_round(samples * output, dy + i * output, gradient);
-        const float *mask = y ? y + i * output : NULL;
-        if ((p->variant & BFLOAT16_WEIGHTS) == BFLOAT16_WEIGHTS_SPARSE)
-            conv2d_backward_weights_sparse(p, samples, image, gradient, mask, argmax + i * output, accumulate || i > 0,
-                                           dkernel, NULL, scratch);
-        else
-            conv2d_backward_weights_lookup(p, samples, image, gradient, mask, argmax + i * output, accumulate || i > 0,
-                                           dkernel, NULL, scratch);
+        bfloat16_float32->conv2d_backward_weights(p, samples, image, gradient, y ? y + i * output : NULL,
+                                                  argmax ? argmax + i * output : NULL, accumulate || i > 0, dkernel,
+                                                  NULL, scratch);
     }
 }
 
@@ -341,14 +377,14 @@ static void bfloat16_conv2d_backward_weights(const hone_conv2d *p, size_t n, con
     const size_t input = (size_t)s->h * (size_t)s->w * g.c, output = g.out_pixels * g.f;
     const bool relu = s->epilogue == HONE_EPILOGUE_RELU;
     if (dbias) conv2d_bias_gradient(n * g.out_pixels, g.f, dy, relu ? y : NULL, accumulate, dbias);
-    if ((p->variant & BFLOAT16_WEIGHTS) != BFLOAT16_WEIGHTS_DENSE) {
-        bfloat16_backward_weights_passed(p, n, x, dy, y, argmax, accumulate, dkernel, scratch);
+    if (!(p->variant & BFLOAT16_WEIGHTS)) {
+        bfloat16_weights_rounded(p, &g, n, x, dy, y, argmax, accumulate, dkernel, scratch);
         return;
     }
     hone_conv2d q = *p;
     q.shape = bfloat16_weights_shape(s, &g);
     const conv2d_geometry gw = conv2d_geometry_of(&q.shape);
-    const size_t together = bfloat16_weights_together(p, &g), line = gw.pixels * gw.f;
+    const size_t together = bfloat16_weights_together(&g), line = gw.pixels * gw.f;
     float *map = take(&scratch, g.pixels * g.f), *image = take(&scratch, together * gw.sample);
     float *words = take(&scratch, together * line);
     for (size_t i = 0, samples; i < n; i += samples) {

@@ -87,6 +87,7 @@ static conv2d_cost conv2d_choose_weights(const hone_conv2d_shape *s, const conv2
 static void conv2d_plan_input(hone_conv2d *out, const conv2d_geometry *g) {
     const hone_conv2d_shape *s = &out->shape;
     const conv2d_cost input = conv2d_choose_input(s, g);
+    out->cost_backward_input = input.cost;
     out->variant |= input.choice;
     out->block[CONV2D_BLOCK_INPUT] = input.tile;
     switch (input.choice) {
@@ -114,6 +115,7 @@ static void conv2d_plan_input(hone_conv2d *out, const conv2d_geometry *g) {
 static void conv2d_plan_weights(hone_conv2d *out, const conv2d_geometry *g) {
     const hone_conv2d_shape *s = &out->shape;
     const conv2d_cost weights = conv2d_choose_weights(s, g);
+    out->cost_backward_weights = weights.cost;
     out->variant |= weights.choice;
     switch (weights.choice) {
     case CONV2D_WEIGHTS_SPARSE: out->scratch_backward_weights = sparse_weights_scratch(g, s); break;
@@ -126,6 +128,7 @@ static void conv2d_plan_weights(hone_conv2d *out, const conv2d_geometry *g) {
 static void conv2d_plan_forward(hone_conv2d *out, const conv2d_geometry *g) {
     const hone_conv2d_shape *s = &out->shape;
     const conv2d_cost forward = conv2d_choose_forward(s, g);
+    out->cost_forward = forward.cost;
     out->variant |= forward.choice;
     out->block[CONV2D_BLOCK_FORWARD] = forward.tile;
     out->algorithm = g->pooled ? "winograd+pool" : "winograd";

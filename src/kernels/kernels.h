@@ -69,8 +69,9 @@ typedef struct hone_conv2d {
     size_t packed_backward; /* … for backward_input */
     size_t scratch_forward, scratch_backward_input, scratch_backward_weights;
     size_t argmax_bytes; /* per sample, what forward leaves for the two backwards (fused pooling); else 0 */
-    int variant;         /* the kernel's own choice */
-    int block[8];        /* the kernel's own parameters */
+    double cost_forward, cost_backward_input, cost_backward_weights; /* of a sample: vectors through the multipliers */
+    int variant;                                                     /* the kernel's own choice */
+    int block[8];                                                    /* the kernel's own parameters */
 } hone_conv2d;
 
 /* ---- pooling --------------------------------------------------------------------------------------------------- */

@@ -4,7 +4,7 @@
  * set to its name, and exports exactly one symbol, hone_kernels_LEVEL. Everything the templates define is static, so
  * that no function compiled for a newer CPU can be picked up by the linker for another level.
  *
- * A level with HONE_BFLOAT16 is such a level once more, whose products are bfloat16 (simd_bfloat16.h). */
+ * A level with HONE_BFLOAT16 is the level HONE_FLOAT32_ISA once more, whose products are bfloat16 (simd_bfloat16.h). */
 #include "kernels.h"
 #include "simd.h"
 #ifdef HONE_BFLOAT16
@@ -25,14 +25,15 @@ extern const hone_kernels HONE_PASTE(hone_kernels_, HONE_ISA);
 #include "conv2d_forward_template.h"
 #include "conv2d_backward_template.h"
 #include "conv2d_scatter_template.h"
-#include "conv2d_sparse_template.h"
-#include "conv2d_lookup_template.h"
 #ifdef HONE_BFLOAT16
+extern const hone_kernels HONE_PASTE(hone_kernels_, HONE_FLOAT32_ISA);
 #include "bfloat16_template.h"
 #include "conv2d_bfloat16_template.h"
 #define PRODUCT(name) HONE_PASTE2(bfloat16_, name)
 #else
 #include "gemm_template.h"
+#include "conv2d_sparse_template.h"
+#include "conv2d_lookup_template.h"
 #include "conv2d_winograd_template.h"
 #include "conv2d_winograd_plane_template.h"
 #include "conv2d_winograd_input_template.h"
