@@ -120,7 +120,9 @@ static const float *bfloat16_gradient(const hone_conv2d_shape *s, const conv2d_g
 
 /* ---- the choice ------------------------------------------------------------------------------------------------ */
 
-/* Laying out what was pooled, and rounding that, takes about as long as three multiply-adds for each vector. */
+/* Rounding images to words, and odd ones out, cost about a third of the multiplications; laying out what was pooled, and rounding that,
+ * as much as three multiply-adds for each vector. */
+static const double bfloat16_words_cost = 1.3;
 enum { BFLOAT16_LAYING_OUT = 3 };
 
 /* Costs as conv2d_plan_template.h counts them, against those of the float32 level that p brings along. */
@@ -131,7 +133,7 @@ static void bfloat16_choose(hone_conv2d *p, const conv2d_geometry *g, bool train
     const double lanes_c = (double)((g->cg + VL - 1) / VL), lanes_f = (double)((g->fg + VL - 1) / VL);
     const double outputs = (double)(g->pooled ? g->out_pixels * (size_t)(s->pool_h * s->pool_w) : g->pixels);
     const double forward = outputs * (double)(gf.taps * g->groups) * lanes_f;
-    if (forward < p->cost_forward) p->variant |= BFLOAT16_FORWARD;
+    if (bfloat16_words_cost * forward < p->cost_forward) p->variant |= BFLOAT16_FORWARD;
     if (!training) return;
     const double filters = (double)(words_of(g->fg) * g->groups), taps = (double)(g->kh * g->kw);
     const double map = g->pooled ? BFLOAT16_LAYING_OUT * (double)(g->pixels * g->f) / VL : 0;
@@ -139,9 +141,9 @@ static void bfloat16_choose(hone_conv2d *p, const conv2d_geometry *g, bool train
     const double scatter = 1.2 * (double)g->pixels * filters * (double)(r.count * r.vectors) + map;
     const double weights = (double)(g->oh * words_of(g->ow) * g->taps * g->groups) * lanes_f + map;
     const bool scatters = g->groups == 1 && scatter < gather;
-    if ((scatters ? scatter : gather) < p->cost_backward_input)
+    if (bfloat16_words_cost * (scatters ? scatter : gather) < p->cost_backward_input)
         p->variant |= scatters ? BFLOAT16_INPUT_SCATTER : BFLOAT16_INPUT_GATHER;
-    if (weights < p->cost_backward_weights) p->variant |= BFLOAT16_WEIGHTS;
+    if (bfloat16_words_cost * weights < p->cost_backward_weights) p->variant |= BFLOAT16_WEIGHTS;
 }
 
 /* Samples that are laid out together in each pass on words: what the pass itself works on at once. */

@@ -39,7 +39,7 @@ if grep -q '^avx512_bf16 ' out; then
     want_out ', avx512_bf16$'
     run bench kernels --level avx512_bf16 --seconds 0.001
     want_status 0
-    want_out '^conv2d 13x13x32 3x3x64 pool 2x2 +forward +bfloat16'
+    want_out '^conv2d .* +forward +bfloat16 '
 fi
 
 no_leftovers
