@@ -88,6 +88,10 @@ static hone_status open_database(hone_catalog *catalog, const hone_catalog_confi
     }
     if (code == SQLITE_OK && !config->read_only && sqlite3_db_readonly(catalog->db, "main") == 1)
         code = SQLITE_READONLY;
+    /* A scan's rounds change pages all over the indices: with SQLite's usual 2 MB they would be written and read again and
+     * again. Memory is taken as it is needed. Savepoints need no file of their own. */
+    if (code == SQLITE_OK)
+        code = sqlite3_exec(catalog->db, "PRAGMA cache_size=-131072; PRAGMA temp_store=MEMORY", NULL, NULL, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_exec(
             catalog->db, config->read_only ? "PRAGMA query_only=1" : "PRAGMA synchronous=FULL; PRAGMA foreign_keys=1",
