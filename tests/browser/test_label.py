@@ -279,6 +279,9 @@ def the_model_suggests_and_queues_follow():
             # A wrong label is a disagreement: the model that judges has not seen it.
             window.click('[data-queue="all"]')
             time.sleep(0.3)
+            window.click('#theme')
+            window.shot('label-grid-dark')
+            window.click('#theme')
             window.shot('label-grid')
             server_side = server.api('/api/state')['learner']
             assert 0 <= server_side['accuracy'] <= 1 and server_side['trained_on'] >= 20

@@ -117,16 +117,18 @@ function drawClasses() {
   });
 }
 
-/* On a phone the classes are where the thumb is. */
+/* On a phone the classes are where the thumb is. Chips stay what they are under a finger: only what changed is changed. */
 function drawChips() {
-  const current = state.pictures.get(model.focused())?.label;
-  $('chips').replaceChildren(...state.summary.classes.map(({ name }) => {
-    const chip = document.createElement('button');
-    chip.append(dot(name), name);
-    chip.className = name === current ? 'current' : '';
-    chip.addEventListener('click', () => model.label(name));
-    return chip;
-  }));
+  const names = state.summary.classes.map(({ name }) => name), current = state.pictures.get(model.focused())?.label, chips = $('chips');
+  if (chips.children.length !== names.length || names.some((name, i) => chips.children[i].dataset.name !== name))
+    chips.replaceChildren(...names.map((name) => {
+      const chip = document.createElement('button');
+      chip.dataset.name = name;
+      chip.append(dot(name), name);
+      chip.addEventListener('click', () => model.label(name));
+      return chip;
+    }));
+  for (const chip of chips.children) chip.classList.toggle('current', chip.dataset.name === current);
 }
 
 $('class-form').addEventListener('submit', (event) => {
