@@ -7,7 +7,9 @@
 #ifndef HONE_AUGMENT_H
 #define HONE_AUGMENT_H
 
+#include <hone/data.h>
 #include <hone/status.h>
+#include <hone/threads.h>
 
 #include <stdbool.h>
 
@@ -36,6 +38,14 @@ typedef struct hone_augmentation hone_augmentation;
  *   mixup=A, cutmix=A        mixed with another picture, pixels or a rectangle of them, and the labels alike; the shares are
  *                            drawn from Beta(A, A). With both, either in half of the cases
  *   erasing=P                with probability P a rectangle of 2 to 20 % of the picture becomes noise
+ *   randaugment=N:M          RandAugment: N operations out of 13 (colour: 14), of magnitude M out of 10; N alone: M is 9
+ *
+ * and what is done to every picture alike, in evaluation and prediction too (hone_model_fit_preprocessing):
+ *
+ *   featurewise_center, featurewise_std_normalization   the training data's mean and deviation of each channel
+ *   samplewise_center, samplewise_std_normalization     each picture's own
+ *   zca_whitening, zca_epsilon=E                        neighbouring pixels made independent, on the centred data; E is added
+ *                                                       to every variance, 0.01
  *
  * The geometric ones are composed into one map, so a picture is interpolated once. A preset may stand first and be
  * changed by what follows: "digits,rotation=15". Presets: "none", "digits", "photos".
@@ -43,7 +53,8 @@ typedef struct hone_augmentation hone_augmentation;
  * "keras:" and then arguments of Keras' ImageDataGenerator, "keras:rotation_range=10,width_shift_range=0.1", is that
  * class to the letter, its surprises included: with the same drawn numbers the pixels are those of Keras >= 2.9, tf-keras
  * and Keras 3 ("keras-a:": of Keras <= 2.8). Pairs and lists take a colon: "zoom_range=0.8:1.2"; a shift of 2 is an int to
- * Keras, one of 2.0 a float. */
+ * Keras, one of 2.0 a float. Of what is done to every picture alike it takes the five above and rescale=1/255, with Keras'
+ * defaults: no rescaling, zca_epsilon 1e-6, and its two formulas of whitening. */
 HONE_API hone_status hone_augmentation_parse(hone_augmentation **out, const char *text, hone_error *err);
 HONE_API void hone_augmentation_free(hone_augmentation *augmentation);
 /* The text in full, presets spelt out: two descriptions with the same text do the same. */
@@ -74,6 +85,31 @@ HONE_API size_t hone_augmentation_partner(const hone_augmentation *augmentation,
 HONE_API double hone_augmentation_mix(const hone_augmentation *augmentation, uint64_t seed, uint64_t epoch,
                                       uint64_t index, const unsigned char *other, int height, int width, int channels,
                                       unsigned char *picture);
+
+/* ---- what is done to every picture alike ----------------------------------------------------------------------- */
+
+enum { HONE_MAX_WHITENING = 4096 }; /* values of a picture to be whitened, 36 x 36 in colour */
+
+/* pixel * scale, less its picture's own mean and divided by its deviation plus 1e-6 (samplewise_…), less mean and divided
+ * by std of its channel, and the whole picture, flat, times whitening: in this order. */
+typedef struct hone_normalization {
+    double scale;
+    bool samplewise_center, samplewise_std_normalization;
+    bool featurewise; /* false: mean is 0 and std 1 */
+    double mean[HONE_MAX_CHANNELS], std[HONE_MAX_CHANNELS];
+    float *whitening; /* (size, size), or NULL */
+    size_t size;
+} hone_normalization;
+
+/* Whether the description asks for any of it. */
+HONE_API bool hone_augmentation_normalizes(const hone_augmentation *augmentation);
+/* ImageDataGenerator.fit: statistics of count samples of data (indices NULL: all), as they are, without augmentation. scale
+ * is for our own dialect, 1/255 or 1; Keras' has rescale. Whitening takes time with the cube of a picture's values: some
+ * seconds for 28x28, a minute or two for 48x48 on two cores. */
+HONE_API hone_status hone_normalization_fit(hone_normalization *out, const hone_augmentation *augmentation,
+                                            const hone_dataset *data, const uint32_t *indices, size_t count,
+                                            double scale, hone_threads *threads, hone_error *err);
+HONE_API void hone_normalization_release(hone_normalization *normalization);
 
 /* ---- Keras' ImageDataGenerator, drawn numbers in hand ---------------------------------------------------------- */
 

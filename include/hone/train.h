@@ -245,6 +245,35 @@ HONE_API hone_status hone_trainer_save_state(const hone_trainer *trainer, hone_v
  * to be freed. */
 HONE_API hone_status hone_trainer_load_state(hone_trainer *trainer, const hone_value *state, hone_error *err);
 
+/* Keras' ImageDataGenerator.fit: where the augmentation normalises (featurewise_…, samplewise_…, zca_whitening), takes its
+ * statistics of the training part alone (split NULL: of all) and makes them the model's preprocessing, which its file
+ * carries, so that evaluation and prediction do the same. Our own dialect begins with pixels of 0 … 1, or of 0 … 255 where
+ * the model takes them raw; Keras' begins with rescale. To be called before a trainer is created. Does nothing where the
+ * augmentation does not normalise. */
+HONE_API hone_status hone_model_fit_preprocessing(hone_model *model, const hone_augmentation *augmentation,
+                                                  const hone_dataset *data, const hone_split *split,
+                                                  hone_threads *threads, hone_error *err);
+
+/* ---- test-time augmentation ------------------------------------------------------------------------------------- */
+
+typedef struct hone_tta_config {
+    const hone_augmentation *augmentation; /* outlives the hone_tta; no mixup, no CutMix */
+    size_t variants;                       /* with the picture itself, which is the first */
+    uint64_t seed;
+    size_t max_batch; /* pictures at once */
+    hone_threads *threads;
+} hone_tta_config;
+
+/* Predicts as the mean of the model's outputs for a picture and for its variants. Variant v is the same change for every
+ * picture, drawn from (seed, v): a row of the result does not depend on the others. */
+typedef struct hone_tta hone_tta;
+HONE_API hone_status hone_tta_create(hone_tta **out, hone_model *model, const hone_tta_config *config, hone_error *err);
+HONE_API void hone_tta_free(hone_tta *tta);
+/* As hone_plan_predict_pixels: cannot fail. y is (n, outputs). */
+HONE_API void hone_tta_predict(hone_tta *tta, const unsigned char *pixels, size_t n, float *y);
+/* After the model's weights were changed by hand. */
+HONE_API void hone_tta_refresh(hone_tta *tta);
+
 /* ---- evaluate -------------------------------------------------------------------------------------------------- */
 
 typedef struct hone_evaluation {
@@ -264,6 +293,8 @@ typedef struct hone_evaluate_config {
     size_t index_count;
     float *predictions;       /* (samples, outputs) is filled in, or NULL */
     hone_precision precision; /* of the plan */
+    /* Test-time augmentation, or NULL; its max_batch and threads are those above. */
+    const hone_tta_config *tta;
 } hone_evaluate_config;
 
 HONE_API hone_evaluate_config hone_evaluate_config_default(void);

@@ -44,6 +44,10 @@ bool hone_augmentation_turns_over(const hone_augmentation *a) {
     return a->own.vertical_flip > 0 || a->own.rotation > quarter;
 }
 
+const hone__normalize_settings *hone__augment_normalization(const hone_augmentation *a) {
+    return a->is_keras ? &a->keras.normalize : &a->own.normalize;
+}
+
 /* ---- a picture ------------------------------------------------------------------------------------------------- */
 
 hone_status hone_augmentation_scratch_size(const hone_augmentation *a, int height, int width, int channels,
@@ -85,6 +89,9 @@ void hone_augmentation_apply(const hone_augmentation *a, uint64_t seed, uint64_t
         apply_keras(&a->keras, &rng, &picture, scratch);
         return;
     }
-    hone__augment_warp(&a->own, &rng, &picture, scratch);
+    hone__rand_draw rand;
+    hone__rand_draw_operations(&a->own.randaugment, &rng, channels, &rand);
+    hone__augment_warp(&a->own, &rand, &rng, &picture, scratch);
+    hone__rand_pixels(&rand, &picture, scratch);
     hone__augment_pixels(&a->own, &rng, &picture, scratch);
 }

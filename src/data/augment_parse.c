@@ -17,7 +17,9 @@ typedef enum field_kind {
     FIELD_FILL,        /* hone_fill_mode */
     FIELD_SHIFT,       /* hone__keras_shift */
     FIELD_RANGE,       /* hone__keras_range: LOW:HIGH */
-    FIELD_ZOOM         /* the same; one number z means 1 - z to 1 + z */
+    FIELD_ZOOM,        /* the same; one number z means 1 - z to 1 + z */
+    FIELD_RAND,        /* hone__rand_settings: N:M */
+    FIELD_RATIO        /* double; A/B too */
 } field_kind;
 
 typedef struct field {
@@ -32,6 +34,17 @@ typedef struct field {
     { #name, kind, offsetof(hone__augment_settings, name), least, most, takes }
 #define KERAS(name, kind, least, most, takes)                                                                          \
     { #name, kind, offsetof(hone__keras_settings, name), least, most, takes }
+
+/* What both dialects take, off the place of their normalize settings. */
+#define NORMALIZE(settings, name, kind, least, most, takes)                                                            \
+    { #name, kind, offsetof(settings, normalize) + offsetof(hone__normalize_settings, name), least, most, takes }
+#define NORMALIZES(settings)                                                                                           \
+    NORMALIZE(settings, featurewise_center, FIELD_FLAG, 0, 1, "nothing, true or false"),                               \
+        NORMALIZE(settings, featurewise_std_normalization, FIELD_FLAG, 0, 1, "nothing, true or false"),                \
+        NORMALIZE(settings, samplewise_center, FIELD_FLAG, 0, 1, "nothing, true or false"),                            \
+        NORMALIZE(settings, samplewise_std_normalization, FIELD_FLAG, 0, 1, "nothing, true or false"),                 \
+        NORMALIZE(settings, zca_whitening, FIELD_FLAG, 0, 1, "nothing, true or false"),                                \
+        NORMALIZE(settings, zca_epsilon, FIELD_REAL, 1e-12, 1e6, "a number above 0")
 
 enum { MOST_PIXELS = 32768 };
 
@@ -57,6 +70,8 @@ static const field own_fields[] = {
     OWN(erasing, FIELD_REAL, 0, 1, "a probability"),
     OWN(mixup, FIELD_REAL, 0, 4, "Beta's parameter, 0 to 4"),
     OWN(cutmix, FIELD_REAL, 0, 4, "Beta's parameter, 0 to 4"),
+    OWN(randaugment, FIELD_RAND, 0, 10, "N:M, 1 to 16 operations of magnitude 0 to 10"),
+    NORMALIZES(hone__augment_settings),
 };
 
 static const field keras_fields[] = {
@@ -72,17 +87,12 @@ static const field keras_fields[] = {
     KERAS(horizontal_flip, FIELD_FLAG, 0, 1, "nothing, true or false"),
     KERAS(vertical_flip, FIELD_FLAG, 0, 1, "nothing, true or false"),
     KERAS(interpolation_order, FIELD_WHOLE, 0, 1, "0 (nearest neighbour) or 1 (bilinear)"),
+    NORMALIZES(hone__keras_settings),
+    NORMALIZE(hone__keras_settings, rescale, FIELD_RATIO, 0, 1e6, "a number, or a fraction as 1/255"),
 };
 
-/* ImageDataGenerator's other arguments treat every picture alike, so they belong to the model's input or the split. */
+/* ImageDataGenerator's other arguments are Python, or belong to the model's input or the split. */
 static const char *const keras_elsewhere[] = {
-    "featurewise_center",
-    "samplewise_center",
-    "featurewise_std_normalization",
-    "samplewise_std_normalization",
-    "zca_whitening",
-    "zca_epsilon",
-    "rescale",
     "preprocessing_function",
     "data_format",
     "validation_split",
@@ -168,6 +178,36 @@ static bool read_range(const field *f, const char *value, hone__keras_range *out
     return true;
 }
 
+/* "N:M" or "N", whose M is 9, as the paper's best for most. */
+static bool read_rand(const field *f, const char *value, hone__rand_settings *out) {
+    double numbers[2] = {0, 9};
+    char count[24];
+    int64_t n;
+    size_t length = strcspn(value, ":");
+    if (length >= sizeof count) return false;
+    memcpy(count, value, length);
+    count[length] = '\0';
+    if (!hone__parse_integer(count, &n) || n < 1 || n > HONE__RAND_MOST) return false;
+    if (value[length] && (!hone__parse_double(value + length + 1, &numbers[1]) || !within(f, numbers[1]))) return false;
+    *out = (hone__rand_settings){(int)n, numbers[1]};
+    return true;
+}
+
+static bool read_ratio(const field *f, const char *value, double *out) {
+    char above[HONE_NUMBER_SIZE];
+    size_t length = strcspn(value, "/");
+    double number, below = 1;
+    if (length >= sizeof above) return false;
+    memcpy(above, value, length);
+    above[length] = '\0';
+    if (!hone__parse_double(above, &number)) return false;
+    if (value[length] && (!hone__parse_double(value + length + 1, &below) || !(below > 0))) return false;
+    number /= below;
+    if (!within(f, number)) return false;
+    *out = number;
+    return true;
+}
+
 static bool read_field(const field *f, void *settings, const char *value) {
     void *target = (char *)settings + f->offset;
     bool needs_value = f->kind != FIELD_PROBABILITY && f->kind != FIELD_FLAG;
@@ -200,6 +240,8 @@ static bool read_field(const field *f, void *settings, const char *value) {
     case FIELD_SHIFT: return read_shift(f, value, target);
     case FIELD_RANGE:
     case FIELD_ZOOM: return read_range(f, value, target);
+    case FIELD_RAND: return read_rand(f, value, target);
+    case FIELD_RATIO: return read_ratio(f, value, target);
     }
     return false;
 }
@@ -207,7 +249,7 @@ static bool read_field(const field *f, void *settings, const char *value) {
 /* ---- text in full ---------------------------------------------------------------------------------------------- */
 
 typedef struct writer {
-    char *text; /* HONE__AUGMENT_TEXT; no description comes near: 21 fields of 50 bytes, two lists of 16 numbers */
+    char *text; /* HONE__AUGMENT_TEXT; no description comes near: 28 fields of 50 bytes; or two lists of 16 numbers */
     size_t length;
 } writer;
 
@@ -231,7 +273,9 @@ static bool is_set(const field *f, const void *settings, const void *defaults) {
     const void *a = (const char *)settings + f->offset, *b = (const char *)defaults + f->offset;
     switch (f->kind) {
     case FIELD_REAL:
+    case FIELD_RATIO:
     case FIELD_PROBABILITY: return *(const double *)a < *(const double *)b || *(const double *)a > *(const double *)b;
+    case FIELD_RAND: return ((const hone__rand_settings *)a)->count > 0;
     case FIELD_WHOLE: return *(const int64_t *)a != *(const int64_t *)b;
     case FIELD_FLAG: return *(const bool *)a;
     case FIELD_FILL: return *(const hone_fill_mode *)a != *(const hone_fill_mode *)b;
@@ -249,7 +293,15 @@ static void put_field(writer *w, const field *f, const void *settings) {
     put(w, "=");
     switch (f->kind) {
     case FIELD_REAL:
+    case FIELD_RATIO:
     case FIELD_PROBABILITY: put_number(w, *(const double *)at, true); break;
+    case FIELD_RAND: {
+        const hone__rand_settings *rand = at;
+        put_number(w, rand->count, true);
+        put(w, ":");
+        put_number(w, rand->magnitude, true);
+        break;
+    }
     case FIELD_WHOLE: put_number(w, (double)*(const int64_t *)at, true); break;
     case FIELD_FILL: put(w, fill_names[*(const hone_fill_mode *)at]); break;
     case FIELD_SHIFT: {
@@ -290,8 +342,7 @@ static hone_status unknown(const char *name, const field *fields, size_t count, 
     for (size_t i = 0; fields == keras_fields && i < COUNT(keras_elsewhere); i++)
         if (strcmp(keras_elsewhere[i], name) == 0)
             HONE_FAIL(err, HONE_ARGUMENT,
-                      "augmentation: '%s' treats every picture alike: it belongs to the model's input or the split",
-                      name);
+                      "augmentation: '%s' is Python's, or belongs to the model's input or the split", name);
     char list[HONE_ERROR_MESSAGE_SIZE] = "";
     writer w = {list, 0};
     for (size_t i = 0; i < count; i++) {
@@ -351,10 +402,20 @@ static hone_status read_keras(hone__keras_settings *s, const char *text, hone_er
     return HONE_OK;
 }
 
+/* As Keras: a deviation is taken about the mean, and whitening has its own idea of deviation. */
+static void imply(hone__normalize_settings *s) {
+    if (s->zca_whitening) {
+        s->featurewise_center = true;
+        s->featurewise_std_normalization = false;
+    }
+    if (s->featurewise_std_normalization) s->featurewise_center = true;
+    if (s->samplewise_std_normalization) s->samplewise_center = true;
+}
+
 hone_status hone__augment_parse(hone_augmentation *out, const char *text, char full[HONE__AUGMENT_TEXT],
                                 hone_error *err) {
-    static const hone__augment_settings own_defaults = {.fill_mode = HONE_FILL_NEAREST};
-    static const hone__keras_settings keras_defaults = {.interpolation_order = 1};
+    static const hone__augment_settings own_defaults = {.fill_mode = HONE_FILL_NEAREST, .normalize.zca_epsilon = 0.01};
+    static const hone__keras_settings keras_defaults = {.interpolation_order = 1, .normalize.zca_epsilon = 1e-6};
     static const char new_prefix[] = "keras:", old_prefix[] = "keras-a:";
     writer w = {full, 0};
     full[0] = '\0';
@@ -365,12 +426,14 @@ hone_status hone__augment_parse(hone_augmentation *out, const char *text, char f
     bool is_old = strncmp(text, old_prefix, sizeof old_prefix - 1) == 0;
     if (!is_old && strncmp(text, new_prefix, sizeof new_prefix - 1) != 0) {
         HONE_TRY(read_own(&out->own, text, err));
+        imply(&out->own.normalize);
         write_text(&w, "", own_fields, COUNT(own_fields), &out->own, &own_defaults);
         return HONE_OK;
     }
     out->is_keras = true;
     out->keras.old_dialect = is_old;
     HONE_TRY(read_keras(&out->keras, strchr(text, ':') + 1, err));
+    imply(&out->keras.normalize);
     write_text(&w, is_old ? old_prefix : new_prefix, keras_fields, COUNT(keras_fields), &out->keras, &keras_defaults);
     return HONE_OK;
 }

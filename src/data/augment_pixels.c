@@ -136,7 +136,8 @@ static void erase(const hone__augment_settings *s, hone__rng *rng, const hone__p
 bool hone__augment_pixels_scratch(const hone__augment_settings *s, int height, int width, int channels, size_t *size) {
     size_t pixels;
     if (!hone__multiply((size_t)height * (size_t)channels, (size_t)width, &pixels)) return false;
-    return hone__multiply(pixels, s->blur > 0 ? sizeof(float) : 0, size);
+    /* A blur keeps its columns as floats, RandAugment a copy of the picture. */
+    return hone__multiply(pixels, s->blur > 0 ? sizeof(float) : s->randaugment.count > 0 ? 1 : 0, size);
 }
 
 void hone__augment_pixels(const hone__augment_settings *s, hone__rng *rng, const hone__picture *p, void *scratch) {

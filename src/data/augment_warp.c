@@ -12,13 +12,9 @@
 
 /* ---- the map --------------------------------------------------------------------------------------------------- */
 
-/* Column and row of the source: (m[0] x + m[1] y + m[2], m[3] x + m[4] y + m[5]). */
-typedef struct map {
-    double m[6];
-} map;
+typedef hone__map map;
 
-/* first, then second. */
-static map compose(const map *first, const map *second) {
+map hone__map_compose(const map *first, const map *second) {
     const double *a = second->m, *b = first->m;
     return (map){{a[0] * b[0] + a[1] * b[3], a[0] * b[1] + a[1] * b[4], a[0] * b[2] + a[1] * b[5] + a[2],
                   a[3] * b[0] + a[4] * b[3], a[3] * b[1] + a[4] * b[4], a[3] * b[2] + a[4] * b[5] + a[5]}};
@@ -64,7 +60,8 @@ static bool has_affine(const hone__augment_settings *s) {
 }
 
 /* False where nothing moves. Draws come in a fixed order, and only for what is asked for. */
-static bool draw_map(const hone__augment_settings *s, hone__rng *rng, int height, int width, map *out) {
+static bool draw_map(const hone__augment_settings *s, const hone__rand_draw *rand, hone__rng *rng, int height,
+                     int width, map *out) {
     map m = {{1, 0, 0, 0, 1, 0}};
     bool moves = s->elastic > 0;
     if (has_affine(s)) {
@@ -73,19 +70,20 @@ static bool draw_map(const hone__augment_settings *s, hone__rng *rng, int height
     }
     if (s->crop > 0) {
         map crop = draw_crop(s, rng, height, width);
-        m = compose(&m, &crop);
+        m = hone__map_compose(&m, &crop);
         moves = true;
     }
     if (s->horizontal_flip > 0 && hone__rng_uniform(rng) < s->horizontal_flip) {
         const map mirror = {{-1, 0, width - 1, 0, 1, 0}};
-        m = compose(&m, &mirror);
+        m = hone__map_compose(&m, &mirror);
         moves = true;
     }
     if (s->vertical_flip > 0 && hone__rng_uniform(rng) < s->vertical_flip) {
         const map mirror = {{1, 0, 0, 0, -1, height - 1}};
-        m = compose(&m, &mirror);
+        m = hone__map_compose(&m, &mirror);
         moves = true;
     }
+    if (hone__rand_map(rand, height, width, &m)) moves = true;
     *out = m;
     return moves;
 }
@@ -174,11 +172,12 @@ static void frame(const hone__augment_settings *s, const hone__picture *p, unsig
     }
 }
 
-void hone__augment_warp(const hone__augment_settings *s, hone__rng *rng, const hone__picture *p, void *scratch) {
+void hone__augment_warp(const hone__augment_settings *s, const hone__rand_draw *rand, hone__rng *rng,
+                        const hone__picture *p, void *scratch) {
     static const hone_border borders[] = {HONE_BORDER_NEAREST, HONE_BORDER_CONSTANT, HONE_BORDER_REFLECT,
                                           HONE_BORDER_WRAP};
     map m;
-    if (!draw_map(s, rng, p->height, p->width, &m)) {
+    if (!draw_map(s, rand, rng, p->height, p->width, &m)) {
         memcpy(p->out, p->in, (size_t)p->height * (size_t)p->width * (size_t)p->channels);
         return;
     }

@@ -16,7 +16,8 @@ struct hone__evaluator {
     hone_model *model;
     const hone_dataset *data;
     hone_threads *threads;
-    hone_plan *plan;
+    hone_plan *plan; /* or */
+    hone_tta *tta;
     hone__objective objective;
     const uint32_t *indices; /* NULL: all */
     size_t count, batch_size;
@@ -67,6 +68,18 @@ static hone_status allocate(hone__evaluator *e, float *predictions, hone_error *
     return HONE_OK;
 }
 
+/* The mean is one of probabilities, so the loss cannot see through to what became them. */
+static hone_status use_tta(hone__evaluator *e, const hone_tta_config *wanted, hone_error *err) {
+    hone_tta_config config = *wanted;
+    config.max_batch = e->batch_size;
+    config.threads = e->threads;
+    hone_plan_free(e->plan);
+    e->plan = NULL;
+    if (e->objective.head) e->objective.form = hone__loss_form_of(&e->objective.loss, false);
+    e->objective.head = 0;
+    return hone_tta_create(&e->tta, e->model, &config, err);
+}
+
 hone_status hone__evaluator_create(hone__evaluator **out, hone_model *model, const hone_dataset *data,
                                    const hone_evaluate_config *config, hone_error *err) {
     *out = NULL;
@@ -85,6 +98,7 @@ hone_status hone__evaluator_create(hone__evaluator **out, hone_model *model, con
     plan.precision = config->precision;
     hone_status status = hone__objective_create_plan(&e->objective, &e->plan, model, &plan, &config->loss,
                                                      config->metrics, config->metric_count, err);
+    if (status == HONE_OK && config->tta) status = use_tta(e, config->tta, err);
     if (status == HONE_OK)
         status = hone__check_data(model, data, &config->loss, e->indices, e->count, "the data to evaluate", err);
     if (status == HONE_OK) status = allocate(e, config->predictions, err);
@@ -99,6 +113,7 @@ hone_status hone__evaluator_create(hone__evaluator **out, hone_model *model, con
 void hone__evaluator_free(hone__evaluator *e) {
     if (!e) return;
     hone_plan_free(e->plan);
+    hone_tta_free(e->tta);
     hone__free(e->pixels);
     hone__free(e->outputs);
     hone__free(e->labels);
@@ -136,7 +151,10 @@ static void run_batch(hone__evaluator *e, size_t first, size_t n, hone__sums *su
         hone__gather(e->threads, e->data, e->indices + first, n, e->pixels);
     else
         pixels = hone_dataset_image(e->data, e->indices ? e->indices[first] : first);
-    hone_plan_predict_pixels(e->plan, pixels, n, e->outputs);
+    if (e->tta)
+        hone_tta_predict(e->tta, pixels, n, e->outputs);
+    else
+        hone_plan_predict_pixels(e->plan, pixels, n, e->outputs);
 
     rows_work w = {e, n, e->probabilities};
     if (e->probabilities && e->keeps_all) w.probabilities += first * e->objective.outputs;
@@ -148,7 +166,10 @@ static void run_batch(hone__evaluator *e, size_t first, size_t n, hone__sums *su
 }
 
 bool hone__evaluator_run(hone__evaluator *e, bool validation, atomic_int *cancel, hone_logs *logs, hone__sums *sums) {
-    hone_plan_refresh(e->plan);
+    if (e->tta)
+        hone_tta_refresh(e->tta);
+    else
+        hone_plan_refresh(e->plan);
     *sums = (hone__sums){0};
     for (size_t first = 0; first < e->count; first += e->batch_size) {
         if (cancel && atomic_load(cancel)) return false;

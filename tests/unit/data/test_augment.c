@@ -71,6 +71,14 @@ static void texts_in_full(void **state) {
         {"keras:horizontal_flip=True,vertical_flip=False", "keras:horizontal_flip"},
         {"keras:interpolation_order=0,cval=-1,fill_mode=wrap", "keras:fill_mode=wrap,cval=-1,interpolation_order=0"},
         {"keras-a:shear_range=5", "keras-a:shear_range=5"},
+        {"randaugment=2", "randaugment=2:9"},
+        {"randaugment=3:4.5,blur=1", "blur=1,randaugment=3:4.5"},
+        {"featurewise_std_normalization", "featurewise_center,featurewise_std_normalization"},
+        {"samplewise_std_normalization=true", "samplewise_center,samplewise_std_normalization"},
+        {"featurewise_std_normalization,zca_whitening", "featurewise_center,zca_whitening"},
+        {"zca_whitening,zca_epsilon=0.01", "featurewise_center,zca_whitening"},
+        {"keras:zca_whitening,zca_epsilon=0.01", "keras:featurewise_center,zca_whitening,zca_epsilon=0.01"},
+        {"keras:rescale=1/255", "keras:rescale=0.00392156862745098"},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         hone_augmentation *a = parsed(pairs[i][0]), *again = parsed(hone_augmentation_text(a));
@@ -122,7 +130,19 @@ static void bad_texts(void **state) {
         {"rotation_range=3", HONE_NOT_FOUND, "rotation_range"},
         {"keras:rotation=3", HONE_NOT_FOUND, "rotation_range"},
         {"keras:digits", HONE_NOT_FOUND, "digits"},
-        {"keras:rescale=0.1", HONE_ARGUMENT, "model's input"},
+        {"keras:dtype=float16", HONE_ARGUMENT, "Python's"},
+        {"keras:rescale=1/0", HONE_ARGUMENT, "1/255"},
+        {"keras:rescale=-1", HONE_ARGUMENT, "1/255"},
+        {"keras:randaugment=2", HONE_NOT_FOUND, "randaugment"},
+        {"keras:zca_epsilon=0", HONE_ARGUMENT, "above 0"},
+        {"rescale=0.1", HONE_NOT_FOUND, "rescale"},
+        {"featurewise_center=perhaps", HONE_ARGUMENT, "true or false"},
+        {"randaugment", HONE_ARGUMENT, "N:M"},
+        {"randaugment=0:5", HONE_ARGUMENT, "N:M"},
+        {"randaugment=17", HONE_ARGUMENT, "N:M"},
+        {"randaugment=2:11", HONE_ARGUMENT, "N:M"},
+        {"randaugment=2:", HONE_ARGUMENT, "N:M"},
+        {"randaugment=2.5:3", HONE_ARGUMENT, "N:M"},
         {"keras:zoom_range=1", HONE_ARGUMENT, "zoom_range"},
         {"keras:zoom_range=1:2:3", HONE_ARGUMENT, "zoom_range"},
         {"keras:brightness_range=0.5", HONE_ARGUMENT, "LOW:HIGH"},
@@ -534,6 +554,70 @@ static void mixing(void **state) {
 }
 
 /* The first draws of the hot path, so that no change of order or generator goes unseen: a seeded run is a promise. */
+/* ---- RandAugment ------------------------------------------------------------------------------------------------ */
+
+/* Small magnitudes change little, large ones much; what none of the operations can be is seen nowhere. */
+static void randaugment_grows_with_its_magnitude(void **state) {
+    (void)state;
+    enum { SIDE = 24, VARIANTS = 200 };
+    double difference[3] = {0};
+    static const char *const texts[] = {"randaugment=2:1", "randaugment=2:5", "randaugment=2:10"};
+    for (int channels = 1; channels <= 3; channels += 2)
+        for (int t = 0; t < 3; t++) {
+            bench b = bench_init(texts[t], SIDE, SIDE, channels);
+            for (int i = 0; i < SIDE * SIDE * channels; i++)
+                b.in[i] = (unsigned char)(60 + (i / channels % SIDE) * 5 + (i % channels) * 10);
+            int same = 0, size = SIDE * SIDE * channels;
+            for (uint64_t v = 0; v < VARIANTS; v++) {
+                apply(&b, 1, v, 3);
+                double sum = 0;
+                for (int i = 0; i < size; i++) sum += abs(b.out[i] - b.in[i]);
+                difference[t] += sum / size / VARIANTS;
+                same += sum == 0;
+            }
+            assert_true(same < VARIANTS / 3); /* the identity twice, or what this picture has already */
+            bench_release(&b);
+        }
+    assert_true(difference[0] < difference[1] && difference[1] < difference[2]);
+}
+
+static void randaugment_has_every_operation(void **state) {
+    (void)state;
+    enum { SIDE = 16, SIZE = SIDE * SIDE * 3, KINDS = 64, VARIANTS = 600 };
+    bench b = bench_init("randaugment=1:10", SIDE, SIDE, 3);
+    hone__rng rng;
+    hone__rng_init(&rng, 1, HONE_STREAM_TEST, 0);
+    for (int i = 0; i < SIZE; i++) b.in[i] = (unsigned char)(40 + hone__rng_below(&rng, 150));
+    static unsigned char met[KINDS][SIZE];
+    int kinds = 0;
+    for (uint64_t v = 0; v < VARIANTS; v++) {
+        apply(&b, 1, 0, v);
+        int k = 0;
+        while (k < kinds && memcmp(met[k], b.out, SIZE) != 0) k++;
+        if (k == kinds) {
+            assert_true(kinds < KINDS);
+            memcpy(met[kinds++], b.out, SIZE);
+        }
+    }
+    /* Identity, autocontrast, equalize, solarize and posterize once; five places and four tones in both directions. */
+    assert_int_equal(kinds, 5 + 2 * 9);
+    bench_release(&b);
+}
+
+static void randaugment_keeps_alpha_and_a_flat_picture(void **state) {
+    (void)state;
+    bench b = bench_init("randaugment=4:10,fill_mode=reflect", 9, 7, 4);
+    for (int i = 0; i < 9 * 7 * 4; i++) b.in[i] = (unsigned char)(i % 4 == 3 ? 200 : 120);
+    for (uint64_t v = 0; v < 200; v++) {
+        apply(&b, 1, 0, v);
+        for (int i = 0; i < 9 * 7 * 4; i++) {
+            if (i % 4 == 3) assert_int_equal(b.out[i], 200);
+            if (i % 4 != 3) assert_int_equal(b.out[i], b.out[0]);
+        }
+    }
+    bench_release(&b);
+}
+
 static void draws_are_pinned(void **state) {
     (void)state;
     bench b = blob("rotation=10,zoom=0.1,shift=0.1");
@@ -571,6 +655,9 @@ int main(void) {
         cmocka_unit_test(blur_keeps_the_sum_and_spreads),
         cmocka_unit_test(holes),
         cmocka_unit_test(mixing),
+        cmocka_unit_test(randaugment_grows_with_its_magnitude),
+        cmocka_unit_test(randaugment_has_every_operation),
+        cmocka_unit_test(randaugment_keeps_alpha_and_a_flat_picture),
         cmocka_unit_test(draws_are_pinned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
