@@ -334,22 +334,28 @@ HONE_INLINE vint winograd_where(const vfloat *value, vfloat best) {
     return vi_select(v_gt(best, value[0]), where, vi_set(0));
 }
 
+/* One output, or the maximum of one pooling window. */
+HONE_INLINE void winograd_store_one(int pool, const vfloat *from, const winograd_tile *t, size_t at) {
+    vfloat y = from[0];
+    if (pool == 2) {
+        y = winograd_best(from);
+        if (t->argmax) vi_store_u8_part(t->argmax + at, winograd_where(from, y), t->lanes);
+    }
+    y = v_add(y, t->bias); /* rounding keeps the order, so the largest stays the largest */
+    v_store_part(t->y + at, v_max(t->floor, y), t->lanes);
+}
+
 HONE_INLINE void winograd_store(int m, int pool, const vfloat value[WINOGRAD_TILE * WINOGRAD_TILE],
                                 const winograd_tile *t) {
+    const int size = m / pool;
     HONE_UNROLL
-    for (int i = 0; i < m / pool; i++) {
+    for (int i = 0; i < size; i++) {
         HONE_UNROLL
-        for (int j = 0; j < m / pool; j++) {
-            const vfloat *from = value + (i * WINOGRAD_TILE + j) * pool;
-            if ((i > 0 && (size_t)i >= t->rows) || (j > 0 && (size_t)j >= t->columns)) continue;
-            const size_t at = (size_t)i * t->row + (size_t)j * t->column;
-            vfloat y = from[0];
-            if (pool == 2) {
-                y = winograd_best(from);
-                if (t->argmax) vi_store_u8_part(t->argmax + at, winograd_where(from, y), t->lanes);
-            }
-            y = v_add(y, t->bias); /* rounding keeps the order, so the largest stays the largest */
-            v_store_part(t->y + at, v_max(t->floor, y), t->lanes);
+        for (int j = 0; j < size; j++) {
+            const bool exists = (i == 0 || (size_t)i < t->rows) && (j == 0 || (size_t)j < t->columns);
+            if (exists)
+                winograd_store_one(pool, value + (i * WINOGRAD_TILE + j) * pool, t,
+                                   (size_t)i * t->row + (size_t)j * t->column);
         }
     }
 }
