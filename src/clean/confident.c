@@ -132,7 +132,7 @@ static hone_status find_in_part(hone__clean_run *run, int part, double *accuracy
     hone_status status = hone__confident_learn(&learnt, tables->probabilities, labels, samples, classes, err);
     if (status == HONE_OK) {
         size_t count = list_candidates(list, &right, &labelled, tables->probabilities, labels, samples, classes);
-        qsort(list, count, sizeof *list, by_label_and_margin);
+        if (count > 1) qsort(list, count, sizeof *list, by_label_and_margin);
         *accuracy = labelled > 0 ? (double)right / (double)labelled : NAN;
         *noise = learnt.noise;
         if (hone__is_wanted(run, HONE_FINDING_LABEL))

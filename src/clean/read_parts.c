@@ -90,7 +90,7 @@ static int by_path(const void *a, const void *b) {
 
 static hone_status report_bad_files(hone__clean_run *run, hone_error *err) {
     hone_clean_report *r = run->report;
-    qsort(r->bad_files, r->bad_count, sizeof *r->bad_files, by_path);
+    if (r->bad_count > 1) qsort(r->bad_files, r->bad_count, sizeof *r->bad_files, by_path);
     r->summary.unreadable = r->bad_count;
     for (size_t i = 0; i < r->bad_count && hone__is_wanted(run, HONE_FINDING_CORRUPT); i++) {
         const hone__bad_file *bad = &r->bad_files[i];
