@@ -18,6 +18,7 @@ enum {
 struct hone_label_server {
     hone__label_application application;
     hone__http_server *http;
+    int64_t pictures;        /* when it was opened */
     char host[MAX_HOST + 1]; /* of this machine, as others may call it */
     const char *hosts[1];
     char url[MAX_HOST + HONE_LABEL_TOKEN_SIZE + 64];
@@ -76,6 +77,7 @@ hone_status hone_label_server_create(hone_label_server **out, const char *folder
     hone__label_application *a = &s->application;
     hone_status status = set_token(a, config->token, err);
     if (status == HONE_OK) status = hone__label_store_init(&a->store, folder, config->catalog, config->scan, err);
+    s->pictures = (int64_t)a->store.count;
     if (status == HONE_OK) status = hone__label_pixels_create(&a->pixels, folder, err);
     if (status == HONE_OK) status = hone__label_learner_create(&a->learner, &a->store, a->pixels, config, err);
     if (status == HONE_OK) status = serve(s, config, err);
@@ -101,5 +103,5 @@ const char *hone_label_server_url(const hone_label_server *server) {
 }
 
 int64_t hone_label_server_pictures(const hone_label_server *server) {
-    return (int64_t)server->application.store.count;
+    return server->pictures;
 }
