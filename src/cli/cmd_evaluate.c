@@ -7,7 +7,7 @@
 #include <string.h>
 
 typedef struct settings {
-    const char *split, *input, *loss, *metrics;
+    const char *split, *input, *loss, *metrics, *tta;
     int64_t batch_size, limit;
 } settings;
 
@@ -18,6 +18,8 @@ static int evaluate(const char *path, const char *source, const settings *s, con
     hone_compiled compiled = {0};
     hone_error err = {0};
     hone_evaluate_config config = hone_evaluate_config_default();
+    hone_augmentation *variants = NULL;
+    hone_tta_config tta;
     int status = start_threads(&threads, common->threads);
     if (status < 0) status = open_model(&model, path, s->input, &compiled, common->quiet);
     if (status < 0) {
@@ -31,7 +33,9 @@ static int evaluate(const char *path, const char *source, const settings *s, con
     }
     if (status < 0 && s->metrics)
         status = parse_metrics(&verb_evaluate, s->metrics, config.metrics, &config.metric_count);
+    if (status < 0 && s->tta) status = parse_tta(&tta, &variants, &verb_evaluate, s->tta, common->seed);
     if (status < 0) {
+        config.tta = s->tta ? &tta : NULL;
         config.batch_size = (size_t)s->batch_size;
         config.threads = threads;
         hone_evaluation result;
@@ -47,6 +51,7 @@ static int evaluate(const char *path, const char *source, const settings *s, con
             status = finish_output();
         }
     }
+    hone_augmentation_free(variants);
     hone_dataset_free(data);
     hone_model_free(model);
     hone_threads_free(threads);
@@ -62,6 +67,8 @@ static int run(int argc, char **argv) {
          "accuracy,top_k_categorical_accuracy,auc,precision,recall", NULL},
         {OPTION_TEXT, "loss", 0, "NAME", &s.loss, 0, 0, "instead of the one the model was compiled with", NULL},
         {OPTION_TEXT, "input", 0, "KIND", &s.input, 0, 0, "how pixels are scaled: raw, unit, signed or MEAN,STD", NULL},
+        {OPTION_TEXT, "tta", 0, "N[:HOW]", &s.tta, 0, 0,
+         "test-time augmentation: the mean over N variants (HOW as --augment)", NULL},
         {OPTION_INTEGER, "batch-size", 0, "N", &s.batch_size, 1, 1 << 20, "samples at once (default 256)", NULL},
         {OPTION_INTEGER, "limit", 0, "N", &s.limit, 0, 1e12, "only N samples, of each class its share", NULL},
     };
@@ -77,9 +84,13 @@ const verb verb_evaluate = {
     .name = "evaluate",
     .usage = "MODEL DATA [options]",
     .summary = "loss and accuracy of a model on a data set",
-    .details = "DATA's test part is used where it has one; a data set without parts is used whole. The accuracy comes "
-               "with its\n"
-               "95 % Wilson interval: how far it might be off on account of the number of images alone.",
+    .details =
+        "DATA's test part is used where it has one; a data set without parts is used whole. The accuracy comes "
+        "with its\n"
+        "95 % Wilson interval: how far it might be off on account of the number of images alone. --tta 8 asks the "
+        "model about\n"
+        "each image and seven variants of it (a little turned, moved, zoomed) and takes the mean; --tta "
+        "8:rotation=10 says how.",
     .examples =
         "  hone evaluate mnist_model.h5 mnist\n  hone evaluate cats.h5 photos/test --metrics accuracy,auc --json",
     .run = run,

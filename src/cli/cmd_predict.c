@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 typedef struct settings {
-    const char *input;
+    const char *input, *tta;
     int64_t top;
     bool invert;
 } settings;
@@ -119,7 +119,7 @@ static void print_prediction(const hone_model *model, const char *path, const fl
 }
 
 /* One file: decoded, fitted to the model, run. Returns a status with words in err. */
-static hone_status predict_file(hone_plan *plan, const hone_shape *shape, const char *path, bool invert, float *scores,
+static hone_status predict_file(hone_tta *tta, const hone_shape *shape, const char *path, bool invert, float *scores,
                                 hone_error *err) {
     hone_image read = {0}, fitted = {0};
     hone_status status = hone_image_read(&read, path, err);
@@ -128,7 +128,7 @@ static hone_status predict_file(hone_plan *plan, const hone_shape *shape, const 
     if (status == HONE_OK) {
         size_t size = (size_t)fitted.height * (size_t)fitted.width * (size_t)fitted.channels;
         for (size_t i = 0; invert && i < size; i++) fitted.pixels[i] = (unsigned char)(255 - fitted.pixels[i]);
-        hone_plan_predict_pixels(plan, fitted.pixels, 1, scores);
+        hone_tta_predict(tta, fitted.pixels, 1, scores);
     }
     hone_image_release(&read);
     hone_image_release(&fitted);
@@ -143,19 +143,27 @@ static int predict_all(hone_model *model, const files *list, const settings *s, 
                       hone_shape_text(&shape, true, text, sizeof text));
     }
     hone_error err = {0};
-    hone_plan_config config = hone_plan_config_default();
+    hone_augmentation *variants = NULL;
+    hone_tta_config config;
+    hone_tta *tta = NULL;
+    /* Without --tta: one variant, which is the picture. */
+    int status = parse_tta(&config, &variants, &verb_predict, s->tta ? s->tta : "1:none", common->seed);
     config.max_batch = 1;
-    hone_plan *plan;
-    if (hone_plan_create(&plan, model, &config, &err) != HONE_OK) return failed(&err, NULL, "cannot run the model");
+    if (status < 0 && hone_tta_create(&tta, model, &config, &err) != HONE_OK)
+        status = failed(&err, NULL, "cannot run the model");
+    if (status >= 0) {
+        hone_augmentation_free(variants);
+        return status;
+    }
     size_t count = (size_t)hone_shape_size(&output);
     float *scores = calloc(count, sizeof *scores);
     bool *taken = calloc(count, sizeof *taken);
     hone_value *predictions = common->json ? hone_value_list() : NULL;
-    int status = EXIT_DONE;
+    status = EXIT_DONE;
     if (!scores || !taken) status = failed(NULL, NULL, "out of memory");
     for (size_t i = 0; scores && taken && i < list->count; i++) {
         err = (hone_error){0};
-        if (predict_file(plan, &shape, list->paths[i], s->invert, scores, &err) != HONE_OK) {
+        if (predict_file(tta, &shape, list->paths[i], s->invert, scores, &err) != HONE_OK) {
             status = failed(&err, NULL, "cannot predict");
             continue;
         }
@@ -166,7 +174,8 @@ static int predict_all(hone_model *model, const files *list, const settings *s, 
     }
     free(scores);
     free(taken);
-    hone_plan_free(plan);
+    hone_tta_free(tta);
+    hone_augmentation_free(variants);
     int written;
     if (common->json) {
         hone_value *document = hone_value_object();
@@ -184,6 +193,8 @@ static int run(int argc, char **argv) {
     const option table[] = {
         {OPTION_INTEGER, "top", 0, "K", &s.top, 1, 1000, "show the K most likely classes (default 1)", NULL},
         {OPTION_TEXT, "input", 0, "KIND", &s.input, 0, 0, "how pixels are scaled: raw, unit, signed or MEAN,STD", NULL},
+        {OPTION_TEXT, "tta", 0, "N[:HOW]", &s.tta, 0, 0,
+         "test-time augmentation: the mean over N variants (HOW as --augment)", NULL},
         {OPTION_FLAG, "invert", 0, NULL, &s.invert, 0, 0,
          "turn black and white around first (dark ink on paper, for a model of white strokes)", NULL},
     };

@@ -218,6 +218,30 @@ static int build_preset(session *r) {
     return -1;
 }
 
+/* What the pixels go through before the network, beside --input: the file will say it. */
+static int set_preprocessing(session *r) {
+    const train_settings *s = &r->settings;
+    hone_preprocessing pixels = hone_model_preprocessing(r->model);
+    if (s->denoise) {
+        pixels.denoise = true;
+        hone_model_set_preprocessing(r->model, &pixels);
+    }
+    /* An interrupted run's file holds what was fitted. */
+    if (!r->augmentation || !hone_augmentation_normalizes(r->augmentation) || s->resume) return -1;
+    if (s->input && pixels.kind != HONE_INPUT_RAW && pixels.kind != HONE_INPUT_UNIT)
+        return usage_error(&verb_train,
+                           "--input '%s' and --augment '%s' both say what is subtracted from pixels: one of them",
+                           s->input, s->augment);
+    hone_error err = {0};
+    if (hone_model_fit_preprocessing(r->model, r->augmentation, r->data, &r->split, r->threads, &err) != HONE_OK)
+        return failed(&err, NULL, "cannot take the statistics of '%s'", r->source);
+    char text[256];
+    pixels = hone_model_preprocessing(r->model);
+    note(r->common.quiet, "pixels become input as %s%s, from the training part's statistics",
+         hone_preprocessing_text(&pixels, text, sizeof text), hone_model_whitening(r->model, NULL) ? ", whitened" : "");
+    return -1;
+}
+
 /* --class-weight balanced: samples / (classes * samples of the class), as scikit-learn's "balanced". */
 static int balance_classes(session *r, hone_fit_config *config) {
     if (!r->settings.class_weight) return -1;
@@ -291,7 +315,8 @@ static int prepare(session *r) {
     if (status < 0) status = train_settings_split(s, &r->common, r->data, r->own_validation, &r->split);
     if (status >= 0) return status;
 
-    status = balance_classes(r, &config);
+    status = set_preprocessing(r);
+    if (status < 0) status = balance_classes(r, &config);
     if (status < 0) status = record_provenance(r);
     if (status >= 0) return status;
     config.threads = r->threads;
@@ -447,6 +472,8 @@ static int parse(session *r, positionals *words, int argc, char **argv) {
         {OPTION_TEXT, "validation", 0, "HOW", &s->validation, 0, 0, "stratified:F: that fraction of each class", NULL},
         {OPTION_TEXT, "size", 0, "HxW[xC]", &s->size, 0, 0, "resize the images (default: as they are)", NULL},
         {OPTION_TEXT, "input", 0, "KIND", &s->input, 0, 0, "scale pixels: unit (default), raw, signed, MEAN,STD", NULL},
+        {OPTION_FLAG, "denoise", 0, NULL, &s->denoise, 0, 0,
+         "3x3 median filter before anything else; the model remembers", NULL},
         {OPTION_TEXT, "class-weight", 0, "HOW", &s->class_weight, 0, 0, "balanced: rare classes weigh more", NULL},
         {OPTION_INTEGER, "limit", 0, "N", &s->limit, 0, 1e12, "only N images, of each class its share", NULL},
         {OPTION_FLAG, "no-shuffle", 0, NULL, &s->no_shuffle, 0, 0, "keep the order of the data", NULL},

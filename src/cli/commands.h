@@ -34,6 +34,9 @@ bool parse_size(const char *text, int *height, int *width, int *channels);
 
 /* Parses --augment for v. Prints the error itself; returns an exit status, -1 when all went well. */
 int parse_augmentation(hone_augmentation **out, const verb *v, const char *text);
+/* --tta: "N", "N:HOW" or "HOW", into *out with *augmentation, which the caller frees; without threads and max_batch. Prints
+ * the error itself; returns an exit status, -1 when all went well. */
+int parse_tta(hone_tta_config *out, hone_augmentation **augmentation, const verb *v, const char *text, int64_t seed);
 /* A note on stderr where the augmentation may make another class of a picture: letters and digits mirrored or turned. */
 void note_unsafe_labels(const hone_augmentation *augmentation, const hone_dataset *data, bool quiet);
 
@@ -45,6 +48,8 @@ int set_input(hone_model *model, const char *input);
 /* Loads a model file, says on stderr what was assumed about its input, and applies --input. Prints the error itself;
  * returns an exit status, -1 when all went well. */
 int open_model(hone_model **out, const char *path, const char *input, hone_compiled *compiled, bool quiet);
+/* One input and one output are what verbs work with (info shows others too): else says so; an exit status or -1. */
+int check_ends(const hone_model *model, const char *path);
 
 /* --mixed-precision, NULL: float32. Prints the error itself, also where this CPU cannot; returns an exit status, -1 when
  * all went well. */

@@ -9,7 +9,7 @@
 typedef struct train_settings {
     const char *model, *output, *resume, *size, *input;
     int64_t epochs, batch_size, limit;
-    bool no_shuffle, no_test;
+    bool no_shuffle, no_test, denoise;
 
     double validation_split;
     const char *validation; /* "stratified:0.1" */

@@ -52,7 +52,7 @@ run augment data --augment rotaton=3 --preview x.png
 want_status 2
 want_err "there is no 'rotaton', there are rotation,"
 [ ! -e x.png ] || fail "nothing should be written"
-run augment data --augment keras:rescale=0.1 --preview x.png
+run augment data --augment keras:dtype=float16 --preview x.png
 want_status 2
 run augment data --augment mixup=1 --to x
 want_status 2
@@ -84,5 +84,52 @@ want_error 'auc'
 run train data --augment zoom=7 --epochs 1
 want_status 2
 want_err "'zoom' is '7', expected a fraction"
+
+# What is done to every picture alike travels with the model: evaluation gives what validation gave.
+for how in featurewise_std_normalization zca_whitening keras:samplewise_std_normalization,rescale=1/255; do
+    run train data --augment $how --denoise --epochs 1 --validation-split 0.5 --output fitted.h5 --no-test --log log --seed 3
+    want_status 0
+    want_err 'pixels become input as .*denoise'
+    run evaluate fitted.h5 data --split train --quiet --json
+    want_status 0
+    rm -f log
+done
+run train data --augment featurewise_center --input 0.5,0.5 --epochs 1
+want_status 2
+want_err 'one of them'
+run train data --input unit+denoise --epochs 1 --output same.h5 --no-test --quiet
+want_status 0
+run train data --denoise --epochs 1 --output denoised.h5 --no-test --quiet
+want_status 0
+run evaluate same.h5 data --split train --quiet
+cp out same
+run evaluate denoised.h5 data --split train --quiet
+sed s/denoised/same/ out | cmp -s - same || fail "--denoise is --input unit+denoise"
+run train data --epochs 1 --output noisy.h5 --no-test --quiet
+run evaluate noisy.h5 data --split train --quiet
+sed s/noisy/same/ out | cmp -s - same && fail "--denoise should change something"
+
+# Test-time augmentation.
+run evaluate plain.h5 data --split train --tta 1 --quiet
+want_status 0
+cp out one
+run evaluate plain.h5 data --split train --quiet
+cmp -s out one || fail "one variant is the picture itself"
+run evaluate plain.h5 data --split train --tta 4 --quiet
+want_status 0
+cmp -s out one && fail "variants should change something"
+run evaluate plain.h5 data --split train --tta 3:rotation=20,noise=0.3 --json --quiet
+want_status 0
+run augment data --to pictures --as folders --samples 3 --quiet
+run predict plain.h5 pictures/* --tta 6 --json
+want_status 0
+want_out '"predictions"'
+run predict plain.h5 pictures/* --tta shift=2
+want_status 0
+for bad in 0 2000 4:rotaton=3 mixup=1; do
+    run evaluate plain.h5 data --tta $bad
+    want_status 2
+    want_err '--tta'
+done
 
 finish
