@@ -99,6 +99,9 @@ HONE_API size_t hone_model_input_count(const hone_model *model);
 HONE_API size_t hone_model_output_count(const hone_model *model);
 HONE_API hone_shape hone_model_input_shape_at(const hone_model *model, size_t index);
 HONE_API hone_shape hone_model_output_shape_at(const hone_model *model, size_t index);
+/* Elements of one sample, of all inputs, and of all outputs, together; 0 while unknown. */
+HONE_API int64_t hone_model_input_size(const hone_model *model);
+HONE_API int64_t hone_model_output_size(const hone_model *model);
 
 /* ---- layers and weights, for looking at ------------------------------------------------------------------------ */
 
@@ -115,6 +118,9 @@ typedef struct hone_layer_info {
  * layers of a model within another are listed one by one, as "model/layer". */
 HONE_API size_t hone_model_layer_count(const hone_model *model);
 HONE_API hone_status hone_model_layer_info(const hone_model *model, size_t index, hone_layer_info *out);
+/* The name of the layer behind a layer's input number index, over all its applications; NULL past the end, and in a model
+ * that is not built. */
+HONE_API const char *hone_model_layer_source(const hone_model *model, size_t layer, size_t index);
 /* Freezing: an untrainable layer's weights are not updated and its BatchNormalization uses moving statistics. */
 HONE_API hone_status hone_model_set_trainable(hone_model *model, size_t layer, bool trainable);
 

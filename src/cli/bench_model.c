@@ -427,6 +427,7 @@ int bench_model(const bench_settings *s, bool training) {
     int status = start_threads(&b.threads, s->common.threads);
     if (status < 0)
         status = open_or_build(&b.model, &verb_bench, s->model, s->size, s->classes, (uint64_t)s->common.seed);
+    if (status < 0) status = check_ends(b.model, s->model);
     if (status < 0) status = measure(&b);
     hone_profile_free(b.profile);
     hone_dataset_free(b.data);

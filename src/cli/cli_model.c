@@ -34,7 +34,15 @@ int set_input(hone_model *model, const char *input) {
     return -1;
 }
 
-int open_model(hone_model **out, const char *path, const char *input, hone_compiled *compiled, bool quiet) {
+int check_ends(const hone_model *model, const char *path) {
+    size_t inputs = hone_model_input_count(model), outputs = hone_model_output_count(model);
+    if (inputs == 1 && outputs == 1) return -1;
+    return failed(NULL, "the library predicts with such models: hone_plan_predict",
+                  "'%s' has %zu inputs and %zu outputs, pictures go into one and classes come out of one", path, inputs,
+                  outputs);
+}
+
+static int open_any(hone_model **out, const char *path, const char *input, hone_compiled *compiled, bool quiet) {
     hone_error err = {0};
     if (hone_model_load(out, path, compiled, &err) != HONE_OK)
         return failed(&err, NULL, "cannot load the model '%s'", path);
@@ -58,6 +66,17 @@ int open_model(hone_model **out, const char *path, const char *input, hone_compi
              hone_preprocessing_text(&pixels, text, sizeof text));
     }
     return -1;
+}
+
+int open_model(hone_model **out, const char *path, const char *input, hone_compiled *compiled, bool quiet) {
+    int status = open_any(out, path, input, compiled, quiet);
+    if (status >= 0) return status;
+    status = check_ends(*out, path);
+    if (status >= 0) {
+        hone_model_free(*out);
+        *out = NULL;
+    }
+    return status;
 }
 
 int parse_precision(const verb *v, const char *text, hone_precision *precision) {
@@ -85,7 +104,7 @@ int open_or_build(hone_model **out, const verb *v, const char *name, const char 
         }
         return status == HONE_OK ? -1 : failed(&err, NULL, "cannot build '%s'", name);
     }
-    return open_model(out, name, NULL, NULL, true);
+    return open_any(out, name, NULL, NULL, true);
 }
 
 hone_value *evaluation_value(const hone_evaluation *e) {

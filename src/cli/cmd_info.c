@@ -70,6 +70,41 @@ static hone_value *shape_value(const hone_shape *shape) {
     return list;
 }
 
+/* Names of the layers that a layer takes its inputs from. */
+static hone_value *sources_value(const hone_model *model, size_t layer) {
+    hone_value *list = hone_value_list();
+    const char *source;
+    for (size_t i = 0; (source = hone_model_layer_source(model, layer, i)); i++)
+        hone_value_append(list, hone_value_string(source));
+    return list;
+}
+
+/* Does every layer take the output of the one before it, and nothing else? */
+static bool is_chain(const hone_model *model) {
+    for (size_t i = 1; i < hone_model_layer_count(model); i++) {
+        hone_layer_info before;
+        const char *source = hone_model_layer_source(model, i, 0);
+        if (hone_model_layer_info(model, i - 1, &before) != HONE_OK || !source) return false;
+        if (hone_model_layer_source(model, i, 1) || strcmp(source, before.name) != 0) return false;
+    }
+    return true;
+}
+
+/* "conv2d, add_1, and 3 more" */
+static const char *sources_text(const hone_model *model, size_t layer, char *buffer, size_t size) {
+    size_t count = 0, used = 0, shown = 0;
+    while (hone_model_layer_source(model, layer, count)) count++;
+    buffer[0] = '\0';
+    for (; shown < count; shown++) {
+        const char *source = hone_model_layer_source(model, layer, shown);
+        if (shown > 0 && used + strlen(source) + 2 >= size / 2) break;
+        used += (size_t)snprintf(buffer + used, size - used, "%s%s", shown ? ", " : "", source);
+        if (used >= size) return buffer;
+    }
+    if (shown < count) snprintf(buffer + used, size - used, " and %zu more", count - shown);
+    return buffer;
+}
+
 static int info_json(hone_model *model, const char *name, const settings *s) {
     hone_value *value = hone_value_object(), *layers = hone_value_list(), *classes = hone_value_list();
     int64_t total = 0, trainable = 0, macs = 0, largest = 0;
@@ -80,6 +115,7 @@ static int info_json(hone_model *model, const char *name, const settings *s) {
         hone_value_set_string(layer, "name", info.name);
         hone_value_set_string(layer, "class_name", info.class_name);
         hone_value_set(layer, "output_shape", shape_value(&info.output));
+        hone_value_set(layer, "connected_to", sources_value(model, i));
         hone_value_set_integer(layer, "parameters", info.parameters);
         hone_value_set_integer(layer, "macs", info.macs);
         hone_value_set_boolean(layer, "trainable", info.trainable);
@@ -118,24 +154,28 @@ static void print_rule(int width) {
 }
 
 static int info_table(hone_model *model, const settings *s) {
-    enum { NAME = 34, SHAPE = 24, NUMBER = 14 };
-    char text[160], a[32], b[32];
+    enum { NAME = 34, SHAPE = 24, NUMBER = 14, SOURCES = 34 };
+    char text[160], sources[160], a[32], b[32];
+    bool graph = !is_chain(model);
+    int width = NAME + SHAPE + 2 * NUMBER + (graph ? 2 + SOURCES : 0);
     printf("Model: \"%s\"\n", hone_model_name(model));
-    print_rule(NAME + SHAPE + 2 * NUMBER);
-    printf("%-*s%-*s%*s%*s\n", NAME, "Layer (type)", SHAPE, "Output Shape", NUMBER, "Param #", NUMBER, "MACs");
-    print_rule(NAME + SHAPE + 2 * NUMBER);
+    print_rule(width);
+    printf("%-*s%-*s%*s%*s%s\n", NAME, "Layer (type)", SHAPE, "Output Shape", NUMBER, "Param #", NUMBER, "MACs",
+           graph ? "  Connected to" : "");
+    print_rule(width);
     int64_t total = 0, trainable = 0, macs = 0, activations = 0;
     for (size_t i = 0; i < hone_model_layer_count(model); i++) {
         hone_layer_info info;
         if (hone_model_layer_info(model, i, &info) != HONE_OK) continue;
         char label[NAME];
         snprintf(label, sizeof label, "%s (%s)%s", info.name, info.class_name, info.trainable ? "" : " *");
-        printf("%-*s%-*s%*s%*s\n", NAME, label, SHAPE, hone_shape_text(&info.output, true, text, sizeof text), NUMBER,
-               with_commas(info.parameters, a), NUMBER, with_commas(info.macs, b));
+        printf("%-*s%-*s%*s%*s%s%s\n", NAME, label, SHAPE, hone_shape_text(&info.output, true, text, sizeof text),
+               NUMBER, with_commas(info.parameters, a), NUMBER, with_commas(info.macs, b), graph ? "  " : "",
+               graph ? sources_text(model, i, sources, sizeof sources) : "");
         total += info.parameters, trainable += info.trainable_parameters, macs += info.macs;
         activations += hone_shape_size(&info.output);
     }
-    print_rule(NAME + SHAPE + 2 * NUMBER);
+    print_rule(width);
     printf("Total params: %s (%s)\n", with_commas(total, a), as_bytes(4.0 * (double)total, b));
     printf("Trainable params: %s\n", with_commas(trainable, a));
     printf("Non-trainable params: %s\n", with_commas(total - trainable, a));

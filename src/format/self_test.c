@@ -28,8 +28,7 @@ static void release(self_test *t) {
  * fine. */
 static hone_status init(self_test *t, const hone_model *model, size_t samples, hone_error *err) {
     *t = (self_test){0};
-    hone_shape in = hone_model_input_shape(model), out = hone_model_output_shape(model);
-    int64_t input_size = hone_shape_size(&in), output_size = hone_shape_size(&out);
+    int64_t input_size = hone_model_input_size(model), output_size = hone_model_output_size(model);
     if (input_size < 1 || output_size < 1) return HONE_OK;
     size_t most = (size_t)(HONE_MAX_SELF_TEST_VALUES / (input_size > output_size ? input_size : output_size));
     if (samples == 0) samples = most < HONE_MAX_SELF_TEST_SAMPLES ? most : HONE_MAX_SELF_TEST_SAMPLES;
@@ -91,9 +90,11 @@ static bool batch_shape(hone_shape shape, size_t samples, hone_shape *out) {
 hone_status hone__self_test_write(hone__h5 *h5, const hone_model *model, hone_error *err) {
     self_test t;
     HONE_TRY(init(&t, model, 0, err));
-    hone_shape inputs, outputs;
-    if (t.samples == 0 || !batch_shape(hone_model_input_shape(model), t.samples, &inputs) ||
-        !batch_shape(hone_model_output_shape(model), t.samples, &outputs)) {
+    hone_shape inputs, outputs, in = hone_model_input_shape(model), out = hone_model_output_shape(model);
+    /* several ends lie one behind the other */
+    if (hone_model_input_count(model) > 1) in = (hone_shape){1, {hone_model_input_size(model)}};
+    if (hone_model_output_count(model) > 1) out = (hone_shape){1, {hone_model_output_size(model)}};
+    if (t.samples == 0 || !batch_shape(in, t.samples, &inputs) || !batch_shape(out, t.samples, &outputs)) {
         release(&t);
         return HONE_OK;
     }

@@ -199,9 +199,14 @@ static hone_status make_call(draft *d, call *c, hone_error *err) {
                             s->entry.name, sources[i].output, reference->layer, outputs);
     }
     c->application = network->application_count;
-    if (!status) {
-        status = hone__network_apply(network, s->member, sources, c->inbound->count, c->inbound->inference, err);
+    /* Keras 3 writes down what training was when a layer was called, but the call of the outer model overrules it. Keras 2
+     * obeys. */
+    bool inference = c->inbound->inference && d->scope->origin.keras == 2;
+    if (!status && c->inbound->training && d->scope->origin.keras == 2) {
+        status = hone__fail(err, HONE_UNSUPPORTED,
+                            "layer '%.128s': it is called with training=True, which is not supported", s->entry.name);
     }
+    if (!status) status = hone__network_apply(network, s->member, sources, c->inbound->count, inference, err);
     hone__free(sources);
     return status;
 }

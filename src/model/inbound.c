@@ -102,8 +102,8 @@ static hone_status read_keywords(const hone_value *arguments, hone__inbound *out
         bool training = false;
         if (strcmp(key, "name") == 0) continue; /* of a TFOpLambda */
         if (strcmp(key, "training") == 0 && hone_value_as_boolean(value, &training)) {
-            if (training) HONE_FAIL(err, HONE_UNSUPPORTED, "it is called with training=True, which is not supported");
-            out->inference = true;
+            out->training = training;
+            out->inference = !training;
         } else if (is_listed(value)) {
             HONE_TRY(add(out, listed(value, key), err));
         } else if (is_number(value)) {
@@ -275,6 +275,9 @@ hone_value *hone__inbound_write(const hone_model *model, const hone__network *ne
 
 hone_value *hone__inbound_write_ends(const hone_model *model, const hone__network *network, const hone__source *sources,
                                      size_t count, bool inputs) {
+    /* Of a list of one reference Keras 3 makes a list of one tensor, which no layer behind a model expects. */
+    if (count == 1 && model->keras == 3 && network != &model->network)
+        return write_listed(model, network, sources[0], !inputs);
     hone_value *list = hone_value_list();
     for (size_t i = 0; i < count; i++) {
         hone_value_append(list, write_listed(model, network, sources[i], !inputs));

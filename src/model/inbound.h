@@ -18,7 +18,7 @@ typedef struct hone__reference {
 typedef struct hone__inbound {
     hone__reference *references;
     size_t count, capacity;
-    bool inference;            /* training=False */
+    bool training, inference;  /* training=True, training=False; neither: not stated */
     const hone_value *literal; /* a number among the arguments: of operations like x * 0.5; or NULL */
     bool literal_first;
 } hone__inbound;

@@ -541,14 +541,9 @@ static hone_status lower_outputs(hone__builder *b, const int *tensors, hone_erro
 
 /* What all inputs of a sample are together. */
 static hone_status whole_input(const hone_model *model, hone_shape *shape, hone_error *err) {
-    int64_t total = 0;
     *shape = hone_model_input_shape(model);
     if (model->input_count == 1) return HONE_OK;
-    for (size_t i = 0; i < model->input_count; i++) {
-        hone_shape input = hone_model_input_shape_at(model, i);
-        total += hone_shape_size(&input);
-    }
-    *shape = (hone_shape){1, {total}};
+    *shape = (hone_shape){1, {hone_model_input_size(model)}};
     return hone__check_elements(shape, err);
 }
 

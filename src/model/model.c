@@ -359,6 +359,24 @@ hone_shape hone_model_output_shape_at(const hone_model *model, size_t index) {
     return model->layers[model->nodes[model->outputs[index]].layer]->output;
 }
 
+int64_t hone_model_input_size(const hone_model *model) {
+    int64_t size = 0;
+    for (size_t i = 0; i < hone_model_input_count(model); i++) {
+        hone_shape shape = hone_model_input_shape_at(model, i);
+        size += hone_shape_size(&shape);
+    }
+    return size;
+}
+
+int64_t hone_model_output_size(const hone_model *model) {
+    int64_t size = 0;
+    for (size_t i = 0; model->built && i < model->output_count; i++) {
+        hone_shape shape = hone_model_output_shape_at(model, i);
+        size += hone_shape_size(&shape);
+    }
+    return size;
+}
+
 hone_shape hone_model_input_shape(const hone_model *model) {
     return hone_model_input_shape_at(model, 0);
 }
@@ -388,6 +406,16 @@ hone_status hone_model_layer_info(const hone_model *model, size_t index, hone_la
         if (hone__weight_trainable(model, i)) out->trainable_parameters += (int64_t)model->weights[i].size;
     }
     return HONE_OK;
+}
+
+const char *hone_model_layer_source(const hone_model *model, size_t layer, size_t index) {
+    for (size_t i = 0; i < model->node_count; i++) {
+        const hone__node *node = &model->nodes[i];
+        if (node->layer != layer) continue;
+        if (index < node->input_count) return model->layers[model->nodes[node->inputs[index]].layer]->name;
+        index -= node->input_count;
+    }
+    return NULL;
 }
 
 hone_status hone_model_set_trainable(hone_model *model, size_t layer, bool trainable) {
@@ -436,5 +464,6 @@ void hone_model_set_precision(hone_model *model, hone_precision precision) {
     if (hone_model_precision(model) == precision) return;
     for (size_t i = 0; i < model->layer_count; i++)
         model->layers[i]->mixed = precision == HONE_PRECISION_MIXED_BFLOAT16 && !hone__layer_is_input(model->layers[i]);
-    for (size_t i = 0; i < model->output_count; i++) model->layers[model->nodes[model->outputs[i]].layer]->mixed = false;
+    for (size_t i = 0; i < model->output_count; i++)
+        model->layers[model->nodes[model->outputs[i]].layer]->mixed = false;
 }

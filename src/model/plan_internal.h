@@ -29,6 +29,13 @@ hone_status hone__plan_create_on(hone_plan **out, hone_model *model, const hone_
  * updated. */
 void hone__plan_step(hone_plan *plan, const unsigned char *pixels, size_t n, uint64_t step, hone__loss_function loss,
                      void *context);
+/* Asked for the pixels of samples first … first + count - 1 of the batch, on the worker that is about to read them: each
+ * sample once, from several threads at once for different samples. */
+typedef void (*hone__fill_function)(void *context, int worker, size_t first, size_t count);
+/* The same, with pixels that fill writes when their turn comes: no pass of its own over the batch, and they are still in
+ * the worker's caches when they are read. context is fill's and loss's. */
+void hone__plan_step_filled(hone_plan *plan, unsigned char *pixels, size_t n, uint64_t step, hone__fill_function fill,
+                            hone__loss_function loss, void *context);
 /* The same from float input (n, input size), no preprocessing applied. */
 void hone__plan_step_float(hone_plan *plan, const float *x, size_t n, uint64_t step, hone__loss_function loss,
                            void *context);

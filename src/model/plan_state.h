@@ -47,10 +47,11 @@ typedef struct hone__call {
     size_t n, parts;             /* the batch is cut into parts: shards in training, chunks in inference */
     uint64_t step;
     size_t segment;
+    hone__fill_function fill; /* writes a chunk's pixels before they are read; NULL: they are there */
     hone__loss_function loss; /* training; NULL: no way back follows */
     float *y;                 /* inference: where the outputs go */
     hone__visitor visit;      /* a look at every action, on the caller alone and without lasting effects; or NULL */
-    void *context;            /* of loss or visit */
+    void *context;            /* of fill and loss, or of visit */
 } hone__call;
 
 struct hone_plan {

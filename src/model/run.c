@@ -81,6 +81,7 @@ static void guard_arena(const hone__chunk *c, bool poison) {
 static void convert_pixels(const hone__chunk *c) {
     hone_plan *plan = c->plan;
     if (!plan->call.pixels) return;
+    if (plan->call.fill) plan->call.fill(plan->call.context, c->worker, c->first, c->n);
     size_t size = plan->graph.tensors[plan->graph.input].size;
     float *out = piece_address(c, plan->schedule.values[plan->graph.input]);
     hone__input_convert(&plan->input, plan->kernels, c->worker, plan->call.pixels + c->first * size, c->n, out);
@@ -279,6 +280,12 @@ static void step(hone_plan *plan, hone__call call) {
 void hone__plan_step(hone_plan *plan, const unsigned char *pixels, size_t n, uint64_t step_index,
                      hone__loss_function loss, void *context) {
     step(plan, (hone__call){.pixels = pixels, .n = n, .step = step_index, .loss = loss, .context = context});
+}
+
+void hone__plan_step_filled(hone_plan *plan, unsigned char *pixels, size_t n, uint64_t step_index,
+                            hone__fill_function fill, hone__loss_function loss, void *context) {
+    step(plan,
+         (hone__call){.pixels = pixels, .n = n, .step = step_index, .fill = fill, .loss = loss, .context = context});
 }
 
 void hone__plan_step_float(hone_plan *plan, const float *x, size_t n, uint64_t step_index, hone__loss_function loss,

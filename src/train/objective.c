@@ -169,6 +169,10 @@ void hone__objective_logs(const hone__objective *o, const hone__sums *sums, bool
 /* ---- data ------------------------------------------------------------------------------------------------------ */
 
 static hone_status check_images(const hone_model *model, const hone_dataset *data, const char *what, hone_error *err) {
+    size_t inputs = hone_model_input_count(model), outputs = hone_model_output_count(model);
+    if (inputs != 1 || outputs != 1)
+        HONE_FAIL(err, HONE_UNSUPPORTED, "model '%s' has %zu inputs and %zu outputs, training needs one of each",
+                  hone_model_name(model), inputs, outputs);
     hone_shape takes = hone_model_input_shape(model);
     hone_shape given = {3, {hone_dataset_height(data), hone_dataset_width(data), hone_dataset_channels(data)}};
     hone_shape grey = {

@@ -61,9 +61,8 @@ static hone_dataset *open_data(const hone_model *model, char **arguments, size_t
 }
 
 static void predict(hone_model *model, char **arguments) {
-    hone_shape in = hone_model_input_shape(model), out = hone_model_output_shape(model);
-    size_t samples = strtoul(arguments[1], NULL, 10), outputs = (size_t)hone_shape_size(&out);
-    float *x = read_items(arguments[0], samples * (size_t)hone_shape_size(&in), sizeof *x);
+    size_t samples = strtoul(arguments[1], NULL, 10), outputs = (size_t)hone_model_output_size(model);
+    float *x = read_items(arguments[0], samples * (size_t)hone_model_input_size(model), sizeof *x);
     float *y = malloc(samples * outputs * sizeof *y + 1);
     hone_plan *plan;
     hone_error err;

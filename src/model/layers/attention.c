@@ -15,6 +15,7 @@ typedef struct attention {
     int64_t num_heads, key_dim, value_dim; /* value_dim 0: as key_dim */
     double dropout;
     bool use_bias;
+    int keras; /* the family that it came from: 2 writes the shapes of the inputs too, 3 refuses them */
     hone__initializer kernel_initializer, bias_initializer;
     hone__regularizer kernel_regularizer, bias_regularizer;
     int kernels[PROJECTIONS], biases[PROJECTIONS];
@@ -25,6 +26,7 @@ static const char *const bias_names[] = {"query/bias", "key/bias", "value/bias",
 
 static void attention_from_config(hone__layer *layer, hone__config *config) {
     attention *c = layer->config;
+    c->keras = config->keras;
     c->num_heads = hone__config_integer(config, "num_heads", HONE_REQUIRED, 1, HONE_MAX_WINDOW);
     c->key_dim = hone__config_integer(config, "key_dim", HONE_REQUIRED, 1, HONE_MAX_WINDOW);
     c->value_dim = hone__config_integer(config, "value_dim", c->key_dim, 1, HONE_MAX_WINDOW);
@@ -52,6 +54,12 @@ static void attention_from_config(hone__layer *layer, hone__config *config) {
     for (int i = 0; ignored[i]; i++) hone__config_get(config, ignored[i]);
 }
 
+/* The input that projection which reads. */
+static size_t input_of(const hone__layer *layer, int which) {
+    static const size_t places[] = {[QUERY] = 0, [VALUE] = 1, [KEY] = 2};
+    return which == KEY && layer->input_count == 2 ? 1 : places[which];
+}
+
 static void attention_to_config(const hone__layer *layer, hone_value *config) {
     const attention *c = layer->config;
     hone_value_set_integer(config, "num_heads", c->num_heads);
@@ -68,12 +76,14 @@ static void attention_to_config(const hone__layer *layer, hone_value *config) {
     hone_value_set_null(config, "activity_regularizer");
     hone_value_set_null(config, "kernel_constraint");
     hone_value_set_null(config, "bias_constraint");
-}
-
-/* The input that projection which reads. */
-static size_t input_of(const hone__layer *layer, int which) {
-    static const size_t places[] = {[QUERY] = 0, [VALUE] = 1, [KEY] = 2};
-    return which == KEY && layer->input_count == 2 ? 1 : places[which];
+    static const char *const shapes[] = {[QUERY] = "query_shape", [KEY] = "key_shape", [VALUE] = "value_shape"};
+    for (int which = 0; which < OUTPUT && c->keras == 2 && layer->built; which++) {
+        hone_value *shape = hone_value_list();
+        const hone_shape *input = &layer->inputs[input_of(layer, which)];
+        hone_value_append(shape, hone_value_null());
+        for (int i = 0; i < input->rank; i++) hone_value_append(shape, hone_value_integer(input->dims[i]));
+        hone_value_set(config, shapes[which], shape);
+    }
 }
 
 static hone_status declare(hone_model *model, hone__layer *layer, int which, const hone_shape *kernel,

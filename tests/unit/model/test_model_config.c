@@ -398,7 +398,11 @@ static const struct {
      "layer 'a': an input is no list [layer, node, output]"},
     {FUNCTIONAL("{" DENSE("a", "5") ", 'inbound_nodes': []}", "[['a', 0, 0]]"), HONE_FORMAT,
      "layer 'a': its inbound_nodes are missing: it is applied to nothing"},
-    {FUNCTIONAL("{" DENSE("a", "5") ", 'inbound_nodes': [[['in', 0, 0, {'training': true}]]]}", "[['a', 0, 0]]"),
+    {"{'class_name': 'Functional', 'config': {'name': 'f', 'layers': [{'class_name': 'InputLayer', 'name': 'in', "
+     "'config': "
+     "{'batch_input_shape': [null, 5]}, 'inbound_nodes': []}, {" DENSE(
+         "a", "5") ", 'inbound_nodes': [[['in', 0, 0, "
+                   "{'training': true}]]]}], 'output_layers': [['a', 0, 0]]}}",
      HONE_UNSUPPORTED, "layer 'a': it is called with training=True"},
     {FUNCTIONAL("{" DENSE("a", "5") ", 'inbound_nodes': [[['in', 0, 0, {'mask': ['in', 0, 0]}]]]}", "[['a', 0, 0]]"),
      HONE_UNSUPPORTED, "layer 'a': its argument 'mask' comes from another layer"},
