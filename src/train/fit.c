@@ -118,19 +118,19 @@ static void mix_in(const hone_trainer *t, int worker, size_t i, uint32_t sample)
     }
 }
 
-static void augment_piece(void *context, int worker, size_t i) {
+/* Called by the plan on the worker that reads these pictures next. A variant is a function of the seed, the epoch and the
+ * sample, so it matters to nobody which worker makes it. */
+static void fill_pixels(void *context, int worker, size_t first, size_t count) {
     const hone_trainer *t = context;
-    uint32_t sample = t->order[t->first + i];
-    make_variant(t, worker, sample, t->pixels + i * t->image_size);
-    if (t->partners) mix_in(t, worker, i, sample);
-}
-
-/* A variant is a function of the seed, the epoch and the sample, so it matters to nobody which worker makes it. */
-static void gather(hone_trainer *t, size_t n) {
-    if (t->config.augmentation)
-        hone__threads_run(t->config.threads, augment_piece, t, n);
-    else
-        hone__gather(t->config.threads, t->data, t->order + t->first, n, t->pixels);
+    for (size_t i = first; i < first + count; i++) {
+        uint32_t sample = t->order[t->first + i];
+        unsigned char *out = t->pixels + i * t->image_size;
+        if (t->config.augmentation)
+            make_variant(t, worker, sample, out);
+        else
+            memcpy(out, hone_dataset_images(t->data) + sample * t->image_size, t->image_size);
+        if (t->partners) mix_in(t, worker, i, sample);
+    }
 }
 
 static void run_step(hone_trainer *t) {
@@ -140,10 +140,9 @@ static void run_step(hone_trainer *t) {
     t->first = (size_t)t->step * t->batch_size;
     size_t left = t->train_count - t->first, n = left < t->batch_size ? left : t->batch_size;
     for (size_t i = 0; i < n; i++) t->labels[i] = labels[t->order[t->first + i]];
-    gather(t, n);
 
     memset(t->tallies, 0, t->max_shards * sizeof *t->tallies);
-    hone__plan_step(t->plan, t->pixels, n, (uint64_t)t->iterations, shard_loss, t);
+    hone__plan_step_filled(t->plan, t->pixels, n, (uint64_t)t->iterations, fill_pixels, shard_loss, t);
     size_t shards = hone__plan_shards(t->plan);
     for (size_t s = 0; s < shards; s++) {
         t->gradients[s] = hone__plan_gradient(t->plan, s);
