@@ -169,9 +169,11 @@ static int info_table(hone_model *model, const settings *s) {
         if (hone_model_layer_info(model, i, &info) != HONE_OK) continue;
         char label[NAME];
         snprintf(label, sizeof label, "%s (%s)%s", info.name, info.class_name, info.trainable ? "" : " *");
-        printf("%-*s%-*s%*s%*s%s%s\n", NAME, label, SHAPE, hone_shape_text(&info.output, true, text, sizeof text),
-               NUMBER, with_commas(info.parameters, a), NUMBER, with_commas(info.macs, b), graph ? "  " : "",
-               graph ? sources_text(model, i, sources, sizeof sources) : "");
+        printf("%-*s%-*s%*s%*s", NAME, label, SHAPE, hone_shape_text(&info.output, true, text, sizeof text), NUMBER,
+               with_commas(info.parameters, a), NUMBER, with_commas(info.macs, b));
+        if (graph && hone_model_layer_source(model, i, 0))
+            printf("  %s", sources_text(model, i, sources, sizeof sources));
+        putchar('\n');
         total += info.parameters, trainable += info.trainable_parameters, macs += info.macs;
         activations += hone_shape_size(&info.output);
     }
