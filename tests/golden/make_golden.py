@@ -237,6 +237,32 @@ def add_slots(path, model):
                 file[f"golden/slots/{slot}/{i}"] = array.astype("float32")
 
 
+def graph_models(k):
+    """Small Functionals: branches, a layer applied twice, a model within a model, arithmetic, attention."""
+    L = k.layers
+    i = L.Input((6, 6, 2))
+    tower = k.Sequential([L.Input((6, 6, 3)), L.Conv2D(3, 3, padding="same", name="c"), L.BatchNormalization()], name="tower")
+    x = L.Conv2D(3, 1)(i)
+    relu = L.ReLU(6.0)
+    y = L.Multiply()([relu(tower(x)), L.Conv2D(3, 1, activation="sigmoid")(L.GlobalAveragePooling2D(keepdims=True)(x))])
+    y = L.Add()([tower(y), x, relu(y)]) * 0.5
+    y = L.Concatenate()([L.AveragePooling2D(2)(y), L.MaxPooling2D(2)(y)])
+    yield "graph", k.Model(i, L.Dense(3, activation="softmax")(L.Flatten()(y)), name="graph")
+    i = L.Input((8, 8, 1))
+    x = L.Reshape((16, 8))(L.Conv2D(8, 2, strides=2)(i))
+    y = L.LayerNormalization()(x)
+    x = L.Add()([x, L.MultiHeadAttention(2, 3)(y, y)])
+    x = L.Add()([x, L.Dense(8, activation="gelu")(L.LayerNormalization()(x))])
+    yield "attention", k.Model(i, L.Dense(3)(L.GlobalAveragePooling1D()(x)), name="attention")
+
+
+def make_graphs():
+    for family, k in families():
+        for name, model in graph_models(k):
+            randomize(model)
+            save(model, f"{family}-{name}")
+
+
 def make_compiled():
     for family, k in families():
         O = k.optimizers
@@ -593,6 +619,7 @@ def main():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
     make_layers()
+    make_graphs()
     make_compiled()
     make_old()
     make_rejects()
