@@ -29,9 +29,13 @@
 #include <string.h>
 
 #define HONE_INLINE static inline __attribute__((always_inline))
-/* HONE_UNROLL: loops over the registers of a block, unrolled entirely, or their arrays would live in memory.
+/* HONE_UNROLL: loops over the registers of a block, unrolled entirely, or their arrays would live in memory. Under gcc's
+ * sanitizers they are not: every access is checked, and unrolled checks take minutes to compile.
  * HONE_NO_UNROLL: loops that must stay as they are written. */
-#if defined(__clang__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HONE_UNROLL
+#define HONE_NO_UNROLL
+#elif defined(__clang__)
 #define HONE_UNROLL    _Pragma("clang loop unroll(full)")
 #define HONE_NO_UNROLL _Pragma("clang loop unroll(disable)")
 #else

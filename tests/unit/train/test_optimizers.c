@@ -175,7 +175,7 @@ static void test_nothing_trainable(void **state) {
     float *slots[HONE__OPTIMIZER_SLOTS] = {NULL};
     bare_init(&b, (const size_t[BARE_WEIGHTS]){8});
     b.layer.trainable = false;
-    b.model.name = (char[]){"frozen"};
+    b.model.network.name = (char[]){"frozen"};
     hone_optimizer o = hone_optimizer_default(HONE_OPTIMIZER_SGD);
     assert_int_equal(hone__updater_create(&u, &b.model, &o, slots, NULL, 1, &err), HONE_ARGUMENT);
     assert_non_null(strstr(err.message, "'frozen' has no trainable weights"));
