@@ -58,8 +58,9 @@ HONE_API int hone_perceptual_distance(uint64_t a, uint64_t b);
 
 /* ---- data sets ------------------------------------------------------------------------------------------------- */
 
-/* An in-memory set of labelled images of one size: images (samples, height, width, channels) as unsigned char 0..255,
- * labels 0 … classes - 1 (or -1: unlabelled). Immutable once opened; may be read from several threads. */
+/* A set of labelled images of one size: images (samples, height, width, channels) as unsigned char 0..255, labels
+ * 0 … classes - 1 (or -1: unlabelled). The images are in memory, except those of a packed file, which stay there and are
+ * fetched one by one. Immutable once opened; may be read from several threads. */
 typedef struct hone_dataset hone_dataset;
 
 typedef struct hone_dataset_config {
@@ -79,6 +80,7 @@ typedef struct hone_dataset_config {
     hone_threads *threads; /* decoding in parallel; NULL: on the caller */
     bool ignore_catalog;   /* a folder is read as it lies, without its hone.db */
     const char *catalog; /* the catalog's file, where it is not the folder's hone.db; NULL: that one, if it is there */
+    bool in_memory;      /* the images of a packed file are read into memory, too */
     /* Called for every file that could not be used (path and reason). Return true to leave it out and go on, false to
      * make the open fail with that reason. NULL: fail at the first. Calls are serialised. */
     bool (*on_bad_file)(void *context, const char *path, const hone_error *why);
@@ -89,7 +91,7 @@ HONE_API hone_dataset_config hone_dataset_config_default(void);
 
 /* source is a name ("mnist", "fashion-mnist", "digits", …), a folder (IDX files, or class folders with or without
  * train/, val/ or validation/, test/), an .npz, a .csv with the columns path, label and perhaps split (paths relative
- * to it), one IDX image file, or a catalog (hone.db). A name is looked up in $HONE_DATA/NAME, then the cache, then
+ * to it), one IDX image file, a catalog (hone.db), or a packed file (hone_pack_write). A name is looked up in $HONE_DATA/NAME, then the cache, then
  * downloaded if config->download. "digits" and "digits:SAMPLES:SEED" are generated in memory. config NULL: defaults.
  *
  * A folder that has a catalog is read as the catalog says: its labels, splits and order of classes. What is quarantined
@@ -109,15 +111,24 @@ HONE_API const char *hone_dataset_class_name(const hone_dataset *dataset, size_t
 HONE_API int hone_dataset_height(const hone_dataset *dataset);
 HONE_API int hone_dataset_width(const hone_dataset *dataset);
 HONE_API int hone_dataset_channels(const hone_dataset *dataset);
+/* NULL where the images are not in memory. */
 HONE_API const unsigned char *hone_dataset_image(const hone_dataset *dataset,
                                                  size_t index);                 /* (height, width, channels) */
 HONE_API const unsigned char *hone_dataset_images(const hone_dataset *dataset); /* all of them, contiguous */
+/* Image index into pixels (height * width * channels bytes), wherever it is. Of a set in memory this cannot fail. */
+HONE_API hone_status hone_dataset_fetch(const hone_dataset *dataset, size_t index, unsigned char *pixels,
+                                        hone_error *err);
 HONE_API const int32_t *hone_dataset_labels(const hone_dataset *dataset);
 HONE_API const char *hone_dataset_path(const hone_dataset *dataset, size_t index); /* the file it came from, or NULL */
 /* A one-line account of what was understood: "mnist: 60000 images 28x28x1, 10 classes (IDX, train)". */
 HONE_API const char *hone_dataset_description(const hone_dataset *dataset);
-/* SHA-256 over shape, images and labels, in hex: the data's identity in provenance records. */
+/* SHA-256 over shape, images and labels, in hex: the data's identity in provenance records. A packed file has it stored;
+ * where its images are not used as they are packed (another size, some of them), it goes into the hash in their place. */
 HONE_API void hone_dataset_hash(const hone_dataset *dataset, char out[65]);
+
+/* The samples of first, then those of second, which are of the same size and whose classes are found in first's by name.
+ * Takes both over on success. Images that are in memory in both are so in *out. */
+HONE_API hone_status hone_dataset_join(hone_dataset **out, hone_dataset *first, hone_dataset *second, hone_error *err);
 
 /* Which samples train and which validate. Both lists are owned by the caller (hone_split_release). */
 typedef struct hone_split {
@@ -149,6 +160,38 @@ HONE_API hone_status hone_digits_create(hone_dataset **out, size_t samples, uint
  * hone_dataset_config; class names other than "0", "1", … go into classes.txt beside them. Atomic per file. */
 HONE_API hone_status hone_dataset_write_idx(const hone_dataset *dataset, const char *folder, const char *split,
                                             hone_error *err);
+
+/* ---- packed files: data sets larger than memory ----------------------------------------------------------------- */
+
+typedef struct hone_pack_progress {
+    const char *split;  /* the part that is being packed; NULL: the file is read back for its hash */
+    size_t done, total; /* images; bytes */
+} hone_pack_progress;
+
+typedef struct hone_pack_config {
+    int height, width, channels; /* of the images, as in hone_dataset_config */
+    bool encoded;                /* keep the files' own bytes (PNG, JPEG, PNM), decoded whenever an image is fetched */
+    hone_threads *threads;       /* NULL: on the caller */
+    bool (*on_bad_file)(void *context, const char *path, const hone_error *why); /* as in hone_dataset_config */
+    bool (*progress)(void *context, const hone_pack_progress *progress);         /* false cancels; may be NULL */
+    void *context;
+} hone_pack_config;
+
+typedef struct hone_pack_report {
+    size_t samples[3]; /* of the train, validation and test part */
+    size_t classes;
+    int height, width, channels;
+    uint64_t bytes; /* of the file */
+} hone_pack_report;
+
+HONE_API hone_pack_config hone_pack_config_default(void);
+/* Writes source (as hone_dataset_open takes it), with all its parts, as one file that is trained from without being read
+ * into memory. Pictures in files pass through memory a few at a time. The file appears under its name when it is complete
+ * and on the disk; on failure, or when cancelled (HONE_CANCELLED), nothing is left. report may be NULL. */
+HONE_API hone_status hone_pack_write(const char *path, const char *source, const hone_pack_config *config,
+                                     hone_pack_report *report, hone_error *err);
+/* By content. */
+HONE_API bool hone_is_pack(const char *path);
 
 /* ---- archives --------------------------------------------------------------------------------------------------- */
 

@@ -110,6 +110,7 @@ hone_status hone__clean_read(hone__clean_run *run, hone_error *err) {
     config.download = run->config->download;
     config.on_bad_file = on_bad_file;
     config.context = &o;
+    config.in_memory = true; /* they are small copies */
     config.limit = 1;
     HONE_TRY(hone__clean_step(run, "reading", 0.1, err));
     /* One sample tells the size, and whether the source can be opened at all. */

@@ -23,7 +23,7 @@ typedef struct job {
     hone_threads *threads;
     hone_augmentation *augmentation;
     hone_dataset *data;
-    unsigned char *scratch;
+    unsigned char *scratch, *picture; /* room for one as it is */
     size_t image_size;
 } job;
 
@@ -31,22 +31,34 @@ static int out_of_memory(void) {
     return failed(NULL, NULL, "out of memory");
 }
 
-static void make_variant(const job *j, uint64_t epoch, size_t index, unsigned char *out) {
+/* Into j->picture. Returns an exit status, as the others do; -1 when all went well. */
+static int fetch(const job *j, size_t index) {
+    hone_error err = {0};
+    if (hone_dataset_fetch(j->data, index, j->picture, &err) == HONE_OK) return -1;
+    return failed(&err, NULL, "cannot read a picture");
+}
+
+static int make_variant(const job *j, uint64_t epoch, size_t index, unsigned char *out) {
     const hone_dataset *data = j->data;
-    hone_augmentation_apply(j->augmentation, (uint64_t)j->common->seed, epoch, index, hone_dataset_image(data, index),
+    int status = fetch(j, index);
+    if (status >= 0) return status;
+    hone_augmentation_apply(j->augmentation, (uint64_t)j->common->seed, epoch, index, j->picture,
                             hone_dataset_height(data), hone_dataset_width(data), hone_dataset_channels(data), out,
                             j->scratch);
+    return -1;
 }
 
 /* With another picture's variant mixed in, where that is asked for. other: room for it. */
-static void make_mixed(const job *j, uint64_t epoch, size_t index, unsigned char *out, unsigned char *other) {
-    make_variant(j, epoch, index, out);
-    if (!hone_augmentation_mixes(j->augmentation)) return;
+static int make_mixed(const job *j, uint64_t epoch, size_t index, unsigned char *out, unsigned char *other) {
+    int status = make_variant(j, epoch, index, out);
+    if (status >= 0 || !hone_augmentation_mixes(j->augmentation)) return status;
     uint64_t seed = (uint64_t)j->common->seed;
     size_t partner = hone_augmentation_partner(j->augmentation, seed, epoch, index, hone_dataset_samples(j->data));
-    make_variant(j, epoch, partner, other);
+    status = make_variant(j, epoch, partner, other);
+    if (status >= 0) return status;
     hone_augmentation_mix(j->augmentation, seed, epoch, index, other, hone_dataset_height(j->data),
                           hone_dataset_width(j->data), hone_dataset_channels(j->data), out);
+    return -1;
 }
 
 /* ---- the sheet ------------------------------------------------------------------------------------------------- */
@@ -80,19 +92,22 @@ static int write_preview(const job *j) {
         return out_of_memory();
     }
     memset(sheet.pixels, SHEET_GREY, bytes);
-    for (size_t row = 0; row < rows; row++) {
+    int status = -1;
+    for (size_t row = 0; status < 0 && row < rows; row++) {
         size_t index = row * samples / rows;
-        place(j, &sheet, row, 0, hone_dataset_image(j->data, index));
-        for (size_t column = 0; column < columns; column++) {
-            make_mixed(j, column, index, variant, variant + j->image_size);
-            place(j, &sheet, row, column + 1, variant);
+        status = fetch(j, index);
+        if (status < 0) place(j, &sheet, row, 0, j->picture);
+        for (size_t column = 0; status < 0 && column < columns; column++) {
+            status = make_mixed(j, column, index, variant, variant + j->image_size);
+            if (status < 0) place(j, &sheet, row, column + 1, variant);
         }
     }
     hone_error err = {0};
-    hone_status status = hone_image_write(&sheet, s->preview, &err);
+    if (status < 0 && hone_image_write(&sheet, s->preview, &err) != HONE_OK)
+        status = failed(&err, NULL, "cannot write the sheet");
     free(variant);
     free(sheet.pixels);
-    return status == HONE_OK ? -1 : failed(&err, NULL, "cannot write the sheet");
+    return status;
 }
 
 /* ---- a new data set -------------------------------------------------------------------------------------------- */
@@ -129,9 +144,9 @@ static int make_class_folders(const job *j) {
 }
 
 /* The number-th picture made: a variant of sample number % samples, of epoch number / samples. */
-static void make_numbered(const job *j, size_t number, unsigned char *out) {
+static int make_numbered(const job *j, size_t number, unsigned char *out) {
     size_t samples = hone_dataset_samples(j->data);
-    make_variant(j, number / samples, number % samples, out);
+    return make_variant(j, number / samples, number % samples, out);
 }
 
 static int write_folders(const job *j, size_t count) {
@@ -148,10 +163,8 @@ static int write_folders(const job *j, size_t count) {
         char *path =
             format_path(j->settings->to, label < 0 ? "." : hone_dataset_class_name(j->data, (size_t)label), file);
         hone_error err = {0};
-        make_numbered(j, i, image.pixels);
-        if (!path)
-            status = out_of_memory();
-        else if (hone_image_write(&image, path, &err) != HONE_OK)
+        status = path ? make_numbered(j, i, image.pixels) : out_of_memory();
+        if (status < 0 && hone_image_write(&image, path, &err) != HONE_OK)
             status = failed(&err, NULL, "cannot write '%s'", path);
         free(path);
     }
@@ -171,10 +184,12 @@ static int write_idx(const job *j, size_t count) {
         status = out_of_memory();
     } else {
         for (size_t i = 0; i < classes; i++) names[i] = hone_dataset_class_name(j->data, i);
-        for (size_t i = 0; i < count; i++) {
+        for (size_t i = 0; status < 0 && i < count; i++) {
             labels[i] = hone_dataset_labels(j->data)[i % samples];
-            make_numbered(j, i, images + i * j->image_size);
+            status = make_numbered(j, i, images + i * j->image_size);
         }
+    }
+    if (status < 0) {
         hone_status written =
             hone_dataset_create(&made, images, labels, count, hone_dataset_height(j->data), hone_dataset_width(j->data),
                                 hone_dataset_channels(j->data), names, classes, &err);
@@ -220,7 +235,8 @@ static int prepare(job *j) {
         return failed(&err, NULL, "cannot augment '%s'", j->source);
     j->image_size = (size_t)h * (size_t)w * (size_t)c;
     j->scratch = aligned_alloc(64, (scratch + 63) / 64 * 64 + 64);
-    return j->scratch ? -1 : out_of_memory();
+    j->picture = malloc(j->image_size);
+    return j->scratch && j->picture ? -1 : out_of_memory();
 }
 
 static int report(const job *j, size_t count) {
@@ -280,6 +296,7 @@ static int run(int argc, char **argv) {
     job j = {.settings = &s, .common = &common, .source = words.at[0]};
     status = augment(&j);
     free(j.scratch);
+    free(j.picture);
     hone_dataset_free(j.data);
     hone_augmentation_free(j.augmentation);
     hone_threads_free(j.threads);
@@ -299,7 +316,8 @@ const verb verb_augment = {
         "  mixup=A  cutmix=A (pictures and labels of two, by shares from Beta(A, A))\n"
         "  randaugment=N:M (N operations of magnitude M, 0 to 10)\n"
         "or what hone train does to every picture alike, and the model remembers: featurewise_center,\n"
-        "  featurewise_std_normalization, samplewise_center, samplewise_std_normalization, zca_whitening, zca_epsilon=E\n"
+        "  featurewise_std_normalization, samplewise_center, samplewise_std_normalization, zca_whitening, "
+        "zca_epsilon=E\n"
         "or a preset (digits, photos, none), which may be followed by changes: digits,rotation=15\n"
         "or keras: and arguments of Keras' ImageDataGenerator, meant to the letter (keras-a: as up to Keras 2.8):\n"
         "  keras:rotation_range=10,width_shift_range=0.1,zoom_range=0.8:1.2,brightness_range=0.5:1.5\n"

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * hone collect: named data sets into the cache or a folder, the built-in digits to look at, and what is at hand (a folder,
- * an archive: collect_folder.c). */
+ * an archive: collect_folder.c; any of them as one file: collect_pack.c). */
 #define _POSIX_C_SOURCE 200809L
 #include "collect_folder.h"
+#include "collect_pack.h"
 #include "commands.h"
 #include "progress.h"
 
@@ -16,6 +17,7 @@ typedef struct settings {
     int64_t samples, test_samples, retries;
     bool list;
     folder_options folder;
+    pack_options pack;
 } settings;
 
 enum { SHEET_COLUMNS = 20, SHEET_ROWS = 10 };
@@ -172,6 +174,12 @@ static int run(int argc, char **argv) {
         {OPTION_TEXT, "catalog", 0, "FILE", &s.folder.catalog, 0, 0,
          "folder: keep its catalog here (default hone.db in it)", NULL},
         {OPTION_FLAG, "reread", 0, NULL, &s.folder.reread, 0, 0, "folder: read files again that did not change", NULL},
+        {OPTION_TEXT, "pack", 0, "FILE", &s.pack.file, 0, 0,
+         "any data: all of it as one file to train from, however large (FILE.honepack)", NULL},
+        {OPTION_TEXT, "size", 0, "HxW[xC]", &s.pack.size, 0, 0, "--pack: resize the images (default: as they are)",
+         NULL},
+        {OPTION_TEXT, "as", 0, "KIND", &s.pack.as, 0, 0,
+         "--pack: raw (default), pixels of one size; encoded, the pictures' own files", NULL},
         {OPTION_INTEGER, "samples", 0, "N", &s.samples, 1, 100000000, "digits: training images (default 60000)", NULL},
         {OPTION_INTEGER, "test-samples", 0, "N", &s.test_samples, 0, 100000000,
          "digits: test images (default a sixth of --samples)", NULL},
@@ -183,12 +191,18 @@ static int run(int argc, char **argv) {
     if (words.count != 1)
         return usage_error(&verb_collect, "expected one NAME, folder or archive (hone collect --list names them all)");
     if (s.folder.history && !s.folder.export) return usage_error(&verb_collect, "--history needs --export FILE");
+    bool has_folder_options = s.folder.import || s.folder.export || s.folder.catalog || s.folder.reread;
+    if ((s.pack.size || s.pack.as) && !s.pack.file)
+        return usage_error(&verb_collect, "--size and --as need --pack FILE");
+    if (s.pack.file && (has_folder_options || s.from || s.to))
+        return usage_error(&verb_collect, "--pack makes a file of data that is at hand: collect it first");
+    if (s.pack.file) return collect_pack(words.at[0], &s.pack, &common);
     if (s.test_samples < 0) s.test_samples = s.samples / 6;
     struct stat info;
     bool is_name = strcmp(words.at[0], "digits") == 0 || is_collectable(words.at[0]);
     if (!is_name && (strchr(words.at[0], '/') || stat(words.at[0], &info) == 0))
         return collect_local(words.at[0], &s, &common);
-    if (s.folder.import || s.folder.export || s.folder.catalog || s.folder.reread)
+    if (has_folder_options)
         return usage_error(&verb_collect, "--import, --export, --catalog and --reread are for folders");
     return strcmp(words.at[0], "digits") == 0 ? collect_digits(&s, &common) : collect_named(words.at[0], &s, &common);
 }
@@ -197,23 +211,28 @@ const verb verb_collect = {
     .name = "collect",
     .usage = "NAME|FOLDER|ARCHIVE [options]",
     .summary = "fetch a named data set, or catalog a folder or an archive of pictures",
-    .details = "The files go to the cache ($XDG_CACHE_HOME/hone/NAME, else ~/.cache/hone/NAME), where train, evaluate "
-               "and the other verbs\n"
-               "find them. An interrupted download goes on where it stopped; what arrives is checked before it is put "
-               "in place.\n\n"
-               "A FOLDER of pictures (class folders with or without train/, val/, test/; flat; or packed files such as "
-               "IDX) gets a\n"
-               "catalog, hone.db: labels from the folders' names, and what is known of each picture. Run it again when "
-               "files change:\n"
-               "only those are read, and what people changed in the catalog stays. The pictures are never touched. An "
-               "ARCHIVE (zip,\n"
-               "tar, tar.gz) is unpacked safely first. Annotations (COCO, Pascal VOC) label a picture where all its "
-               "objects are of\n"
-               "one class.",
+    .details =
+        "The files go to the cache ($XDG_CACHE_HOME/hone/NAME, else ~/.cache/hone/NAME), where train, evaluate "
+        "and the other verbs\n"
+        "find them. An interrupted download goes on where it stopped; what arrives is checked before it is put "
+        "in place.\n\n"
+        "A FOLDER of pictures (class folders with or without train/, val/, test/; flat; or packed files such as "
+        "IDX) gets a\n"
+        "catalog, hone.db: labels from the folders' names, and what is known of each picture. Run it again when "
+        "files change:\n"
+        "only those are read, and what people changed in the catalog stays. The pictures are never touched. An "
+        "ARCHIVE (zip,\n"
+        "tar, tar.gz) is unpacked safely first. Annotations (COCO, Pascal VOC) label a picture where all its "
+        "objects are of\n"
+        "one class.\n\n"
+        "--pack makes one file of DATA (a folder, a catalog, a CSV, a named set) with all its parts, which train, "
+        "evaluate, clean\n"
+        "and augment take as DATA. They read it image by image, so it may be larger than memory.",
     .examples =
         "  hone collect mnist\n  hone collect fashion-mnist --to data/\n  hone collect mnist --from /media/usb/mnist\n"
         "  hone collect digits --samples 1000 --seed 7 --to digits/\n"
         "  hone collect photos/\n  hone collect photos.zip --to photos/\n"
-        "  hone collect photos/ --import labels.csv\n  hone collect photos/ --export labels.jsonl",
+        "  hone collect photos/ --import labels.csv\n  hone collect photos/ --export labels.jsonl\n"
+        "  hone collect photos/ --pack photos.honepack --size 224x224",
     .run = run,
 };

@@ -129,53 +129,35 @@ static bool has_folder(const char *source, const char *name) {
 /* data = train followed by validation, which must look alike. */
 static int append_validation(session *r, const data_options *like) {
     data_options options = *like;
-    hone_dataset *train = r->data, *more = NULL, *both = NULL;
+    hone_dataset *more = NULL, *both = NULL;
+    hone_error err = {0};
     options.split = "validation";
-    options.height = hone_dataset_height(train);
-    options.width = hone_dataset_width(train);
-    options.channels = hone_dataset_channels(train);
+    options.height = hone_dataset_height(r->data);
+    options.width = hone_dataset_width(r->data);
+    options.channels = hone_dataset_channels(r->data);
     int status = open_data(&more, &options, r->threads, r->common.quiet);
     if (status >= 0) return status;
-    size_t classes = hone_dataset_classes(train), n = hone_dataset_samples(train), m = hone_dataset_samples(more);
-    size_t size = (size_t)options.height * (size_t)options.width * (size_t)options.channels;
-    const char **names = calloc(classes ? classes : 1, sizeof *names);
-    unsigned char *images = malloc((n + m) * size);
-    int32_t *labels = malloc((n + m) * sizeof *labels);
-    hone_error err = {0};
-    if (!names || !images || !labels) {
-        status = failed(NULL, NULL, "out of memory");
-    } else if (hone_dataset_classes(more) > classes) {
-        status = failed(NULL, NULL, "'%s' validates classes that it does not train", r->source);
-    } else {
-        for (size_t i = 0; i < classes; i++) names[i] = hone_dataset_class_name(train, i);
-        memcpy(images, hone_dataset_images(train), n * size);
-        memcpy(images + n * size, hone_dataset_images(more), m * size);
-        memcpy(labels, hone_dataset_labels(train), n * sizeof *labels);
-        for (size_t i = 0; i < m; i++) {
-            /* By name: a class folder may be missing from the validation part. */
-            const char *name = hone_dataset_class_name(more, (size_t)hone_dataset_labels(more)[i]);
-            labels[n + i] = -1;
-            for (size_t c = 0; c < classes; c++)
-                if (strcmp(names[c], name) == 0) labels[n + i] = (int32_t)c;
-            if (labels[n + i] < 0) {
-                status = failed(NULL, NULL, "'%s' validates the class '%s', which it does not train", r->source, name);
-                break;
-            }
-        }
-        if (status < 0 && hone_dataset_create(&both, images, labels, n + m, options.height, options.width,
-                                              options.channels, names, classes, &err) != HONE_OK)
-            status = failed(&err, NULL, "cannot join the parts of '%s'", r->source);
+    size_t validation = hone_dataset_samples(more);
+    if (hone_dataset_join(&both, r->data, more, &err) != HONE_OK) {
+        hone_dataset_free(more);
+        return failed(&err, NULL, "cannot validate with the validation part of '%s'", r->source);
     }
-    free(names);
-    free(images);
-    free(labels);
-    hone_dataset_free(more);
-    if (status < 0) {
-        hone_dataset_free(train);
-        r->data = both;
-        r->own_validation = m;
-    }
-    return status;
+    r->data = both;
+    r->own_validation = validation;
+    return -1;
+}
+
+/* A packed file says itself what parts it has. */
+static bool has_validation(const char *source) {
+    if (!hone_is_pack(source)) return has_folder(source, "val") || has_folder(source, "validation");
+    hone_dataset_config probe = hone_dataset_config_default();
+    probe.split = "validation";
+    probe.limit = 1;
+    hone_dataset *found = NULL;
+    hone_error err;
+    bool is_there = hone_dataset_open(&found, source, &probe, &err) == HONE_OK;
+    hone_dataset_free(found);
+    return is_there;
 }
 
 static int open_training_data(session *r) {
@@ -185,7 +167,7 @@ static int open_training_data(session *r) {
         return usage_error(&verb_train, "--size is '%s', expected HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS", s->size);
     int status = open_data(&r->data, &options, r->threads, r->common.quiet);
     if (status >= 0) return status;
-    bool brings_its_own = has_folder(r->source, "val") || has_folder(r->source, "validation");
+    bool brings_its_own = has_validation(r->source);
     if (brings_its_own && !s->validation && !s->validation_split_given) return append_validation(r, &options);
     return -1;
 }

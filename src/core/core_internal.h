@@ -55,6 +55,10 @@ char *hone__asprintf(const char *format, ...) HONE_PRINTF(1, 2);
  * items are zero. */
 hone_status hone__grow(void **array, size_t *capacity, size_t need, size_t item_size, hone_error *err);
 
+/* Bytes that this process may still take before something gives way: what the machine has free or can free, a cgroup's
+ * limit, the process' own limits. UINT64_MAX where nothing says so. */
+uint64_t hone__memory_available(void);
+
 /* False on overflow. */
 bool hone__multiply(size_t a, size_t b, size_t *product);
 bool hone__add(size_t a, size_t b, size_t *sum);

@@ -6,6 +6,7 @@
  * Means and deviations come from sums of bytes, which are exact. The covariance is added up in double over stretches of
  * pictures whose products are made in float, in an order that does not depend on the threads. */
 #include "augment_internal.h"
+#include "data_internal.h"
 #include "eigen.h"
 #include "kernels.h"
 
@@ -33,9 +34,27 @@ typedef struct sample_set {
     size_t count, size, channels;
     double scale;
     bool centers, scales; /* each picture */
+    hone_threads *threads;
+    unsigned char *block; /* a stretch of pictures that are fetched; NULL: they are in memory */
+    size_t block_first;
 } sample_set;
 
+/* Fetches the count pictures (a stretch, at most) from first on, where they are not in memory. */
+static hone_status begin_stretch(sample_set *set, size_t first, size_t count, hone_error *err) {
+    if (!set->block) return HONE_OK;
+    set->block_first = first;
+    hone__dataset_expect(set->data, set->indices ? set->indices + first : NULL, first, count);
+    return hone__dataset_gather(set->threads, set->data, set->indices ? set->indices + first : NULL, first, count,
+                                set->block, err);
+}
+
+static size_t stretch_at(const sample_set *set, size_t first) {
+    return set->count - first < STRETCH ? set->count - first : STRETCH;
+}
+
+/* Of the stretch that was begun last. */
 static const unsigned char *picture_at(const sample_set *set, size_t i) {
+    if (set->block) return set->block + (i - set->block_first) * set->size;
     return hone_dataset_image(set->data, set->indices ? set->indices[i] : i);
 }
 
@@ -64,12 +83,13 @@ static void picture_sums(const sample_set *set, const unsigned char *picture, ui
         }
 }
 
-static void channel_statistics(const sample_set *set, double *mean, double *std) {
+static hone_status channel_statistics(sample_set *set, double *mean, double *std, hone_error *err) {
     double totals[HONE_MAX_CHANNELS] = {0}, squared[HONE_MAX_CHANNELS] = {0};
     double pixels = (double)(set->size / set->channels);
     for (size_t i = 0; i < set->count; i++) {
         uint64_t sums[HONE_MAX_CHANNELS], squares[HONE_MAX_CHANNELS];
         double a, b;
+        if (i % STRETCH == 0) HONE_TRY(begin_stretch(set, i, stretch_at(set, i), err));
         picture_sums(set, picture_at(set, i), sums, squares);
         picture_line(set, sums, squares, &a, &b);
         for (size_t c = 0; c < set->channels; c++) {
@@ -84,12 +104,13 @@ static void channel_statistics(const sample_set *set, double *mean, double *std)
         variance = squared[c] / n - mean[c] * mean[c];
         std[c] = sqrt(variance > 0 ? variance : 0);
     }
+    return HONE_OK;
 }
 
 /* ---- whitening ------------------------------------------------------------------------------------------------- */
 
 typedef struct whitening {
-    const sample_set *set;
+    sample_set *set;
     const double *mean;
     size_t first, count; /* the stretch */
     float *pictures;     /* (STRETCH, size) */
@@ -177,7 +198,8 @@ static hone_status whiten(whitening *w, const hone_augmentation *a, double *valu
     size_t n = set->size, pieces = (n + ROWS - 1) / ROWS;
     HONE_TRY(whiten_allocate(w, threads, err));
     for (w->first = 0; w->first < set->count; w->first += w->count) {
-        w->count = set->count - w->first < STRETCH ? set->count - w->first : STRETCH;
+        w->count = stretch_at(set, w->first);
+        HONE_TRY(begin_stretch(w->set, w->first, w->count, err));
         hone__threads_run(threads, convert_piece, w, w->count);
         hone__threads_run(threads, covariance_piece, w, pieces);
     }
@@ -190,7 +212,7 @@ static hone_status whiten(whitening *w, const hone_augmentation *a, double *valu
     return HONE_OK;
 }
 
-static hone_status fit_whitening(hone_normalization *out, const hone_augmentation *a, const sample_set *set,
+static hone_status fit_whitening(hone_normalization *out, const hone_augmentation *a, sample_set *set,
                                  hone_threads *threads, hone_error *err) {
     if (set->size > HONE_MAX_WHITENING)
         HONE_FAIL(err, HONE_LIMIT,
@@ -231,14 +253,21 @@ hone_status hone_normalization_fit(hone_normalization *out, const hone_augmentat
                       .count = indices ? count : hone_dataset_samples(data),
                       .channels = (size_t)hone_dataset_channels(data),
                       .scale = out->scale,
+                      .threads = threads,
                       .centers = !a->is_keras && s->samplewise_center,
                       .scales = s->samplewise_std_normalization};
     set.size = (size_t)hone_dataset_height(data) * (size_t)hone_dataset_width(data) * set.channels;
     if (set.count == 0) HONE_FAIL(err, HONE_ARGUMENT, "there are no pictures to take means and deviations of");
+    if (hone__dataset_is_fetched(data)) {
+        set.block = hone__alloc(STRETCH, set.size);
+        if (!set.block) return hone__fail_memory(err, STRETCH * set.size, "pictures");
+    }
     out->featurewise = true;
-    channel_statistics(&set, out->mean, out->std);
+    hone_status status = channel_statistics(&set, out->mean, out->std, err);
     for (size_t c = 0; c < set.channels; c++) out->std[c] = s->featurewise_std_normalization ? out->std[c] + 1e-6 : 1;
-    return s->zca_whitening ? fit_whitening(out, a, &set, threads, err) : HONE_OK;
+    if (status == HONE_OK && s->zca_whitening) status = fit_whitening(out, a, &set, threads, err);
+    hone__free(set.block);
+    return status;
 }
 
 void hone_normalization_release(hone_normalization *n) {

@@ -1,9 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * SHA-256, the one checksum that hone uses: the only file that knows nettle. */
+ * SHA-256 for identity, of which this is the only file that knows nettle; CRC-32 against accidents, by hand, so that a
+ * build without libraries checks its files, too. */
 #include "readers.h"
 
 #include <string.h>
+
+uint32_t hone__crc32(uint32_t crc, const void *data, size_t size) {
+    const unsigned char *p = data;
+    uint32_t table[256];
+    for (uint32_t i = 0; i < 256; i++) {
+        table[i] = i;
+        for (int bit = 0; bit < 8; bit++) table[i] = table[i] >> 1 ^ (table[i] & 1 ? UINT32_C(0xedb88320) : 0);
+    }
+    crc = ~crc;
+    for (size_t i = 0; i < size; i++) crc = crc >> 8 ^ table[(crc ^ p[i]) & 255];
+    return ~crc;
+}
 
 #if HONE_WITH_NETTLE
 

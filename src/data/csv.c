@@ -170,7 +170,7 @@ static hone_status take_table(hone__dataset_parts *parts, char origin[HONE_ORIGI
     if (status == HONE_OK)
         status = list_pictures(&list, t, labels, classes, folder, part, request->config->allow_unlabelled, err);
     if (status == HONE_OK && classes > 0) status = hone__dataset_parts_name(parts, labels, classes, err);
-    if (status == HONE_OK) status = hone__decode_pictures(parts, &list, request->limit, request->config, err);
+    if (status == HONE_OK) status = hone__decode_pictures(parts, &list, request, err);
     if (status == HONE_OK) snprintf(origin, HONE_ORIGIN_SIZE, "CSV, %s", hone__part_name(part));
     hone__picture_list_release(&list);
     hone__free(labels);

@@ -23,6 +23,7 @@ static void free_strings(char **strings, size_t count) {
 
 void hone__dataset_parts_release(hone__dataset_parts *parts) {
     hone__free(parts->images);
+    if (parts->fetcher.release) parts->fetcher.release(parts->fetcher.context);
     hone__free(parts->labels);
     if (parts->class_names) free_strings(parts->class_names, parts->classes);
     if (parts->paths) free_strings(parts->paths, parts->samples);
@@ -48,26 +49,44 @@ static hone_status check_size(size_t samples, int height, int width, int channel
     return HONE_OK;
 }
 
-hone_status hone__dataset_parts_allocate(hone__dataset_parts *parts, size_t samples, int height, int width,
-                                         int channels, hone_error *err) {
+hone_status hone__check_memory(size_t samples, int height, int width, int channels, hone_error *err) {
     size_t bytes;
+    uint64_t available = hone__memory_available();
+    if (!image_bytes(&bytes, samples, height, width, channels) || bytes <= available) return HONE_OK;
+    HONE_FAIL(
+        err, HONE_MEMORY,
+        "%zu images of %d x %d x %d need %.1f GB of memory, and %.1f GB are available; make them smaller (--size), "
+        "or pack them into a file to train from ('hone collect DATA --pack FILE')",
+        samples, height, width, channels, (double)bytes / 1e9, (double)available / 1e9);
+}
+
+hone_status hone__dataset_parts_allocate_labels(hone__dataset_parts *parts, size_t samples, int height, int width,
+                                                int channels, hone_error *err) {
     HONE_TRY(check_size(samples, height, width, channels, err));
-    image_bytes(&bytes, samples, height, width, channels);
-    unsigned char *images = hone__alloc(bytes, 1);
     int32_t *labels = hone__alloc(samples, sizeof *labels);
-    if (!images || !labels) {
-        hone__free(images);
-        hone__free(labels);
-        return hone__fail_memory(err, images ? samples * sizeof *labels : bytes, "the samples");
-    }
+    if (!labels) return hone__fail_memory(err, samples * sizeof *labels, "labels");
     for (size_t i = 0; i < samples; i++) labels[i] = -1;
-    parts->images = images;
     parts->labels = labels;
     parts->samples = samples;
     parts->height = height;
     parts->width = width;
     parts->channels = channels;
     return HONE_OK;
+}
+
+hone_status hone__dataset_parts_allocate(hone__dataset_parts *parts, size_t samples, int height, int width,
+                                         int channels, hone_error *err) {
+    size_t bytes;
+    HONE_TRY(check_size(samples, height, width, channels, err));
+    image_bytes(&bytes, samples, height, width, channels);
+    parts->images = hone__alloc(bytes, 1);
+    if (!parts->images) return hone__fail_memory(err, bytes, "the samples");
+    hone_status status = hone__dataset_parts_allocate_labels(parts, samples, height, width, channels, err);
+    if (status != HONE_OK) {
+        hone__free(parts->images);
+        parts->images = NULL;
+    }
+    return status;
 }
 
 hone_status hone__dataset_parts_name(hone__dataset_parts *parts, const char *const *names, size_t count,
@@ -135,6 +154,10 @@ hone_status hone__dataset_adopt(hone_dataset **out, hone__dataset_parts *parts, 
     return HONE_OK;
 }
 
+void hone__dataset_fetch_from(hone_dataset *dataset, const hone__fetcher *fetcher) {
+    dataset->parts.fetcher = *fetcher;
+}
+
 void hone__dataset_dismantle(hone_dataset *dataset, hone__dataset_parts *parts) {
     *parts = dataset->parts;
     hone__free(dataset);
@@ -192,7 +215,7 @@ int hone_dataset_channels(const hone_dataset *dataset) {
 
 const unsigned char *hone_dataset_image(const hone_dataset *dataset, size_t index) {
     const hone__dataset_parts *p = &dataset->parts;
-    return p->images + index * (size_t)p->height * (size_t)p->width * (size_t)p->channels;
+    return !p->images ? NULL : p->images + index * (size_t)p->height * (size_t)p->width * (size_t)p->channels;
 }
 
 const unsigned char *hone_dataset_images(const hone_dataset *dataset) {
@@ -204,11 +227,46 @@ const int32_t *hone_dataset_labels(const hone_dataset *dataset) {
 }
 
 const char *hone_dataset_path(const hone_dataset *dataset, size_t index) {
-    return dataset->parts.paths && index < dataset->parts.samples ? dataset->parts.paths[index] : NULL;
+    const hone__dataset_parts *p = &dataset->parts;
+    if (index >= p->samples) return NULL;
+    if (p->fetcher.path) return p->fetcher.path(p->fetcher.context, index);
+    return p->paths ? p->paths[index] : NULL;
 }
 
 const char *hone_dataset_description(const hone_dataset *dataset) {
     return dataset->parts.description;
+}
+
+/* ---- images, wherever they are --------------------------------------------------------------------------------- */
+
+size_t hone__dataset_image_size(const hone_dataset *dataset) {
+    const hone__dataset_parts *p = &dataset->parts;
+    return (size_t)p->height * (size_t)p->width * (size_t)p->channels;
+}
+
+bool hone__dataset_is_fetched(const hone_dataset *dataset) {
+    return dataset->parts.fetcher.fetch != NULL;
+}
+
+hone_status hone_dataset_fetch(const hone_dataset *dataset, size_t index, unsigned char *pixels, hone_error *err) {
+    const hone__dataset_parts *p = &dataset->parts;
+    if (index >= p->samples) HONE_FAIL(err, HONE_ARGUMENT, "there is no image %zu, there are %zu", index, p->samples);
+    const hone_image out = {p->height, p->width, p->channels, pixels};
+    if (p->fetcher.fetch) return p->fetcher.fetch(p->fetcher.context, index, &out, err);
+    size_t image = hone__dataset_image_size(dataset);
+    memcpy(pixels, p->images + index * image, image);
+    return HONE_OK;
+}
+
+const unsigned char *hone__dataset_view(const hone_dataset *dataset, size_t index, unsigned char *room,
+                                        hone_error *err) {
+    if (!hone__dataset_is_fetched(dataset)) return hone_dataset_image(dataset, index);
+    return hone_dataset_fetch(dataset, index, room, err) == HONE_OK ? room : NULL;
+}
+
+void hone__dataset_expect(const hone_dataset *dataset, const uint32_t *indices, size_t first, size_t n) {
+    const hone__fetcher *f = &dataset->parts.fetcher;
+    if (f->expect) f->expect(f->context, indices, first, n);
 }
 
 /* ---- identity -------------------------------------------------------------------------------------------------- */
@@ -219,17 +277,30 @@ static void hash_number(hone__sha256 *sha, uint64_t value, int bytes) {
     hone__sha256_update(sha, little_endian, (size_t)bytes);
 }
 
+void hone__hash_begin(hone__sha256 *sha, size_t samples, int height, int width, int channels) {
+    hone__sha256_init(sha);
+    hash_number(sha, samples, 8);
+    hash_number(sha, (uint64_t)height, 4);
+    hash_number(sha, (uint64_t)width, 4);
+    hash_number(sha, (uint64_t)channels, 4);
+}
+
+void hone__hash_end(hone__sha256 *sha, const int32_t *labels, size_t samples, char out[65]) {
+    for (size_t i = 0; i < samples; i++) hash_number(sha, (uint32_t)labels[i], 4);
+    hone__sha256_digest(sha, out);
+}
+
 /* Numbers go in as little-endian bytes, so every machine gives one data set one name. */
 void hone_dataset_hash(const hone_dataset *dataset, char out[65]) {
     const hone__dataset_parts *p = &dataset->parts;
+    if (p->fetcher.hash) {
+        const hone_image size = {p->height, p->width, p->channels, NULL};
+        p->fetcher.hash(p->fetcher.context, &size, p->labels, out);
+        return;
+    }
     hone__sha256 sha;
-    hone__sha256_init(&sha);
-    hash_number(&sha, p->samples, 8);
-    hash_number(&sha, (uint64_t)p->height, 4);
-    hash_number(&sha, (uint64_t)p->width, 4);
-    hash_number(&sha, (uint64_t)p->channels, 4);
-    size_t image = (size_t)p->height * (size_t)p->width * (size_t)p->channels;
+    hone__hash_begin(&sha, p->samples, p->height, p->width, p->channels);
+    size_t image = hone__dataset_image_size(dataset);
     for (size_t i = 0; i < p->samples; i++) hone__sha256_update(&sha, p->images + i * image, image);
-    for (size_t i = 0; i < p->samples; i++) hash_number(&sha, (uint32_t)p->labels[i], 4);
-    hone__sha256_digest(&sha, out);
+    hone__hash_end(&sha, p->labels, p->samples, out);
 }

@@ -33,7 +33,8 @@ hone_status hone__choose_reader(hone__reader *reader, char **inside, const char 
     *inside = NULL;
     if (!hone__file_exists(path)) HONE_FAIL(err, HONE_NOT_FOUND, "'%s' does not exist", path);
     if (!hone__is_folder(path)) {
-        *reader = hone__ends_with(path, ".npz")   ? hone__read_npz_file
+        *reader = hone_is_pack(path)              ? hone__read_pack_file
+                  : hone__ends_with(path, ".npz") ? hone__read_npz_file
                   : hone__ends_with(path, ".csv") ? hone__read_csv_file
                                                   : hone__read_idx_file;
         return HONE_OK;
@@ -227,20 +228,25 @@ static hone_status map_classes(hone__dataset_parts *parts, const hone_dataset_co
     return status;
 }
 
-static hone_status finish(hone_dataset **out, hone__dataset_parts *parts, const char *origin, const char *source,
+static hone_status finish(hone__dataset_parts *parts, const char *origin, const char *source,
                           const hone_dataset_config *config, hone_error *err) {
     char name[256];
     HONE_TRY(map_classes(parts, config, err));
     int height = config->height ? config->height : parts->height, width = config->width ? config->width : parts->width;
     int channels = config->channels ? config->channels : parts->channels;
-    if (height != parts->height || width != parts->width || channels != parts->channels)
+    if (!parts->images) { /* made that size when they are fetched */
+        parts->height = height;
+        parts->width = width;
+        parts->channels = channels;
+    } else if (height != parts->height || width != parts->width || channels != parts->channels) {
         HONE_TRY(resize_images(parts, height, width, channels, config->threads, err));
+    }
+    if (parts->fetcher.fetch && config->in_memory) HONE_TRY(hone__dataset_parts_load(parts, config->threads, err));
     hone__base_name(name, sizeof name, source);
     hone__free(parts->description);
     parts->description = hone__asprintf("%s: %zu images %dx%dx%d, %zu classes (%s)", name, parts->samples, height,
                                         width, channels, parts->classes, origin);
-    if (!parts->description) return hone__fail_memory(err, sizeof name, "a description");
-    return hone__dataset_adopt(out, parts, err);
+    return parts->description ? HONE_OK : hone__fail_memory(err, sizeof name, "a description");
 }
 
 /* ---- digits ---------------------------------------------------------------------------------------------------- */
@@ -278,22 +284,19 @@ static bool is_digits(const char *source) {
     return strncmp(source, "digits", 6) == 0 && (source[6] == '\0' || source[6] == ':');
 }
 
-static hone_status open_digits(hone_dataset **out, const char *source, hone__part part,
+static hone_status read_digits(hone__dataset_parts *parts, const char *source, hone__part part,
                                const hone_dataset_config *config, hone_error *err) {
     size_t samples;
     uint64_t seed;
     hone_dataset *digits;
     char origin[HONE_ORIGIN_SIZE];
-    hone__dataset_parts parts;
     if (part == HONE_PART_VALIDATION) HONE_FAIL(err, HONE_NOT_FOUND, "'%s' has no validation part", source);
     HONE_TRY(parse_digits(source, part, &samples, &seed, err));
     if (config->limit && config->limit < samples) samples = config->limit;
     HONE_TRY(hone_digits_create(&digits, samples, seed, config->threads, err));
-    hone__dataset_dismantle(digits, &parts);
+    hone__dataset_dismantle(digits, parts);
     snprintf(origin, sizeof origin, "generated, %s", part == HONE_PART_TEST ? "test" : "train");
-    hone_status status = finish(out, &parts, origin, source, config, err);
-    hone__dataset_parts_release(&parts);
-    return status;
+    return finish(parts, origin, source, config, err);
 }
 
 /* ---- open ------------------------------------------------------------------------------------------------------ */
@@ -310,38 +313,56 @@ static hone_status check_config(const hone_dataset_config *config, hone__part *p
     return HONE_OK;
 }
 
-hone_status hone_dataset_open(hone_dataset **out, const char *source, const hone_dataset_config *config,
-                              hone_error *err) {
-    const hone_dataset_config defaults = hone_dataset_config_default();
+/* From source to parts that lack nothing; the caller releases them. */
+static hone_status read_source(hone__dataset_parts *parts, const char *source, bool list_only,
+                               const hone_dataset_config *config, hone_error *err) {
     hone__part part;
     char *path = NULL, *inside = NULL, origin[HONE_ORIGIN_SIZE] = "";
     const hone__source *known;
     hone__reader reader = NULL;
-    *out = NULL;
-    if (!config) config = &defaults;
     HONE_TRY(check_config(config, &part, err));
-    if (is_digits(source)) return open_digits(out, source, part, config, err);
+    if (is_digits(source)) return read_digits(parts, source, part, config, err);
     HONE_TRY(locate(&path, &known, source, config->download, err));
-    hone__dataset_parts parts = {0};
     hone_catalog *catalog = NULL;
-    hone__request request = {
-        .known = known, .part = part, .limit = config->limit ? config->limit : SIZE_MAX, .config = config};
+    hone__request request = {.known = known,
+                             .part = part,
+                             .limit = config->limit ? config->limit : SIZE_MAX,
+                             .list_only = list_only,
+                             .config = config};
     hone_status status = hone__find_catalog(&catalog, path, config, err);
     if (status == HONE_OK && catalog) {
         request.path = hone_catalog_folder(catalog);
-        status = hone__read_catalog(&parts, origin, catalog, &request, err);
+        status = hone__read_catalog(parts, origin, catalog, &request, err);
     } else if (status == HONE_OK) {
         status = hone__choose_reader(&reader, &inside, path, err);
         request.path = inside ? inside : path;
-        if (status == HONE_OK) status = reader(&parts, origin, &request, err);
+        if (status == HONE_OK) status = reader(parts, origin, &request, err);
     }
     if (status == HONE_OK) {
-        status = finish(out, &parts, origin, source, config, err);
+        status = finish(parts, origin, source, config, err);
         if (status != HONE_OK) hone__fail_context(err, status, "'%s'", source);
     }
-    hone__dataset_parts_release(&parts);
     hone_catalog_close(catalog);
     hone__free(path);
     hone__free(inside);
     return status;
+}
+
+hone_status hone_dataset_open(hone_dataset **out, const char *source, const hone_dataset_config *config,
+                              hone_error *err) {
+    const hone_dataset_config defaults = hone_dataset_config_default();
+    hone__dataset_parts parts = {0};
+    *out = NULL;
+    hone_status status = read_source(&parts, source, false, config ? config : &defaults, err);
+    if (status == HONE_OK) {
+        status = hone__dataset_adopt(out, &parts, err);
+        if (status != HONE_OK) hone__fail_context(err, status, "'%s'", source);
+    }
+    hone__dataset_parts_release(&parts);
+    return status;
+}
+
+hone_status hone__dataset_list(hone__dataset_parts *parts, const char *source, const hone_dataset_config *config,
+                               hone_error *err) {
+    return read_source(parts, source, true, config, err);
 }

@@ -171,7 +171,7 @@ hone_status hone__read_class_folder(hone__dataset_parts *parts, char origin[HONE
     if (status == HONE_OK)
         status = list_files(&list, parts, &l, l.is_divided ? l.parts[part] : request->path,
                             request->config->allow_unlabelled, err);
-    if (status == HONE_OK) status = hone__decode_pictures(parts, &list, request->limit, request->config, err);
+    if (status == HONE_OK) status = hone__decode_pictures(parts, &list, request, err);
     if (status == HONE_OK)
         snprintf(origin, HONE_ORIGIN_SIZE, "%s%s%s", parts->class_names ? "class folders" : "pictures, unlabelled",
                  l.is_divided ? ", " : "", l.is_divided ? hone__part_name(part) : "");

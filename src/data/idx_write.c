@@ -23,16 +23,25 @@ static bool put_header(FILE *file, int type, int rank, const uint32_t *sizes) {
     return put(file, header, 4 + 4 * (size_t)rank);
 }
 
-static bool put_images(FILE *file, const hone_dataset *dataset) {
+/* why says what is wrong where it is not the file. */
+static bool put_images(FILE *file, const hone_dataset *dataset, hone_error *why) {
     uint32_t sizes[HONE_IDX_RANK] = {(uint32_t)hone_dataset_samples(dataset), (uint32_t)hone_dataset_height(dataset),
                                      (uint32_t)hone_dataset_width(dataset), (uint32_t)hone_dataset_channels(dataset)};
     size_t image = (size_t)sizes[1] * sizes[2] * sizes[3];
     if (!put_header(file, HONE_IDX_UBYTE, sizes[3] == 1 ? 3 : 4, sizes)) return false;
-    return put(file, hone_dataset_images(dataset), image * sizes[0]);
+    unsigned char *room = hone__alloc(image, 1);
+    bool is_good = room || hone__fail_memory(why, image, "an image") == HONE_OK;
+    for (uint32_t i = 0; is_good && i < sizes[0]; i++) {
+        const unsigned char *pixels = hone__dataset_view(dataset, i, room, why);
+        is_good = pixels && put(file, pixels, image);
+    }
+    hone__free(room);
+    return is_good;
 }
 
 /* Labels are bytes, as everywhere, unless there are more classes than bytes can name. */
-static bool put_labels(FILE *file, const hone_dataset *dataset) {
+static bool put_labels(FILE *file, const hone_dataset *dataset, hone_error *why) {
+    (void)why;
     const int32_t *labels = hone_dataset_labels(dataset);
     uint32_t samples = (uint32_t)hone_dataset_samples(dataset);
     bool is_wide = hone_dataset_classes(dataset) > 256;
@@ -45,20 +54,24 @@ static bool put_labels(FILE *file, const hone_dataset *dataset) {
     return true;
 }
 
-static bool put_class_names(FILE *file, const hone_dataset *dataset) {
+static bool put_class_names(FILE *file, const hone_dataset *dataset, hone_error *why) {
+    (void)why;
     for (size_t i = 0; i < hone_dataset_classes(dataset); i++)
         if (fprintf(file, "%s\n", hone_dataset_class_name(dataset, i)) < 0) return false;
     return true;
 }
 
 static hone_status write_file(const char *folder, const char *name, const hone_dataset *dataset,
-                              bool (*contents)(FILE *, const hone_dataset *), hone_error *err) {
+                              bool (*contents)(FILE *, const hone_dataset *, hone_error *), hone_error *err) {
     hone__file_writer writer = {0};
+    hone_error why = {0};
     char *path = hone__join_path(folder, name);
     if (!path) return hone__fail_memory(err, strlen(folder) + strlen(name) + 2, "a path");
     hone_status status = hone__file_begin(&writer, path, err);
-    if (status == HONE_OK && !contents(writer.file, dataset))
-        status = hone__fail(err, HONE_IO, "cannot write '%s': the disk is full or the device failed", path);
+    if (status == HONE_OK && !contents(writer.file, dataset, &why))
+        status = why.status != HONE_OK
+                     ? hone__fail(err, why.status, "%s", why.message)
+                     : hone__fail(err, HONE_IO, "cannot write '%s': the disk is full or the device failed", path);
     if (status == HONE_OK) status = hone__file_commit(&writer, err);
     if (status != HONE_OK) hone__file_abort(&writer);
     hone__free(path);

@@ -30,7 +30,7 @@ hone_status hone__picture_list_add(hone__picture_list *list, char *path, int32_t
 
 /* Item rank of the size items of its class stands where (2 rank + 1) / (2 size) of the list is. */
 typedef struct place {
-    char *path;
+    uint32_t index;
     int32_t label;
     uint64_t rank, size;
 } place;
@@ -44,30 +44,48 @@ static int by_place(const void *left, const void *right) {
     return a->rank < b->rank ? -1 : a->rank > b->rank;
 }
 
-/* Puts the classes among each other, each in its own order, so that any first part of the list holds its share of every
- * class. */
-static hone_status spread_classes(hone__picture_list *list, hone_error *err) {
+/* Puts the classes among each other, each in its own order. */
+hone_status hone__spread_classes(uint32_t *order, const int32_t *labels, size_t count, hone_error *err) {
     int32_t most = -1;
-    for (size_t i = 0; i < list->count; i++)
-        if (list->labels[i] > most) most = list->labels[i];
+    for (size_t i = 0; i < count; i++)
+        if (labels[i] > most) most = labels[i];
     size_t classes = (size_t)(most + 2); /* number 0: without a label */
     uint64_t *sizes = hone__alloc(classes, sizeof *sizes);
-    place *places = hone__alloc(list->count, sizeof *places);
+    place *places = hone__alloc(count, sizeof *places);
     hone_status status = HONE_OK;
     if (!sizes || !places) {
-        status = hone__fail_memory(err, list->count * sizeof *places, "the list of files");
+        status = hone__fail_memory(err, count * sizeof *places, "the list of files");
     } else {
-        for (size_t i = 0; i < list->count; i++)
-            places[i] = (place){list->paths[i], list->labels[i], sizes[list->labels[i] + 1]++, 0};
-        for (size_t i = 0; i < list->count; i++) places[i].size = sizes[places[i].label + 1];
-        qsort(places, list->count, sizeof *places, by_place);
-        for (size_t i = 0; i < list->count; i++) {
-            list->paths[i] = places[i].path;
-            list->labels[i] = places[i].label;
-        }
+        for (size_t i = 0; i < count; i++) places[i] = (place){(uint32_t)i, labels[i], sizes[labels[i] + 1]++, 0};
+        for (size_t i = 0; i < count; i++) places[i].size = sizes[places[i].label + 1];
+        qsort(places, count, sizeof *places, by_place);
+        for (size_t i = 0; i < count; i++) order[i] = places[i].index;
     }
     hone__free(sizes);
     hone__free(places);
+    return status;
+}
+
+static hone_status spread_list(hone__picture_list *list, hone_error *err) {
+    uint32_t *order = hone__alloc(list->count, sizeof *order);
+    hone__picture_list spread = {.paths = hone__alloc(list->count, sizeof *spread.paths),
+                                 .labels = hone__alloc(list->count, sizeof *spread.labels)};
+    hone_status status = HONE_OK;
+    if (!order || !spread.paths || !spread.labels)
+        status = hone__fail_memory(err, list->count * sizeof *spread.paths, "the list of files");
+    if (status == HONE_OK) status = hone__spread_classes(order, list->labels, list->count, err);
+    for (size_t i = 0; status == HONE_OK && i < list->count; i++) {
+        spread.paths[i] = list->paths[order[i]];
+        spread.labels[i] = list->labels[order[i]];
+    }
+    if (status == HONE_OK) {
+        hone__picture_list before = *list;
+        spread.count = spread.path_capacity = spread.label_capacity = before.count;
+        *list = spread;
+        spread = (hone__picture_list){.paths = before.paths, .labels = before.labels}; /* the paths live on in list */
+    }
+    hone__picture_list_release(&spread);
+    hone__free(order);
     return status;
 }
 
@@ -86,6 +104,18 @@ typedef struct decode_run {
     unsigned char *images; /* (count, height, width, channels) */
     int height, width, channels;
 } decode_run;
+
+hone_status hone__decode_into(const hone_image *out, const void *data, size_t size, hone_error *err) {
+    hone_image image, fitted;
+    HONE_TRY(hone_image_decode(&image, data, size, err));
+    hone_status status = hone_image_convert(&fitted, &image, out->height, out->width, out->channels, err);
+    if (status == HONE_OK) {
+        memcpy(out->pixels, fitted.pixels, (size_t)out->height * (size_t)out->width * (size_t)out->channels);
+        hone_image_release(&fitted);
+    }
+    hone_image_release(&image);
+    return status;
+}
 
 static void decode_piece(void *context, int worker, size_t piece) {
     (void)worker;
@@ -186,30 +216,37 @@ static hone_status keep_good(hone__dataset_parts *parts, size_t *used, hone__pic
     return HONE_OK;
 }
 
-hone_status hone__decode_pictures(hone__dataset_parts *parts, hone__picture_list *list, size_t limit,
-                                  const hone_dataset_config *config, hone_error *err) {
-    size_vote size = {config->height, config->width, config->channels, 0};
-    if (limit < list->count) HONE_TRY(spread_classes(list, err));
-    if (size.height == 0 || size.width == 0 || size.channels == 0) {
-        HONE_TRY(vote_on_size(&size, list, config, err));
-        if (config->height) size.height = config->height;
-        if (config->width) size.width = config->width;
-        if (config->channels) size.channels = config->channels;
+/* Everything but the images: the list becomes paths and labels. */
+static hone_status take_list(hone__dataset_parts *parts, hone__picture_list *list, size_t count, const size_vote *size,
+                             hone_error *err) {
+    HONE_TRY(hone__dataset_parts_allocate_labels(parts, count, size->height, size->width, size->channels, err));
+    parts->paths = hone__alloc(count, sizeof *parts->paths);
+    if (!parts->paths) return hone__fail_memory(err, count * sizeof *parts->paths, "the list of files");
+    for (size_t i = 0; i < count; i++) {
+        parts->labels[i] = list->labels[i];
+        parts->paths[i] = list->paths[i];
+        list->paths[i] = NULL;
     }
-    size_t room = list->count < limit ? list->count : limit, used = 0;
-    HONE_TRY(hone__dataset_parts_allocate(parts, room, size.height, size.width, size.channels, err));
+    return HONE_OK;
+}
+
+static hone_status decode_list(hone__dataset_parts *parts, hone__picture_list *list, size_t room, const size_vote *size,
+                               const hone_dataset_config *config, hone_error *err) {
+    size_t used = 0;
+    HONE_TRY(hone__check_memory(room, size->height, size->width, size->channels, err));
+    HONE_TRY(hone__dataset_parts_allocate(parts, room, size->height, size->width, size->channels, err));
     parts->paths = hone__alloc(room, sizeof *parts->paths);
     hone_error *errors = hone__alloc(room < ROUND ? room : ROUND, sizeof *errors);
     hone_status status = HONE_OK;
     if (!parts->paths || !errors) status = hone__fail_memory(err, room * sizeof *parts->paths, "the list of files");
-    size_t bytes = (size_t)size.height * (size_t)size.width * (size_t)size.channels;
+    size_t bytes = (size_t)size->height * (size_t)size->width * (size_t)size->channels;
     /* Where bad files are left out, later ones take their places until the limit is reached. */
     for (size_t first = 0; status == HONE_OK && first < list->count && used < room;) {
         size_t count = list->count - first;
         if (count > ROUND) count = ROUND;
         if (count > room - used) count = room - used;
-        decode_run run = {list->paths + first, errors,     count,        parts->images + used * bytes,
-                          size.height,         size.width, size.channels};
+        decode_run run = {list->paths + first, errors,      count,         parts->images + used * bytes,
+                          size->height,        size->width, size->channels};
         hone__threads_run(config->threads, decode_piece, &run, (count + PIECE - 1) / PIECE);
         status = keep_good(parts, &used, list, first, &run, config, err);
         first += count;
@@ -220,4 +257,20 @@ hone_status hone__decode_pictures(hone__dataset_parts *parts, hone__picture_list
     /* Places beyond used hold no path, so the smaller count frees all there is. */
     parts->samples = used;
     return status;
+}
+
+hone_status hone__decode_pictures(hone__dataset_parts *parts, hone__picture_list *list, const hone__request *request,
+                                  hone_error *err) {
+    const hone_dataset_config *config = request->config;
+    size_vote size = {config->height, config->width, config->channels, 0};
+    if (request->limit < list->count) HONE_TRY(spread_list(list, err));
+    if (size.height == 0 || size.width == 0 || size.channels == 0) {
+        HONE_TRY(vote_on_size(&size, list, config, err));
+        if (config->height) size.height = config->height;
+        if (config->width) size.width = config->width;
+        if (config->channels) size.channels = config->channels;
+    }
+    size_t room = list->count < request->limit ? list->count : request->limit;
+    return request->list_only ? take_list(parts, list, room, &size, err)
+                              : decode_list(parts, list, room, &size, config, err);
 }

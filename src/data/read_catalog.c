@@ -154,7 +154,7 @@ static hone_status read_files(hone__dataset_parts *parts, selection *s, const ho
         hone__free(s->list.paths[i]);
         s->list.paths[i] = path;
     }
-    return hone__decode_pictures(parts, &s->list, request->limit, request->config, err);
+    return hone__decode_pictures(parts, &s->list, request, err);
 }
 
 /* ---- packed files ----------------------------------------------------------------------------------------------- */

@@ -29,6 +29,7 @@ typedef struct hone__request {
     const struct hone__source *known; /* the named data set that it is a copy of, or NULL */
     hone__part part;
     size_t limit;      /* SIZE_MAX: all */
+    bool list_only;    /* pictures in files stay there: parts get paths and labels, and no images */
     bool name_samples; /* readers of packed files fill parts->paths: "FILE#INDEX", relative to the folder */
     const hone_dataset_config *config;
 } hone__request;
@@ -50,6 +51,8 @@ hone_status hone__read_cifar_folder(hone__dataset_parts *parts, char origin[HONE
 hone_status hone__read_class_folder(hone__dataset_parts *parts, char origin[HONE_ORIGIN_SIZE],
                                     const hone__request *request, hone_error *err);
 
+hone_status hone__read_pack_file(hone__dataset_parts *parts, char origin[HONE_ORIGIN_SIZE],
+                                 const hone__request *request, hone_error *err);
 hone_status hone__read_csv_file(hone__dataset_parts *parts, char origin[HONE_ORIGIN_SIZE], const hone__request *request,
                                 hone_error *err);
 
@@ -68,6 +71,9 @@ hone_status hone__find_catalog(hone_catalog **out, const char *path, const hone_
 /* Reads what the catalog says is in the part. */
 hone_status hone__read_catalog(hone__dataset_parts *parts, char origin[HONE_ORIGIN_SIZE], hone_catalog *catalog,
                                const hone__request *request, hone_error *err);
+/* As hone_dataset_open, but leaves pictures in their files: then parts has paths, and neither images nor a fetcher. */
+hone_status hone__dataset_list(hone__dataset_parts *parts, const char *source, const hone_dataset_config *config,
+                               hone_error *err);
 /* The reader for the file or folder path. Where a folder's only content is an .npz, *inside is that file's path. */
 hone_status hone__choose_reader(hone__reader *reader, char **inside, const char *path, hone_error *err);
 
@@ -82,10 +88,14 @@ typedef struct hone__picture_list {
 void hone__picture_list_release(hone__picture_list *list);
 /* Takes path over on success. */
 hone_status hone__picture_list_add(hone__picture_list *list, char *path, int32_t label, hone_error *err);
-/* Decodes the pictures into parts (all but class names), limit of those that can be used, as config says. Where there are
- * more, the list is put into an order in which every class has its share of any first part. */
-hone_status hone__decode_pictures(hone__dataset_parts *parts, hone__picture_list *list, size_t limit,
-                                  const hone_dataset_config *config, hone_error *err);
+/* Decodes the pictures into parts (all but class names), as many of those that can be used as the request says. Where
+ * there are more, the list is put into an order in which every class has its share of any first part. */
+hone_status hone__decode_pictures(hone__dataset_parts *parts, hone__picture_list *list, const hone__request *request,
+                                  hone_error *err);
+/* That order, of count labels: order[0 … count - 1] becomes their indices. */
+hone_status hone__spread_classes(uint32_t *order, const int32_t *labels, size_t count, hone_error *err);
+/* Reads the picture in size bytes at data and makes it out's size, into out->pixels. */
+hone_status hone__decode_into(const hone_image *out, const void *data, size_t size, hone_error *err);
 
 /* ---- CSV ------------------------------------------------------------------------------------------------------- */
 
@@ -182,5 +192,10 @@ typedef struct hone__sha256 {
 void hone__sha256_init(hone__sha256 *sha);
 void hone__sha256_update(hone__sha256 *sha, const void *data, size_t size);
 void hone__sha256_digest(hone__sha256 *sha, char hex[65]);
+/* hone_dataset_hash in pieces: begin, then all images, then end. */
+void hone__hash_begin(hone__sha256 *sha, size_t samples, int height, int width, int channels);
+void hone__hash_end(hone__sha256 *sha, const int32_t *labels, size_t samples, char out[65]);
+/* CRC-32 as in zip and PNG, of size bytes after those that gave crc (0 at first); in every build. */
+uint32_t hone__crc32(uint32_t crc, const void *data, size_t size);
 
 #endif

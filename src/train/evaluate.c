@@ -2,8 +2,8 @@
  *
  * Evaluation: loss and metrics of samples in inference mode. hone_trainer_fit validates with it too.
  *
- * One idea: everything is made by create, so that a run neither fails nor allocates; validating after every epoch costs
- * no more than the arithmetic. */
+ * One idea: everything is made by create, so that a run allocates nothing and fails only where an image cannot be read;
+ * validating after every epoch costs no more than the arithmetic. */
 #include "train_internal.h"
 
 #include <math.h>
@@ -54,7 +54,8 @@ static hone_status allocate(hone__evaluator *e, float *predictions, hone_error *
         !hone__multiply(e->count, 2, &keys))
         HONE_FAIL(err, HONE_LIMIT, "%zu samples of %zu outputs are too many", e->count, outputs_of);
     bool ok = true;
-    if (!in_a_row(e->indices, e->count)) ok = (e->pixels = hone__alloc(e->batch_size, image)) != NULL;
+    if (hone__dataset_is_fetched(e->data) || !in_a_row(e->indices, e->count))
+        ok = (e->pixels = hone__alloc(e->batch_size, image)) != NULL;
     ok = ok && (e->outputs = hone__alloc(outputs, sizeof *e->outputs)) != NULL;
     ok = ok && (e->labels = hone__alloc(e->batch_size, sizeof *e->labels)) != NULL;
     ok = ok && (e->losses = hone__alloc(e->batch_size, sizeof *e->losses)) != NULL;
@@ -143,12 +144,20 @@ static void rows_piece(void *context, int worker, size_t piece) {
                          w->probabilities ? w->probabilities + first * outputs : NULL, &e->tallies[piece]);
 }
 
-static void run_batch(hone__evaluator *e, size_t first, size_t n, hone__sums *sums) {
+/* Of images on the disk the next batch is read while this one is computed. */
+static hone_status read_batch(hone__evaluator *e, size_t first, size_t n, hone_error *err) {
+    size_t next = first + n, left = e->count - next < e->batch_size ? e->count - next : e->batch_size;
+    if (first == 0) hone__dataset_expect(e->data, e->indices, 0, n);
+    hone__dataset_expect(e->data, e->indices ? e->indices + next : NULL, next, left);
+    return hone__dataset_gather(e->threads, e->data, e->indices ? e->indices + first : NULL, first, n, e->pixels, err);
+}
+
+static hone_status run_batch(hone__evaluator *e, size_t first, size_t n, hone__sums *sums, hone_error *err) {
     const int32_t *labels = hone_dataset_labels(e->data);
     const unsigned char *pixels = e->pixels;
     for (size_t i = 0; i < n; i++) e->labels[i] = labels[e->indices ? e->indices[first + i] : first + i];
     if (pixels)
-        hone__gather(e->threads, e->data, e->indices + first, n, e->pixels);
+        HONE_TRY(read_batch(e, first, n, err));
     else
         pixels = hone_dataset_image(e->data, e->indices ? e->indices[first] : first);
     if (e->tta)
@@ -163,18 +172,20 @@ static void run_batch(hone__evaluator *e, size_t first, size_t n, hone__sums *su
     for (size_t i = 0; i < pieces; i++) hone__tally_add(&sums->tally, &e->tallies[i]);
     for (size_t i = 0; i < n; i++) sums->loss += e->losses[i];
     sums->samples += n;
+    return HONE_OK;
 }
 
-bool hone__evaluator_run(hone__evaluator *e, bool validation, atomic_int *cancel, hone_logs *logs, hone__sums *sums) {
+hone_status hone__evaluator_run(hone__evaluator *e, bool validation, atomic_int *cancel, hone_logs *logs,
+                                hone__sums *sums, hone_error *err) {
     if (e->tta)
         hone_tta_refresh(e->tta);
     else
         hone_plan_refresh(e->plan);
     *sums = (hone__sums){0};
     for (size_t first = 0; first < e->count; first += e->batch_size) {
-        if (cancel && atomic_load(cancel)) return false;
+        if (cancel && atomic_load(cancel)) HONE_FAIL(err, HONE_CANCELLED, "evaluation was stopped");
         size_t n = e->count - first < e->batch_size ? e->count - first : e->batch_size;
-        run_batch(e, first, n, sums);
+        HONE_TRY(run_batch(e, first, n, sums, err));
     }
     double auc = 0;
     if (e->objective.has_auc)
@@ -183,7 +194,7 @@ bool hone__evaluator_run(hone__evaluator *e, bool validation, atomic_int *cancel
     // Regularisers are part of the loss in inference too.
     sums->loss += (double)sums->samples * hone__regularization_loss(e->model, e->objective.kernels);
     hone__objective_logs(&e->objective, sums, validation, false, auc, logs);
-    return true;
+    return HONE_OK;
 }
 
 /* ---- hone_evaluate --------------------------------------------------------------------------------------------- */
@@ -196,7 +207,11 @@ hone_status hone_evaluate(hone_evaluation *out, hone_model *model, const hone_da
     HONE_TRY(hone__evaluator_create(&e, model, data, config, err));
     hone__sums sums;
     hone_evaluation result = {0};
-    hone__evaluator_run(e, false, NULL, &result.logs, &sums);
+    hone_status status = hone__evaluator_run(e, false, NULL, &result.logs, &sums, err);
+    if (status != HONE_OK) {
+        hone__evaluator_free(e);
+        return status;
+    }
     result.samples = e->count;
     // One output without cross-entropy is a number to be met, not a class.
     bool classifies = e->objective.outputs > 1 || config->loss.kind == HONE_LOSS_BINARY_CROSSENTROPY;

@@ -21,6 +21,7 @@ void hone__trainer_order(hone_trainer *t, int epoch) {
         hone__rng_shuffle(&rng, t->order, t->train_count);
     }
     t->ordered_epoch = epoch;
+    t->expected = 0;
 }
 
 /* Losses and gradients times the weights of the samples' classes, and times their share in mixed pictures: shares, or
@@ -90,20 +91,37 @@ static void find_nonfinite(hone_trainer *t, size_t n) {
                  model->layers[layer]->name);
 }
 
-static void make_variant(const hone_trainer *t, int worker, uint32_t sample, unsigned char *out) {
-    hone_augmentation_apply(t->config.augmentation, t->config.seed, (uint64_t)t->epoch, sample,
-                            hone_dataset_images(t->data) + sample * t->image_size, hone_dataset_height(t->data),
-                            hone_dataset_width(t->data), hone_dataset_channels(t->data), out,
-                            t->augment_scratch + (size_t)worker * t->augment_scratch_size);
+/* Only a picture that is not in memory can be unreadable. The step goes on with what is in its place; its update will not
+ * be made. */
+static void note_unreadable(hone_trainer *t, size_t sample) {
+    size_t before = atomic_load(&t->unreadable);
+    while (sample < before && !atomic_compare_exchange_weak(&t->unreadable, &before, sample)) continue;
+}
+
+static void make_variant(hone_trainer *t, int worker, uint32_t sample, unsigned char *out) {
+    const unsigned char *picture =
+        hone__dataset_view(t->data, sample, t->fetched ? t->fetched + (size_t)worker * t->image_size : NULL, NULL);
+    if (!picture) {
+        note_unreadable(t, sample);
+        return;
+    }
+    hone_augmentation_apply(t->config.augmentation, t->config.seed, (uint64_t)t->epoch, sample, picture,
+                            hone_dataset_height(t->data), hone_dataset_width(t->data), hone_dataset_channels(t->data),
+                            out, t->augment_scratch + (size_t)worker * t->augment_scratch_size);
+}
+
+static uint32_t partner_of(const hone_trainer *t, uint32_t sample) {
+    size_t partner =
+        hone_augmentation_partner(t->config.augmentation, t->config.seed, (uint64_t)t->epoch, sample, t->train_count);
+    return t->train ? t->train[partner] : (uint32_t)partner;
 }
 
 /* The i-th picture of the batch gets its partner mixed in, and a second label; the larger share's comes first. */
-static void mix_in(const hone_trainer *t, int worker, size_t i, uint32_t sample) {
+static void mix_in(hone_trainer *t, int worker, size_t i, uint32_t sample) {
     const hone_augmentation *a = t->config.augmentation;
     uint64_t seed = t->config.seed, epoch = (uint64_t)t->epoch;
     unsigned char *other = t->partners + (size_t)worker * t->image_size;
-    size_t partner = hone_augmentation_partner(a, seed, epoch, sample, t->train_count);
-    uint32_t other_sample = t->train ? t->train[partner] : (uint32_t)partner;
+    uint32_t other_sample = partner_of(t, sample);
     make_variant(t, worker, other_sample, other);
     double share =
         hone_augmentation_mix(a, seed, epoch, sample, other, hone_dataset_height(t->data), hone_dataset_width(t->data),
@@ -121,28 +139,56 @@ static void mix_in(const hone_trainer *t, int worker, size_t i, uint32_t sample)
 /* Called by the plan on the worker that reads these pictures next. A variant is a function of the seed, the epoch and the
  * sample, so it matters to nobody which worker makes it. */
 static void fill_pixels(void *context, int worker, size_t first, size_t count) {
-    const hone_trainer *t = context;
+    hone_trainer *t = context;
     for (size_t i = first; i < first + count; i++) {
         uint32_t sample = t->order[t->first + i];
         unsigned char *out = t->pixels + i * t->image_size;
         if (t->config.augmentation)
             make_variant(t, worker, sample, out);
-        else
-            memcpy(out, hone_dataset_images(t->data) + sample * t->image_size, t->image_size);
+        else if (hone_dataset_fetch(t->data, sample, out, NULL) != HONE_OK)
+            note_unreadable(t, sample);
         if (t->partners) mix_in(t, worker, i, sample);
     }
 }
 
-static void run_step(hone_trainer *t) {
+/* What was met on a worker, in words. */
+static hone_status find_unreadable(hone_trainer *t, hone_error *err) {
+    size_t sample = atomic_load(&t->unreadable);
+    if (sample == SIZE_MAX) return HONE_OK;
+    HONE_TRY(hone_dataset_fetch(t->data, sample, t->pixels, err));
+    HONE_FAIL(err, HONE_MEMORY, "there was no memory to read sample %zu", sample);
+}
+
+/* How far the reading of pictures that are on the disk is ahead of training; a batch at least. */
+enum { AHEAD_BYTES = 16 << 20 };
+
+static void expect_samples(hone_trainer *t, size_t n) {
+    if (!hone__dataset_is_fetched(t->data)) return;
+    size_t ahead = AHEAD_BYTES / t->image_size, end = t->first + n;
+    if (ahead < t->batch_size) ahead = t->batch_size;
+    end = t->train_count - end > ahead ? end + ahead : t->train_count;
+    if (t->expected < t->first) t->expected = t->first; /* resumed in the middle */
+    hone__dataset_expect(t->data, t->order + t->expected, 0, end - t->expected);
+    for (; t->partners && t->expected < end; t->expected++) {
+        uint32_t partner = partner_of(t, t->order[t->expected]);
+        hone__dataset_expect(t->data, &partner, 0, 1);
+    }
+    t->expected = end;
+}
+
+static hone_status run_step(hone_trainer *t, hone_error *err) {
     double start = hone__seconds();
     if (t->began < 0) t->began = start;
     const int32_t *labels = hone_dataset_labels(t->data);
     t->first = (size_t)t->step * t->batch_size;
     size_t left = t->train_count - t->first, n = left < t->batch_size ? left : t->batch_size;
     for (size_t i = 0; i < n; i++) t->labels[i] = labels[t->order[t->first + i]];
+    expect_samples(t, n);
+    atomic_store(&t->unreadable, SIZE_MAX);
 
     memset(t->tallies, 0, t->max_shards * sizeof *t->tallies);
     hone__plan_step_filled(t->plan, t->pixels, n, (uint64_t)t->iterations, fill_pixels, shard_loss, t);
+    HONE_TRY(find_unreadable(t, err));
     size_t shards = hone__plan_shards(t->plan);
     for (size_t s = 0; s < shards; s++) {
         t->gradients[s] = hone__plan_gradient(t->plan, s);
@@ -165,6 +211,7 @@ static void run_step(hone_trainer *t) {
     t->step_seconds += end - start;
     t->seconds = t->seconds_before + (end - t->began);
     t->images += n;
+    return HONE_OK;
 }
 
 /* ---- an epoch -------------------------------------------------------------------------------------------------- */
@@ -221,9 +268,10 @@ static hone_status finish_epoch(hone_trainer *t, hone_error *err) {
                         t->auc_keys);
     hone__objective_logs(&t->objective, &t->sums, false, false, auc, &logs);
     hone__sums sums;
-    if (t->validation && !hone__evaluator_run(t->validation, true, &t->cancel, &logs, &sums)) return cancelled(t, err);
-
     hone_status status = HONE_OK;
+    if (t->validation) status = hone__evaluator_run(t->validation, true, &t->cancel, &logs, &sums, err);
+    if (status != HONE_OK) return status == HONE_CANCELLED ? cancelled(t, err) : status;
+
     int epoch = t->epoch;
     for (size_t i = 0; i < t->callback_count; i++) {
         const hone_callback *c = &t->callbacks[i];
@@ -248,7 +296,7 @@ static hone_status run_epoch(hone_trainer *t, hone_error *err) {
     }
     while (t->step < t->steps) {
         if (atomic_load(&t->cancel)) return cancelled(t, err);
-        run_step(t);
+        HONE_TRY(run_step(t, err));
         HONE_TRY(tell_batch_end(t, err));
     }
     if (atomic_load(&t->cancel)) return cancelled(t, err);

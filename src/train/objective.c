@@ -211,27 +211,3 @@ hone_status hone__check_data(const hone_model *model, const hone_dataset *data, 
     }
     return HONE_OK;
 }
-
-/* Above this, copying a batch is worth waking the other workers for: about 20 us of memcpy. */
-enum { GATHER_BYTES = 256 * 1024 };
-
-typedef struct gather_work {
-    const hone_dataset *data;
-    const uint32_t *indices;
-    unsigned char *block;
-    size_t image_size;
-} gather_work;
-
-static void gather_piece(void *context, int worker, size_t i) {
-    const gather_work *w = context;
-    (void)worker;
-    memcpy(w->block + i * w->image_size, hone_dataset_images(w->data) + w->indices[i] * w->image_size, w->image_size);
-}
-
-void hone__gather(hone_threads *threads, const hone_dataset *data, const uint32_t *indices, size_t n,
-                  unsigned char *block) {
-    gather_work w = {data, indices, block,
-                     (size_t)hone_dataset_height(data) * (size_t)hone_dataset_width(data) *
-                         (size_t)hone_dataset_channels(data)};
-    hone__threads_run(n * w.image_size > GATHER_BYTES ? threads : NULL, gather_piece, &w, n);
-}

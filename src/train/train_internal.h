@@ -13,6 +13,7 @@
 #include <hone/train.h>
 
 #include "core_internal.h"
+#include "data_internal.h"
 #include "kernels.h"
 #include "model_internal.h"
 #include "plan_internal.h"
@@ -109,10 +110,6 @@ void hone__objective_logs(const hone__objective *o, const hone__sums *sums, bool
 hone_status hone__check_data(const hone_model *model, const hone_dataset *data, const hone_loss *loss,
                              const uint32_t *indices, size_t count, const char *what, hone_error *err);
 
-/* Copies the images of indices[0 … n - 1] into block. Large ones in parallel. */
-void hone__gather(hone_threads *threads, const hone_dataset *data, const uint32_t *indices, size_t n,
-                  unsigned char *block);
-
 /* ---- schedules.c ----------------------------------------------------------------------------------------------- */
 
 hone_status hone__schedule_check(const hone_schedule *schedule, hone_error *err);
@@ -147,8 +144,10 @@ typedef struct hone__evaluator hone__evaluator;
 hone_status hone__evaluator_create(hone__evaluator **out, hone_model *model, const hone_dataset *data,
                                    const hone_evaluate_config *config, hone_error *err);
 void hone__evaluator_free(hone__evaluator *e);
-/* Adds "loss", "accuracy", … ("val_loss", … with validation) to logs. False when *cancel became non-zero in between. */
-bool hone__evaluator_run(hone__evaluator *e, bool validation, atomic_int *cancel, hone_logs *logs, hone__sums *sums);
+/* Adds "loss", "accuracy", … ("val_loss", … with validation) to logs. HONE_CANCELLED when *cancel became non-zero in
+ * between; else it fails only where an image cannot be fetched. */
+hone_status hone__evaluator_run(hone__evaluator *e, bool validation, atomic_int *cancel, hone_logs *logs,
+                                hone__sums *sums, hone_error *err);
 
 /* ---- fit.c, trainer.c, state.c --------------------------------------------------------------------------------- */
 
@@ -177,6 +176,9 @@ struct hone_trainer {
     /* one batch */
     size_t batch_size, max_shards, image_size;
     unsigned char *pixels;
+    unsigned char *fetched;         /* a picture per worker, before augmentation; NULL: they are in memory */
+    size_t expected;                /* samples of order that the data set was told of */
+    _Atomic size_t unreadable;      /* the first sample of the batch that could not be fetched; SIZE_MAX: none */
     unsigned char *augment_scratch; /* one per worker; NULL: no augmentation */
     size_t augment_scratch_size;    /* of one, a multiple of 64 */
     unsigned char *partners;        /* a picture per worker; NULL: nothing is mixed, nor are the next four there */

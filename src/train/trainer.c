@@ -3,7 +3,7 @@
  * The trainer as an object: what it is made of, and what may be asked of it. fit.c runs it, state.c saves it.
  *
  * One idea: create does all that can fail (checks data against model, makes plans, takes memory), so that a step of
- * training does neither. */
+ * training does neither, unless its pictures have to be fetched from a file. */
 #include "train_internal.h"
 
 #include <math.h>
@@ -92,6 +92,8 @@ static hone_status allocate(hone_trainer *t, hone_error *err) {
     if (ok && hone__objective_needs_probabilities(&t->objective))
         ok = (t->probabilities = hone__alloc(scores, sizeof *t->probabilities)) != NULL;
     if (ok && t->objective.has_auc) ok = (t->auc_keys = hone__alloc(keys, sizeof *t->auc_keys)) != NULL;
+    if (ok && t->config.augmentation && hone__dataset_is_fetched(t->data))
+        ok = (t->fetched = hone__alloc((size_t)hone_threads_count(t->config.threads), t->image_size)) != NULL;
     if (!ok) return hone__fail_memory(err, t->batch_size * t->image_size + t->train_count * 4, "training");
     return HONE_OK;
 }
@@ -194,6 +196,7 @@ void hone_trainer_free(hone_trainer *t) {
     }
     hone_value_free(t->history);
     hone__free(t->pixels);
+    hone__free(t->fetched);
     hone__free(t->augment_scratch);
     hone__free(t->partners);
     hone__free(t->mix_labels);
