@@ -9,14 +9,13 @@
 #include <math.h>
 #include <string.h>
 
-static void add_title(hone__report *r, const char *title) {
+void hone__chart_title(hone__report *r, const char *title) {
     hone__report_raw(r, "<p><b>");
     hone__report_escaped(r, title);
     hone__report_raw(r, "</b></p>\n");
 }
 
-/* <text> at (x, y), whole pixels, so that no locale can put a comma in. anchor: start, middle or end. */
-static void add_text(hone__report *r, int x, int y, const char *anchor, const char *class, const char *text) {
+void hone__chart_text(hone__report *r, int x, int y, const char *anchor, const char *class, const char *text) {
     hone__report_rawf(r, "<text x=\"%d\" y=\"%d\" text-anchor=\"%s\" class=\"%s\">", x, y, anchor, class);
     hone__report_escaped(r, text);
     hone__report_raw(r, "</text>");
@@ -26,8 +25,7 @@ static void add_text(hone__report *r, int x, int y, const char *anchor, const ch
 
 enum { BAR_HEIGHT = 22, BAR_LABEL = 150, BAR_ROOM = 420, BAR_VALUE = 90, BAR_LABEL_CHARACTERS = 22 };
 
-/* text cut to so many characters (not bytes), with an ellipsis where something is lost. */
-static void shorten(char *out, size_t size, const char *text, int characters) {
+void hone__shorten(char *out, size_t size, const char *text, int characters) {
     size_t used = 0;
     int count = 0;
     for (const char *c = text; *c && used + 8 < size; c++) {
@@ -47,17 +45,18 @@ void hone__report_bars(hone__report *r, const char *title, const char *const *la
     for (size_t i = 0; i < count; i++)
         if (values[i] > most) most = values[i];
     int width = BAR_LABEL + BAR_ROOM + BAR_VALUE, height = (int)count * BAR_HEIGHT + 4;
-    add_title(r, title);
+    hone__chart_title(r, title);
     hone__report_rawf(r, "<svg class=\"chart\" role=\"img\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\">", width,
                       height, width, height);
     for (size_t i = 0; i < count; i++) {
         char label[128], number[48];
         int top = (int)i * BAR_HEIGHT, length = most > 0 && values[i] > 0 ? (int)(values[i] / most * BAR_ROOM) : 0;
-        shorten(label, sizeof label, labels[i], BAR_LABEL_CHARACTERS);
-        add_text(r, BAR_LABEL - 8, top + 15, "end", "", label);
+        hone__shorten(label, sizeof label, labels[i], BAR_LABEL_CHARACTERS);
+        hone__chart_text(r, BAR_LABEL - 8, top + 15, "end", "", label);
         hone__report_rawf(r, "<rect class=\"b\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"2\"/>", BAR_LABEL,
                           top + 3, length > 1 ? length : 1, BAR_HEIGHT - 6);
-        add_text(r, BAR_LABEL + length + 6, top + 15, "start", "p", hone__report_number(number, values[i], decimals));
+        hone__chart_text(r, BAR_LABEL + length + 6, top + 15, "start", "p",
+                         hone__report_number(number, values[i], decimals));
     }
     hone__report_raw(r, "</svg>\n");
 }
@@ -89,36 +88,56 @@ static int place_y(const plot *p, double value) {
     return PLOT_TOP + (int)((p->high - value) / (p->high - p->low) * room + 0.5);
 }
 
-/* The smallest of 1, 2, 5 times a power of ten that cuts span into at most TICKS pieces. */
-static double choose_step(double span) {
-    double step = pow(10, floor(log10(span / TICKS)));
+double hone__chart_step(double span, int *decimals) {
     static const double factors[] = {1, 2, 5, 10};
-    for (int i = 0; i < 4; i++)
-        if (span / (step * factors[i]) <= TICKS) return step * factors[i];
-    return step * 10;
+    double power = pow(10, floor(log10(span / TICKS))), step = power * 10;
+    for (int i = 3; i >= 0; i--)
+        if (span / (power * factors[i]) <= TICKS) step = power * factors[i];
+    *decimals = step >= 1 ? 0 : (int)ceil(-log10(step) - 1e-9);
+    return step;
 }
 
-static void add_grid(hone__report *r, const plot *p, double step) {
-    int decimals = step >= 1 ? 0 : (int)ceil(-log10(step) - 1e-9);
+const char *hone__chart_colour(size_t number) {
+    static const char *const colours[HONE_REPORT_MAX_SERIES] = {"accent", "s2", "s3", "s4", "s5", "s6"};
+    return colours[number < HONE_REPORT_MAX_SERIES ? number : 0];
+}
+
+void hone__chart_legend(hone__report *r, int x, int y, const char *name, size_t number) {
+    char text[96];
+    hone__report_rawf(r, "<rect x=\"%d\" y=\"%d\" width=\"12\" height=\"3\" style=\"fill:var(--%s)\"/>", x, y,
+                      hone__chart_colour(number));
+    hone__shorten(text, sizeof text, name, 17);
+    hone__chart_text(r, x + 18, y + 5, "start", "", text);
+}
+
+static void add_grid(hone__report *r, const plot *p) {
+    int decimals;
+    double step = hone__chart_step(p->high - p->low, &decimals);
     for (double value = ceil(p->low / step) * step; value <= p->high + step * 1e-6; value += step) {
         char number[48];
         int y = place_y(p, value);
         hone__report_rawf(r, "<line class=\"g\" x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\"/>", PLOT_LEFT, y,
                           PLOT_WIDTH - PLOT_RIGHT, y);
-        add_text(r, PLOT_LEFT - 6, y + 4, "end", "p", hone__report_number(number, value, decimals));
+        hone__chart_text(r, PLOT_LEFT - 6, y + 4, "end", "p", hone__report_number(number, value, decimals));
     }
 }
 
-static void add_line(hone__report *r, const plot *p, const double *values, int number) {
+/* A value without neighbours would leave no line, so it gets a point. */
+static void add_line(hone__report *r, const plot *p, const double *values, size_t number) {
     bool is_open = false;
-    hone__report_rawf(r, "<path class=\"l\" style=\"stroke:var(--%s%s)\" d=\"", number ? "s" : "accent",
-                      number ? (const char *[]){"", "2", "3", "4", "5", "6"}[number] : "");
+    hone__report_rawf(r, "<path class=\"l\" style=\"stroke:var(--%s)\" d=\"", hone__chart_colour(number));
     for (size_t i = 0; i < p->count; i++) {
         if (isfinite(values[i]))
             hone__report_rawf(r, "%c%d %d", is_open ? 'L' : 'M', place_x(p, i), place_y(p, values[i]));
         is_open = isfinite(values[i]);
     }
     hone__report_raw(r, "\"/>");
+    for (size_t i = 0; i < p->count; i++) {
+        bool before = i > 0 && isfinite(values[i - 1]), after = i + 1 < p->count && isfinite(values[i + 1]);
+        if (isfinite(values[i]) && !before && !after)
+            hone__report_rawf(r, "<circle cx=\"%d\" cy=\"%d\" r=\"4\" style=\"fill:var(--%s)\"/>", place_x(p, i),
+                              place_y(p, values[i]), hone__chart_colour(number));
+    }
 }
 
 void hone__report_lines(hone__report *r, const char *title, const char *x_name, double first_x,
@@ -132,29 +151,29 @@ void hone__report_lines(hone__report *r, const char *title, const char *x_name, 
             p.high = fmax(p.high, series[s].values[i]);
         }
     }
-    add_title(r, title);
+    hone__chart_title(r, title);
     if (!(p.low <= p.high)) {
         hone__report_note(r, "nothing to draw");
         return;
     }
     if (p.high - p.low < 1e-9 * fmax(1, fabs(p.high))) p.low -= 0.5, p.high += 0.5;
+    size_t rows = (series_count + HONE__LEGEND_NAMES - 1) / HONE__LEGEND_NAMES;
+    int height = PLOT_HEIGHT + 2 + (int)rows * HONE__LEGEND_ROW;
     hone__report_rawf(r, "<svg class=\"chart\" role=\"img\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\">",
-                      PLOT_WIDTH, PLOT_HEIGHT + 22, PLOT_WIDTH, PLOT_HEIGHT + 22);
-    add_grid(r, &p, choose_step(p.high - p.low));
+                      PLOT_WIDTH, height, PLOT_WIDTH, height);
+    add_grid(r, &p);
     char number[48];
-    add_text(r, place_x(&p, 0), PLOT_HEIGHT - PLOT_BOTTOM + 18, "middle", "p", hone__report_number(number, first_x, 0));
-    add_text(r, place_x(&p, count - 1), PLOT_HEIGHT - PLOT_BOTTOM + 18, "end", "p",
-             hone__report_number(number, first_x + (double)(count - 1), 0));
-    add_text(r, PLOT_WIDTH / 2, PLOT_HEIGHT - PLOT_BOTTOM + 18, "middle", "p", x_name);
+    hone__chart_text(r, place_x(&p, 0), PLOT_HEIGHT - PLOT_BOTTOM + 18, "middle", "p",
+                     hone__report_number(number, first_x, 0));
+    if (count > 1)
+        hone__chart_text(r, place_x(&p, count - 1), PLOT_HEIGHT - PLOT_BOTTOM + 18, "end", "p",
+                         hone__report_number(number, first_x + (double)(count - 1), 0));
+    hone__chart_text(r, PLOT_WIDTH / 2, PLOT_HEIGHT - PLOT_BOTTOM + 18, "middle", "p", x_name);
     for (size_t s = 0; s < series_count; s++) {
-        int x = PLOT_LEFT + (int)s * 150;
-        static const char *const colours[] = {"accent", "s2", "s3", "s4", "s5", "s6"};
-        char name[96];
-        add_line(r, &p, series[s].values, (int)s);
-        hone__report_rawf(r, "<rect x=\"%d\" y=\"%d\" width=\"12\" height=\"3\" style=\"fill:var(--%s)\"/>", x,
-                          PLOT_HEIGHT + 8, colours[s]);
-        shorten(name, sizeof name, series[s].name, 18);
-        add_text(r, x + 18, PLOT_HEIGHT + 13, "start", "", name);
+        add_line(r, &p, series[s].values, s);
+        int x = PLOT_LEFT + (int)(s % HONE__LEGEND_NAMES) * 145;
+        int y = PLOT_HEIGHT + 8 + (int)(s / HONE__LEGEND_NAMES) * HONE__LEGEND_ROW;
+        hone__chart_legend(r, x, y, series[s].name, s);
     }
     hone__report_raw(r, "</svg>\n");
 }
@@ -163,7 +182,7 @@ void hone__report_lines(hone__report *r, const char *title, const char *x_name, 
 
 static void add_head(hone__report *r, const char *name) {
     char text[64];
-    shorten(text, sizeof text, name, 12);
+    hone__shorten(text, sizeof text, name, 12);
     hone__report_raw(r, "<th title=\"");
     hone__report_escaped(r, name);
     hone__report_raw(r, "\">");

@@ -67,9 +67,27 @@ typedef struct hone__report_series {
 enum { HONE_REPORT_MAX_SERIES = 6 };
 void hone__report_lines(hone__report *report, const char *title, const char *x_name, double first_x,
                         const hone__report_series *series, size_t series_count, size_t count);
+/* Curves over x and y of 0 … 1 or other ranges, up to HONE_REPORT_MAX_SERIES: a line through the points, or, with weights,
+ * a circle at each whose area says its weight (0: none). diagonal: where y would equal x, dashed. */
+typedef struct hone__report_curve {
+    const char *name;
+    const double *x, *y, *weights;
+    size_t count;
+} hone__report_curve;
+typedef struct hone__report_axes {
+    const char *x_name, *y_name;
+    double x_low, x_high, y_low, y_high;
+    bool diagonal;
+} hone__report_axes;
+void hone__report_curves(hone__report *report, const char *title, const hone__report_axes *axes,
+                         const hone__report_curve *curves, size_t curve_count);
 /* A square table of counts (rows by columns), shaded by value; the diagonal is shaded in another colour. */
 void hone__report_matrix(hone__report *report, const char *row_name, const char *column_name, const char *const *names,
                          size_t count, const uint64_t *counts);
+
+/* The same matrix as a PNG file, through Cairo; HONE_UNSUPPORTED in a build without. Atomic. */
+hone_status hone__matrix_png(const char *title, const char *row_name, const char *column_name, const char *const *names,
+                             size_t count, const uint64_t *counts, const char *path, hone_error *err);
 
 /* ---- for the files of this folder ------------------------------------------------------------------------------ */
 
@@ -78,6 +96,19 @@ void hone__report_rawf(hone__report *report, const char *format, ...) HONE_PRINT
 void hone__report_escaped(hone__report *report, const char *text);
 /* value with decimals digits after a dot, in any locale. Returns buffer. */
 const char *hone__report_number(char buffer[48], double value, int decimals);
+/* <text> at (x, y), whole pixels, so that no locale can put a comma in. anchor: start, middle or end. */
+void hone__chart_text(hone__report *report, int x, int y, const char *anchor, const char *class, const char *text);
+/* The heading of a chart. */
+void hone__chart_title(hone__report *report, const char *title);
+/* The name of series number below a chart, at (x, y); HONE__LEGEND_NAMES fit beside each other. */
+enum { HONE__LEGEND_ROW = 20, HONE__LEGEND_NAMES = 4 };
+void hone__chart_legend(hone__report *report, int x, int y, const char *name, size_t number);
+/* The variable of the style sheet with series number's colour: "accent", "s2", …. */
+const char *hone__chart_colour(size_t number);
+/* text cut to so many characters (not bytes), with an ellipsis where something is lost. */
+void hone__shorten(char *out, size_t size, const char *text, int characters);
+/* The smallest of 1, 2, 5 times a power of ten that cuts span into a few pieces, and the decimals it needs. */
+double hone__chart_step(double span, int *decimals);
 void hone__report_bytes(hone__report *report, const char *bytes, size_t size);
 void hone__report_out_of_memory(hone__report *report, size_t bytes);
 
