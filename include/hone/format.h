@@ -44,6 +44,10 @@ HONE_API hone_status hone_model_load(hone_model **out, const char *path, hone_co
 HONE_API hone_status hone_model_save(const hone_model *model, const hone_trainer *trainer, const char *path,
                                      hone_error *err);
 
+/* Puts the model's records (hone_model_set_record) into the HDF5 file that it was loaded from and leaves everything else
+ * there as it is: weights, optimizer, what resuming needs. Atomic. */
+HONE_API hone_status hone_model_save_records(const hone_model *model, const char *path, hone_error *err);
+
 /* Continues the training that path holds: weights, optimizer, order of the data, epoch and step, bit for bit where hone
  * wrote the file. trainer is fresh, with the same model architecture, data and configuration, its callbacks added. A file
  * that Keras wrote brings weights and optimizer; its epochs are unknown, so counting starts at 0. A refused file leaves

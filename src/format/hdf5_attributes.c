@@ -146,6 +146,16 @@ static hone_status write_attribute(hone__h5 *h5, const char *path, const char *n
     return status;
 }
 
+hone_status hone__h5_delete_attribute(hone__h5 *h5, const char *path, const char *name, hone_error *err) {
+    hid_t object;
+    HONE_TRY(hone__h5_open_object(h5, path, &object, err));
+    bool done = H5Adelete(object, name) >= 0;
+    hone_status status =
+        done ? HONE_OK : hone__h5_fail(err, HONE_IO, "attribute '%s' of '%.200s' cannot be removed", name, path);
+    H5Oclose(object);
+    return status;
+}
+
 hone_status hone__h5_write_string(hone__h5 *h5, const char *path, const char *name, const char *text, hone_error *err) {
     hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR);
     hone_status status;

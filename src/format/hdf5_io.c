@@ -81,8 +81,14 @@ static herr_t set_image(hid_t plist, image *i) {
 
 /* ---- sessions -------------------------------------------------------------------------------------------------- */
 
+/* Without callbacks libhdf5 takes a copy of its own, which it may change and let grow. */
+static hid_t open_image(hid_t plist, image *in, bool copy, const char *name) {
+    if ((copy ? H5Pset_file_image(plist, in->bytes, in->size) : set_image(plist, in)) < 0) return -1;
+    return H5Fopen(name, copy ? H5F_ACC_RDWR : H5F_ACC_RDONLY, plist);
+}
+
 /* in NULL: a new file. */
-static hone_status begin(hone__h5 **out, image *in, hone_error *err) {
+static hone_status begin(hone__h5 **out, image *in, bool copy, hone_error *err) {
     static unsigned long serial; /* under the lock; two images of one name would be taken for the same file */
     *out = NULL;
     hone__h5 *h5 = hone__alloc(1, sizeof *h5);
@@ -100,7 +106,7 @@ static hone_status begin(hone__h5 **out, image *in, hone_error *err) {
     if (h5->link_plist >= 0 && plist >= 0 && H5Pset_create_intermediate_group(h5->link_plist, 1) >= 0 &&
         H5Pset_fclose_degree(plist, H5F_CLOSE_STRONG) >= 0 && H5Pset_fapl_core(plist, 1 << 20, 0) >= 0) {
         if (in) {
-            if (set_image(plist, in) >= 0) h5->file = H5Fopen(name, H5F_ACC_RDONLY, plist);
+            h5->file = open_image(plist, in, copy, name);
         } else {
             h5->file = H5Fcreate(name, H5F_ACC_TRUNC, H5P_DEFAULT, plist);
         }
@@ -116,7 +122,7 @@ static hone_status begin(hone__h5 **out, image *in, hone_error *err) {
     return HONE_OK;
 }
 
-hone_status hone__h5_open(hone__h5 **out, const void *bytes, size_t size, hone_error *err) {
+static hone_status open_bytes(hone__h5 **out, const void *bytes, size_t size, bool copy, hone_error *err) {
     /* The interface has no const; see image for why nothing is written. */
     union {
         const void *given;
@@ -125,11 +131,19 @@ hone_status hone__h5_open(hone__h5 **out, const void *bytes, size_t size, hone_e
     image in = {pointer.taken, size};
     *out = NULL;
     if (size == 0) HONE_FAIL(err, HONE_FORMAT, "not an HDF5 file: it is empty");
-    return begin(out, &in, err);
+    return begin(out, &in, copy, err);
+}
+
+hone_status hone__h5_open(hone__h5 **out, const void *bytes, size_t size, hone_error *err) {
+    return open_bytes(out, bytes, size, false, err);
+}
+
+hone_status hone__h5_open_copy(hone__h5 **out, const void *bytes, size_t size, hone_error *err) {
+    return open_bytes(out, bytes, size, true, err);
 }
 
 hone_status hone__h5_create(hone__h5 **out, hone_error *err) {
-    return begin(out, NULL, err);
+    return begin(out, NULL, false, err);
 }
 
 hone_status hone__h5_image(hone__h5 *h5, unsigned char **bytes, size_t *size, hone_error *err) {

@@ -20,6 +20,8 @@ typedef struct hone__h5 hone__h5;
 
 /* bytes must stay until the close. */
 hone_status hone__h5_open(hone__h5 **out, const void *bytes, size_t size, hone_error *err);
+/* The same, but what is opened is a copy that can be written to. */
+hone_status hone__h5_open_copy(hone__h5 **out, const void *bytes, size_t size, hone_error *err);
 hone_status hone__h5_create(hone__h5 **out, hone_error *err);
 /* The finished file's contents (free with hone__free). The session is still to be closed. */
 hone_status hone__h5_image(hone__h5 *h5, unsigned char **bytes, size_t *size, hone_error *err);
@@ -49,6 +51,7 @@ hone_status hone__h5_read_string(hone__h5 *h5, const char *path, const char *nam
 hone_status hone__h5_read_names(hone__h5 *h5, const char *path, const char *name, hone__names *out, hone_error *err);
 /* A variable-length scalar: fixed ones stop at 64 KiB. */
 hone_status hone__h5_write_string(hone__h5 *h5, const char *path, const char *name, const char *text, hone_error *err);
+hone_status hone__h5_delete_attribute(hone__h5 *h5, const char *path, const char *name, hone_error *err);
 /* As Keras does: variable-length, float64[0] for none, cut into name0, name1, … where it would not fit a header. */
 hone_status hone__h5_write_names(hone__h5 *h5, const char *path, const char *name, const char *const *items,
                                  size_t count, hone_error *err);

@@ -8,6 +8,8 @@
  *   /hone/training   @state, slots/NAME/INDEX (training_file.c) */
 #include "format_internal.h"
 
+#include "file.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,6 +155,40 @@ hone_status hone__group_write(hone__h5 *h5, const hone_model *model, bool traine
     HONE_TRY(write_records(h5, model, err));
     return hone__self_test_write(h5, model, err);
 }
+
+/* ---- the records alone, in a file that stays as it is otherwise ------------------------------------------------ */
+
+static hone_status replace_records_of(hone__h5 *h5, const hone_model *model, hone_error *err) {
+    if (hone__h5_kind_of(h5, "/hone") != HONE_H5_GROUP) return hone__group_write(h5, model, false, err);
+    if (hone__h5_has_attribute(h5, "/hone", "records"))
+        HONE_TRY(hone__h5_delete_attribute(h5, "/hone", "records", err));
+    return write_records(h5, model, err);
+}
+
+static hone_status replace_records(const hone_model *model, const unsigned char *bytes, size_t size, const char *path,
+                                   hone_error *err) {
+    hone__h5 *h5;
+    unsigned char *changed = NULL;
+    HONE_TRY(hone__h5_open_copy(&h5, bytes, size, err));
+    hone_status status = replace_records_of(h5, model, err);
+    if (status == HONE_OK) status = hone__h5_image(h5, &changed, &size, err);
+    hone__h5_close(h5);
+    if (status == HONE_OK) status = hone__file_write(path, changed, size, err);
+    hone__free(changed);
+    return status;
+}
+
+hone_status hone_model_save_records(const hone_model *model, const char *path, hone_error *err) {
+    unsigned char *bytes;
+    size_t size;
+    HONE_TRY(hone__file_read(path, HONE_MAX_MODEL_FILE, &bytes, &size, err));
+    hone_status status = replace_records(model, bytes, size, path, err);
+    hone__free(bytes);
+    if (status == HONE_OK) return HONE_OK;
+    return hone__fail_context(err, status, "model '%.200s'", path);
+}
+
+/* ---- reading -------------------------------------------------------------------------------------------------- */
 
 /* One JSON attribute, where it is there. */
 static hone_status read_value(hone__h5 *h5, hone_model *model, const char *name,

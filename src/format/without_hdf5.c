@@ -19,6 +19,11 @@ hone_status hone_model_save(const hone_model *model, const hone_trainer *trainer
     return unsupported(err);
 }
 
+hone_status hone_model_save_records(const hone_model *model, const char *path, hone_error *err) {
+    (void)model, (void)path;
+    return unsupported(err);
+}
+
 hone_status hone_trainer_resume(hone_trainer *trainer, const char *path, hone_error *err) {
     (void)trainer, (void)path;
     return unsupported(err);
