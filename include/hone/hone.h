@@ -12,6 +12,7 @@
  *   model.h    layers in Keras' words, weights, plans that run them
  *   train.h    losses, optimizers, callbacks, fit, evaluate
  *   format.h   Keras files and JSON
+ *   evaluate.h scores, calibration, robustness, comparison of models, and a page that shows them
  *   clean.h    what is probably wrong with a data set
  *   label.h    a web page on which people label pictures, helped by a model
  *   bench.h    what the machine could do, and where a model's time goes
@@ -43,6 +44,7 @@
 #include <hone/model.h>
 #include <hone/train.h>
 #include <hone/format.h>
+#include <hone/evaluate.h>
 #include <hone/clean.h>
 #include <hone/label.h>
 #include <hone/bench.h>

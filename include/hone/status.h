@@ -78,8 +78,8 @@ typedef enum hone_log_level { HONE_LOG_ERROR, HONE_LOG_WARNING, HONE_LOG_INFO, H
 typedef void (*hone_log_callback)(void *context, hone_log_level level, const char *message);
 HONE_API void hone_set_log(hone_log_callback callback, void *context, hone_log_level least);
 
-/* The environment variables that hone reads, all of them, in one table: HONE_CPU, HONE_THREADS, HONE_LOG, HONE_DATA
- * and XDG_CACHE_HOME. Returns the value or NULL; an empty value counts as unset. */
+/* The environment variables that hone reads, all of them, in one table: HONE_CPU, HONE_THREADS, HONE_LOG, HONE_DATA,
+ * HONE_RUNS, XDG_CACHE_HOME and NO_COLOR. Returns the value or NULL; an empty value counts as unset. */
 HONE_API const char *hone_environment(const char *name);
 
 #ifdef __cplusplus

@@ -73,7 +73,8 @@ const char *hone__metric_key(const hone_metric *metric, bool validation); /* "ac
 int hone__metric_direction(const char *key);
 /* The area under the ROC curve of scores (n, outputs): of the one output, or the mean over the classes that occur (and
  * do not fill everything). NaN where no class does, or a score is NaN. The label of sample i is labels[order[i]] (order
- * NULL: i). keys: room for 2 n numbers. */
+ * NULL: i). keys: room for 2 n numbers; the first n then are the last output's scores, ascending in the bits from 1 on,
+ * with bit 0 saying whether the sample is of the class. */
 double hone__auc(const float *scores, const int32_t *labels, const uint32_t *order, size_t n, size_t outputs,
                  uint64_t *keys);
 
