@@ -167,6 +167,7 @@ static int predict_all(hone_model *model, const files *list, const settings *s, 
             status = failed(&err, NULL, "cannot predict");
             continue;
         }
+        hone_temperature_apply(hone_model_temperature(model), scores, 1, count);
         if (common->json)
             hone_value_append(predictions, prediction_value(model, list->paths[i], scores, count));
         else

@@ -239,6 +239,24 @@ static int balance_classes(session *r, hone_fit_config *config) {
     return -1;
 }
 
+/* Which samples validate, so that hone evaluate --calibrate validation finds them again. */
+static void set_validation(const session *r, hone_value *data) {
+    const train_settings *s = &r->settings;
+    char last[48];
+    snprintf(last, sizeof last, "last:%.17g", s->validation_split);
+    hone_value_set_integer(data, "limit", s->limit);
+    hone_value_set_string(data, "validation", r->own_validation > 0 ? "own" : s->validation ? s->validation : last);
+}
+
+/* The history goes into the file, for the curves of hone evaluate --report. */
+static int record_history(session *r) {
+    hone_error err = {0};
+    hone_value *history = hone_value_copy(hone_trainer_history(r->trainer));
+    if (hone_model_set_record(r->model, "history", history, &err) != HONE_OK)
+        return failed(&err, NULL, "cannot record the history");
+    return -1;
+}
+
 /* What the model's file says of where it comes from; "arguments" is what --resume replays. */
 static int record_provenance(session *r) {
     char hash[65];
@@ -248,6 +266,7 @@ static int record_provenance(session *r) {
     hone_value_set_string(data, "source", r->source);
     hone_value_set_string(data, "sha256", hash);
     hone_value_set_integer(data, "samples", (int64_t)hone_dataset_samples(r->data));
+    set_validation(r, data);
     hone_value_set_string(record, "program", "hone train");
     hone_value_set_string(record, "version", hone_version());
     hone_value_set(record, "arguments", arguments);
@@ -416,6 +435,8 @@ static int train(session *r) {
     progress_break(r->bar);
     if (fitted == HONE_CANCELLED) return interrupted(r);
     if (fitted != HONE_OK) return failed(&err, NULL, "training stopped");
+    status = record_history(r);
+    if (status >= 0) return status;
     if (save_undisturbed(r, r->output, &err) != HONE_OK) return failed(&err, NULL, "the model was not saved");
     char rate[32];
     note(r->common.quiet, "trained %d epochs in %.1fs, %s images/s", hone_trainer_epoch(r->trainer),

@@ -102,6 +102,11 @@ int terminal_columns(void) {
     return 80;
 }
 
+bool stdout_has_colours(void) {
+    const char *kind = getenv("TERM");
+    return isatty(STDOUT_FILENO) && kind && strcmp(kind, "dumb") != 0 && !hone_environment("NO_COLOR");
+}
+
 bool terminal_is_utf8(void) {
     const char *set = nl_langinfo(CODESET);
     return set && strcmp(set, "UTF-8") == 0;

@@ -34,6 +34,8 @@ const char *as_bytes(double bytes, char buffer[32]);
 
 /* Columns of the terminal that stderr is, or 0 where it is none. */
 int terminal_columns(void);
+/* Whether stdout is a terminal that shows colours, and NO_COLOR does not forbid them. */
+bool stdout_has_colours(void);
 /* Whether the terminal's character set can show the bar's line drawing. */
 bool terminal_is_utf8(void);
 

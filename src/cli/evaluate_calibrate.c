@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * hone evaluate --calibrate: on which images the temperature is fitted, and into the model's file with it.
+ *
+ * "validation" means what training held back: the model's file says which data that was, and which part of it. */
+#include "evaluate_calibrate.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- what training held back ----------------------------------------------------------------------------------- */
+
+typedef struct held_back {
+    hone_dataset *data;
+    hone_split split;        /* of it, where it holds the training samples, too */
+    const uint32_t *indices; /* NULL: all of data */
+    size_t count;
+} held_back;
+
+static void release(held_back *h) {
+    hone_split_release(&h->split);
+    hone_dataset_free(h->data);
+}
+
+/* "last:0.1", "stratified:0.1" as hone train wrote it. */
+static hone_status cut(held_back *h, const char *how, uint64_t seed, hone_error *err) {
+    const char *colon = strchr(how, ':');
+    double fraction = colon ? strtod(colon + 1, NULL) : 0;
+    hone_status status = strncmp(how, "stratified:", 11) == 0
+                             ? hone_split_stratified(&h->split, h->data, fraction, seed, err)
+                             : hone_split_last(&h->split, hone_dataset_samples(h->data), fraction, err);
+    h->indices = h->split.validation;
+    h->count = h->split.validation_count;
+    return status;
+}
+
+static int open_held_back(const calibration_request *r, held_back *h) {
+    const hone_value *provenance = hone_model_record(r->model, "provenance");
+    const hone_value *record = hone_value_get(provenance, "data");
+    const char *source = hone_value_as_string(hone_value_get(record, "source"));
+    const char *how = hone_value_as_string(hone_value_get(record, "validation"));
+    const char *expected = hone_value_as_string(hone_value_get(record, "sha256"));
+    int64_t limit = 0, seed = 0;
+    hone_value_as_integer(hone_value_get(record, "limit"), &limit);
+    hone_value_as_integer(hone_value_get(provenance, "seed"), &seed);
+    static const char hint[] = "name a DATA that the model was not trained on: --calibrate DATA";
+    if (!source || !how) return failed(NULL, hint, "'%s' does not say which images its training held back", r->path);
+    bool is_own = strcmp(how, "own") == 0;
+    data_options options = {
+        .source = source, .split = is_own ? "validation" : "train", .limit = limit, .fit_to = r->model};
+    int status = open_data(&h->data, &options, r->config->threads, r->quiet);
+    if (status >= 0 || is_own) return status;
+    char hash[65];
+    hone_error err = {0};
+    hone_dataset_hash(h->data, hash);
+    if (expected && strcmp(hash, expected) != 0)
+        return failed(NULL, hint, "'%s' is no longer what '%s' was trained on", source, r->path);
+    if (cut(h, how, (uint64_t)seed, &err) != HONE_OK)
+        return failed(&err, hint, "cannot tell what the training of '%s' held back", r->path);
+    if (h->count == 0) return failed(NULL, hint, "the training of '%s' held nothing back", r->path);
+    return -1;
+}
+
+/* ---- doing it -------------------------------------------------------------------------------------------------- */
+
+static int forget(const calibration_request *r) {
+    hone_error err = {0};
+    hone_value *record = hone_value_object();
+    hone_value_set_real(record, "temperature", 1);
+    if (hone_model_set_record(r->model, "calibration", record, &err) != HONE_OK ||
+        hone_model_save_records(r->model, r->path, &err) != HONE_OK)
+        return failed(&err, NULL, "cannot take the temperature out of '%s'", r->path);
+    return -1;
+}
+
+int calibrate_model(const calibration_request *r) {
+    if (strcmp(r->where, "none") == 0) return forget(r);
+    held_back h = {0};
+    hone_error err = {0};
+    hone_calibration before, after;
+    int status;
+    if (strcmp(r->where, "validation") == 0) {
+        status = open_held_back(r, &h);
+    } else {
+        data_options options = {.source = r->where, .fit_to = r->model};
+        status = open_data(&h.data, &options, r->config->threads, r->quiet);
+    }
+    if (status < 0) {
+        hone_evaluate_config config = *r->config;
+        config.indices = h.indices;
+        config.index_count = h.count;
+        if (hone_model_calibrate(r->model, h.data, &config, &before, &after, &err) != HONE_OK ||
+            hone_model_save_records(r->model, r->path, &err) != HONE_OK)
+            status = failed(&err, NULL, "cannot calibrate '%s' on '%s'", r->path, r->where);
+    }
+    if (status < 0)
+        note(r->quiet, "temperature %.4g fitted on %zu images (ECE there %.4f, before %.4f); it is now in '%s'",
+             hone_model_temperature(r->model), h.indices ? h.count : hone_dataset_samples(h.data), after.ece,
+             before.ece, r->path);
+    release(&h);
+    return status;
+}
