@@ -206,7 +206,7 @@ static void add_calibration(page_context *c) {
 
 /* ---- galleries ------------------------------------------------------------------------------------------------- */
 
-/* The picture as the file has it, where it comes from one; else as the data set holds it. */
+/* The picture as the model sees it: in its size. */
 static hone_status add_picture_card(page_context *c, uint32_t index, const char *title, const char *detail,
                                     hone_error *err) {
     const hone_dataset *data = c->p->data;
@@ -216,13 +216,13 @@ static hone_status add_picture_card(page_context *c, uint32_t index, const char 
     size_t size = (size_t)image.height * (size_t)image.width * (size_t)image.channels;
     image.pixels = hone__alloc(size, 1);
     if (!image.pixels) return hone__fail_memory(err, size, "a thumbnail");
-    memcpy(image.pixels, hone_dataset_image(data, index), size);
+    hone_status status = hone_dataset_fetch(data, index, image.pixels, err);
     snprintf(hint, sizeof hint, "image %" PRIu32, index);
     hone__report_card card = {
         .picture = &image, .side = THUMBNAIL_SIDE, .title = title, .detail = detail, .hint = path ? path : hint};
-    hone__report_add_card(c->r, &card);
+    if (status == HONE_OK) hone__report_add_card(c->r, &card);
     hone_image_release(&image);
-    return HONE_OK;
+    return status;
 }
 
 static hone_status add_mistakes(page_context *c, hone_error *err) {

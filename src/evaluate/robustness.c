@@ -160,14 +160,13 @@ typedef struct work {
     hone_corruption corruption;
     int level;
     uint64_t seed;
-    unsigned char *pixels; /* (batch) pictures */
-    float *scratch;        /* (workers, 2 * image) */
+    unsigned char *originals, *pixels; /* (batch) pictures */
+    float *scratch;                    /* (workers, 2 * image) */
 } work;
 
 static void corrupt_piece(void *context, int worker, size_t i) {
     const work *w = context;
-    size_t index = w->first + i;
-    hone_corrupt(w->corruption, w->level, w->seed, index, hone_dataset_image(w->data, index),
+    hone_corrupt(w->corruption, w->level, w->seed, w->first + i, w->originals + i * w->image,
                  hone_dataset_height(w->data), hone_dataset_width(w->data), hone_dataset_channels(w->data),
                  w->pixels + i * w->image, w->scratch + (size_t)worker * 2 * w->image);
 }
@@ -188,17 +187,19 @@ static bool is_right(const float *row, size_t outputs, int32_t label, bool from_
     return (int32_t)best == label;
 }
 
-static double measure_one(measuring *m, bool from_logits) {
+static hone_status measure_one(double *accuracy, measuring *m, bool from_logits, hone_error *err) {
     const int32_t *labels = hone_dataset_labels(m->w.data);
     size_t right = 0;
     for (m->w.first = 0; m->w.first < m->samples; m->w.first += m->batch) {
         size_t left = m->samples - m->w.first, n = left < m->batch ? left : m->batch;
+        HONE_TRY(hone__dataset_gather(m->threads, m->w.data, NULL, m->w.first, n, m->w.originals, err));
         hone__threads_run(m->threads, corrupt_piece, &m->w, n);
         hone_plan_predict_pixels(m->plan, m->w.pixels, n, m->outputs_of);
         for (size_t i = 0; i < n; i++)
             right += is_right(m->outputs_of + i * m->outputs, m->outputs, labels[m->w.first + i], from_logits);
     }
-    return (double)right / (double)m->samples;
+    *accuracy = (double)right / (double)m->samples;
+    return HONE_OK;
 }
 
 static hone_status prepare(measuring *m, hone_model *model, const hone_dataset *data,
@@ -218,10 +219,11 @@ static hone_status prepare(measuring *m, hone_model *model, const hone_dataset *
     plan.threads = config->threads;
     plan.precision = config->precision;
     HONE_TRY(hone_plan_create(&m->plan, model, &plan, err));
+    m->w.originals = hone__alloc(m->batch, m->w.image);
     m->w.pixels = hone__alloc(m->batch, m->w.image);
     m->w.scratch = hone__alloc(room, sizeof *m->w.scratch);
     m->outputs_of = hone__alloc(values, sizeof *m->outputs_of);
-    if (m->w.pixels && m->w.scratch && m->outputs_of) return HONE_OK;
+    if (m->w.originals && m->w.pixels && m->w.scratch && m->outputs_of) return HONE_OK;
     return hone__fail_memory(err, m->batch * m->w.image, "robustness");
 }
 
@@ -229,14 +231,14 @@ static hone_status measure_all(hone_robustness *out, measuring *m, bool from_log
                                bool (*progress)(void *context, double fraction), void *context, hone_error *err) {
     const int all = HONE_CORRUPTIONS * HONE_CORRUPTION_LEVELS;
     out->samples = m->samples;
-    out->clean = measure_one(m, from_logits); // level 0
+    HONE_TRY(measure_one(&out->clean, m, from_logits, err)); // level 0
     for (int i = 0; i < all; i++) {
         if (progress && !progress(context, (double)i / all)) HONE_FAIL(err, HONE_CANCELLED, "cancelled");
         m->w.corruption = (hone_corruption)(i / HONE_CORRUPTION_LEVELS);
         m->w.level = i % HONE_CORRUPTION_LEVELS + 1;
-        double accuracy = measure_one(m, from_logits);
-        out->accuracy[m->w.corruption][m->w.level - 1] = accuracy;
-        out->mean += accuracy / all;
+        double *accuracy = &out->accuracy[m->w.corruption][m->w.level - 1];
+        HONE_TRY(measure_one(accuracy, m, from_logits, err));
+        out->mean += *accuracy / all;
     }
     return HONE_OK;
 }
@@ -255,6 +257,7 @@ hone_status hone_robustness_measure(hone_robustness *out, hone_model *model, con
     hone_status status = prepare(&m, model, data, config, err);
     if (status == HONE_OK) status = measure_all(&result, &m, config->loss.from_logits, progress, context, err);
     hone_plan_free(m.plan);
+    hone__free(m.w.originals);
     hone__free(m.w.pixels);
     hone__free(m.w.scratch);
     hone__free(m.outputs_of);
