@@ -101,7 +101,9 @@ static hone_status add_member(const hone__scope *scope, const char *class_name, 
     } else {
         hone__layer *layer;
         hone_shape shape;
-        status = hone__layer_create(&layer, class_name, config, automatic, scope->origin, &shape, err);
+        hone__origin origin = scope->origin;
+        origin.in_graph = true;
+        status = hone__layer_create(&layer, class_name, config, automatic, origin, &shape, err);
         if (!status) status = hone__scope_add_layer(scope, layer, err);
     }
     hone__free(automatic);

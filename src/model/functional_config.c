@@ -146,7 +146,9 @@ static hone_status make_layer(const draft *d, const statement *s, const char *cl
                               hone_error *err) {
     hone__layer *layer = NULL;
     hone_shape shape;
-    HONE_TRY(hone__layer_create(&layer, class_name, config, s->entry.name, d->scope->origin, &shape, err));
+    hone__origin origin = d->scope->origin;
+    origin.in_graph = true;
+    HONE_TRY(hone__layer_create(&layer, class_name, config, s->entry.name, origin, &shape, err));
     return hone__scope_add_layer(d->scope, layer, err);
 }
 

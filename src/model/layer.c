@@ -146,8 +146,8 @@ static hone_status allocate(hone__layer **out, const hone__layer_type *type, con
 hone_status hone__layer_create(hone__layer **out, const char *class_name, const hone_value *config, const char *name,
                                hone__origin origin, hone_shape *input_shape, hone_error *err) {
     *out = NULL;
-    const char *stated = hone_value_as_string(hone_value_get(config, "name"));
-    if (stated) name = stated;
+    const char *own = hone_value_as_string(hone_value_get(config, "name"));
+    if (own) name = own;
     if (!is_name(name)) {
         HONE_FAIL(err, origin.from_file ? HONE_FORMAT : HONE_ARGUMENT,
                   "a %.64s layer has an empty name, one over %d bytes, or one with control characters", class_name,
@@ -167,7 +167,13 @@ hone_status hone__layer_create(hone__layer **out, const char *class_name, const 
     hone__config_string(&reader, "name", NULL);
     layer->trainable = hone__config_boolean(&reader, "trainable", true);
     layer->mixed = hone__config_dtype(&reader, is_input) && !is_input;
-    *input_shape = hone__config_input_shape(&reader, is_input);
+    *input_shape = (hone_shape){0};
+    if (is_input || !origin.in_graph) {
+        *input_shape = hone__config_input_shape(&reader, is_input);
+    } else {
+        static const char *const stated[] = {"batch_input_shape", "batch_shape", "input_shape", NULL};
+        for (int i = 0; stated[i]; i++) hone__config_get(&reader, stated[i]);
+    }
     if (is_input && input_shape->rank == 0) {
         hone__config_fail(&reader, origin.from_file ? HONE_FORMAT : HONE_ARGUMENT, "batch_shape is missing");
     }

@@ -132,7 +132,8 @@ void hone__set_padding(hone_value *config, const hone__window *window);
 /* Where a layer's arguments come from. */
 typedef struct hone__origin {
     bool from_file;
-    int keras; /* 2 or 3 */
+    int keras;     /* 2 or 3 */
+    bool in_graph; /* of a Functional: its inputs have shapes, what the layer states of its own counts for nothing */
 } hone__origin;
 
 /* Makes a layer from Keras' class name and arguments; name is used where config holds none. *input_shape gets the shape

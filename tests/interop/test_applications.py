@@ -113,6 +113,7 @@ for name, (side, small, raw) in APPLICATIONS.items():
         if not wanted(name) or (not FULL and name in ONE_FAMILY and family == "tfkeras"):
             continue
         k.backend.clear_session()
+        k.utils.set_random_seed(7)
         side = side if FULL else small
         model = getattr(k.applications, name)(weights=None, input_shape=(side, side, 3), classes=1000 if FULL else 10)
         randomize(model)
@@ -149,9 +150,9 @@ for name in ("MobileNetV2", "ResNet50", "EfficientNetB0"):
         if not wanted(name):
             continue
         keras.backend.clear_session()
+        keras.utils.set_random_seed(7)
         side = 224 if FULL else 64
-        options = {"drop_connect_rate": 0.0} if name.startswith("Eff") else {}
-        model = getattr(keras.applications, name)(weights=None, input_shape=(side, side, 3), classes=10, **options)
+        model = getattr(keras.applications, name)(weights=None, input_shape=(side, side, 3), classes=10)
         randomize(model)
         for layer in model.layers:
             if isinstance(layer, keras.layers.BatchNormalization) and frozen:
@@ -206,7 +207,7 @@ def nested(k):
     tower = k.Sequential([L.Input((8, 8, 3)), L.Conv2D(4, 3, padding="same", name="c"), L.BatchNormalization()], name="tower")
     i = L.Input((8, 8, 4))
     block = k.Model(i, [L.ReLU()(i), L.Conv2D(4, 1, name="c")(i)], name="block")
-    a, b = block(tower(inputs))
+    a, b = block(tower(inputs, training=False))
     c, d = block(L.Maximum()([a, b]))
     x = L.Add()([a, L.Multiply()([c, d])])
     x = tower(L.Conv2D(3, 1)(x), training=False)
@@ -254,6 +255,7 @@ for family, k in FAMILIES.items():
         if not wanted(make.__name__):
             continue
         k.backend.clear_session()
+        k.utils.set_random_seed(7)
         model = make(k)
         randomize(model)
         saved = FOLDER / "graph.h5"
