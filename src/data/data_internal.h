@@ -21,7 +21,7 @@ enum { HONE_MAX_PICTURE_BYTES = INT32_MAX };
 typedef struct hone__fetcher {
     void *context;
     /* Image index, of the size that out says, into out->pixels. NULL: the images are in memory. */
-    hone_status (*fetch)(void *context, size_t index, const hone_image *out, hone_error *err);
+    hone_status (*fetch)(const void *context, size_t index, const hone_image *out, hone_error *err);
     /* indices[0 … count - 1] (NULL: first … first + count - 1) will be fetched soon. */
     void (*expect)(const void *context, const uint32_t *indices, size_t first, size_t count);
     const char *(*path)(const void *context, size_t index); /* as hone_dataset_path */

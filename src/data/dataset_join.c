@@ -14,7 +14,7 @@ typedef struct joined {
 
 /* ---- fetching --------------------------------------------------------------------------------------------------- */
 
-static hone_status fetch(void *context, size_t index, const hone_image *out, hone_error *err) {
+static hone_status fetch(const void *context, size_t index, const hone_image *out, hone_error *err) {
     const joined *j = context;
     return index < j->at ? hone_dataset_fetch(j->first, index, out->pixels, err)
                          : hone_dataset_fetch(j->second, index - j->at, out->pixels, err);

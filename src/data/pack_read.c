@@ -1,39 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A packed file as a data set whose images are fetched from a mapping of the file.
+ * A packed file as a data set whose images are fetched from the file.
  *
- * One idea: the kernel holds the file's pages and gives them up whenever memory is short; what this process must do is to
- * ask for pages before it needs them (expect), and to let go of those it has mapped before they are many (fetch), so that
- * its resident memory stays small however large the file is.
- *
- * A packed file is replaced as a whole, never changed in place. Who cuts it short while it is in use takes pages from under
- * the mapping, and the program ends with a bus error. */
-#define _DEFAULT_SOURCE /* madvise: posix_madvise ignores the one advice that frees pages */
+ * One idea: the kernel holds the file's pages and gives them up whenever memory is short, so the process holds none. Index
+ * and names are mapped; records are read from the page cache straight to where they are wanted (mapping them, too, costs
+ * more in page faults than it saves in copying, and turns every failure of the disk into a signal). What is left to do is
+ * to ask for pages before they are needed (expect). */
+#define _POSIX_C_SOURCE 200809L
 #include "pack_internal.h"
 
 #include "core_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum {
-    WINDOW = 96 << 20,      /* bytes that may be mapped in before all are let go of */
-    FAULT_AROUND = 64 << 10 /* what the kernel maps in with a page that is asked for */
-};
-
 typedef struct reading {
     hone__pack pack;
     char *path;
-    size_t page;
+    int file;
     hone__part part;
     size_t first, samples; /* of the part's records; samples: that are used */
     uint32_t *records;     /* (samples) which of the file's; NULL: first, first + 1, … */
-    _Atomic size_t touched;
 } reading;
 
 /* ---- the file --------------------------------------------------------------------------------------------------- */
@@ -62,27 +53,23 @@ static hone_status map_descriptor(unsigned char **data, size_t *size, int descri
     return HONE_OK;
 }
 
-static hone_status map_file(hone__pack *pack, const char *path, hone_error *err) {
+static hone_status open_file(reading *r, hone_error *err) {
     unsigned char *data;
     size_t size;
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) HONE_FAIL(err, errno == ENOENT ? HONE_NOT_FOUND : HONE_IO, "%s", strerror(errno));
-    hone_status status = map_descriptor(&data, &size, descriptor, err);
-    close(descriptor); /* the mapping stays */
-    HONE_TRY(status);
-    status = hone__pack_parse(pack, data, size, err);
-    if (status != HONE_OK) {
-        munmap(data, size);
-        return status;
-    }
+    r->file = open(r->path, O_RDONLY | O_CLOEXEC);
+    if (r->file < 0) HONE_FAIL(err, errno == ENOENT ? HONE_NOT_FOUND : HONE_IO, "%s", strerror(errno));
+    HONE_TRY(map_descriptor(&data, &size, r->file, err));
+    hone_status status = hone__pack_parse(&r->pack, data, size, err);
+    if (status != HONE_OK) munmap(data, size);
     /* Samples come in the order of a shuffle: what lies behind one is of no use. */
-    (void)madvise(data, size, MADV_RANDOM);
-    return HONE_OK;
+    (void)posix_fadvise(r->file, 0, 0, POSIX_FADV_RANDOM);
+    return status;
 }
 
 static void release(void *context) {
     reading *r = context;
     if (r->pack.data) munmap(r->pack.data, r->pack.size);
+    if (r->file >= 0) close(r->file);
     hone__free(r->path);
     hone__free(r->records);
     hone__free(r);
@@ -100,36 +87,43 @@ static const char *path_of(const void *context, size_t index) {
     return name ? (const char *)r->pack.data + r->pack.text + name : NULL;
 }
 
-/* Counts what is mapped in, at worst, and lets go of everything when that is enough. Another thread that is reading just
- * now takes the same pages again. */
-static void note_touched(reading *r, size_t bytes) {
-    bytes += 2 * r->page + FAULT_AROUND;
-    size_t before = atomic_fetch_add_explicit(&r->touched, bytes, memory_order_relaxed);
-    if (before + bytes < WINDOW || before >= WINDOW) return; /* the one that crosses the line does it */
-    (void)madvise(r->pack.data, r->pack.size, MADV_DONTNEED);
-    atomic_store_explicit(&r->touched, 0, memory_order_relaxed);
+static hone_status read_record(const reading *r, const hone__pack_entry *e, unsigned char *bytes, hone_error *err) {
+    for (size_t done = 0; done < e->size;) {
+        ssize_t got = pread(r->file, bytes + done, e->size - done, (off_t)(e->offset + done));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) HONE_FAIL(err, HONE_IO, "%s", strerror(errno));
+        if (got == 0) HONE_FAIL(err, HONE_IO, "the file was cut short while it was in use");
+        done += (size_t)got;
+    }
+    return HONE_OK;
 }
 
-static hone_status convert_raw(const hone__pack *p, const hone__pack_entry *e, const hone_image *out, hone_error *err) {
-    const hone_image stored = {p->height, p->width, p->channels, p->data + e->offset};
+static hone_status convert_raw(const hone__pack *p, unsigned char *pixels, const hone_image *out, hone_error *err) {
+    const hone_image stored = {p->height, p->width, p->channels, pixels};
     hone_image fitted;
-    if (out->height == p->height && out->width == p->width && out->channels == p->channels) {
-        memcpy(out->pixels, stored.pixels, e->size);
-        return HONE_OK;
-    }
     HONE_TRY(hone_image_convert(&fitted, &stored, out->height, out->width, out->channels, err));
     memcpy(out->pixels, fitted.pixels, (size_t)out->height * (size_t)out->width * (size_t)out->channels);
     hone_image_release(&fitted);
     return HONE_OK;
 }
 
-static hone_status fetch(void *context, size_t index, const hone_image *out, hone_error *err) {
-    reading *r = context;
+static hone_status fetch_record(const reading *r, const hone__pack_entry *e, const hone_image *out, hone_error *err) {
     const hone__pack *p = &r->pack;
+    if (!p->is_encoded && out->height == p->height && out->width == p->width && out->channels == p->channels)
+        return read_record(r, e, out->pixels, err);
+    unsigned char *bytes = hone__alloc(e->size, 1);
+    if (!bytes) return hone__fail_memory(err, e->size, "an image");
+    hone_status status = read_record(r, e, bytes, err);
+    if (status == HONE_OK)
+        status = p->is_encoded ? hone__decode_into(out, bytes, e->size, err) : convert_raw(p, bytes, out, err);
+    hone__free(bytes);
+    return status;
+}
+
+static hone_status fetch(const void *context, size_t index, const hone_image *out, hone_error *err) {
+    const reading *r = context;
     hone__pack_entry e = entry_of(r, index);
-    hone_status status =
-        p->is_encoded ? hone__decode_into(out, p->data + e.offset, e.size, err) : convert_raw(p, &e, out, err);
-    note_touched(r, e.size);
+    hone_status status = fetch_record(r, &e, out, err);
     if (status == HONE_OK) return HONE_OK;
     const char *name = path_of(r, index);
     return hone__fail_context(err, status, "'%s', image %zu%s%s%s", r->path, index, name ? " (" : "", name ? name : "",
@@ -144,14 +138,14 @@ static void expect(const void *context, const uint32_t *indices, size_t first, s
         size_t begin = SIZE_MAX, end = SIZE_MAX;
         if (i < count) {
             hone__pack_entry e = entry_of(r, indices ? indices[i] : first + i);
-            begin = e.offset / r->page * r->page;
+            begin = e.offset;
             end = e.offset + e.size;
         }
         if (i < count && to > from && begin >= from && begin <= to) {
             if (end > to) to = end;
             continue;
         }
-        if (to > from) (void)madvise(r->pack.data + from, to - from, MADV_WILLNEED);
+        if (to > from) (void)posix_fadvise(r->file, (off_t)from, (off_t)(to - from), POSIX_FADV_WILLNEED);
         from = begin;
         to = end;
     }
@@ -236,10 +230,9 @@ static hone_status name_classes(hone__dataset_parts *parts, const hone__pack *pa
 static hone_status read_parts(hone__dataset_parts *parts, reading *r, const hone__request *request, hone_error *err) {
     bool present[HONE_PARTS];
     const hone__pack *p = &r->pack;
-    r->page = (size_t)sysconf(_SC_PAGESIZE);
     r->path = hone__strdup(request->path);
     if (!r->path) return hone__fail_memory(err, strlen(request->path), "a path");
-    HONE_TRY(map_file(&r->pack, request->path, err));
+    HONE_TRY(open_file(r, err));
     for (int i = 0; i < HONE_PARTS; i++) present[i] = p->first[i + 1] > p->first[i];
     if (!hone__part_choose(&r->part, request->part, present))
         HONE_FAIL(err, HONE_NOT_FOUND, "has no %s part", hone__part_name(r->part));
@@ -254,6 +247,7 @@ hone_status hone__read_pack_file(hone__dataset_parts *parts, char origin[HONE_OR
                                  const hone__request *request, hone_error *err) {
     reading *r = hone__alloc(1, sizeof *r);
     if (!r) return hone__fail_memory(err, sizeof *r, "a packed file");
+    r->file = -1;
     parts->fetcher = (hone__fetcher){r, fetch, expect, path_of, hash, release};
     hone_status status = read_parts(parts, r, request, err);
     if (status != HONE_OK) return hone__fail_context(err, status, "'%s'", request->path);
