@@ -66,6 +66,29 @@ def kind_of(number):
     return KINDS[number * 7 % 3]
 
 
+def make_photos(folder, each=60, new=40):
+    """Class folders with what goes wrong in real ones: labels that are not so, a picture cut short, a copy, one that is black;
+    and pictures that nobody has sorted yet, beside them. Returns the wrong labels, path to what is right."""
+    number = 0
+    for kind in KINDS:
+        os.makedirs(f'{folder}/{kind}', exist_ok=True)
+        for _ in range(each):
+            number += 1
+            write_png(f'{folder}/{kind}/{number:04d}.png', 32, 32, shape_rows(kind, number))
+    wrong = {}
+    for i, kind in enumerate(KINDS):
+        path = f'{KINDS[i - 1]}/misplaced-{i}.png'
+        write_png(f'{folder}/{path}', 32, 32, shape_rows(kind, 5000 + i))
+        wrong[path] = kind
+    with open(f'{folder}/circle/0001.png', 'rb') as whole, open(f'{folder}/circle/cut.png', 'wb') as cut:
+        cut.write(whole.read()[:150])
+    shutil.copy(f'{folder}/circle/0003.png', f'{folder}/circle/0003-copy.png')
+    write_png(f'{folder}/square/black.png', 32, 32, [bytes(96)] * 32)
+    for i in range(new):
+        write_png(f'{folder}/new-{i:03d}.png', 32, 32, shape_rows(kind_of(i), 9000 + i))
+    return wrong
+
+
 def make_pictures(folder, count):
     os.makedirs(folder, exist_ok=True)
     for i in range(count):
