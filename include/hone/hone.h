@@ -11,6 +11,7 @@
  *   augment.h  more pictures from the same ones
  *   model.h    layers in Keras' words, weights, plans that run them
  *   train.h    losses, optimizers, callbacks, fit, evaluate
+ *   finetune.h a trained network taught other classes
  *   format.h   Keras files and JSON
  *   evaluate.h scores, calibration, robustness, comparison of models, and a page that shows them
  *   clean.h    what is probably wrong with a data set
@@ -43,6 +44,7 @@
 #include <hone/augment.h>
 #include <hone/model.h>
 #include <hone/train.h>
+#include <hone/finetune.h>
 #include <hone/format.h>
 #include <hone/evaluate.h>
 #include <hone/clean.h>

@@ -135,6 +135,50 @@ typedef struct hone_weight_info {
 HONE_API size_t hone_model_weight_count(const hone_model *model);
 HONE_API hone_status hone_model_weight(const hone_model *model, size_t index, hone_weight_info *out);
 
+/* ---- surgery ---------------------------------------------------------------------------------------------------- */
+
+typedef struct hone_weight_copy {
+    size_t by_name, by_shape, left; /* layers with weights: taken over by name, by shape, left as they were */
+    int64_t values;                 /* numbers taken over */
+    const char *first_left;         /* name of the first that was left, to's own; NULL: none */
+} hone_weight_copy;
+
+/* Both built. Takes over the weights of each layer that has the same name, class and shapes in from; by_shape: then those
+ * of the first layer of from, in order, that is of the same class and shapes and was not taken. */
+HONE_API hone_status hone_model_copy_weights(hone_model *to, const hone_model *from, bool by_shape,
+                                             hone_weight_copy *report, hone_error *err);
+
+/* The layer that decides between the classes: the last one with weights, where it is a Dense or a 1x1 Conv2D, and it or
+ * what follows it (pooling, Reshape, Activation) is a softmax or sigmoid; a linear Dense at the very end counts as well.
+ * HONE_NOT_FOUND where there is none. */
+HONE_API hone_status hone_model_find_head(const hone_model *model, size_t *layer, hone_error *err);
+
+typedef struct hone_head_config {
+    const char *const *class_names;
+    size_t classes;
+    hone_shape input; /* rank 0: the base's own */
+    uint64_t seed;    /* of the new head's weights */
+} hone_head_config;
+
+typedef struct hone_head_report {
+    size_t layer; /* the head, in the new model */
+    size_t kept;  /* classes that the base knew: their rows went along */
+    bool
+        appended; /* the base had no head: GlobalAveragePooling2D or Flatten where needed, and a Dense, came behind it */
+} hone_head_report;
+
+/* A copy of model that answers other classes, by softmax: its head replaced, all other weights, the preprocessing and
+ * what is frozen as they were. Records are of the old classes and stay behind. Another input size or channels (grey to
+ * RGB and back: the first kernel is summed or shared out) where every weight but the head's keeps its shape; HONE_SHAPE
+ * names the layer that does not. */
+HONE_API hone_status hone_model_replace_head(hone_model **out, const hone_model *model, const hone_head_config *config,
+                                             hone_head_report *report, hone_error *err);
+
+/* Cuts a built model before the first layer that trains: *front is what is frozen, *tail a Sequential of the rest, with
+ * layers of the same names; model(x) = tail(front(x)). Both NULL, and HONE_OK, where that is not possible: what trains is
+ * no chain of layers up to the output, nothing is frozen before it, or the model augments its own input. */
+HONE_API hone_status hone_model_cut(const hone_model *model, hone_model **front, hone_model **tail, hone_error *err);
+
 /* ---- what a model carries along -------------------------------------------------------------------------------- */
 
 typedef enum hone_input_kind {

@@ -170,6 +170,42 @@ HONE_API hone_status hone_callback_terminate_on_nan(hone_callback *out, hone_err
  * averages become the weights when training ends. ema_momentum is 0.99 in Keras. */
 HONE_API hone_status hone_callback_weight_averaging(hone_callback *out, double momentum, hone_error *err);
 
+/* ---- weights with rules of their own ---------------------------------------------------------------------------- */
+
+/* For fine-tuning: how one weight is trained otherwise than the rest. */
+typedef struct hone_weight_rule {
+    double learning_rate; /* times the optimizer's; 0: the weight stays, to the bit */
+    /* L2-SP (Li, Grandvalet, Davoine, 2018): the loss has l2_sp / 2 * sum (w - w0)^2, w0 as the trainer found it. */
+    double l2_sp;
+} hone_weight_rule;
+
+enum { HONE_MAX_LORA_RANK = 1024 };
+
+/* Low-rank adapters: each adapted kernel, taken as a matrix (kh * kw * in, out), is base + alpha / rank * A B, with A
+ * (rows, rank) and B (rank, columns) trained in its place. The model's weights hold the sum at all times: it is saved,
+ * evaluated and plans see it as any other. */
+typedef struct hone_lora hone_lora;
+
+typedef struct hone_lora_info {
+    size_t weight; /* index, as in hone_model_weight */
+    size_t rows, columns, rank;
+    double alpha;
+    const float *a, *b;
+} hone_lora_info;
+
+/* Adapters for the kernels of all Dense and Conv2D layers, or of those of them that layers (one per layer) marks. They
+ * begin at the base: B is zero, A drawn as Keras does (He uniform). model outlives the adapters. */
+HONE_API hone_status hone_lora_create(hone_lora **out, hone_model *model, const bool *layers, int rank, double alpha,
+                                      uint64_t seed, hone_error *err);
+HONE_API void hone_lora_free(hone_lora *lora);
+HONE_API size_t hone_lora_count(const hone_lora *lora);
+/* False past the end. */
+HONE_API bool hone_lora_adapter(const hone_lora *lora, size_t index, hone_lora_info *out);
+/* The factors of the best epoch come back when training ends: to be added behind EarlyStopping, which brings back the
+ * weights, with the same monitor. */
+HONE_API hone_status hone_callback_best_lora(hone_callback *out, hone_lora *lora, const char *monitor, double min_delta,
+                                             hone_error *err);
+
 /* ---- fit ------------------------------------------------------------------------------------------------------- */
 
 typedef struct hone_fit_config {
@@ -191,6 +227,11 @@ typedef struct hone_fit_config {
     size_t validation_batch_size; /* 0: 256 or batch_size, the larger */
     /* Mixed: the model is given that policy (hone_model_set_precision), training and validation compute so. */
     hone_precision precision;
+    /* What the model takes instead of data's pictures, (samples, input size), no preprocessing applied; NULL: those. For
+     * features that were computed before. No augmentation then. */
+    const float *features;
+    const hone_weight_rule *rules; /* one per weight, or NULL; copied */
+    hone_lora *lora;               /* the adapters that train in place of their kernels, or NULL; no clipping by norm */
 } hone_fit_config;
 
 HONE_API hone_fit_config hone_fit_config_default(void); /* Adam, sparse categorical cross-entropy, accuracy */
@@ -295,6 +336,7 @@ typedef struct hone_evaluate_config {
     hone_precision precision; /* of the plan */
     /* Test-time augmentation, or NULL; its max_batch and threads are those above. */
     const hone_tta_config *tta;
+    const float *features; /* as in hone_fit_config */
 } hone_evaluate_config;
 
 HONE_API hone_evaluate_config hone_evaluate_config_default(void);

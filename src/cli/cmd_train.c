@@ -58,21 +58,6 @@ static void watch_interrupts(hone_trainer *trainer) {
 
 /* ---- names of files -------------------------------------------------------------------------------------------- */
 
-/* "data/mnist/" -> "mnist_model.h5". */
-static char *default_output(const char *source) {
-    size_t length = strlen(source);
-    while (length > 1 && source[length - 1] == '/') length--;
-    size_t start = length;
-    while (start > 0 && source[start - 1] != '/') start--;
-    const char *name = source + start;
-    length -= start;
-    size_t stem = strcspn(name, ".:");
-    if (stem > 0 && stem < length) length = stem;
-    char *path = malloc(length + sizeof "_model.h5");
-    if (path) snprintf(path, length + sizeof "_model.h5", "%.*s_model.h5", (int)length, name);
-    return path;
-}
-
 /* "mnist_model.h5" -> "mnist_model.checkpoint.h5". */
 static char *checkpoint_path(const char *output) {
     size_t length = strlen(output);
@@ -80,28 +65,6 @@ static char *checkpoint_path(const char *output) {
     char *path = malloc(length + sizeof ".checkpoint.h5");
     if (path) snprintf(path, length + sizeof ".checkpoint.h5", "%.*s.checkpoint.h5", (int)length, output);
     return path;
-}
-
-/* Whether output can be written is asked now, not after an hour of training. */
-static int check_output(const char *output) {
-    struct stat info;
-    if (stat(output, &info) == 0 && S_ISDIR(info.st_mode))
-        return failed(NULL, NULL, "cannot write '%s': it is a folder", output);
-    char *folder = strdup(output);
-    if (!folder) return failed(NULL, NULL, "out of memory");
-    char *slash = strrchr(folder, '/');
-    if (slash == folder)
-        slash[1] = '\0';
-    else if (slash)
-        *slash = '\0';
-    const char *where = slash ? folder : ".";
-    int status = -1;
-    if (stat(where, &info) != 0 || !S_ISDIR(info.st_mode))
-        status = failed(NULL, NULL, "cannot write '%s': there is no folder '%s'", output, where);
-    else if (access(where, W_OK) != 0)
-        status = failed(NULL, NULL, "cannot write '%s': no permission", output);
-    free(folder);
-    return status;
 }
 
 static int name_files(session *r) {
@@ -224,19 +187,10 @@ static int set_preprocessing(session *r) {
     return -1;
 }
 
-/* --class-weight balanced: samples / (classes * samples of the class), as scikit-learn's "balanced". */
 static int balance_classes(session *r, hone_fit_config *config) {
     if (!r->settings.class_weight) return -1;
-    size_t classes = hone_dataset_classes(r->data);
-    r->class_weight = calloc(classes ? classes : 1, sizeof *r->class_weight);
-    if (!r->class_weight) return failed(NULL, NULL, "out of memory");
-    const int32_t *labels = hone_dataset_labels(r->data);
-    for (size_t i = 0; i < r->split.train_count; i++) r->class_weight[labels[r->split.train[i]]] += 1;
-    for (size_t c = 0; c < classes; c++)
-        if (r->class_weight[c] > 0)
-            r->class_weight[c] = (float)((double)r->split.train_count / ((double)classes * (double)r->class_weight[c]));
-    config->class_weight = r->class_weight;
-    return -1;
+    config->class_weight = r->class_weight = balanced_class_weight(r->data, &r->split);
+    return r->class_weight ? -1 : failed(NULL, NULL, "out of memory");
 }
 
 /* Which samples validate, so that hone evaluate --calibrate validation finds them again. */
@@ -298,6 +252,27 @@ static hone_precision model_policy(const session *r) {
     return HONE_PRECISION_FLOAT32;
 }
 
+/* --init: a warm start; what was taken over is said. */
+static int take_weights(session *r) {
+    hone_model *from;
+    int status = open_model(&from, r->settings.init, NULL, NULL, true);
+    if (status >= 0) return status;
+    hone_error err = {0};
+    hone_weight_copy copied;
+    if (hone_model_copy_weights(r->model, from, true, &copied, &err) != HONE_OK)
+        status = failed(&err, NULL, "cannot begin with '%s'", r->settings.init);
+    else if (copied.by_name + copied.by_shape == 0)
+        status = failed(NULL, "hone info shows the layers of a model", "'%s' has no layer whose weights fit '%s'",
+                        r->settings.init, r->settings.model);
+    else
+        note(r->common.quiet,
+             "weights from '%s': %zu layers by name, %zu by shape, %lld numbers; %zu layers left%s%s%s",
+             r->settings.init, copied.by_name, copied.by_shape, (long long)copied.values, copied.left,
+             copied.left ? ", the first is '" : "", copied.left ? copied.first_left : "", copied.left ? "'" : "");
+    hone_model_free(from);
+    return status;
+}
+
 static int prepare(session *r) {
     const train_settings *s = &r->settings;
     int status = start_threads(&r->threads, r->common.threads);
@@ -312,6 +287,7 @@ static int prepare(session *r) {
     if (status < 0 && s->augment) status = parse_augmentation(&r->augmentation, &verb_train, s->augment);
     if (status < 0) status = open_training_data(r);
     if (status < 0 && preset) status = build_preset(r);
+    if (status < 0 && s->init && !s->resume) status = take_weights(r);
     if (status < 0 && hone_model_class_count(r->model) == 0) status = set_classes(r);
     if (status < 0) status = train_settings_split(s, &r->common, r->data, r->own_validation, &r->split);
     if (status >= 0) return status;
@@ -466,6 +442,8 @@ static int parse(session *r, positionals *words, int argc, char **argv) {
     const option table[] = {
         {.kind = OPTION_HEADING, .name = "model and files"},
         {OPTION_TEXT, "model", 'm', "MODEL", &s->model, 0, 0, "preset, Keras .json or .h5 (default mnist-cnn)", NULL},
+        {OPTION_TEXT, "init", 0, "FILE", &s->init, 0, 0,
+         "begin with this model's weights, by the layers' names, else by their shapes", NULL},
         {OPTION_TEXT, "output", 'o', "FILE", &s->output, 0, 0, "where the model goes (default DATA_model.h5)", NULL},
         {OPTION_TEXT, "resume", 0, "FILE", &s->resume, 0, 0, "go on with an interrupted run; DATA may be left out",
          NULL},

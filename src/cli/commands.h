@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-extern const verb verb_collect, verb_clean, verb_augment, verb_label, verb_train, verb_evaluate, verb_predict,
+extern const verb verb_collect, verb_clean, verb_augment, verb_label, verb_train, verb_finetune, verb_evaluate, verb_predict,
     verb_info, verb_bench;
 
 /* ---- data (cli_data.c) ----------------------------------------------------------------------------------------- */
@@ -39,6 +39,16 @@ int parse_augmentation(hone_augmentation **out, const verb *v, const char *text)
 int parse_tta(hone_tta_config *out, hone_augmentation **augmentation, const verb *v, const char *text, int64_t seed);
 /* A note on stderr where the augmentation may make another class of a picture: letters and digits mirrored or turned. */
 void note_unsafe_labels(const hone_augmentation *augmentation, const hone_dataset *data, bool quiet);
+
+/* ---- training (cli_train.c) -------------------------------------------------------------------------------------- */
+
+/* "data/mnist/" -> "mnist_model.h5", on the heap; NULL: out of memory. */
+char *default_output(const char *source);
+/* Whether output can be written is asked before training, not after an hour of it. Returns an exit status, or -1. */
+int check_output(const char *output);
+/* --class-weight balanced: samples / (classes * samples of the class), as scikit-learn's "balanced"; NULL: out of
+ * memory. The caller frees. */
+float *balanced_class_weight(const hone_dataset *data, const hone_split *split);
 
 /* ---- models (cli_model.c) -------------------------------------------------------------------------------------- */
 

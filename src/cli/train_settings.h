@@ -7,7 +7,7 @@
 #include "commands.h"
 
 typedef struct train_settings {
-    const char *model, *output, *resume, *size, *input;
+    const char *model, *init, *output, *resume, *size, *input;
     int64_t epochs, batch_size, limit;
     bool no_shuffle, no_test, denoise;
 

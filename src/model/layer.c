@@ -198,6 +198,10 @@ hone_shape hone__input_layer_shape(const hone__layer *layer) {
     return *(const hone_shape *)layer->config;
 }
 
+void hone__input_layer_set_shape(hone__layer *layer, const hone_shape *shape) {
+    *(hone_shape *)layer->config = *shape;
+}
+
 hone_status hone__layer_enter(hone__layer *layer, const char *prefix, hone_error *err) {
     char *name = hone__asprintf("%s%s", prefix, layer->own_name);
     if (!name) return hone__fail_memory(err, strlen(prefix) + strlen(layer->own_name) + 1, "the name of a layer");

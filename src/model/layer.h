@@ -144,6 +144,8 @@ void hone__layer_free(hone__layer *layer);
 bool hone__layer_is_input(const hone__layer *layer);
 /* The shape that an InputLayer states. */
 hone_shape hone__input_layer_shape(const hone__layer *layer);
+/* Before the model is built. */
+void hone__input_layer_set_shape(hone__layer *layer, const hone_shape *shape);
 /* Puts the prefix before the layer's full name. */
 hone_status hone__layer_enter(hone__layer *layer, const char *prefix, hone_error *err);
 /* Fails where an activation of this shape would be too large. */

@@ -13,6 +13,9 @@
 enum { ROWS = 32 };
 
 struct hone__evaluator {
+    const float *features; /* of all samples, instead of their pictures; NULL: those */
+    float *rows;           /* a gathered batch of them, row_size each */
+    size_t row_size;
     hone_model *model;
     const hone_dataset *data;
     hone_threads *threads;
@@ -54,7 +57,13 @@ static hone_status allocate(hone__evaluator *e, float *predictions, hone_error *
         !hone__multiply(e->count, 2, &keys))
         HONE_FAIL(err, HONE_LIMIT, "%zu samples of %zu outputs are too many", e->count, outputs_of);
     bool ok = true;
-    if (hone__dataset_is_fetched(e->data) || !in_a_row(e->indices, e->count))
+    size_t floats;
+    e->row_size = (size_t)hone_model_input_size(e->model);
+    if (!hone__multiply(e->batch_size, e->row_size, &floats))
+        HONE_FAIL(err, HONE_LIMIT, "a batch of %zu times %zu numbers is too large", e->batch_size, e->row_size);
+    if (e->features)
+        ok = (e->rows = hone__alloc(floats, sizeof *e->rows)) != NULL;
+    else if (hone__dataset_is_fetched(e->data) || !in_a_row(e->indices, e->count))
         ok = (e->pixels = hone__alloc(e->batch_size, image)) != NULL;
     ok = ok && (e->outputs = hone__alloc(outputs, sizeof *e->outputs)) != NULL;
     ok = ok && (e->labels = hone__alloc(e->batch_size, sizeof *e->labels)) != NULL;
@@ -85,11 +94,14 @@ hone_status hone__evaluator_create(hone__evaluator **out, hone_model *model, con
                                    const hone_evaluate_config *config, hone_error *err) {
     *out = NULL;
     if (config->batch_size == 0) HONE_FAIL(err, HONE_ARGUMENT, "batch_size is 0, expected at least 1");
+    if (config->features && config->tta)
+        HONE_FAIL(err, HONE_ARGUMENT, "features were computed before, so pictures cannot be augmented");
     hone__evaluator *e = hone__alloc(1, sizeof *e);
     if (!e) return hone__fail_memory(err, sizeof *e, "evaluation");
     e->model = model;
     e->data = data;
     e->threads = config->threads;
+    e->features = config->features;
     e->indices = config->indices;
     e->count = config->indices ? config->index_count : hone_dataset_samples(data);
     e->batch_size = config->batch_size < e->count || e->count == 0 ? config->batch_size : e->count;
@@ -101,7 +113,8 @@ hone_status hone__evaluator_create(hone__evaluator **out, hone_model *model, con
                                                      config->metrics, config->metric_count, err);
     if (status == HONE_OK && config->tta) status = use_tta(e, config->tta, err);
     if (status == HONE_OK)
-        status = hone__check_data(model, data, &config->loss, e->indices, e->count, "the data to evaluate", err);
+        status = (config->features ? hone__check_labels : hone__check_data)(model, data, &config->loss, e->indices,
+                                                                            e->count, "the data to evaluate", err);
     if (status == HONE_OK) status = allocate(e, config->predictions, err);
     if (status != HONE_OK) {
         hone__evaluator_free(e);
@@ -116,6 +129,7 @@ void hone__evaluator_free(hone__evaluator *e) {
     hone_plan_free(e->plan);
     hone_tta_free(e->tta);
     hone__free(e->pixels);
+    hone__free(e->rows);
     hone__free(e->outputs);
     hone__free(e->labels);
     hone__free(e->losses);
@@ -158,9 +172,15 @@ static hone_status run_batch(hone__evaluator *e, size_t first, size_t n, hone__s
     for (size_t i = 0; i < n; i++) e->labels[i] = labels[e->indices ? e->indices[first + i] : first + i];
     if (pixels)
         HONE_TRY(read_batch(e, first, n, err));
-    else
+    else if (!e->features)
         pixels = hone_dataset_image(e->data, e->indices ? e->indices[first] : first);
-    if (e->tta)
+    if (e->features) {
+        if (e->indices)
+            hone__gather_rows(e->features, e->row_size, e->indices + first, n, e->rows);
+        else
+            memcpy(e->rows, e->features + first * e->row_size, n * e->row_size * sizeof *e->rows);
+        hone_plan_predict(e->plan, e->rows, n, e->outputs);
+    } else if (e->tta)
         hone_tta_predict(e->tta, pixels, n, e->outputs);
     else
         hone_plan_predict_pixels(e->plan, pixels, n, e->outputs);

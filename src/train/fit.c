@@ -83,6 +83,10 @@ static void find_nonfinite(hone_trainer *t, size_t n) {
         return;
     }
     bool in_gradient = false;
+    if (t->rows) {
+        snprintf(text, size, "the loss is not finite, though every weight is");
+        return;
+    }
     int layer = hone__plan_find_nonfinite(t->plan, t->pixels, n, (uint64_t)t->iterations, &in_gradient);
     if (layer < 0 || (size_t)layer >= model->layer_count)
         snprintf(text, size, "the loss is not finite, though every layer's output is");
@@ -187,8 +191,13 @@ static hone_status run_step(hone_trainer *t, hone_error *err) {
     atomic_store(&t->unreadable, SIZE_MAX);
 
     memset(t->tallies, 0, t->max_shards * sizeof *t->tallies);
-    hone__plan_step_filled(t->plan, t->pixels, n, (uint64_t)t->iterations, fill_pixels, shard_loss, t);
-    HONE_TRY(find_unreadable(t, err));
+    if (t->rows) {
+        hone__gather_rows(t->config.features, t->row_size, t->order + t->first, n, t->rows);
+        hone__plan_step_float(t->plan, t->rows, n, (uint64_t)t->iterations, shard_loss, t);
+    } else {
+        hone__plan_step_filled(t->plan, t->pixels, n, (uint64_t)t->iterations, fill_pixels, shard_loss, t);
+        HONE_TRY(find_unreadable(t, err));
+    }
     size_t shards = hone__plan_shards(t->plan);
     for (size_t s = 0; s < shards; s++) {
         t->gradients[s] = hone__plan_gradient(t->plan, s);

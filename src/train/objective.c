@@ -168,6 +168,10 @@ void hone__objective_logs(const hone__objective *o, const hone__sums *sums, bool
 
 /* ---- data ------------------------------------------------------------------------------------------------------ */
 
+void hone__gather_rows(const float *features, size_t size, const uint32_t *indices, size_t n, float *rows) {
+    for (size_t i = 0; i < n; i++) memcpy(rows + i * size, features + indices[i] * size, size * sizeof *rows);
+}
+
 static hone_status check_images(const hone_model *model, const hone_dataset *data, const char *what, hone_error *err) {
     size_t inputs = hone_model_input_count(model), outputs = hone_model_output_count(model);
     if (inputs != 1 || outputs != 1)
@@ -187,6 +191,11 @@ static hone_status check_images(const hone_model *model, const hone_dataset *dat
 hone_status hone__check_data(const hone_model *model, const hone_dataset *data, const hone_loss *loss,
                              const uint32_t *indices, size_t count, const char *what, hone_error *err) {
     HONE_TRY(check_images(model, data, what, err));
+    return hone__check_labels(model, data, loss, indices, count, what, err);
+}
+
+hone_status hone__check_labels(const hone_model *model, const hone_dataset *data, const hone_loss *loss,
+                               const uint32_t *indices, size_t count, const char *what, hone_error *err) {
     if (count == 0) HONE_FAIL(err, HONE_ARGUMENT, "%s has no samples", what);
     size_t samples = hone_dataset_samples(data);
     if (samples > UINT32_MAX) HONE_FAIL(err, HONE_LIMIT, "%s has %zu samples, at most %u", what, samples, UINT32_MAX);

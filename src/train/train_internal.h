@@ -110,6 +110,12 @@ void hone__objective_logs(const hone__objective *o, const hone__sums *sums, bool
 /* All of samples (indices, or 0 … count - 1 when NULL) have the model's input shape and a label that fits. */
 hone_status hone__check_data(const hone_model *model, const hone_dataset *data, const hone_loss *loss,
                              const uint32_t *indices, size_t count, const char *what, hone_error *err);
+/* The labels alone: the model is given features. */
+hone_status hone__check_labels(const hone_model *model, const hone_dataset *data, const hone_loss *loss,
+                               const uint32_t *indices, size_t count, const char *what, hone_error *err);
+
+/* Copies the features (of size numbers) of indices[0 … n - 1] into rows. */
+void hone__gather_rows(const float *features, size_t size, const uint32_t *indices, size_t n, float *rows);
 
 /* ---- schedules.c ----------------------------------------------------------------------------------------------- */
 
@@ -131,11 +137,32 @@ void hone__optimizer_slots(const hone_optimizer *optimizer, const char *names[HO
 hone_status hone__updater_create(hone__updater **out, hone_model *model, const hone_optimizer *optimizer,
                                  float *const slots[HONE__OPTIMIZER_SLOTS], hone_threads *threads, size_t max_shards,
                                  hone_error *err);
+/* Rules: one per weight; lora: the kernels that it adapts are left to it. Either may be NULL. To be called once. */
+hone_status hone__updater_set_rules(hone__updater *u, const hone_weight_rule *rules, hone_lora *lora, hone_error *err);
 void hone__updater_free(hone__updater *u);
 /* One step: gradients are sums over n samples, in shard_count arrays of the layout of model->data. iteration counts
  * from 0. Returns the regularisation loss of the weights as they were before. */
 double hone__updater_step(hone__updater *u, float *const *shards, size_t shard_count, size_t n, double learning_rate,
                           int64_t iteration);
+
+/* ---- lora.c ----------------------------------------------------------------------------------------------------- */
+
+/* What an adapter's step needs of the updater's. */
+typedef struct hone__lora_call {
+    hone_update_function update;
+    const hone_update *rates;
+    float *const *shards;
+    size_t shard_count;
+    float mean; /* 1 / batch */
+} hone__lora_call;
+
+/* Takes the memory that the optimizer needs per factor, zeroed. */
+hone_status hone__lora_prepare(hone_lora *lora, const hone_optimizer *optimizer, hone_error *err);
+bool hone__lora_adapts(const hone_lora *lora, size_t weight);
+/* ranges: room for shard_count pointers. */
+void hone__lora_step(hone_lora *lora, size_t index, const hone__lora_call *call, const float **ranges);
+void hone__lora_keep_best(hone_lora *lora);
+void hone__lora_restore_best(hone_lora *lora);
 
 /* ---- evaluate.c ------------------------------------------------------------------------------------------------ */
 
@@ -193,6 +220,8 @@ struct hone_trainer {
     uint64_t *auc_keys;
     hone__tally *tallies; /* (max_shards) */
     float **gradients;    /* (max_shards) */
+    float *rows;          /* (batch, row_size) of config.features; NULL: pixels are what trains */
+    size_t row_size;
 
     /* where training is */
     uint32_t *order; /* (train_count) of the epoch that ordered_epoch names; -1: none yet */

@@ -28,6 +28,8 @@ static hone_status check_config(const hone_fit_config *c, const hone_dataset *da
     if (c->batch_size < 1) HONE_FAIL(err, HONE_ARGUMENT, "batch_size is 0, expected at least 1");
     HONE_TRY(hone__optimizer_check(&c->optimizer, err));
     HONE_TRY(hone__schedule_check(&c->schedule, err));
+    if (c->features && c->augmentation)
+        HONE_FAIL(err, HONE_ARGUMENT, "features were computed before, so pictures cannot be augmented");
     for (size_t i = 0; c->class_weight && i < hone_dataset_classes(data); i++)
         if (!(c->class_weight[i] >= 0) || !isfinite(c->class_weight[i]))
             HONE_FAIL(err, HONE_ARGUMENT, "class_weight of class '%s' is %g, expected 0 or more",
@@ -57,7 +59,8 @@ static hone_status create_validation(hone_trainer *t, hone_error *err) {
                                    .threads = c->threads,
                                    .indices = c->split->validation,
                                    .index_count = c->split->validation_count,
-                                   .precision = c->precision};
+                                   .precision = c->precision,
+                                   .features = c->features};
     memcpy(config.metrics, c->metrics, sizeof config.metrics);
     if (config.batch_size == 0) config.batch_size = c->batch_size > 256 ? c->batch_size : 256;
     hone_status status = hone__evaluator_create(&t->validation, t->model, t->data, &config, err);
@@ -70,18 +73,28 @@ static hone_status create_updater(hone_trainer *t, hone_error *err) {
     hone__optimizer_slots(&t->config.optimizer, names);
     for (int i = 0; i < HONE__OPTIMIZER_SLOTS; i++)
         if (names[i]) HONE_TRY(hone__trainer_add_slot(t, names[i], &arrays[i], err));
-    return hone__updater_create(&t->updater, t->model, &t->config.optimizer, arrays, t->config.threads, t->max_shards,
-                                err);
+    HONE_TRY(hone__updater_create(&t->updater, t->model, &t->config.optimizer, arrays, t->config.threads, t->max_shards,
+                                  err));
+    return hone__updater_set_rules(t->updater, t->config.rules, t->config.lora, err);
 }
 
 static hone_status allocate(hone_trainer *t, hone_error *err) {
-    size_t outputs = t->objective.outputs, scores, keys;
+    size_t outputs = t->objective.outputs, scores, keys, features;
     size_t rows = t->objective.has_auc ? t->train_count : t->batch_size;
     t->image_size = (size_t)hone_dataset_height(t->data) * (size_t)hone_dataset_width(t->data) *
                     (size_t)hone_dataset_channels(t->data);
     if (!hone__multiply(rows, outputs, &scores) || !hone__multiply(t->train_count, 2, &keys))
         HONE_FAIL(err, HONE_LIMIT, "%zu samples of %zu outputs are too many", rows, outputs);
-    bool ok = (t->pixels = hone__alloc(t->batch_size, t->image_size)) != NULL;
+    bool ok = true;
+    t->row_size = (size_t)hone_model_input_size(t->model);
+    if (t->config.features) {
+        if (!hone__multiply(t->batch_size, t->row_size, &features))
+            HONE_FAIL(err, HONE_LIMIT, "a batch of %zu features of %zu numbers is too large", t->batch_size,
+                      t->row_size);
+        ok = (t->rows = hone__alloc(features, sizeof *t->rows)) != NULL;
+    } else {
+        ok = (t->pixels = hone__alloc(t->batch_size, t->image_size)) != NULL;
+    }
     ok = ok && (t->labels = hone__alloc(t->batch_size, sizeof *t->labels)) != NULL;
     ok = ok && (t->losses = hone__alloc(t->batch_size, sizeof *t->losses)) != NULL;
     ok = ok && (t->tallies = hone__alloc(t->max_shards, sizeof *t->tallies)) != NULL;
@@ -153,7 +166,8 @@ static hone_status prepare(hone_trainer *t, hone_error *err) {
     }
     t->steps = (int64_t)(t->train_count / t->batch_size + (t->train_count % t->batch_size != 0));
     HONE_TRY(create_plan(t, err));
-    HONE_TRY(hone__check_data(t->model, t->data, &t->config.loss, t->train, t->train_count, "the training data", err));
+    HONE_TRY((t->config.features ? hone__check_labels : hone__check_data)(t->model, t->data, &t->config.loss, t->train,
+                                                                          t->train_count, "the training data", err));
     HONE_TRY(create_validation(t, err));
     HONE_TRY(allocate(t, err));
     HONE_TRY(allocate_augmentation(t, err));
@@ -197,6 +211,7 @@ void hone_trainer_free(hone_trainer *t) {
     hone_value_free(t->history);
     hone__free(t->pixels);
     hone__free(t->fetched);
+    hone__free(t->rows);
     hone__free(t->augment_scratch);
     hone__free(t->partners);
     hone__free(t->mix_labels);

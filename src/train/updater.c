@@ -22,7 +22,10 @@ typedef struct piece {
     size_t weight;
     hone__regularizer regularizer;
     double squares; /* of the gradient, first pass */
-    double penalty; /* regularisation loss of these weights */
+    double penalty; /* regularisation loss of these weights, and their distance from the anchor */
+    float rate;     /* times the learning rate; 0: stays */
+    float pull;     /* L2-SP */
+    bool adapted;   /* an adapter trains in its place */
 } piece;
 
 struct hone__updater {
@@ -38,6 +41,9 @@ struct hone__updater {
     size_t *tasks; /* (task_count + 1): task i is pieces tasks[i] … tasks[i + 1] - 1 */
     size_t task_count;
     bool regularized;
+
+    float *anchor;   /* (data_size) where L2-SP pulls to; NULL: it does not */
+    hone_lora *lora; /* NULL: none */
 
     size_t max_shards;
     const float **ranges; /* (workers, max_shards): a piece's range of each shard */
@@ -102,11 +108,24 @@ static void cut_pieces(hone__updater *u) {
                 filled = 0;
             }
             filled += size;
-            u->pieces[n++] = (piece){w->offset + at, size, i, w->regularizer, 0, 0};
+            u->pieces[n++] =
+                (piece){.offset = w->offset + at, .size = size, .weight = i, .regularizer = w->regularizer, .rate = 1};
         }
     }
     u->tasks[u->task_count] = n;
     u->piece_count = n;
+}
+
+static bool clips_by_norm(const hone_optimizer *o) {
+    return o->clipnorm > 0 || o->global_clipnorm > 0;
+}
+
+/* Room for the first pass. */
+static hone_status allocate_gradient(hone__updater *u, hone_error *err) {
+    u->gradient = hone__alloc(u->model->data_size, sizeof *u->gradient);
+    u->scales = hone__alloc(u->model->weight_count, sizeof *u->scales);
+    if (u->gradient && u->scales) return HONE_OK;
+    return hone__fail_memory(err, u->model->data_size * sizeof *u->gradient, "the gradient");
 }
 
 static hone_status allocate(hone__updater *u, size_t pieces, hone_error *err) {
@@ -118,12 +137,7 @@ static hone_status allocate(hone__updater *u, size_t pieces, hone_error *err) {
     u->ranges = hone__alloc(pointers, sizeof *u->ranges);
     if (!u->pieces || !u->tasks || !u->ranges)
         return hone__fail_memory(err, pieces * sizeof *u->pieces + pointers * sizeof *u->ranges, "the optimizer");
-    if (u->optimizer.clipnorm <= 0 && u->optimizer.global_clipnorm <= 0) return HONE_OK;
-    u->gradient = hone__alloc(u->model->data_size, sizeof *u->gradient);
-    u->scales = hone__alloc(u->model->weight_count, sizeof *u->scales);
-    if (!u->gradient || !u->scales)
-        return hone__fail_memory(err, u->model->data_size * sizeof *u->gradient, "the gradient to be clipped");
-    return HONE_OK;
+    return clips_by_norm(&u->optimizer) ? allocate_gradient(u, err) : HONE_OK;
 }
 
 hone_status hone__updater_create(hone__updater **out, hone_model *model, const hone_optimizer *optimizer,
@@ -151,6 +165,42 @@ hone_status hone__updater_create(hone__updater **out, hone_model *model, const h
     return HONE_OK;
 }
 
+/* Numbers of rules that mean something. */
+static hone_status check_rules(const hone__updater *u, const hone_weight_rule *rules, hone_error *err) {
+    for (size_t i = 0; i < u->model->weight_count; i++) {
+        const hone_weight_rule *r = &rules[i];
+        if (r->learning_rate >= 0 && isfinite(r->learning_rate) && r->l2_sp >= 0 && isfinite(r->l2_sp)) continue;
+        HONE_FAIL(err, HONE_ARGUMENT, "weight '%s' of layer '%s': learning rate times %g, l2_sp %g: expected 0 or more",
+                  u->model->weights[i].name, u->model->layers[u->model->weights[i].layer]->name, r->learning_rate,
+                  r->l2_sp);
+    }
+    return HONE_OK;
+}
+
+hone_status hone__updater_set_rules(hone__updater *u, const hone_weight_rule *rules, hone_lora *lora, hone_error *err) {
+    bool pulls = false;
+    if (rules) HONE_TRY(check_rules(u, rules, err));
+    if (lora && clips_by_norm(&u->optimizer))
+        HONE_FAIL(err, HONE_ARGUMENT,
+                  "LoRA's gradients are not clipped by norm: leave clipnorm out, or take clipvalue");
+    for (size_t i = 0; i < u->piece_count; i++) {
+        piece *p = &u->pieces[i];
+        p->adapted = lora && hone__lora_adapts(lora, p->weight);
+        if (!rules) continue;
+        p->rate = (float)rules[p->weight].learning_rate;
+        p->pull = p->adapted ? 0 : (float)rules[p->weight].l2_sp;
+        pulls = pulls || p->pull > 0;
+    }
+    if (lora) HONE_TRY(hone__lora_prepare(lora, &u->optimizer, err));
+    u->lora = lora;
+    if (!pulls) return HONE_OK;
+    if (!u->gradient) HONE_TRY(allocate_gradient(u, err));
+    u->anchor = hone__alloc(u->model->data_size, sizeof *u->anchor);
+    if (!u->anchor) return hone__fail_memory(err, u->model->data_size * sizeof *u->anchor, "the weights to stay near");
+    memcpy(u->anchor, u->model->data, u->model->data_size * sizeof *u->anchor);
+    return HONE_OK;
+}
+
 void hone__updater_free(hone__updater *u) {
     if (!u) return;
     hone__free(u->pieces);
@@ -158,6 +208,7 @@ void hone__updater_free(hone__updater *u) {
     hone__free(u->ranges);
     hone__free(u->gradient);
     hone__free(u->scales);
+    hone__free(u->anchor);
     hone__free(u);
 }
 
@@ -180,6 +231,8 @@ static void gather_gradient(void *context, int worker, size_t task) {
         u->kernels->scale(p->size, u->mean, g);
         if (l1 != 0 || l2 != 0)
             for (size_t k = 0; k < p->size; k++) g[k] += l1 * (float)((w[k] > 0) - (w[k] < 0)) + 2 * l2 * w[k];
+        if (p->pull > 0)
+            for (size_t k = 0; k < p->size; k++) g[k] += p->pull * (w[k] - u->anchor[p->offset + k]);
         p->squares = u->kernels->sum_squares(p->size, g);
     }
 }
@@ -187,6 +240,10 @@ static void gather_gradient(void *context, int worker, size_t task) {
 /* Keras: clipnorm g * c / max(norm, c) per weight; global_clipnorm the same with the norm of all of them. */
 static void find_scales(hone__updater *u) {
     double all = 0;
+    if (!clips_by_norm(&u->optimizer)) { /* the pass was L2-SP's */
+        for (size_t i = 0; i < u->model->weight_count; i++) u->scales[i] = 1;
+        return;
+    }
     for (size_t i = 0; i < u->piece_count; i++) all += u->pieces[i].squares;
     for (size_t i = 0; i < u->piece_count;) {
         size_t weight = u->pieces[i].weight;
@@ -201,15 +258,34 @@ static void find_scales(hone__updater *u) {
     }
 }
 
+static double distance(const hone__updater *u, const piece *p) {
+    double sum = 0;
+    for (size_t k = 0; k < p->size; k++) {
+        double d = (double)u->model->data[p->offset + k] - (double)u->anchor[p->offset + k];
+        sum += d * d;
+    }
+    return 0.5 * (double)p->pull * sum;
+}
+
+static void adapter_task(void *context, int worker, size_t index) {
+    const hone__updater *u = context;
+    const hone__lora_call call = {u->update, &u->rates, u->shards, u->shard_count, u->mean};
+    hone__lora_step(u->lora, index, &call, u->ranges + (size_t)worker * u->max_shards);
+}
+
 static void update_task(void *context, int worker, size_t task) {
     hone__updater *u = context;
     for (size_t i = u->tasks[task]; i < u->tasks[task + 1]; i++) {
         piece *p = &u->pieces[i];
         float *w = u->model->data + p->offset, *slots[HONE__OPTIMIZER_SLOTS];
         for (int s = 0; s < HONE__OPTIMIZER_SLOTS; s++) slots[s] = u->slots[s] ? u->slots[s] + p->offset : NULL;
-        if (u->regularized) p->penalty = hone__regularizer_loss(&p->regularizer, u->kernels, w, p->size);
+        p->penalty = u->regularized ? hone__regularizer_loss(&p->regularizer, u->kernels, w, p->size) : 0;
+        if (p->pull > 0) p->penalty += distance(u, p);
+        if (p->adapted || p->rate == 0) continue;
 
         hone_update rates = u->rates;
+        rates.learning_rate *= p->rate;
+        rates.decay *= p->rate;
         const float *clipped;
         const float *const *ranges;
         size_t count = u->shard_count;
@@ -258,7 +334,8 @@ double hone__updater_step(hone__updater *u, float *const *shards, size_t shard_c
         find_scales(u);
     }
     hone__threads_run(u->threads, update_task, u, u->task_count);
+    if (u->lora) hone__threads_run(u->threads, adapter_task, u, hone_lora_count(u->lora));
     double penalty = 0;
-    for (size_t i = 0; u->regularized && i < u->piece_count; i++) penalty += u->pieces[i].penalty;
+    for (size_t i = 0; (u->regularized || u->anchor) && i < u->piece_count; i++) penalty += u->pieces[i].penalty;
     return penalty;
 }

@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * hone finetune: a trained model in, the same network for other classes out. */
+#define _POSIX_C_SOURCE 200809L
+#include "progress.h"
+#include "train_settings.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct settings {
+    const char *recipe, *output, *size, *input, *augment, *class_weight, *validation, *old_data;
+    int64_t epochs, probe_epochs, batch_size, limit, patience, rank;
+    double learning_rate, probe_rate, layer_decay, l2_sp, alpha, validation_split;
+    bool learning_rate_given, validation_split_given, keep_classes, no_cache, train_normalization, no_test;
+} settings;
+
+/* What a run holds; all of it is released in one place. */
+typedef struct session {
+    settings settings;
+    common_options common;
+    const char *base_path, *source;
+    hone_threads *threads;
+    hone_model *base, *model;
+    hone_head_report head;
+    hone_dataset *data;
+    hone_split split;
+    hone_augmentation *augmentation;
+    float *class_weight;
+    hone_finetune_config config;
+    hone_finetune_result result;
+    progress *bar;
+    char *output;
+    hone_evaluation test, old_before, old_after_old_head, old_after_new_head;
+    bool has_test, has_old, has_old_head, has_new_head;
+} session;
+
+/* ---- Ctrl-C ---------------------------------------------------------------------------------------------------- */
+
+static hone_trainer *volatile stage_trainer;
+static volatile sig_atomic_t interrupts;
+
+static void on_interrupt(int number) {
+    (void)number;
+    if (++interrupts > 1 || !stage_trainer) _exit(EXIT_INTERRUPTED);
+    hone_trainer_cancel(stage_trainer);
+}
+
+static void watch_interrupts(void) {
+    struct sigaction action = {.sa_handler = on_interrupt};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+static hone_status on_stage(void *context, const char *stage, hone_trainer *trainer, hone_error *err) {
+    session *r = context;
+    stage_trainer = trainer;
+    if (!trainer) {
+        progress_break(r->bar);
+        return HONE_OK;
+    }
+    note(r->common.quiet, "%s", stage);
+    hone_callback bar = progress_callback(r->bar);
+    return hone_trainer_add_callback(trainer, &bar, err);
+}
+
+/* ---- data and model -------------------------------------------------------------------------------------------- */
+
+/* Names of the classes that the head is to know: the data's, or the base's and then what else the data has. */
+static const char **list_classes(const session *r, size_t *count) {
+    size_t old = r->settings.keep_classes ? hone_model_class_count(r->base) : 0, more = hone_dataset_classes(r->data);
+    const char **names = calloc(old + more + 1, sizeof *names);
+    *count = 0;
+    for (size_t i = 0; names && i < old; i++) names[(*count)++] = hone_model_class_name(r->base, i);
+    for (size_t i = 0; names && i < more; i++) {
+        const char *name = hone_dataset_class_name(r->data, i);
+        bool known = false;
+        for (size_t k = 0; k < old; k++) known = known || strcmp(names[k], name) == 0;
+        if (!known) names[(*count)++] = name;
+    }
+    return names;
+}
+
+/* The network's input: the base's, or what --size asks for. */
+static int find_input(const session *r, hone_shape *input) {
+    *input = hone_model_input_shape(r->base);
+    int height, width, channels;
+    if (input->rank != 3) return failed(NULL, NULL, "the base '%s' takes no pictures", r->base_path);
+    if (!r->settings.size) return -1;
+    if (!parse_size(r->settings.size, &height, &width, &channels))
+        return usage_error(&verb_finetune, "--size is '%s', expected HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS",
+                           r->settings.size);
+    *input = (hone_shape){3, {height, width, channels ? channels : input->dims[2]}};
+    return -1;
+}
+
+static int open_training_data(session *r, const hone_shape *input) {
+    data_options options = {.source = r->source,
+                            .split = "train",
+                            .limit = r->settings.limit,
+                            .height = (int)input->dims[0],
+                            .width = (int)input->dims[1],
+                            .channels = (int)input->dims[2]};
+    return open_data(&r->data, &options, r->threads, r->common.quiet);
+}
+
+/* The labels by the model's classes. */
+static int reopen_data(session *r) {
+    hone_dataset_free(r->data);
+    r->data = NULL;
+    data_options options = {.source = r->source, .split = "train", .limit = r->settings.limit, .fit_to = r->model};
+    return open_data(&r->data, &options, r->threads, true);
+}
+
+static int make_model(session *r, const hone_shape *input) {
+    hone_error err = {0};
+    hone_head_config head = {.input = *input, .seed = (uint64_t)r->common.seed};
+    const char **names = list_classes(r, &head.classes);
+    if (!names) return failed(NULL, NULL, "out of memory");
+    head.class_names = names;
+    hone_status status = hone_model_replace_head(&r->model, r->base, &head, &r->head, &err);
+    free(names);
+    if (status != HONE_OK) return failed(&err, NULL, "cannot give '%s' another head", r->base_path);
+    hone_preprocessing pixels = hone_model_preprocessing(r->model);
+    pixels.stated = true; /* from here on the file says it */
+    hone_model_set_preprocessing(r->model, &pixels);
+    hone_layer_info info;
+    if (hone_model_layer_info(r->model, r->head.layer, &info) == HONE_OK)
+        note(r->common.quiet, "head: layer '%s' (%s)%s for %zu classes, %zu of them known to the base", info.name,
+             info.class_name, r->head.appended ? " added" : "", hone_model_class_count(r->model), r->head.kept);
+    return r->settings.keep_classes ? reopen_data(r) : -1;
+}
+
+static int split_data(session *r) {
+    train_settings like = train_settings_default();
+    like.validation = r->settings.validation;
+    like.validation_split = r->settings.validation_split;
+    like.validation_split_given = r->settings.validation_split_given;
+    /* Few pictures, often sorted by class: every class validates, unless a plain fraction was asked for. */
+    if (!like.validation && !like.validation_split_given) like.validation = "stratified:0.1";
+    return train_settings_split(&like, &r->common, r->data, 0, &r->split);
+}
+
+static int configure(session *r) {
+    const settings *s = &r->settings;
+    hone_error err = {0};
+    hone_recipe recipe;
+    if (hone_recipe_parse(&recipe, s->recipe, &err) != HONE_OK)
+        return usage_error(&verb_finetune, "--recipe: %s", err.message);
+    if (s->class_weight && strcmp(s->class_weight, "balanced") != 0)
+        return usage_error(&verb_finetune, "--class-weight is '%s', expected balanced", s->class_weight);
+    hone_finetune_config *c = &r->config;
+    *c = hone_finetune_config_default(recipe);
+    c->fit.epochs = (int)s->epochs;
+    c->fit.batch_size = (size_t)s->batch_size;
+    c->fit.seed = (uint64_t)r->common.seed;
+    if (s->learning_rate_given) c->fit.optimizer.learning_rate = s->learning_rate;
+    c->probe_epochs = (int)s->probe_epochs;
+    c->probe_learning_rate = s->probe_rate;
+    c->layer_decay = s->layer_decay;
+    c->l2_sp = s->l2_sp;
+    c->patience = (int)s->patience;
+    c->lora_rank = (int)s->rank;
+    c->lora_alpha = s->alpha > 0 ? s->alpha : 2.0 * (double)s->rank;
+    c->train_normalization = s->train_normalization;
+    if (s->no_cache) c->cache_limit = 0;
+    c->on_stage = on_stage;
+    c->context = r;
+    return s->augment ? parse_augmentation(&r->augmentation, &verb_finetune, s->augment) : -1;
+}
+
+static int record_provenance(session *r) {
+    char hash[65];
+    hone_dataset_hash(r->data, hash);
+    hone_value *record = hone_value_object(), *data = hone_value_object();
+    hone_value_set_string(data, "source", r->source);
+    hone_value_set_string(data, "sha256", hash);
+    hone_value_set_integer(data, "samples", (int64_t)hone_dataset_samples(r->data));
+    hone_value_set_string(record, "program", "hone finetune");
+    hone_value_set_string(record, "version", hone_version());
+    hone_value_set_string(record, "base", r->base_path);
+    hone_value_set_string(record, "recipe", hone_recipe_name(r->config.recipe));
+    hone_value_set(record, "data", data);
+    hone_value_set_integer(record, "seed", r->common.seed);
+    hone_value_set_string(record, "cpu_level", hone_cpu_level());
+    hone_error err = {0};
+    if (hone_model_set_record(r->model, "provenance", record, &err) != HONE_OK)
+        return failed(&err, NULL, "cannot record the run");
+    return -1;
+}
+
+static int prepare(session *r) {
+    hone_shape input;
+    int status = configure(r);
+    if (status < 0) status = start_threads(&r->threads, r->common.threads);
+    if (status < 0) status = open_model(&r->base, r->base_path, r->settings.input, NULL, r->common.quiet);
+    if (status < 0) status = find_input(r, &input);
+    if (status < 0) status = open_training_data(r, &input);
+    if (status < 0) status = make_model(r, &input);
+    if (status < 0) status = split_data(r);
+    if (status < 0) status = record_provenance(r);
+    if (status >= 0) return status;
+    if (r->settings.class_weight) {
+        r->class_weight = balanced_class_weight(r->data, &r->split);
+        if (!r->class_weight) return failed(NULL, NULL, "out of memory");
+    }
+    r->config.fit.threads = r->threads;
+    r->config.fit.split = &r->split;
+    r->config.fit.augmentation = r->augmentation;
+    r->config.fit.class_weight = r->class_weight;
+    if (r->augmentation) note_unsafe_labels(r->augmentation, r->data, r->common.quiet);
+    r->bar = progress_create(r->common.quiet);
+    return -1;
+}
+
+/* ---- what came of it ------------------------------------------------------------------------------------------- */
+
+/* source's part called split (NULL: what there is) by the model; *done false, and no error, where there is no such part. */
+static int evaluate_on(session *r, hone_model *model, const char *source, const char *split, hone_evaluation *out,
+                       bool *done) {
+    hone_error err = {0};
+    *done = false;
+    if (split) {
+        /* Only what calls itself a test part is one. */
+        hone_dataset_config probe = hone_dataset_config_default();
+        probe.split = split;
+        probe.limit = 1;
+        hone_dataset *found = NULL;
+        hone_status there = hone_dataset_open(&found, source, &probe, &err);
+        hone_dataset_free(found);
+        if (there != HONE_OK) return -1;
+    }
+    hone_dataset *data = NULL;
+    data_options options = {.source = source, .split = split, .fit_to = model};
+    int status = open_data(&data, &options, r->threads, true);
+    if (status >= 0) return status;
+    hone_evaluate_config config = hone_evaluate_config_default();
+    config.threads = r->threads;
+    *done = hone_evaluate(out, model, data, &config, &err) == HONE_OK;
+    hone_dataset_free(data);
+    return *done ? -1 : failed(&err, NULL, "cannot evaluate on '%s'", source);
+}
+
+/* The test part of the old task, or all of it where it has none. */
+static int evaluate_old(session *r, hone_model *model, hone_evaluation *out) {
+    bool done;
+    int status = evaluate_on(r, model, r->settings.old_data, "test", out, &done);
+    if (status >= 0 || done) return status;
+    return evaluate_on(r, model, r->settings.old_data, NULL, out, &done);
+}
+
+static bool keeps_all_classes(const session *r) {
+    return hone_model_class_count(r->base) > 0 && r->head.kept == hone_model_class_count(r->base);
+}
+
+/* The forgetting check: the base on its own task; the tuned body with the base's head; and the new head, where it knows
+ * all classes of the base. */
+static int check_forgetting(session *r) {
+    if (!r->settings.old_data) return -1;
+    hone_error err = {0};
+    size_t head;
+    if (hone_model_find_head(r->base, &head, &err) != HONE_OK)
+        return failed(&err, "leave --old-data out", "the base '%s' has no old task to be checked", r->base_path);
+    int status = evaluate_old(r, r->base, &r->old_before);
+    r->has_old = status < 0;
+    hone_model *mixed = NULL;
+    if (status < 0 && hone_model_with_old_head(&mixed, r->model, r->base, head, &err) != HONE_OK) {
+        note(r->common.quiet, "the old head does not fit any more: %s", err.message);
+    } else if (status < 0) {
+        status = evaluate_old(r, mixed, &r->old_after_old_head);
+        r->has_old_head = status < 0;
+    }
+    hone_model_free(mixed);
+    if (status < 0 && keeps_all_classes(r)) {
+        status = evaluate_old(r, r->model, &r->old_after_new_head);
+        r->has_new_head = status < 0;
+    }
+    return status;
+}
+
+static hone_value *forgetting_value(const session *r) {
+    if (!r->has_old) return hone_value_null();
+    hone_value *value = hone_value_object();
+    hone_value_set_string(value, "data", r->settings.old_data);
+    hone_value_set(value, "before", evaluation_value(&r->old_before));
+    hone_value_set(value, "after_old_head",
+                   r->has_old_head ? evaluation_value(&r->old_after_old_head) : hone_value_null());
+    hone_value_set(value, "after_new_head",
+                   r->has_new_head ? evaluation_value(&r->old_after_new_head) : hone_value_null());
+    return value;
+}
+
+static int report(session *r) {
+    if (!r->common.json) {
+        if (r->has_test) print_evaluation(stdout, "test", &r->test);
+        if (r->has_old) print_evaluation(stdout, "old task, before", &r->old_before);
+        if (r->has_old_head) print_evaluation(stdout, "old task, after, old head", &r->old_after_old_head);
+        if (r->has_new_head) print_evaluation(stdout, "old task, after, new head", &r->old_after_new_head);
+        printf("saved %s\n", r->output);
+        return finish_output();
+    }
+    int64_t parameters = 0;
+    for (size_t i = 0; i < hone_model_layer_count(r->model); i++) {
+        hone_layer_info info;
+        if (hone_model_layer_info(r->model, i, &info) == HONE_OK) parameters += info.parameters;
+    }
+    hone_value *value = hone_value_object();
+    hone_value_set(value, "history", hone_value_copy(r->result.history));
+    hone_value_set(value, "test", r->has_test ? evaluation_value(&r->test) : hone_value_null());
+    hone_value_set_real(value, "seconds", r->result.seconds);
+    hone_value_set_real(value, "images_per_second", r->result.images_per_second);
+    hone_value_set_string(value, "model", r->output);
+    hone_value_set_string(value, "base", r->base_path);
+    hone_value_set_string(value, "recipe", hone_recipe_name(r->config.recipe));
+    hone_value_set(value, "stages", hone_value_copy(r->result.stages));
+    hone_value_set(value, "forgetting", forgetting_value(r));
+    hone_value_set_integer(value, "kept_classes", (int64_t)r->head.kept);
+    hone_value_set_integer(value, "epochs", r->result.epochs);
+    hone_value_set_integer(value, "batch_size", (int64_t)r->config.fit.batch_size);
+    hone_value_set_integer(value, "samples", (int64_t)r->split.train_count);
+    hone_value_set_integer(value, "validation_samples", (int64_t)r->split.validation_count);
+    hone_value_set_integer(value, "parameters", parameters);
+    hone_value_set_integer(value, "seed", r->common.seed);
+    hone_value_set_integer(value, "threads", hone_threads_count(r->threads));
+    hone_value_set_string(value, "cpu_level", hone_cpu_level());
+    hone_value_set_integer(value, "peak_memory", peak_memory());
+    return print_json(value);
+}
+
+static int finetune(session *r) {
+    int status = prepare(r);
+    if (status >= 0) return status;
+    watch_interrupts();
+    hone_error err = {0};
+    hone_status tuned = hone_finetune(&r->result, r->model, r->head.layer, r->data, &r->config, &err);
+    if (tuned == HONE_CANCELLED) {
+        fprintf(stderr, "hone: interrupted; nothing was saved\n");
+        return EXIT_INTERRUPTED;
+    }
+    if (tuned != HONE_OK) return failed(&err, NULL, "cannot fine-tune '%s' on '%s'", r->base_path, r->source);
+    if (hone_model_save(r->model, NULL, r->output, &err) != HONE_OK)
+        return failed(&err, NULL, "the model was not saved");
+    if (!r->settings.no_test) status = evaluate_on(r, r->model, r->source, "test", &r->test, &r->has_test);
+    if (status < 0 && !r->settings.no_test && !r->has_test)
+        note(r->common.quiet, "no test part in '%s': nothing was held back to test on", r->source);
+    if (status < 0) status = check_forgetting(r);
+    return status >= 0 ? status : report(r);
+}
+
+static void release(session *r) {
+    stage_trainer = NULL;
+    hone_finetune_result_release(&r->result);
+    progress_free(r->bar);
+    hone_split_release(&r->split);
+    hone_augmentation_free(r->augmentation);
+    free(r->class_weight);
+    hone_dataset_free(r->data);
+    hone_model_free(r->model);
+    hone_model_free(r->base);
+    hone_threads_free(r->threads);
+    free(r->output);
+}
+
+/* ---- the command line ------------------------------------------------------------------------------------------ */
+
+static int parse(session *r, positionals *words, int argc, char **argv) {
+    settings *s = &r->settings;
+    const hone_finetune_config like = hone_finetune_config_default(HONE_RECIPE_LP_FT);
+    *s = (settings){.recipe = hone_recipe_name(like.recipe),
+                    .epochs = like.fit.epochs,
+                    .probe_epochs = like.probe_epochs,
+                    .batch_size = (int64_t)like.fit.batch_size,
+                    .patience = like.patience,
+                    .rank = like.lora_rank,
+                    .probe_rate = like.probe_learning_rate,
+                    .layer_decay = like.layer_decay,
+                    .validation_split = 0.1};
+    const option table[] = {
+        {OPTION_TEXT, "output", 'o', "FILE", &s->output, 0, 0, "where the model goes (default DATA_model.h5)", NULL},
+        {OPTION_TEXT, "recipe", 'r', "NAME", &s->recipe, 0, 0, "probe, full, lp-ft (default), gradual, lora", NULL},
+        {.kind = OPTION_HEADING, .name = "training"},
+        {OPTION_INTEGER, "epochs", 'e', "N", &s->epochs, 1, 1000000,
+         "at most so many passes after the probe (default 10)", NULL},
+        {OPTION_REAL, "learning-rate", 0, "R", &s->learning_rate, 0, 1e6,
+         "Adam's after the probe (default 0.0003; lora 0.002)", &s->learning_rate_given},
+        {OPTION_INTEGER, "probe-epochs", 0, "N", &s->probe_epochs, 1, 1000000,
+         "at most so many passes for the head alone (default 20)", NULL},
+        {OPTION_REAL, "probe-learning-rate", 0, "R", &s->probe_rate, 0, 1e6, "of the head alone (default 0.003)", NULL},
+        {OPTION_INTEGER, "batch-size", 'b', "N", &s->batch_size, 1, 1 << 20, "images per step (default 32)", NULL},
+        {OPTION_INTEGER, "early-stopping", 0, "N", &s->patience, -1, 1000000,
+         "end a stage after N epochs without a better val_loss; the best weights stay (default 5; -1: never)", NULL},
+        {OPTION_REAL, "layer-decay", 0, "F", &s->layer_decay, 1e-6, 1,
+         "times the rate for each layer further from the head (default 1)", NULL},
+        {OPTION_REAL, "l2-sp", 0, "A", &s->l2_sp, 0, 1e6, "pull weights towards the base's: A / 2 * squares", NULL},
+        {OPTION_INTEGER, "rank", 0, "R", &s->rank, 1, HONE_MAX_LORA_RANK, "of LoRA's adapters (default 4)", NULL},
+        {OPTION_REAL, "alpha", 0, "A", &s->alpha, 0, 1e6, "LoRA's weight is alpha / rank (default 2 * rank)", NULL},
+        {OPTION_FLAG, "train-normalization", 0, NULL, &s->train_normalization, 0, 0,
+         "BatchNormalization learns, too (default: it stays in inference mode)", NULL},
+        {OPTION_FLAG, "no-cache", 0, NULL, &s->no_cache, 0, 0, "compute the frozen part's features in every step",
+         NULL},
+        {.kind = OPTION_HEADING, .name = "data"},
+        {OPTION_FLAG, "keep-classes", 0, NULL, &s->keep_classes, 0, 0,
+         "the head goes on knowing the base's classes, the data's come behind", NULL},
+        {OPTION_TEXT, "old-data", 0, "DATA", &s->old_data, 0, 0,
+         "forgetting check: the base's own task, before and after", NULL},
+        {OPTION_REAL, "validation-split", 0, "F", &s->validation_split, 0, 0.999999, "the last fraction validates",
+         &s->validation_split_given},
+        {OPTION_TEXT, "validation", 0, "HOW", &s->validation, 0, 0,
+         "stratified:F: that fraction of each class (default stratified:0.1)", NULL},
+        {OPTION_TEXT, "size", 0, "HxW[xC]", &s->size, 0, 0,
+         "build the network for another input, where its graph allows (default: pictures are made to fit)", NULL},
+        {OPTION_TEXT, "input", 0, "KIND", &s->input, 0, 0, "how the base wants pixels: raw, unit, signed, MEAN,STD",
+         NULL},
+        {OPTION_TEXT, "augment", 0, "HOW", &s->augment, 0, 0, "as for hone train; no features are kept then", NULL},
+        {OPTION_TEXT, "class-weight", 0, "HOW", &s->class_weight, 0, 0, "balanced: rare classes weigh more", NULL},
+        {OPTION_INTEGER, "limit", 0, "N", &s->limit, 0, 1e12, "only N images, of each class its share", NULL},
+        {OPTION_FLAG, "no-test", 0, NULL, &s->no_test, 0, 0, "leave the test part alone", NULL},
+    };
+    return options_parse(&verb_finetune, table, sizeof table / sizeof table[0], &r->common, words, argc, argv);
+}
+
+static int run(int argc, char **argv) {
+    static session r; /* zeroed; its evaluation records are large for a stack */
+    positionals *words = calloc(1, sizeof *words);
+    if (!words) return failed(NULL, NULL, "out of memory");
+    int status = parse(&r, words, argc, argv);
+    if (status < 0 && words->count != 2) status = usage_error(&verb_finetune, "expected a BASE and a DATA");
+    if (status < 0) {
+        r.base_path = words->at[0];
+        r.source = words->at[1];
+        r.output = r.settings.output ? strdup(r.settings.output) : default_output(r.source);
+        status = r.output ? check_output(r.output) : failed(NULL, NULL, "out of memory");
+    }
+    if (status < 0) status = finetune(&r);
+    release(&r);
+    free(words);
+    return status;
+}
+
+const verb verb_finetune = {
+    .name = "finetune",
+    .usage = "BASE DATA [options]",
+    .summary = "teach a trained model other classes",
+    .details =
+        "BASE is a model file. Its head (the last Dense or 1x1 Conv2D with softmax or sigmoid) is replaced by one for "
+        "DATA's\n"
+        "classes; a class that BASE knows by the same name keeps its weights. probe trains the head alone; full "
+        "everything;\n"
+        "lp-ft first the one, then the other, at a low rate; gradual unfreezes from the top down in three stages; lora "
+        "leaves\n"
+        "the base as it is and learns a low-rank difference. Pictures are made to fit the base, grey or RGB. The test "
+        "part of\n"
+        "DATA is looked at once, at the end.",
+    .examples = "  hone finetune mnist_model.h5 letters/ --output letters.h5\n"
+                "  hone finetune mobilenet.h5 photos/ --recipe gradual --layer-decay 0.9 --augment photos\n"
+                "  hone finetune base.h5 new/ --keep-classes --old-data old/ --json",
+    .run = run,
+};

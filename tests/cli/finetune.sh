@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+# hone finetune and hone train --init.
+. "$(dirname "$0")/lib.sh"
+
+run train digits:600:1 --model mlp --epochs 2 --no-test --output base.h5 --quiet
+want_status 0
+
+# A folder of two classes, one of which the base knows by name.
+mkdir -p few
+cat >make.sh <<'SCRIPT'
+for class in 3 other; do
+    mkdir -p "few/$class"
+    i=0
+    while [ $i -lt 12 ]; do
+        { printf 'P5\n28 28\n255\n'; head -c 784 /dev/zero | tr '\0' "$(printf '\\%03o' $((i + 20)))"; } >"few/$class/$i.pgm"
+        [ $class = 3 ] || { printf 'P5\n28 28\n255\n'; head -c 784 /dev/zero | tr '\0' "$(printf '\\%03o' $((i + 200)))"; } >"few/$class/$i.pgm"
+        i=$((i + 1))
+    done
+done
+SCRIPT
+sh make.sh
+
+for recipe in probe full lp-ft gradual lora; do
+    run finetune base.h5 few --recipe $recipe --epochs 2 --probe-epochs 2 --output out.h5 --json
+    want_status 0
+    want_out "\"recipe\": \"$recipe\""
+    want_out '"kept_classes": 1'
+    want_out '"val_loss"'
+    want_out '"model": "out.h5"'
+    [ -s out.h5 ] || fail "no model was written"
+done
+run predict out.h5 few/other/3.pgm
+want_status 0
+want_out '(3|other) '
+
+# The same seed, the same weights.
+run finetune base.h5 few --epochs 2 --probe-epochs 2 --seed 5 --output a.h5 --quiet --threads 1
+run finetune base.h5 few --epochs 2 --probe-epochs 2 --seed 5 --output b.h5 --quiet --threads 2
+run predict a.h5 few/3/0.pgm --json
+cp out first
+run predict b.h5 few/3/0.pgm --json
+cmp -s out first || fail "two runs of one seed differ"
+
+# Forgetting: the base's own task, with its own head; with the new head only where all classes are kept.
+run finetune base.h5 few --recipe probe --probe-epochs 1 --old-data digits:100:2 --output out.h5 --json
+want_status 0
+want_out '"before": \{'
+want_out '"after_old_head": \{'
+want_out '"after_new_head": null'
+run finetune base.h5 few --recipe probe --probe-epochs 1 --keep-classes --old-data digits:100:2 --output out.h5 --json
+want_status 0
+want_out '"after_new_head": \{'
+want_out '"kept_classes": 10'
+
+# What is wrong is said, and nothing is written.
+rm -f no.h5
+run finetune base.h5 few --recipe magic --output no.h5
+want_status 2
+run finetune base.h5 --output no.h5
+want_status 2
+run finetune missing.h5 few --output no.h5
+want_error "missing.h5"
+run finetune base.h5 few --size 14x14 --output no.h5 --quiet
+want_error "does not allow another size"
+[ ! -e no.h5 ] || fail "a failed run wrote a model"
+
+# Warm starts: the same network takes everything over, another only what fits, none at all is an error.
+run train digits:200:3 --model mlp --init base.h5 --epochs 1 --no-test --output warm.h5
+want_status 0
+want_err "weights from 'base.h5': [0-9]+ layers by name, 0 by shape, .* 0 layers left"
+run train digits:200:3 --model lenet5 --init base.h5 --epochs 1 --no-test --output warm2.h5
+want_status 1
+want_err "has no layer whose weights fit"
+no_leftovers
+finish
