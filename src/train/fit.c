@@ -21,7 +21,6 @@ void hone__trainer_order(hone_trainer *t, int epoch) {
         hone__rng_shuffle(&rng, t->order, t->train_count);
     }
     t->ordered_epoch = epoch;
-    t->expected = 0;
 }
 
 /* Losses and gradients times the weights of the samples' classes, and times their share in mixed pictures: shares, or
@@ -140,6 +139,28 @@ static void mix_in(hone_trainer *t, int worker, size_t i, uint32_t sample) {
     }
 }
 
+/* How far the reading of pictures that are on the disk is ahead of training; a batch at least. */
+enum { AHEAD_BYTES = 16 << 20 };
+
+static void expect_samples(const hone_trainer *t, size_t first, size_t count) {
+    hone__dataset_expect(t->data, t->order + first, 0, count);
+    for (size_t i = first; t->partners && i < first + count; i++) {
+        uint32_t partner = partner_of(t, t->order[i]);
+        hone__dataset_expect(t->data, &partner, 0, 1);
+    }
+}
+
+/* Before the first step of an epoch, or of what was resumed: from then on each picture that is read asks for the one that
+ * is so many places further on, on the worker that reads. */
+static void expect_first(hone_trainer *t) {
+    size_t left = t->train_count - t->first;
+    if (t->expecting_epoch == t->epoch || !hone__dataset_is_fetched(t->data)) return;
+    t->ahead = AHEAD_BYTES / t->image_size;
+    if (t->ahead < t->batch_size) t->ahead = t->batch_size;
+    expect_samples(t, t->first, left < t->ahead ? left : t->ahead);
+    t->expecting_epoch = t->epoch;
+}
+
 /* Called by the plan on the worker that reads these pictures next. A variant is a function of the seed, the epoch and the
  * sample, so it matters to nobody which worker makes it. */
 static void fill_pixels(void *context, int worker, size_t first, size_t count) {
@@ -147,6 +168,7 @@ static void fill_pixels(void *context, int worker, size_t first, size_t count) {
     for (size_t i = first; i < first + count; i++) {
         uint32_t sample = t->order[t->first + i];
         unsigned char *out = t->pixels + i * t->image_size;
+        if (t->ahead && t->first + i + t->ahead < t->train_count) expect_samples(t, t->first + i + t->ahead, 1);
         if (t->config.augmentation)
             make_variant(t, worker, sample, out);
         else if (hone_dataset_fetch(t->data, sample, out, NULL) != HONE_OK)
@@ -163,23 +185,6 @@ static hone_status find_unreadable(hone_trainer *t, hone_error *err) {
     HONE_FAIL(err, HONE_MEMORY, "there was no memory to read sample %zu", sample);
 }
 
-/* How far the reading of pictures that are on the disk is ahead of training; a batch at least. */
-enum { AHEAD_BYTES = 16 << 20 };
-
-static void expect_samples(hone_trainer *t, size_t n) {
-    if (!hone__dataset_is_fetched(t->data)) return;
-    size_t ahead = AHEAD_BYTES / t->image_size, end = t->first + n;
-    if (ahead < t->batch_size) ahead = t->batch_size;
-    end = t->train_count - end > ahead ? end + ahead : t->train_count;
-    if (t->expected < t->first) t->expected = t->first; /* resumed in the middle */
-    hone__dataset_expect(t->data, t->order + t->expected, 0, end - t->expected);
-    for (; t->partners && t->expected < end; t->expected++) {
-        uint32_t partner = partner_of(t, t->order[t->expected]);
-        hone__dataset_expect(t->data, &partner, 0, 1);
-    }
-    t->expected = end;
-}
-
 static hone_status run_step(hone_trainer *t, hone_error *err) {
     double start = hone__seconds();
     if (t->began < 0) t->began = start;
@@ -187,7 +192,7 @@ static hone_status run_step(hone_trainer *t, hone_error *err) {
     t->first = (size_t)t->step * t->batch_size;
     size_t left = t->train_count - t->first, n = left < t->batch_size ? left : t->batch_size;
     for (size_t i = 0; i < n; i++) t->labels[i] = labels[t->order[t->first + i]];
-    expect_samples(t, n);
+    expect_first(t);
     atomic_store(&t->unreadable, SIZE_MAX);
 
     memset(t->tallies, 0, t->max_shards * sizeof *t->tallies);

@@ -205,7 +205,8 @@ struct hone_trainer {
     size_t batch_size, max_shards, image_size;
     unsigned char *pixels;
     unsigned char *fetched;         /* a picture per worker, before augmentation; NULL: they are in memory */
-    size_t expected;                /* samples of order that the data set was told of */
+    size_t ahead;                   /* places in order that reading is ahead of training; 0: all is in memory */
+    int expecting_epoch;            /* whose first samples have been asked for */
     _Atomic size_t unreadable;      /* the first sample of the batch that could not be fetched; SIZE_MAX: none */
     unsigned char *augment_scratch; /* one per worker; NULL: no augmentation */
     size_t augment_scratch_size;    /* of one, a multiple of 64 */

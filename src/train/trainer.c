@@ -186,7 +186,7 @@ hone_status hone_trainer_create(hone_trainer **out, hone_model *model, const hon
     t->data = data;
     t->config = config ? *config : hone_fit_config_default();
     t->rate = t->config.optimizer.learning_rate;
-    t->ordered_epoch = -1;
+    t->ordered_epoch = t->expecting_epoch = -1;
     atomic_init(&t->cancel, 0);
     hone_status status = prepare(t, err);
     if (status != HONE_OK) {
