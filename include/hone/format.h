@@ -32,14 +32,14 @@ typedef struct hone_compiled {
     size_t metric_count;
 } hone_compiled;
 
-/* Reads a model: a file with Keras HDF5 or Keras JSON, decided by content, never by extension; where there is no such
+/* Reads a model: a file with Keras HDF5, a .keras archive or Keras JSON, decided by content, never by extension; where there is no such
  * file, a preset's name for 28x28x1 images and 10 classes (hone_model_preset makes others). The result is built and holds
  * the file's weights (presets and JSON: fresh ones from seed 0). compiled may be NULL; what the file lacks is false or
  * empty there, also what hone does not know (logged). */
 HONE_API hone_status hone_model_load(hone_model **out, const char *path, hone_compiled *compiled, hone_error *err);
 
-/* Writes a legacy Keras HDF5 file that tf-keras and Keras 3 load with load_model, plus hone's own group. trainer may be
- * NULL (weights and architecture only); with it the compile state, the optimizer's variables and all that resuming needs
+/* Writes a model whole, plus hone's own group: a path that ends with ".keras" gets Keras 3's archive, every other one a
+ * legacy Keras HDF5 file that tf-keras and Keras 3 load with load_model. trainer may be NULL (weights and architecture only); with it the compile state, the optimizer's variables and all that resuming needs
  * go along. Atomic. */
 HONE_API hone_status hone_model_save(const hone_model *model, const hone_trainer *trainer, const char *path,
                                      hone_error *err);
@@ -48,11 +48,50 @@ HONE_API hone_status hone_model_save(const hone_model *model, const hone_trainer
  * there as it is: weights, optimizer, what resuming needs. Atomic. */
 HONE_API hone_status hone_model_save_records(const hone_model *model, const char *path, hone_error *err);
 
+typedef enum hone_file_format {
+    HONE_FILE_H5,             /* "h5": whole, as hone_model_save */
+    HONE_FILE_KERAS,          /* "keras": whole, as hone_model_save */
+    HONE_FILE_JSON,           /* "json": the architecture, as Keras' to_json() */
+    HONE_FILE_WEIGHTS,        /* "weights": weights as Keras 3's .weights.h5 */
+    HONE_FILE_LEGACY_WEIGHTS, /* "legacy-weights": weights as save_weights of Keras 2 */
+    HONE_FILE_NPZ             /* "npz": weights as NumPy arrays, LAYER/WEIGHT */
+} hone_file_format;
+
+HONE_API hone_status hone_file_format_parse(hone_file_format *out, const char *name, hone_error *err);
+/* By the ending of its name; false where that says nothing. */
+HONE_API bool hone_file_format_of_path(hone_file_format *out, const char *path);
+HONE_API const char *hone_file_format_name(hone_file_format format);
+/* Writes a built model, or what the format holds of it. compiled, which may be NULL, goes into h5 and keras. Atomic. */
+HONE_API hone_status hone_model_export(const hone_model *model, const hone_compiled *compiled, const char *path,
+                                       hone_file_format format, hone_error *err);
+
+typedef struct hone_weights_options {
+    bool by_name; /* false: by order, and by the place in the model; true: layers of the same name, others are left */
+    bool skip_mismatch; /* layers of other shapes keep their weights (and are logged); else they are an error */
+} hone_weights_options;
+
+/* Counts of layers with weights. */
+typedef struct hone_weights_report {
+    size_t loaded, skipped; /* skipped: of another shape */
+    size_t missing;         /* not in the file; 0 by order, where that is an error */
+} hone_weights_report;
+
+/* Weights of a file (whole model, .keras, weights alone in either layout) onto a built model. options and report may be
+ * NULL. A refused file leaves the model as it was; one that fits no layer at all is refused. */
+HONE_API hone_status hone_model_load_weights(hone_model *model, const char *path, const hone_weights_options *options,
+                                             hone_weights_report *report, hone_error *err);
+
 /* Continues the training that path holds: weights, optimizer, order of the data, epoch and step, bit for bit where hone
  * wrote the file. trainer is fresh, with the same model architecture, data and configuration, its callbacks added. A file
  * that Keras wrote brings weights and optimizer; its epochs are unknown, so counting starts at 0. A refused file leaves
  * the trainer as it was. */
 HONE_API hone_status hone_trainer_resume(hone_trainer *trainer, const char *path, hone_error *err);
+
+/* On: HDF5 (also in .keras archives) is read in a process of its own with little memory, little time and, on Linux, without
+ * files, network or processes of its own; libhdf5 has errors that hostile files can use. Off, as the library begins: read
+ * here, for files that are trusted, as those that the embedding program brings itself. For all of the process, from the
+ * next file on. The program hone turns it on. */
+HONE_API void hone_set_sandbox(bool on);
 
 /* Runs the inputs stored in the file's self-test through the model and compares, within what rounding can explain; to be
  * asked before the weights are changed. HONE_FORMAT where they differ, HONE_OK also where there is no test.

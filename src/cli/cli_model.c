@@ -68,6 +68,12 @@ static int open_any(hone_model **out, const char *path, const char *input, hone_
     return -1;
 }
 
+int open_model_as_it_is(hone_model **out, const char *path, hone_compiled *compiled) {
+    hone_error err = {0};
+    if (hone_model_load(out, path, compiled, &err) == HONE_OK) return -1;
+    return failed(&err, NULL, "cannot load the model '%s'", path);
+}
+
 int open_model(hone_model **out, const char *path, const char *input, hone_compiled *compiled, bool quiet) {
     int status = open_any(out, path, input, compiled, quiet);
     if (status >= 0) return status;

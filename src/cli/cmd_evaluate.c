@@ -13,6 +13,7 @@ typedef struct settings {
     const char *calibrate, *compare, *report, *confusion;
     bool robustness;
     int64_t batch_size, limit, k, worst, pictures;
+    weights_settings weights;
 } settings;
 
 /* What an evaluation holds; all of it is released in one place. */
@@ -47,6 +48,7 @@ static int open_all(evaluation *e) {
     hone_compiled compiled = {0};
     int status = start_threads(&e->threads, e->common.threads);
     if (status < 0) status = open_model(&e->model, e->path, s->input, &compiled, e->common.quiet);
+    if (status < 0) status = put_weights(e->model, &s->weights, e->common.quiet);
     if (status < 0) {
         data_options options = {.source = e->source, .split = s->split, .limit = s->limit, .fit_to = e->model};
         status = open_data(&e->data, &options, e->threads, e->common.quiet);
@@ -249,6 +251,7 @@ static int run(int argc, char **argv) {
         {.kind = OPTION_HEADING, .name = "data and model"},
         {OPTION_TEXT, "split", 0, "NAME", &s->split, 0, 0, "train, validation, test or all (default test)", NULL},
         {OPTION_INTEGER, "limit", 0, "N", &s->limit, 0, 1e12, "only N samples, of each class its share", NULL},
+        WEIGHTS_OPTIONS(&s->weights),
         {OPTION_TEXT, "input", 0, "KIND", &s->input, 0, 0, "how pixels are scaled: raw, unit, signed or MEAN,STD",
          NULL},
         {OPTION_INTEGER, "batch-size", 0, "N", &s->batch_size, 1, 1 << 20, "samples at once (default 256)", NULL},

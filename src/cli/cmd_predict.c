@@ -13,6 +13,7 @@ typedef struct settings {
     const char *input, *tta;
     int64_t top;
     bool invert;
+    weights_settings weights;
 } settings;
 
 typedef struct files {
@@ -198,6 +199,7 @@ static int run(int argc, char **argv) {
          "test-time augmentation: the mean over N variants (HOW as --augment)", NULL},
         {OPTION_FLAG, "invert", 0, NULL, &s.invert, 0, 0,
          "turn black and white around first (dark ink on paper, for a model of white strokes)", NULL},
+        WEIGHTS_OPTIONS(&s.weights),
     };
     positionals words;
     int status = options_parse(&verb_predict, table, sizeof table / sizeof table[0], &common, &words, argc, argv);
@@ -206,6 +208,11 @@ static int run(int argc, char **argv) {
     hone_model *model;
     status = open_model(&model, words.at[0], s.input, NULL, common.quiet);
     if (status >= 0) return status;
+    status = put_weights(model, &s.weights, common.quiet);
+    if (status >= 0) {
+        hone_model_free(model);
+        return status;
+    }
     files list = {0};
     bool ok = true;
     for (int i = 1; ok && i < words.count; i++) ok = add_path(&list, words.at[i]);

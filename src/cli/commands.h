@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 extern const verb verb_collect, verb_clean, verb_augment, verb_label, verb_train, verb_finetune, verb_evaluate, verb_predict,
-    verb_info, verb_bench;
+    verb_info, verb_bench, verb_convert, verb_export;
 
 /* ---- data (cli_data.c) ----------------------------------------------------------------------------------------- */
 
@@ -60,6 +60,29 @@ int set_input(hone_model *model, const char *input);
 int open_model(hone_model **out, const char *path, const char *input, hone_compiled *compiled, bool quiet);
 /* One input and one output are what verbs work with (info shows others too): else says so; an exit status or -1. */
 int check_ends(const hone_model *model, const char *path);
+
+/* Loads a model file for looking at or rewriting: any number of inputs and outputs, nothing assumed, nothing said. Prints the
+ * error itself; returns an exit status, -1 when all went well. */
+int open_model_as_it_is(hone_model **out, const char *path, hone_compiled *compiled);
+
+/* --weights and its company (cli_weights.c). */
+typedef struct weights_settings {
+    const char *path;
+    bool by_name, skip_mismatch;
+} weights_settings;
+/* Its rows of a verb's table. */
+#define WEIGHTS_OPTIONS(w)                                                                                             \
+    {                                                                                                                  \
+        OPTION_TEXT, "weights", 0, "FILE", &(w)->path, 0, 0, "put the weights of FILE onto the model (.h5, .keras)",   \
+        NULL},                                                                                                         \
+        {OPTION_FLAG, "by-name", 0, NULL, &(w)->by_name, 0, 0, "with --weights: onto layers of the same name only",    \
+         NULL},                                                                                                        \
+    {                                                                                                                  \
+        OPTION_FLAG, "skip-mismatch", 0, NULL, &(w)->skip_mismatch, 0, 0,                                              \
+            "with --weights: layers of another shape keep their own", NULL                                             \
+    }
+/* Without --weights nothing happens. Prints the error itself; returns an exit status, -1 when all went well. */
+int put_weights(hone_model *model, const weights_settings *w, bool quiet);
 
 /* --mixed-precision, NULL: float32. Prints the error itself, also where this CPU cannot; returns an exit status, -1 when
  * all went well. */

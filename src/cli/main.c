@@ -11,8 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const verb *const verbs[] = {&verb_collect,  &verb_clean,    &verb_augment, &verb_label, &verb_train,
-                                    &verb_finetune, &verb_evaluate, &verb_predict, &verb_info,  &verb_bench};
+static const verb *const verbs[] = {&verb_collect, &verb_clean,    &verb_augment,  &verb_label,
+                                    &verb_train,   &verb_finetune, &verb_evaluate, &verb_predict,
+                                    &verb_info,    &verb_bench,    &verb_convert,  &verb_export};
 enum { VERBS = sizeof verbs / sizeof verbs[0] };
 
 static void print_help(FILE *stream) {
@@ -26,7 +27,7 @@ static void print_help(FILE *stream) {
         "\n  hone VERB --help   everything a verb takes, with examples\n"
         "  hone --version     the version\n"
         "\nDATA is a name (mnist, fashion-mnist, digits, …), a folder of class folders, a folder with IDX files or an "
-        ".npz.\nMODEL is a preset (mnist-cnn, mnist-fast, mnist-best, mlp, lenet5), a Keras .json or a Keras .h5.\n"
+        ".npz.\nMODEL is a preset (mnist-cnn, mnist-fast, mnist-best, mlp, lenet5), a Keras .json, .h5 or .keras.\n"
         "\nTo begin:  hone train digits\n");
 }
 
@@ -51,6 +52,17 @@ static int set_log(void) {
         least = (hone_log_level)i;
     }
     hone_set_log(print_log, NULL, least);
+    return -1;
+}
+
+/* Model files come from strangers, unless HONE_SANDBOX is off (or --trust-files says so). */
+static int set_sandbox(void) {
+    const char *wish = hone_environment("HONE_SANDBOX");
+    if (wish && strcmp(wish, "on") != 0 && strcmp(wish, "off") != 0) {
+        fprintf(stderr, "hone: HONE_SANDBOX is '%s', expected on or off\n", wish);
+        return EXIT_USAGE;
+    }
+    hone_set_sandbox(!wish || strcmp(wish, "on") == 0);
     return -1;
 }
 
@@ -96,6 +108,7 @@ int main(int argc, char **argv) {
     const verb *v = find_verb(word);
     if (!v) return unknown_verb(word);
     int status = set_log();
+    if (status < 0) status = set_sandbox();
     if (status >= 0) return status;
     hone_error err = {0};
     if (hone_cpu_check(&err) != HONE_OK) {

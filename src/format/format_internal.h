@@ -20,6 +20,11 @@ enum {
 };
 #define HONE_MAX_MODEL_FILE ((size_t)1 << (sizeof(size_t) > 4 ? 33 : 30)) /* bytes: 8 GiB, or 1 */
 
+/* ---- what kind of file (model_file.c) -------------------------------------------------------------------------- */
+
+typedef enum hone__content { HONE_CONTENT_OTHER, HONE_CONTENT_HDF5, HONE_CONTENT_ZIP, HONE_CONTENT_JSON } hone__content;
+hone__content hone__sniff(const unsigned char *bytes, size_t size);
+
 /* ---- compile state (keras_compile.c) --------------------------------------------------------------------------- */
 
 /* Keras' training_config to *out, in all its spellings since 2.2. What hone does not know (a loss, an optimizer, a
@@ -36,6 +41,8 @@ bool hone__optimizer_is_plain(const hone_optimizer *optimizer);
 
 /* What an open file is; anything but a whole model is an error that says what it is and what to do about it. */
 hone_status hone__keras_check_layout(hone__h5 *h5, hone_error *err);
+/* Refuses files of Keras 1 and Theano, whose kernels lie otherwise. */
+hone_status hone__keras_check_writer(hone__h5 *h5, hone_error *err);
 /* The file's model_config, parsed. */
 hone_status hone__keras_read_config(hone__h5 *h5, hone_value **out, hone_error *err);
 /* The file's weights into data, which has the layout of model->data (and may be it). */
@@ -50,6 +57,48 @@ hone_status hone__keras_model_from_bytes(hone_model **out, const void *bytes, si
 hone_status hone__keras_write_model(hone__h5 *h5, const hone_model *model, const hone_compiled *compiled,
                                     hone_error *err);
 
+/* ---- weights alone (keras_h5_read.c, keras3_weights.c) --------------------------------------------------------- */
+
+/* How stored weights find their layers, and what came of it (counts of layers). */
+typedef struct hone__matching {
+    bool by_name, skip_mismatch;
+    size_t loaded, skipped, missing;
+} hone__matching;
+
+/* Does the file hold the tree of Keras 3's .weights.h5? */
+bool hone__keras3_has_weights(hone__h5 *h5);
+hone_status hone__keras3_read_weights(hone__h5 *h5, const hone_model *model, hone__matching *matching, float *data,
+                                      hone_error *err);
+hone_status hone__keras3_write_weights(hone__h5 *h5, const hone_model *model, hone_error *err);
+/* The layout of /model_weights, at root ("" or "/model_weights"). */
+hone_status hone__legacy_read_weights(hone__h5 *h5, const char *root, const hone_model *model, hone__matching *matching,
+                                      float *data, hone_error *err);
+hone_status hone__legacy_write_weights(hone__h5 *h5, const char *root, const hone_model *model, hone_error *err);
+
+/* ---- .keras (keras_archive.c, keras3_config.c) ----------------------------------------------------------------- */
+
+/* The oldest Keras whose words are written. */
+#define HONE_KERAS3_VERSION "3.3.0"
+
+typedef struct hone__archive {
+    hone_value *config;     /* config.json, with "keras_version" of the metadata */
+    unsigned char *weights; /* model.weights.h5, */
+    hone__h5 *h5;           /* and open */
+} hone__archive;
+
+hone_status hone__archive_open(hone__archive *out, const void *bytes, size_t size, hone_error *err);
+void hone__archive_close(hone__archive *archive);
+hone_status hone__keras_model_from_archive(hone_model **out, const void *bytes, size_t size, hone_compiled *compiled,
+                                           hone_error *err);
+/* h5: an image with the weights and what else is to lie in model.weights.h5. compiled may be NULL. */
+hone_status hone__archive_write(const hone_model *model, const hone_compiled *compiled, hone__h5 *h5,
+                                unsigned char **bytes, size_t *size, hone_error *err);
+/* The model's config and compile state in the words of an archive, and the latter back. */
+hone_status hone__keras3_config(const hone_model *model, hone_value **out, hone_error *err);
+hone_status hone__keras3_compile_config(const hone_compiled *compiled, int64_t outputs, hone_value **out,
+                                        hone_error *err);
+hone_status hone__keras3_compiled(const hone_value *compile_config, hone_compiled *out, hone_error *err);
+
 /* ---- the hone group (hone_group.c, self_test.c) ---------------------------------------------------------------- */
 
 /* Preprocessing, class names, records, self-test: /hone. trained: the preprocessing is a fact (it was trained with),
@@ -61,6 +110,8 @@ hone_status hone__group_read(hone__h5 *h5, hone_model *model, hone_error *err);
 /* The record's key. The inputs and outputs are stored as datasets in a file and, in memory, as hexadecimal float32. */
 #define HONE_SELF_TEST_RECORD "self_test"
 hone_status hone__self_test_write(hone__h5 *h5, const hone_model *model, hone_error *err);
+/* After the weights were changed: what the file promised holds no longer. */
+hone_status hone__drop_self_test(hone_model *model, hone_error *err);
 hone_status hone__self_test_read(hone__h5 *h5, hone_model *model, hone_error *err);
 
 /* A JSON attribute, parsed; HONE_NOT_FOUND where there is none. */
@@ -95,6 +146,11 @@ hone_status hone__keras_read_optimizer(hone__h5 *h5, const hone_model *model, ho
  * state's arrays are read only. */
 hone_status hone__keras_write_optimizer(hone__h5 *h5, const hone_model *model, const hone_optimizer *optimizer,
                                         const hone__optimizer_state *state, hone_error *err);
+/* The same of a .keras archive: /optimizer/vars, numbered; what lies where depends on the optimizer. */
+hone_status hone__keras3_read_optimizer(hone__h5 *h5, const hone_model *model, const hone_optimizer *optimizer,
+                                        hone__optimizer_state *out, hone_error *err);
+hone_status hone__keras3_write_optimizer(hone__h5 *h5, const hone_model *model, const hone_optimizer *optimizer,
+                                         double learning_rate, const hone__optimizer_state *state, hone_error *err);
 void hone__optimizer_state_release(hone__optimizer_state *state);
 
 #endif

@@ -13,6 +13,7 @@ enum { HEADER_LIMIT = 64512, VLEN_REFERENCE = 16 };
 enum { MAX_STRINGS = 1 << 20, MAX_FIXED_BYTES = 1 << 28 };
 
 bool hone__h5_has_attribute(hone__h5 *h5, const char *path, const char *name) {
+    if (h5->remote) return hone__h5_remote_has_attribute(h5, path, name);
     hid_t object;
     if (hone__h5_open_object(h5, path, &object, NULL) != HONE_OK) return false;
     bool has = H5Aexists(object, name) > 0;
@@ -91,6 +92,7 @@ static hone_status read_strings(hid_t object, const char *name, hone__names *out
 
 hone_status hone__h5_read_string(hone__h5 *h5, const char *path, const char *name, char **out, hone_error *err) {
     *out = NULL;
+    if (h5->remote) return hone__h5_remote_string(h5, path, name, out, err);
     hid_t object;
     HONE_TRY(hone__h5_open_object(h5, path, &object, err));
     hone__names strings = {0};
@@ -112,6 +114,7 @@ hone_status hone__h5_read_string(hone__h5 *h5, const char *path, const char *nam
 }
 
 hone_status hone__h5_read_names(hone__h5 *h5, const char *path, const char *name, hone__names *out, hone_error *err) {
+    if (h5->remote) return hone__h5_remote_names(h5, path, name, out, err);
     hid_t object;
     HONE_TRY(hone__h5_open_object(h5, path, &object, err));
     hone_status status = HONE_OK;

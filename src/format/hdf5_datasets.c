@@ -97,6 +97,7 @@ static hone_status read_all(hone__h5 *h5, const char *path, hid_t type, void *da
 }
 
 hone_status hone__h5_read_shape(hone__h5 *h5, const char *path, hone_shape *out, hone_error *err) {
+    if (h5->remote) return hone__h5_remote_shape(h5, path, out, err);
     hid_t dataset;
     HONE_TRY(open_dataset(h5, path, &dataset, out, err));
     H5Oclose(dataset);
@@ -104,10 +105,12 @@ hone_status hone__h5_read_shape(hone__h5 *h5, const char *path, hone_shape *out,
 }
 
 hone_status hone__h5_read_floats(hone__h5 *h5, const char *path, float *data, size_t count, hone_error *err) {
+    if (h5->remote) return hone__h5_remote_floats(h5, path, data, count, err);
     return read_all(h5, path, H5T_NATIVE_FLOAT, data, count, err);
 }
 
 hone_status hone__h5_read_integer(hone__h5 *h5, const char *path, int64_t *out, hone_error *err) {
+    if (h5->remote) return hone__h5_remote_integer(h5, path, out, err);
     return read_all(h5, path, H5T_NATIVE_INT64, out, 1, err);
 }
 

@@ -5,6 +5,8 @@
 
 #include "hdf5_private.h"
 
+#include <hone/format.h>
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -13,6 +15,23 @@
 _Static_assert(sizeof(hid_t) >= 8, "HDF5 1.10 or newer");
 
 static pthread_mutex_t session_lock = PTHREAD_MUTEX_INITIALIZER;
+static atomic_bool sandboxed;
+
+void hone_set_sandbox(bool on) {
+    atomic_store(&sandboxed, on);
+}
+
+void hone__h5_before_fork(void) {
+    pthread_mutex_lock(&session_lock);
+}
+
+void hone__h5_after_fork(void) {
+    pthread_mutex_unlock(&session_lock);
+}
+
+void hone__h5_forked(void) {
+    pthread_mutex_unlock(&session_lock);
+}
 
 /* ---- errors ---------------------------------------------------------------------------------------------------- */
 
@@ -134,12 +153,17 @@ static hone_status open_bytes(hone__h5 **out, const void *bytes, size_t size, bo
     return begin(out, &in, copy, err);
 }
 
-hone_status hone__h5_open(hone__h5 **out, const void *bytes, size_t size, hone_error *err) {
+hone_status hone__h5_open_here(hone__h5 **out, const void *bytes, size_t size, hone_error *err) {
     return open_bytes(out, bytes, size, false, err);
 }
 
 hone_status hone__h5_open_copy(hone__h5 **out, const void *bytes, size_t size, hone_error *err) {
     return open_bytes(out, bytes, size, true, err);
+}
+
+hone_status hone__h5_open(hone__h5 **out, const void *bytes, size_t size, hone_error *err) {
+    return atomic_load(&sandboxed) ? hone__h5_remote_open(out, bytes, size, err)
+                                   : hone__h5_open_here(out, bytes, size, err);
 }
 
 hone_status hone__h5_create(hone__h5 **out, hone_error *err) {
@@ -164,6 +188,10 @@ hone_status hone__h5_image(hone__h5 *h5, unsigned char **bytes, size_t *size, ho
 
 void hone__h5_close(hone__h5 *h5) {
     if (!h5) return;
+    if (h5->remote) {
+        hone__h5_remote_close(h5);
+        return;
+    }
     if (h5->file >= 0) H5Fclose(h5->file);
     if (h5->link_plist >= 0) H5Pclose(h5->link_plist);
     H5Eclear2(H5E_DEFAULT);
@@ -238,6 +266,7 @@ hone_status hone__h5_open_object(hone__h5 *h5, const char *path, hid_t *out, hon
 }
 
 hone__h5_kind hone__h5_kind_of(hone__h5 *h5, const char *path) {
+    if (h5->remote) return hone__h5_remote_kind_of(h5, path);
     hid_t object;
     if (hone__h5_open_object(h5, path, &object, NULL) != HONE_OK) return HONE_H5_NOTHING;
     H5I_type_t type = H5Iget_type(object);
@@ -246,6 +275,7 @@ hone__h5_kind hone__h5_kind_of(hone__h5 *h5, const char *path) {
 }
 
 hone_status hone__h5_members(hone__h5 *h5, const char *path, hone__names *out, hone_error *err) {
+    if (h5->remote) return hone__h5_remote_members(h5, path, out, err);
     hid_t group;
     HONE_TRY(hone__h5_open_object(h5, path, &group, err));
     H5G_info_t info;

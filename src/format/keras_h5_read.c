@@ -15,7 +15,7 @@
 /* ---- what file is this? ---------------------------------------------------------------------------------------- */
 
 /* Keras 1 and Theano kept convolution kernels flipped; nothing in the file says of which layers. */
-static hone_status check_writer(hone__h5 *h5, hone_error *err) {
+hone_status hone__keras_check_writer(hone__h5 *h5, hone_error *err) {
     static const char *const places[] = {"/", "/model_weights"};
     for (size_t i = 0; i < 2; i++) {
         char *version = NULL, *backend = NULL;
@@ -42,13 +42,14 @@ hone_status hone__keras_check_layout(hone__h5 *h5, hone_error *err) {
     if (hone__h5_has_attribute(h5, "/", "model_config")) {
         if (hone__h5_kind_of(h5, "/model_weights") != HONE_H5_GROUP)
             HONE_FAIL(err, HONE_FORMAT, "holds an architecture but no 'model_weights'");
-        return check_writer(h5, err);
+        return hone__keras_check_writer(h5, err);
     }
     bool wrapped = hone__h5_kind_of(h5, "/model_weights") == HONE_H5_GROUP;
     if (wrapped || hone__h5_has_attribute(h5, "/", "layer_names") || hone__h5_has_attribute(h5, "/", "layer_names0"))
-        HONE_FAIL(err, HONE_UNSUPPORTED,
-                  "holds weights only (Keras' save_weights), not the architecture they belong to; load both in Keras "
-                  "and use model.save('model.h5')");
+        HONE_FAIL(
+            err, HONE_UNSUPPORTED,
+            "holds weights only (Keras' save_weights), not the architecture they belong to; put them onto a model "
+            "of that architecture: --weights, hone_model_load_weights");
     if (hone__h5_kind_of(h5, "/layers") == HONE_H5_GROUP || hone__h5_kind_of(h5, "/vars") == HONE_H5_GROUP ||
         hone__h5_kind_of(h5, "/_layer_checkpoint_dependencies") == HONE_H5_GROUP)
         HONE_FAIL(err, HONE_UNSUPPORTED,
@@ -157,11 +158,12 @@ static hone_status resolve_order(const hone_model *model, group *g, hone_error *
     return HONE_OK;
 }
 
-static hone_status read_group(hone__h5 *h5, const hone_model *model, const group *g, float *data, hone_error *err) {
+static hone_status read_group(hone__h5 *h5, const char *root, const hone_model *model, const group *g, float *data,
+                              hone_error *err) {
     for (size_t i = 0; i < g->names.count; i++) {
         const hone__weight *w = &model->weights[g->weights[i]];
         const char *layer = model->layers[w->layer]->name;
-        char *path = hone__asprintf("/model_weights/%s/%s", g->name, g->names.items[i]);
+        char *path = hone__asprintf("%s/%s/%s", root, g->name, g->names.items[i]);
         if (!path) return hone__fail_memory(err, 0, "a path");
         hone_shape shape;
         hone_status status = hone__h5_read_shape(h5, path, &shape, err);
@@ -261,12 +263,12 @@ static hone_status pair_groups(const hone_model *model, group *groups, size_t gr
 }
 
 /* The groups that hold weights, in the order of layer_names. */
-static hone_status list_groups(hone__h5 *h5, const hone__names *layer_names, group *groups, size_t *count,
-                               hone_error *err) {
+static hone_status list_groups(hone__h5 *h5, const char *root, const hone__names *layer_names, group *groups,
+                               size_t *count, hone_error *err) {
     *count = 0;
     for (size_t i = 0; i < layer_names->count; i++) {
         group *g = &groups[*count];
-        char *path = hone__asprintf("/model_weights/%s", layer_names->items[i]);
+        char *path = hone__asprintf("%s/%s", root, layer_names->items[i]);
         if (!path) return hone__fail_memory(err, 0, "a path");
         hone_status status = hone__h5_read_names(h5, path, "weight_names", &g->names, err);
         hone__free(path);
@@ -281,18 +283,73 @@ static hone_status list_groups(hone__h5 *h5, const hone__names *layer_names, gro
     return HONE_OK;
 }
 
-hone_status hone__keras_read_weights(hone__h5 *h5, const hone_model *model, float *data, hone_error *err) {
+/* Every group goes to the layer of its name; what has no counterpart on either side is left alone. */
+static hone_status read_by_name(hone__h5 *h5, const char *root, const hone_model *model, group *groups, size_t count,
+                                hone__matching *matching, float *data, hone_error *err) {
+    const hone__layer **owners = hone__alloc(model->layer_count, sizeof *owners);
+    if (!owners) return hone__fail_memory(err, model->layer_count * sizeof *owners, "layers");
+    hone_status status = HONE_OK;
+    size_t with_weights = 0;
+    for (size_t i = 0; i < model->layer_count; i++) with_weights += model->layers[i]->weight_count > 0;
+    for (size_t i = 0; status == HONE_OK && i < count; i++) {
+        size_t found = owners_by_name(model, groups[i].name, owners), weights = weights_of(owners, found);
+        if (found == 0) continue;
+        hone_error why = {0};
+        if (weights != groups[i].names.count)
+            status =
+                hone__fail(&why, HONE_SHAPE, "layer '%.200s': the file holds %zu weights, the architecture has %zu",
+                           groups[i].name, groups[i].names.count, weights);
+        if (status == HONE_OK) status = list_weights(&groups[i], owners, found, &why);
+        if (status == HONE_OK) status = resolve_order(model, &groups[i], &why);
+        if (status == HONE_OK) status = read_group(h5, root, model, &groups[i], data, &why);
+        with_weights -= found;
+        if (status == HONE_SHAPE && matching->skip_mismatch) {
+            hone__log(HONE_LOG_WARNING, "%s: it keeps its own", why.message);
+            matching->skipped += found;
+            status = HONE_OK;
+        } else if (status == HONE_OK) {
+            matching->loaded += found;
+        } else {
+            hone__fail(err, status, "%s", why.message);
+        }
+    }
+    matching->missing = with_weights;
+    hone__free(owners);
+    return status;
+}
+
+static hone_status read_in_order(hone__h5 *h5, const char *root, const hone_model *model, group *groups, size_t count,
+                                 hone__matching *matching, float *data, hone_error *err) {
+    HONE_TRY(pair_groups(model, groups, count, err));
+    for (size_t i = 0; i < count; i++) {
+        hone_error why = {0};
+        hone_status status = read_group(h5, root, model, &groups[i], data, &why);
+        if (status == HONE_SHAPE && matching->skip_mismatch) {
+            hone__log(HONE_LOG_WARNING, "%s: it keeps its own", why.message);
+            matching->skipped++;
+        } else if (status != HONE_OK) {
+            HONE_FAIL(err, status, "%s", why.message);
+        } else {
+            matching->loaded++;
+        }
+    }
+    return HONE_OK;
+}
+
+hone_status hone__legacy_read_weights(hone__h5 *h5, const char *root, const hone_model *model, hone__matching *matching,
+                                      float *data, hone_error *err) {
     hone__names layer_names = {0};
     group *groups = NULL;
     size_t count = 0;
-    hone_status status = hone__h5_read_names(h5, "/model_weights", "layer_names", &layer_names, err);
+    hone_status status = hone__h5_read_names(h5, *root ? root : "/", "layer_names", &layer_names, err);
     if (status == HONE_OK) {
         groups = hone__alloc(layer_names.count, sizeof *groups);
         if (!groups) status = hone__fail_memory(err, layer_names.count * sizeof *groups, "layers");
     }
-    if (status == HONE_OK) status = list_groups(h5, &layer_names, groups, &count, err);
-    if (status == HONE_OK) status = pair_groups(model, groups, count, err);
-    for (size_t i = 0; status == HONE_OK && i < count; i++) status = read_group(h5, model, &groups[i], data, err);
+    if (status == HONE_OK) status = list_groups(h5, root, &layer_names, groups, &count, err);
+    if (status == HONE_OK)
+        status = matching->by_name ? read_by_name(h5, root, model, groups, count, matching, data, err)
+                                   : read_in_order(h5, root, model, groups, count, matching, data, err);
     for (size_t i = 0; i < count; i++) {
         hone__names_release(&groups[i].names);
         hone__free(groups[i].weights);
@@ -300,6 +357,11 @@ hone_status hone__keras_read_weights(hone__h5 *h5, const hone_model *model, floa
     hone__free(groups);
     hone__names_release(&layer_names);
     return status;
+}
+
+hone_status hone__keras_read_weights(hone__h5 *h5, const hone_model *model, float *data, hone_error *err) {
+    hone__matching matching = {0};
+    return hone__legacy_read_weights(h5, "/model_weights", model, &matching, data, err);
 }
 
 /* ---- the whole model ------------------------------------------------------------------------------------------- */

@@ -39,12 +39,13 @@ static hone_status write_root(hone__h5 *h5, const hone_model *model, const hone_
 
 /* One member's group: of a layer, or of all layers of a model within. Trainable weights first, then the others, as Keras
  * lists them; named by the layer's path in the group. */
-static hone_status write_member(hone__h5 *h5, const hone_model *model, const hone__member *member, hone_error *err) {
+static hone_status write_member(hone__h5 *h5, const char *root, const hone_model *model, const hone__member *member,
+                                hone_error *err) {
     hone__names names = {0};
     hone_status status = HONE_OK;
     const char *member_name = hone__member_name(member);
     size_t length = strlen(member_name);
-    char *path = hone__asprintf("/model_weights/%s", member_name);
+    char *path = hone__asprintf("%s/%s", root, member_name);
     if (!path) status = hone__fail_memory(err, 0, "a path");
     if (status == HONE_OK) status = hone__h5_write_group(h5, path, err);
     for (int pass = 0; pass < 2; pass++) {
@@ -77,27 +78,22 @@ static int by_name(const void *a, const void *b) {
 }
 
 /* members: those that layer_names lists, in the model's order; sorted here, as Keras makes the groups. */
-static hone_status write_members(hone__h5 *h5, const hone_model *model, const hone__member **members, size_t count,
-                                 hone_error *err) {
+static hone_status write_members(hone__h5 *h5, const char *root, const hone_model *model, const hone__member **members,
+                                 size_t count, hone_error *err) {
     const char **names = hone__alloc(count, sizeof *names);
     if (!names) return hone__fail_memory(err, count * sizeof *names, "names");
     for (size_t i = 0; i < count; i++) names[i] = hone__member_name(members[i]);
-    hone_status status = hone__h5_write_names(h5, "/model_weights", "layer_names", names, count, err);
+    hone_status status = hone__h5_write_names(h5, *root ? root : "/", "layer_names", names, count, err);
     hone__free(names);
     qsort(members, count, sizeof *members, by_name);
-    for (size_t i = 0; status == HONE_OK && i < count; i++) status = write_member(h5, model, members[i], err);
+    for (size_t i = 0; status == HONE_OK && i < count; i++) status = write_member(h5, root, model, members[i], err);
     return status;
 }
 
-hone_status hone__keras_write_model(hone__h5 *h5, const hone_model *model, const hone_compiled *compiled,
-                                    hone_error *err) {
-    if (!model->built)
-        HONE_FAIL(err, HONE_ARGUMENT, "model '%s' is not built: it has no weights to save", model->network.name);
-    HONE_TRY(write_root(h5, model, compiled, err));
-    HONE_TRY(hone__h5_write_group(h5, "/model_weights", err));
-    HONE_TRY(hone__h5_write_string(h5, "/model_weights", "keras_version", keras_version, err));
-    HONE_TRY(hone__h5_write_string(h5, "/model_weights", "backend", backend, err));
-
+hone_status hone__legacy_write_weights(hone__h5 *h5, const char *root, const hone_model *model, hone_error *err) {
+    const char *group = *root ? root : "/";
+    HONE_TRY(hone__h5_write_string(h5, group, "keras_version", keras_version, err));
+    HONE_TRY(hone__h5_write_string(h5, group, "backend", backend, err));
     const hone__network *network = &model->network;
     const hone__member **members = hone__alloc(network->member_count, sizeof *members);
     if (!members) return hone__fail_memory(err, network->member_count * sizeof *members, "layers");
@@ -108,9 +104,22 @@ hone_status hone__keras_write_model(hone__h5 *h5, const hone_model *model, const
         if (network->is_sequential && layer && strcmp(layer->type->class_name, "InputLayer") == 0) continue;
         members[count++] = &network->members[i];
     }
-    hone_status status = write_members(h5, model, members, count, err);
+    hone_status status = write_members(h5, root, model, members, count, err);
     hone__free(members);
     HONE_TRY(status);
-    HONE_TRY(hone__h5_write_group(h5, "/model_weights/top_level_model_weights", err));
-    return hone__h5_write_names(h5, "/model_weights/top_level_model_weights", "weight_names", NULL, 0, err);
+    char *top = hone__asprintf("%s/top_level_model_weights", root);
+    if (!top) return hone__fail_memory(err, 0, "a path");
+    status = hone__h5_write_group(h5, top, err);
+    if (status == HONE_OK) status = hone__h5_write_names(h5, top, "weight_names", NULL, 0, err);
+    hone__free(top);
+    return status;
+}
+
+hone_status hone__keras_write_model(hone__h5 *h5, const hone_model *model, const hone_compiled *compiled,
+                                    hone_error *err) {
+    if (!model->built)
+        HONE_FAIL(err, HONE_ARGUMENT, "model '%s' is not built: it has no weights to save", model->network.name);
+    HONE_TRY(write_root(h5, model, compiled, err));
+    HONE_TRY(hone__h5_write_group(h5, "/model_weights", err));
+    return hone__legacy_write_weights(h5, "/model_weights", model, err);
 }

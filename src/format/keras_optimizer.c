@@ -207,6 +207,120 @@ void hone__optimizer_state_release(hone__optimizer_state *state) {
     *state = (hone__optimizer_state){0};
 }
 
+/* The slots that Keras keeps of an optimizer, in the order in which it makes them; where pairs, the first two go together,
+ * weight by weight. */
+static size_t keras3_slots(const hone_optimizer *optimizer, hone__slot_kind kinds[HONE_SLOT_KINDS], bool *pairs) {
+    size_t count = 0;
+    *pairs = false;
+    switch (optimizer->kind) {
+    case HONE_OPTIMIZER_ADAM:
+    case HONE_OPTIMIZER_ADAMW:
+        *pairs = true;
+        kinds[count++] = HONE_SLOT_MOMENTUM;
+        kinds[count++] = HONE_SLOT_VELOCITY;
+        if (optimizer->amsgrad) kinds[count++] = HONE_SLOT_VHAT;
+        break;
+    case HONE_OPTIMIZER_RMSPROP:
+        kinds[count++] = HONE_SLOT_VELOCITY;
+        if (optimizer->momentum > 0) kinds[count++] = HONE_SLOT_MOMENTUM;
+        if (optimizer->centered) kinds[count++] = HONE_SLOT_AVERAGE_GRADIENT;
+        break;
+    case HONE_OPTIMIZER_SGD:
+        if (optimizer->momentum != 0) kinds[count++] = HONE_SLOT_MOMENTUM;
+        break;
+    case HONE_OPTIMIZER_LION: kinds[count++] = HONE_SLOT_MOMENTUM; break;
+    }
+    return count;
+}
+
+/* One of the arrays behind the iteration and the learning rate, in order. */
+typedef struct keras3_array {
+    size_t weight;
+    hone__slot_kind kind;
+} keras3_array;
+
+static hone_status list_keras3(const hone_model *model, const hone_optimizer *optimizer, keras3_array **out,
+                               size_t *count, hone_error *err) {
+    hone__slot_kind kinds[HONE_SLOT_KINDS];
+    bool pairs;
+    size_t *trainable, n, kind_count = keras3_slots(optimizer, kinds, &pairs), place = 0;
+    *out = NULL;
+    HONE_TRY(list_trainable(model, &trainable, &n, err));
+    *out = hone__alloc(n * HONE_SLOT_KINDS, sizeof **out);
+    for (size_t i = 0; *out && pairs && i < n; i++)
+        for (size_t k = 0; k < 2; k++) (*out)[place++] = (keras3_array){trainable[i], kinds[k]};
+    for (size_t k = pairs ? 2 : 0; *out && k < kind_count; k++)
+        for (size_t i = 0; i < n; i++) (*out)[place++] = (keras3_array){trainable[i], kinds[k]};
+    hone__free(trainable);
+    *count = place;
+    return *out ? HONE_OK : hone__fail_memory(err, n * HONE_SLOT_KINDS * sizeof **out, "optimizer state");
+}
+
+static hone_status read_keras3_array(hone__h5 *h5, const hone_model *model, const keras3_array *a, size_t number,
+                                     hone__optimizer_state *out, hone_error *err) {
+    const hone__weight *w = &model->weights[a->weight];
+    char path[64], found[128], wanted[128];
+    hone_shape shape;
+    snprintf(path, sizeof path, "/optimizer/vars/%zu", number);
+    HONE_TRY(hone__h5_read_shape(h5, path, &shape, err));
+    if (!hone_shape_equal(&shape, &w->shape))
+        HONE_FAIL(err, HONE_SHAPE, "'%s' is %s, the weight '%s' of layer '%.100s' is %s", path,
+                  hone_shape_text(&shape, false, found, sizeof found), w->name, model->layers[w->layer]->name,
+                  hone_shape_text(&w->shape, false, wanted, sizeof wanted));
+    if (!out->slots[a->kind]) out->slots[a->kind] = hone__alloc(model->data_size, sizeof(float));
+    if (!out->slots[a->kind]) return hone__fail_memory(err, model->data_size * sizeof(float), "optimizer state");
+    return hone__h5_read_floats(h5, path, out->slots[a->kind] + w->offset, w->size, err);
+}
+
+hone_status hone__keras3_read_optimizer(hone__h5 *h5, const hone_model *model, const hone_optimizer *optimizer,
+                                        hone__optimizer_state *out, hone_error *err) {
+    hone__names names = {0};
+    keras3_array *arrays;
+    size_t count, first = 1;
+    *out = (hone__optimizer_state){0};
+    if (hone__h5_kind_of(h5, "/optimizer/vars/0") != HONE_H5_DATASET)
+        HONE_FAIL(err, HONE_NOT_FOUND, "the file holds no optimizer state");
+    HONE_TRY(hone__h5_read_integer(h5, "/optimizer/vars/0", &out->iterations, err));
+    if (out->iterations < 0) HONE_FAIL(err, HONE_FORMAT, "the optimizer's iteration is negative");
+    HONE_TRY(hone__h5_members(h5, "/optimizer/vars", &names, err));
+    size_t stored = names.count;
+    hone__names_release(&names);
+    HONE_TRY(list_keras3(model, optimizer, &arrays, &count, err));
+    /* Keras 3 keeps the learning rate beside the iteration, tf-keras does not; an optimizer that never ran has only these */
+    hone_status status = HONE_OK;
+    if (stored == count + 2 || (stored == 2 && count != 1)) first = 2;
+    if (stored > first && stored != count + first)
+        status =
+            hone__fail(err, HONE_SHAPE, "the file's optimizer has %zu variables, this one %zu", stored, count + first);
+    for (size_t i = 0; status == HONE_OK && stored > first && i < count; i++)
+        status = read_keras3_array(h5, model, &arrays[i], first + i, out, err);
+    hone__free(arrays);
+    if (status) hone__optimizer_state_release(out);
+    return status;
+}
+
+hone_status hone__keras3_write_optimizer(hone__h5 *h5, const hone_model *model, const hone_optimizer *optimizer,
+                                         double learning_rate, const hone__optimizer_state *state, hone_error *err) {
+    static const hone_shape scalar = {0};
+    keras3_array *arrays;
+    size_t count;
+    float rate = (float)learning_rate;
+    HONE_TRY(hone__h5_write_integer(h5, "/optimizer/vars/0", state->iterations, err));
+    HONE_TRY(hone__h5_write_floats(h5, "/optimizer/vars/1", &scalar, &rate, err));
+    HONE_TRY(list_keras3(model, optimizer, &arrays, &count, err));
+    hone_status status = HONE_OK;
+    for (size_t i = 0; status == HONE_OK && i < count; i++) {
+        const hone__weight *w = &model->weights[arrays[i].weight];
+        char path[64];
+        snprintf(path, sizeof path, "/optimizer/vars/%zu", i + 2);
+        status = state->slots[arrays[i].kind]
+                     ? hone__h5_write_floats(h5, path, &w->shape, state->slots[arrays[i].kind] + w->offset, err)
+                     : hone__fail(err, HONE_INTERNAL, "the optimizer lacks a slot that Keras' has");
+    }
+    hone__free(arrays);
+    return status;
+}
+
 /* ---- writing --------------------------------------------------------------------------------------------------- */
 
 /* One stored array, in the order of writing. */

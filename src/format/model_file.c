@@ -38,16 +38,23 @@ static hone_status from_json(hone_model **out, const unsigned char *bytes, size_
     return HONE_OK;
 }
 
+hone__content hone__sniff(const unsigned char *bytes, size_t size) {
+    if (is_hdf5(bytes, size)) return HONE_CONTENT_HDF5;
+    if (is_json_object(bytes, size)) return HONE_CONTENT_JSON;
+    if (size >= 4 && memcmp(bytes, "PK\x03\x04", 4) == 0) return HONE_CONTENT_ZIP;
+    return HONE_CONTENT_OTHER;
+}
+
 static hone_status from_bytes(hone_model **out, const unsigned char *bytes, size_t size, hone_compiled *compiled,
                               hone_error *err) {
     if (size == 0) HONE_FAIL(err, HONE_FORMAT, "the file is empty");
-    if (is_hdf5(bytes, size)) return hone__keras_model_from_bytes(out, bytes, size, compiled, err);
-    if (is_json_object(bytes, size)) return from_json(out, bytes, size, err);
-    if (size >= 4 && memcmp(bytes, "PK\x03\x04", 4) == 0)
-        HONE_FAIL(
-            err, HONE_UNSUPPORTED,
-            "is a zip archive (a .keras file?), which hone does not read; save it as HDF5: model.save('model.h5')");
-    HONE_FAIL(err, HONE_FORMAT, "is no model file: neither Keras HDF5 nor Keras JSON");
+    switch (hone__sniff(bytes, size)) {
+    case HONE_CONTENT_HDF5: return hone__keras_model_from_bytes(out, bytes, size, compiled, err);
+    case HONE_CONTENT_JSON: return from_json(out, bytes, size, err);
+    case HONE_CONTENT_ZIP: return hone__keras_model_from_archive(out, bytes, size, compiled, err);
+    case HONE_CONTENT_OTHER: break;
+    }
+    HONE_FAIL(err, HONE_FORMAT, "is no model file: neither Keras HDF5, nor a .keras archive, nor Keras JSON");
 }
 
 /* ---- presets --------------------------------------------------------------------------------------------------- */

@@ -167,6 +167,22 @@ hone_status hone__self_test_read(hone__h5 *h5, hone_model *model, hone_error *er
     return status;
 }
 
+hone_status hone__drop_self_test(hone_model *model, hone_error *err) {
+    hone_value *records = hone_value_object();
+    for (size_t i = 0; i < hone_value_count(model->records); i++) {
+        const char *key = hone_value_key_at(model->records, i);
+        if (strcmp(key, HONE_SELF_TEST_RECORD) != 0)
+            hone_value_set(records, key, hone_value_copy(hone_value_at(model->records, i)));
+    }
+    if (hone_value_failed(records)) {
+        hone_value_free(records);
+        return hone__fail_memory(err, 0, "the records of a model");
+    }
+    hone_value_free(model->records);
+    model->records = records;
+    return HONE_OK;
+}
+
 /* ---- taking it ------------------------------------------------------------------------------------------------- */
 
 static hone_status compare(const self_test *t, const float *outputs, double *worst, hone_error *err) {

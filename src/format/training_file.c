@@ -71,15 +71,20 @@ static hone_status write_other_slots(hone__h5 *h5, const hone_trainer *trainer, 
     return HONE_OK;
 }
 
-static hone_status write_training(hone__h5 *h5, const hone_trainer *trainer, const hone_model *model, hone_error *err) {
+static hone_status write_training(hone__h5 *h5, const hone_trainer *trainer, const hone_model *model, bool archive,
+                                  hone_error *err) {
     hone__optimizer_state state = {.iterations = hone_trainer_iterations(trainer)};
+    const hone_optimizer *optimizer = &hone_trainer_config(trainer)->optimizer;
     const char *name;
     for (size_t slot = 0; slot < hone_trainer_slot_count(trainer); slot++) {
         float *array = slot_array(trainer, model, slot, &name);
         hone__slot_kind kind = array ? hone__slot_kind_of(name) : HONE_SLOT_OTHER;
         if (kind != HONE_SLOT_OTHER) state.slots[kind] = array;
     }
-    HONE_TRY(hone__keras_write_optimizer(h5, model, &hone_trainer_config(trainer)->optimizer, &state, err));
+    if (archive)
+        HONE_TRY(hone__keras3_write_optimizer(h5, model, optimizer, hone_trainer_learning_rate(trainer), &state, err));
+    else
+        HONE_TRY(hone__keras_write_optimizer(h5, model, optimizer, &state, err));
 
     hone_value *value;
     HONE_TRY(hone_trainer_save_state(trainer, &value, err));
@@ -90,21 +95,30 @@ static hone_status write_training(hone__h5 *h5, const hone_trainer *trainer, con
     return status;
 }
 
-static hone_status write_all(hone__h5 *h5, const hone_model *model, const hone_trainer *trainer, hone_error *err) {
-    hone_compiled compiled;
+static hone_status write_all(hone__h5 *h5, const hone_model *model, const hone_trainer *trainer, unsigned char **bytes,
+                             size_t *size, bool archive, hone_error *err) {
+    hone_compiled compiled = {0};
     if (trainer) compiled = compiled_of(trainer);
-    HONE_TRY(hone__keras_write_model(h5, model, trainer ? &compiled : NULL, err));
+    if (!model->built)
+        HONE_FAIL(err, HONE_ARGUMENT, "model '%s' is not built: it has no weights to save", model->network.name);
+    if (archive)
+        HONE_TRY(hone__keras3_write_weights(h5, model, err));
+    else
+        HONE_TRY(hone__keras_write_model(h5, model, trainer ? &compiled : NULL, err));
     HONE_TRY(hone__group_write(h5, model, trainer != NULL, err));
-    return trainer ? write_training(h5, trainer, model, err) : HONE_OK;
+    if (trainer) HONE_TRY(write_training(h5, trainer, model, archive, err));
+    if (archive) return hone__archive_write(model, trainer ? &compiled : NULL, h5, bytes, size, err);
+    return hone__h5_image(h5, bytes, size, err);
 }
 
 hone_status hone_model_save(const hone_model *model, const hone_trainer *trainer, const char *path, hone_error *err) {
     hone__h5 *h5;
     unsigned char *bytes = NULL;
     size_t size = 0;
+    hone_file_format format;
+    bool archive = hone_file_format_of_path(&format, path) && format == HONE_FILE_KERAS;
     hone_status status = hone__h5_create(&h5, err);
-    if (status == HONE_OK) status = write_all(h5, model, trainer, err);
-    if (status == HONE_OK) status = hone__h5_image(h5, &bytes, &size, err);
+    if (status == HONE_OK) status = write_all(h5, model, trainer, &bytes, &size, archive, err);
     hone__h5_close(h5);
     if (status == HONE_OK) status = hone__file_write(path, bytes, size, err);
     hone__free(bytes);
@@ -136,12 +150,11 @@ static hone_status compare_layers(const hone_value *a, const hone_value *b, size
 }
 
 /* The file's architecture must be the trainer's: continuing another network would be no continuation. */
-static hone_status compare_architecture(hone__h5 *h5, const hone_model *model, hone_error *err) {
-    hone_value *stored = NULL, *theirs = NULL, *ours = NULL;
+static hone_status compare_architecture(const hone_value *stored, const hone_model *model, hone_error *err) {
+    hone_value *theirs = NULL, *ours = NULL;
     hone_model *described = NULL;
-    hone_status status = hone__keras_read_config(h5, &stored, err);
     /* through the model and back, so that every dialect compares alike */
-    if (status == HONE_OK) status = hone_model_from_config(&described, stored, err);
+    hone_status status = hone_model_from_config(&described, stored, err);
     if (status == HONE_OK) status = hone_model_to_config(described, &theirs, err);
     if (status == HONE_OK) status = hone_model_to_config(model, &ours, err);
     if (status == HONE_OK) {
@@ -154,7 +167,6 @@ static hone_status compare_architecture(hone__h5 *h5, const hone_model *model, h
             status = compare_layers(hone_value_at(a, i), hone_value_at(b, i), i, err);
     }
     hone_model_free(described);
-    hone_value_free(stored);
     hone_value_free(theirs);
     hone_value_free(ours);
     return status;
@@ -164,6 +176,7 @@ static hone_status compare_architecture(hone__h5 *h5, const hone_model *model, h
 typedef struct checkpoint {
     float *weights;
     bool has_optimizer;
+    hone_status optimizer_status; /* of its reading */
     hone__optimizer_state optimizer;
     hone_value *state; /* NULL: Keras wrote the file */
     float **slots;     /* as the trainer has them, each of the layout of model->data */
@@ -216,17 +229,46 @@ static hone_status read_slots(hone__h5 *h5, const hone_trainer *trainer, const h
     return HONE_OK;
 }
 
-static hone_status read_checkpoint(hone__h5 *h5, const hone_trainer *trainer, const hone_model *model, checkpoint *c,
-                                   hone_error *err) {
+/* What a file of either kind says of architecture, weights and optimizer. */
+static hone_status read_h5_parts(hone__h5 *h5, const hone_model *model, checkpoint *c, hone_error *why,
+                                 hone_error *err) {
+    hone_value *config;
     HONE_TRY(hone__keras_check_layout(h5, err));
-    HONE_TRY(compare_architecture(h5, model, err));
+    HONE_TRY(hone__keras_read_config(h5, &config, err));
+    hone_status status = compare_architecture(config, model, err);
+    hone_value_free(config);
+    HONE_TRY(status);
+    HONE_TRY(hone__keras_read_weights(h5, model, c->weights, err));
+    c->optimizer_status = hone__keras_read_optimizer(h5, model, &c->optimizer, why);
+    return HONE_OK;
+}
+
+static hone_status read_archive_parts(const hone__archive *archive, const hone_trainer *trainer,
+                                      const hone_model *model, checkpoint *c, hone_error *why, hone_error *err) {
+    hone__matching matching = {0};
+    hone_compiled compiled = {0};
+    const hone_optimizer *optimizer = &hone_trainer_config(trainer)->optimizer;
+    HONE_TRY(compare_architecture(archive->config, model, err));
+    HONE_TRY(hone__keras3_read_weights(archive->h5, model, &matching, c->weights, err));
+    HONE_TRY(hone__keras3_compiled(hone_value_get(archive->config, "compile_config"), &compiled, err));
+    if (compiled.has_optimizer && compiled.optimizer.kind != optimizer->kind)
+        HONE_FAIL(err, HONE_ARGUMENT, "the file's optimizer is %s, this one %s",
+                  hone_optimizer_name(compiled.optimizer.kind), hone_optimizer_name(optimizer->kind));
+    c->optimizer_status = hone__keras3_read_optimizer(archive->h5, model, optimizer, &c->optimizer, why);
+    return HONE_OK;
+}
+
+/* archive NULL: h5 is a whole model of its own. */
+static hone_status read_checkpoint(hone__h5 *h5, const hone__archive *archive, const hone_trainer *trainer,
+                                   const hone_model *model, checkpoint *c, hone_error *err) {
+    hone_error why = {0};
     c->weights = hone__alloc(model->data_size, sizeof *c->weights);
     if (!c->weights) return hone__fail_memory(err, model->data_size * sizeof *c->weights, "weights");
-    HONE_TRY(hone__keras_read_weights(h5, model, c->weights, err));
-    hone_error why = {0};
-    hone_status status = hone__keras_read_optimizer(h5, model, &c->optimizer, &why);
-    c->has_optimizer = status == HONE_OK;
-    if (status != HONE_OK && status != HONE_NOT_FOUND) HONE_FAIL(err, status, "%s", why.message);
+    HONE_TRY(archive ? read_archive_parts(archive, trainer, model, c, &why, err)
+                     : read_h5_parts(h5, model, c, &why, err));
+    c->has_optimizer = c->optimizer_status == HONE_OK;
+    if (!c->has_optimizer && c->optimizer_status != HONE_NOT_FOUND)
+        HONE_FAIL(err, c->optimizer_status, "%s", why.message);
     if (hone__h5_has_attribute(h5, "/hone/training", "state"))
         HONE_TRY(hone__h5_read_json(h5, "/hone/training", "state", &c->state, err));
     if (!c->state && !c->has_optimizer)
@@ -234,13 +276,26 @@ static hone_status read_checkpoint(hone__h5 *h5, const hone_trainer *trainer, co
     return read_slots(h5, trainer, model, c, err);
 }
 
-static hone_status resume(hone_trainer *trainer, const void *bytes, size_t size, hone_error *err) {
-    hone_model *model = hone_trainer_model(trainer);
-    checkpoint c = {0};
+static hone_status read_file(const unsigned char *bytes, size_t size, const hone_trainer *trainer,
+                             const hone_model *model, checkpoint *c, hone_error *err) {
+    if (hone__sniff(bytes, size) == HONE_CONTENT_ZIP) {
+        hone__archive archive;
+        HONE_TRY(hone__archive_open(&archive, bytes, size, err));
+        hone_status status = read_checkpoint(archive.h5, &archive, trainer, model, c, err);
+        hone__archive_close(&archive);
+        return status;
+    }
     hone__h5 *h5;
     HONE_TRY(hone__h5_open(&h5, bytes, size, err));
-    hone_status status = read_checkpoint(h5, trainer, model, &c, err);
+    hone_status status = read_checkpoint(h5, NULL, trainer, model, c, err);
     hone__h5_close(h5);
+    return status;
+}
+
+static hone_status resume(hone_trainer *trainer, const unsigned char *bytes, size_t size, hone_error *err) {
+    hone_model *model = hone_trainer_model(trainer);
+    checkpoint c = {0};
+    hone_status status = read_file(bytes, size, trainer, model, &c, err);
     if (status == HONE_OK && c.state) status = hone_trainer_load_state(trainer, c.state, err);
     if (status == HONE_OK) {
         memcpy(model->data, c.weights, model->data_size * sizeof *c.weights);

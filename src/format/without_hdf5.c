@@ -14,6 +14,43 @@ hone_status hone__keras_model_from_bytes(hone_model **out, const void *bytes, si
     return unsupported(err);
 }
 
+hone_status hone__keras_model_from_archive(hone_model **out, const void *bytes, size_t size, hone_compiled *compiled,
+                                           hone_error *err) {
+    return hone__keras_model_from_bytes(out, bytes, size, compiled, err);
+}
+
+void hone_set_sandbox(bool on) {
+    (void)on;
+}
+
+hone_status hone_model_load_weights(hone_model *model, const char *path, const hone_weights_options *options,
+                                    hone_weights_report *report, hone_error *err) {
+    (void)model, (void)path, (void)options;
+    if (report) *report = (hone_weights_report){0};
+    return unsupported(err);
+}
+
+hone_status hone_file_format_parse(hone_file_format *out, const char *name, hone_error *err) {
+    (void)out, (void)name;
+    return unsupported(err);
+}
+
+bool hone_file_format_of_path(hone_file_format *out, const char *path) {
+    (void)out, (void)path;
+    return false;
+}
+
+const char *hone_file_format_name(hone_file_format format) {
+    (void)format;
+    return "?";
+}
+
+hone_status hone_model_export(const hone_model *model, const hone_compiled *compiled, const char *path,
+                              hone_file_format format, hone_error *err) {
+    (void)model, (void)compiled, (void)path, (void)format;
+    return unsupported(err);
+}
+
 hone_status hone_model_save(const hone_model *model, const hone_trainer *trainer, const char *path, hone_error *err) {
     (void)model, (void)trainer, (void)path;
     return unsupported(err);

@@ -512,7 +512,6 @@ def make_rejects():
     model.save(REJECT / "unsupported-lstm.h5")
     tf_keras.Sequential([tf_keras.layers.Dense(2, input_shape=(3,))]).save_weights(REJECT / "weights-only-legacy.h5")
     keras.Sequential([L.Input((3,)), L.Dense(2)]).save_weights(REJECT / "weights-only.weights.h5")
-    keras.Sequential([L.Input((3,)), L.Dense(2)]).save(REJECT / "archive.keras")
     with h5py.File(REJECT / "not-keras.h5", "w") as file:
         file["data"] = np.arange(4.0)
     (REJECT / "empty.h5").write_bytes(b"")

@@ -248,7 +248,6 @@ static const struct {
     hone_status status;
     const char *words;
 } rejects[] = {{"absurd-size.h5", HONE_LIMIT, "claims 68719476736 bytes"},
-               {"archive.keras", HONE_UNSUPPORTED, "model.save('model.h5')"},
                {"broken-config.json", HONE_FORMAT, "line 2, column 13"},
                {"config-broken.h5", HONE_FORMAT, "model_config"},
                {"config-not-text.h5", HONE_FORMAT, "'model_config' is not text"},
@@ -263,7 +262,7 @@ static const struct {
                {"not-keras.h5", HONE_FORMAT, "no Keras model"},
                {"soft-link.h5", HONE_UNSUPPORTED, "a soft link"},
                {"text-weights.h5", HONE_FORMAT, "plain numbers"},
-               {"text.h5", HONE_FORMAT, "neither Keras HDF5 nor Keras JSON"},
+               {"text.h5", HONE_FORMAT, "neither Keras HDF5, nor a .keras archive"},
                {"theano.h5", HONE_UNSUPPORTED, "Theano"},
                {"truncated.h5", HONE_FORMAT, "truncated"},
                {"unsupported-lstm.h5", HONE_UNSUPPORTED, "LSTM"},

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * hone convert and hone export: a model from one kind of file into another, and what is lost on the way. They are one: the
+ * first takes the format from the name of the file, the second by its own name. */
+#include "commands.h"
+
+#include <string.h>
+
+/* What a format has no place for; each told only where the model has it. */
+typedef struct capacity {
+    bool weights, architecture, compiled, extras;
+} capacity;
+
+static capacity capacity_of(hone_file_format format) {
+    switch (format) {
+    case HONE_FILE_H5:
+    case HONE_FILE_KERAS: return (capacity){true, true, true, true};
+    case HONE_FILE_JSON: return (capacity){.architecture = true};
+    case HONE_FILE_WEIGHTS:
+    case HONE_FILE_LEGACY_WEIGHTS:
+    case HONE_FILE_NPZ: break;
+    }
+    return (capacity){.weights = true};
+}
+
+/* The list that the documentation explains. */
+static hone_value *losses(const hone_model *model, const hone_compiled *compiled, hone_file_format format) {
+    capacity holds = capacity_of(format);
+    hone_value *list = hone_value_list();
+    if (!holds.architecture) hone_value_append(list, hone_value_string("the architecture"));
+    if (!holds.weights) hone_value_append(list, hone_value_string("the weights"));
+    if (compiled->has_optimizer && compiled->has_loss) {
+        if (!holds.compiled) hone_value_append(list, hone_value_string("loss, optimizer and metrics"));
+        hone_value_append(list, hone_value_string("the optimizer's variables and the state of a training (--resume)"));
+    }
+    if (!holds.extras && hone_model_class_count(model) > 0) hone_value_append(list, hone_value_string("class names"));
+    if (!holds.extras && hone_model_preprocessing(model).stated)
+        hone_value_append(list, hone_value_string("how pixels are scaled (--input states it)"));
+    if (!holds.extras && (hone_model_record(model, "provenance") || hone_model_record(model, "self_test")))
+        hone_value_append(list, hone_value_string("hone's records: provenance, self-test"));
+    return list;
+}
+
+typedef struct settings {
+    const char *to, *output;
+    weights_settings weights;
+} settings;
+
+static int report(const hone_model *model, const hone_compiled *compiled, const char *from, const settings *s,
+                  hone_file_format format, const common_options *common) {
+    hone_value *lost = losses(model, compiled, format);
+    if (common->json) {
+        hone_value *value = hone_value_object();
+        hone_value_set_string(value, "model", from);
+        hone_value_set_string(value, "output", s->output);
+        hone_value_set_string(value, "format", hone_file_format_name(format));
+        hone_value_set(value, "not_carried", lost);
+        return print_json(value);
+    }
+    printf("%s: %s\n", s->output, hone_file_format_name(format));
+    for (size_t i = 0; !common->quiet && i < hone_value_count(lost); i++)
+        fprintf(stderr, "hone: not carried: %s\n", hone_value_as_string(hone_value_at(lost, i)));
+    hone_value_free(lost);
+    return finish_output();
+}
+
+static int convert(const char *from, const settings *s, hone_file_format format, const common_options *common) {
+    hone_model *model = NULL;
+    hone_compiled compiled = {0};
+    hone_error err = {0};
+    int status = open_model_as_it_is(&model, from, &compiled);
+    if (status < 0) status = put_weights(model, &s->weights, common->quiet);
+    if (status < 0 && hone_model_export(model, &compiled, s->output, format, &err) != HONE_OK)
+        status = failed(&err, NULL, "cannot convert '%s'", from);
+    if (status < 0) status = report(model, &compiled, from, s, format, common);
+    hone_model_free(model);
+    return status;
+}
+
+static int choose(const verb *v, const settings *s, hone_file_format *format) {
+    hone_error err = {0};
+    if (!s->output) return usage_error(v, "--output is missing: where to");
+    if (s->to) {
+        if (hone_file_format_parse(format, s->to, &err) == HONE_OK) return -1;
+        return usage_error(v, "--to: %s", err.message);
+    }
+    if (hone_file_format_of_path(format, s->output)) return -1;
+    return usage_error(v, "the name '%s' tells no format; --to does: h5, keras, json, weights, legacy-weights, npz",
+                       s->output);
+}
+
+static int run(const verb *v, int argc, char **argv) {
+    bool is_export = v == &verb_export;
+    settings s = {0};
+    common_options common = {0};
+    const option table[] = {
+        {OPTION_TEXT, "to", 0, "FORMAT", &s.to, 0, 0, "h5, keras, json, weights, legacy-weights or npz", NULL},
+        WEIGHTS_OPTIONS(&s.weights),
+        /* last: convert is told by a second word */
+        {OPTION_TEXT, "output", 'o', "PATH", &s.output, 0, 0, "the file to write", NULL},
+    };
+    positionals words;
+    size_t count = sizeof table / sizeof table[0] - !is_export;
+    int status = options_parse(v, table, count, &common, &words, argc, argv);
+    if (status >= 0) return status;
+    int expected = is_export ? 1 : 2;
+    if (words.count != expected)
+        return usage_error(v, "takes %s", is_export ? "one MODEL" : "two files: what is, and what shall be");
+    if (!is_export) s.output = words.at[1];
+    hone_file_format format;
+    status = choose(v, &s, &format);
+    return status >= 0 ? status : convert(words.at[0], &s, format, &common);
+}
+
+static int run_convert(int argc, char **argv) {
+    return run(&verb_convert, argc, argv);
+}
+
+static int run_export(int argc, char **argv) {
+    return run(&verb_export, argc, argv);
+}
+
+static const char details[] =
+    "Reads .h5 of Keras 2 and 3, .keras, and JSON (with --weights), decided by content. Writes:\n"
+    "  h5              whole model, for tf-keras and Keras 3        (.h5)\n"
+    "  keras           whole model, for Keras 3                     (.keras)\n"
+    "  json            the architecture, as model.to_json()         (.json)\n"
+    "  weights         weights, as Keras 3's save_weights           (.weights.h5)\n"
+    "  legacy-weights  weights, as Keras 2's save_weights\n"
+    "  npz             weights as NumPy arrays LAYER/WEIGHT         (.npz)\n"
+    "What the new file cannot hold is said on stderr, line by line.";
+
+const verb verb_convert = {
+    .name = "convert",
+    .usage = "IN OUT [options]",
+    .summary = "a model file into another format, by the name of the new one",
+    .details = details,
+    .examples = "  hone convert model.h5 model.keras\n"
+                "  hone convert architecture.json model.h5 --weights model.weights.h5",
+    .run = run_convert,
+};
+
+const verb verb_export = {
+    .name = "export",
+    .usage = "MODEL --to FORMAT --output PATH [options]",
+    .summary = "write a model for other programs: Keras, NumPy",
+    .details = details,
+    .examples = "  hone export model.h5 --to keras --output model.keras\n"
+                "  hone export model.h5 --to npz --output weights.npz",
+    .run = run_export,
+};

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * hone_model_export: a model, or a part of it, in each of the files that hone writes. */
+#include "format_internal.h"
+#include "zip_memory.h"
+
+#include "file.h"
+
+#include <string.h>
+
+/* ---- names of formats ------------------------------------------------------------------------------------------ */
+
+static const struct {
+    const char *name, *suffix;
+    hone_file_format format;
+} formats[] = {
+    /* a longer suffix before a shorter one that it ends with */
+    {"weights", ".weights.h5", HONE_FILE_WEIGHTS},
+    {"legacy-weights", NULL, HONE_FILE_LEGACY_WEIGHTS},
+    {"h5", ".h5", HONE_FILE_H5},
+    {NULL, ".hdf5", HONE_FILE_H5},
+    {"keras", ".keras", HONE_FILE_KERAS},
+    {"json", ".json", HONE_FILE_JSON},
+    {"npz", ".npz", HONE_FILE_NPZ},
+};
+enum { FORMATS = sizeof formats / sizeof formats[0] };
+
+hone_status hone_file_format_parse(hone_file_format *out, const char *name, hone_error *err) {
+    for (size_t i = 0; i < FORMATS; i++) {
+        if (!formats[i].name || strcmp(formats[i].name, name) != 0) continue;
+        *out = formats[i].format;
+        return HONE_OK;
+    }
+    HONE_FAIL(err, HONE_ARGUMENT,
+              "'%.60s' is no format of files; there are h5, keras, json, weights, legacy-weights, npz", name);
+}
+
+bool hone_file_format_of_path(hone_file_format *out, const char *path) {
+    size_t length = strlen(path);
+    for (size_t i = 0; i < FORMATS; i++) {
+        size_t tail = formats[i].suffix ? strlen(formats[i].suffix) : 0;
+        if (tail == 0 || length < tail || strcmp(path + length - tail, formats[i].suffix) != 0) continue;
+        *out = formats[i].format;
+        return true;
+    }
+    return false;
+}
+
+const char *hone_file_format_name(hone_file_format format) {
+    for (size_t i = 0; i < FORMATS; i++)
+        if (formats[i].format == format && formats[i].name) return formats[i].name;
+    return "?";
+}
+
+/* ---- NumPy ----------------------------------------------------------------------------------------------------- */
+
+enum { NPY_ALIGNMENT = 64, NPY_PREFIX = 10 };
+
+/* One array as a .npy file of version 1.0: a prefix, the header padded to a multiple of 64, the numbers. */
+static unsigned char *npy_file(const hone__weight *w, const float *data, size_t *size) {
+    char shape[160] = "", header[256];
+    for (int i = 0, n = 0; i < w->shape.rank; i++)
+        n += snprintf(shape + n, sizeof shape - (size_t)n, "%lld%s", (long long)w->shape.dims[i],
+                      i + 1 < w->shape.rank ? ", "
+                      : w->shape.rank == 1  ? ","
+                                            : "");
+    int length = snprintf(header, sizeof header, "{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }", shape);
+    size_t total = (NPY_PREFIX + (size_t)length + NPY_ALIGNMENT) / NPY_ALIGNMENT * NPY_ALIGNMENT;
+    *size = total + w->size * 4;
+    unsigned char *bytes = hone__alloc(*size, 1);
+    if (!bytes) return NULL;
+    memcpy(bytes, "\x93NUMPY\x01", 8); /* and the zero of version 1.0 */
+    bytes[8] = (unsigned char)((total - NPY_PREFIX) & 255);
+    bytes[9] = (unsigned char)((total - NPY_PREFIX) >> 8);
+    memset(bytes + NPY_PREFIX, ' ', total - NPY_PREFIX);
+    memcpy(bytes + NPY_PREFIX, header, (size_t)length);
+    bytes[total - 1] = '\n';
+    for (size_t i = 0; i < w->size; i++) {
+        uint32_t bits;
+        memcpy(&bits, &data[i], sizeof bits);
+        for (size_t k = 0; k < 4; k++) bytes[total + i * 4 + k] = (unsigned char)(bits >> (8 * k));
+    }
+    return bytes;
+}
+
+static hone_status npz_file(const hone_model *model, unsigned char **bytes, size_t *size, hone_error *err) {
+    size_t count = model->weight_count;
+    hone__zip_member *members = hone__alloc(count, sizeof *members);
+    char **names = hone__alloc(count, sizeof *names);
+    unsigned char **files = hone__alloc(count, sizeof *files);
+    hone_status status = members && names && files ? HONE_OK : hone__fail_memory(err, 0, "arrays");
+    for (size_t i = 0; status == HONE_OK && i < count; i++) {
+        const hone__weight *w = &model->weights[i];
+        names[i] = hone__asprintf("%s/%s.npy", model->layers[w->layer]->name, w->name);
+        files[i] = npy_file(w, model->data + w->offset, &members[i].size);
+        members[i].name = names[i];
+        members[i].bytes = files[i];
+        if (!names[i] || !files[i]) status = hone__fail_memory(err, w->size * sizeof(float), w->name);
+    }
+    if (status == HONE_OK) status = hone__zip_write(members, count, bytes, size, err);
+    for (size_t i = 0; i < count; i++) {
+        if (names) hone__free(names[i]);
+        if (files) hone__free(files[i]);
+    }
+    hone__free(members);
+    hone__free(names);
+    hone__free(files);
+    return status;
+}
+
+/* ---- each format ----------------------------------------------------------------------------------------------- */
+
+static hone_status json_file(const hone_model *model, unsigned char **bytes, size_t *size, hone_error *err) {
+    hone_value *config;
+    char *text = NULL;
+    HONE_TRY(hone__keras3_config(model, &config, err));
+    /* as Keras 2 did: without a .keras archive around it, nothing else tells whose words these are */
+    hone_status status = hone_value_set_string(config, "keras_version", HONE_KERAS3_VERSION) == HONE_OK
+                             ? hone_json_print(&text, config, 0, true, err)
+                             : hone__fail_memory(err, 0, "json text");
+    hone_value_free(config);
+    if (status) return status;
+    *size = strlen(text);
+    *bytes = hone__alloc(*size + 1, 1);
+    if (*bytes) memcpy(*bytes, text, *size);
+    hone_json_free(text);
+    return *bytes ? HONE_OK : hone__fail_memory(err, *size, "json text");
+}
+
+static hone_status write_image(hone__h5 *h5, const hone_model *model, const hone_compiled *compiled,
+                               hone_file_format format, hone_error *err) {
+    switch (format) {
+    case HONE_FILE_H5:
+        HONE_TRY(hone__keras_write_model(h5, model, compiled, err));
+        return hone__group_write(h5, model, false, err);
+    case HONE_FILE_KERAS:
+        HONE_TRY(hone__keras3_write_weights(h5, model, err));
+        return hone__group_write(h5, model, false, err);
+    case HONE_FILE_WEIGHTS: return hone__keras3_write_weights(h5, model, err);
+    default: return hone__legacy_write_weights(h5, "", model, err);
+    }
+}
+
+static hone_status h5_file(const hone_model *model, const hone_compiled *compiled, hone_file_format format,
+                           unsigned char **bytes, size_t *size, hone_error *err) {
+    hone__h5 *h5;
+    HONE_TRY(hone__h5_create(&h5, err));
+    hone_status status = write_image(h5, model, compiled, format, err);
+    if (status == HONE_OK)
+        status = format == HONE_FILE_KERAS ? hone__archive_write(model, compiled, h5, bytes, size, err)
+                                           : hone__h5_image(h5, bytes, size, err);
+    hone__h5_close(h5);
+    return status;
+}
+
+hone_status hone_model_export(const hone_model *model, const hone_compiled *compiled, const char *path,
+                              hone_file_format format, hone_error *err) {
+    unsigned char *bytes = NULL;
+    size_t size = 0;
+    hone_status status = HONE_OK;
+    if (compiled && (!compiled->has_optimizer || !compiled->has_loss))
+        compiled = NULL; /* half of it compiles nothing */
+    if (!model->built)
+        status = hone__fail(err, HONE_ARGUMENT, "model '%s' is not built: it has no weights", model->network.name);
+    else if (format == HONE_FILE_JSON)
+        status = json_file(model, &bytes, &size, err);
+    else if (format == HONE_FILE_NPZ)
+        status = npz_file(model, &bytes, &size, err);
+    else
+        status = h5_file(model, compiled, format, &bytes, &size, err);
+    if (status == HONE_OK) status = hone__file_write(path, bytes, size, err);
+    hone__free(bytes);
+    if (status == HONE_OK) return HONE_OK;
+    return hone__fail_context(err, status, "cannot write '%.200s'", path);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Weights from a file onto a model that is there already. Any file that holds weights will do: Keras' save_weights in
+ * either layout, a whole model, a .keras archive. Either all that was asked for arrives or the model stays as it was. */
+#include "format_internal.h"
+
+#include "file.h"
+
+#include <string.h>
+
+static hone_status read_h5(hone__h5 *h5, const hone_model *model, hone__matching *matching, float *data,
+                           hone_error *err) {
+    const char *root = hone__h5_kind_of(h5, "/model_weights") == HONE_H5_GROUP ? "/model_weights" : "";
+    const char *group = *root ? root : "/";
+    if (hone__h5_has_attribute(h5, group, "layer_names") || hone__h5_has_attribute(h5, group, "layer_names0")) {
+        HONE_TRY(hone__keras_check_writer(h5, err));
+        return hone__legacy_read_weights(h5, root, model, matching, data, err);
+    }
+    if (hone__keras3_has_weights(h5)) return hone__keras3_read_weights(h5, model, matching, data, err);
+    HONE_FAIL(err, HONE_FORMAT, "holds no weights that Keras wrote");
+}
+
+static hone_status read_bytes(const unsigned char *bytes, size_t size, const hone_model *model,
+                              hone__matching *matching, float *data, hone_error *err) {
+    switch (hone__sniff(bytes, size)) {
+    case HONE_CONTENT_HDF5: {
+        hone__h5 *h5;
+        HONE_TRY(hone__h5_open(&h5, bytes, size, err));
+        hone_status status = read_h5(h5, model, matching, data, err);
+        hone__h5_close(h5);
+        return status;
+    }
+    case HONE_CONTENT_ZIP: {
+        hone__archive archive;
+        HONE_TRY(hone__archive_open(&archive, bytes, size, err));
+        hone_status status = hone__keras3_read_weights(archive.h5, model, matching, data, err);
+        hone__archive_close(&archive);
+        return status;
+    }
+    case HONE_CONTENT_JSON: HONE_FAIL(err, HONE_FORMAT, "is JSON: an architecture, which holds no weights");
+    case HONE_CONTENT_OTHER: break;
+    }
+    HONE_FAIL(err, HONE_FORMAT, "is no file of weights: neither HDF5 nor a .keras archive");
+}
+
+hone_status hone_model_load_weights(hone_model *model, const char *path, const hone_weights_options *options,
+                                    hone_weights_report *report, hone_error *err) {
+    unsigned char *bytes;
+    size_t size;
+    hone__matching matching = {0};
+    if (report) *report = (hone_weights_report){0};
+    if (options) matching = (hone__matching){.by_name = options->by_name, .skip_mismatch = options->skip_mismatch};
+    if (!model->built) HONE_FAIL(err, HONE_ARGUMENT, "model '%s' is not built", model->network.name);
+    HONE_TRY(hone__file_read(path, HONE_MAX_MODEL_FILE, &bytes, &size, err));
+    float *data = hone__alloc(model->data_size, sizeof *data);
+    hone_status status = HONE_OK;
+    if (!data) status = hone__fail_memory(err, model->data_size * sizeof *data, "weights");
+    if (status == HONE_OK) {
+        memcpy(data, model->data, model->data_size * sizeof *data);
+        status = read_bytes(bytes, size, model, &matching, data, err);
+    }
+    if (status == HONE_OK && matching.loaded == 0 && model->weight_count > 0)
+        status = hone__fail(err, HONE_SHAPE, "none of its weights fits a layer of model '%s'", model->network.name);
+    if (status == HONE_OK) status = hone__drop_self_test(model, err);
+    if (status == HONE_OK) memcpy(model->data, data, model->data_size * sizeof *data);
+    hone__free(data);
+    hone__free(bytes);
+    if (status) return hone__fail_context(err, status, "weights '%.200s'", path);
+    if (report) *report = (hone_weights_report){matching.loaded, matching.skipped, matching.missing};
+    return HONE_OK;
+}

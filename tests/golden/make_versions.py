@@ -1,0 +1,93 @@
+"""Writes tests/golden/versions/NAME with one version of Keras: the same two models in every kind of file that it has.
+
+NAME says which: keras-3.6.0, tf-keras-2.17.0. Each version is installed beside the others and put in front:
+
+    pip install --no-deps --target /tmp/keras-3.6.0 keras==3.6.0
+    PYTHONPATH=/tmp/keras-3.6.0 python tests/golden/make_versions.py keras
+    pip install --no-deps --target /tmp/tf-keras-2.17.0 tf-keras==2.17.0
+    PYTHONPATH=/tmp/tf-keras-2.17.0 python tests/golden/make_versions.py tf_keras
+
+MODEL.h5, MODEL.keras, MODEL.json, MODEL.weights.h5 and, where the version still writes it, MODEL.legacy-weights.h5; and
+MODEL.expected.h5 with inputs and what the library computed for them. tests/unit/format/test_versions.c reads them all.
+"""
+
+import importlib
+import os
+import pathlib
+import sys
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+import h5py
+import numpy as np
+
+library = sys.argv[1]
+k = importlib.import_module(library)
+L = k.layers
+HERE = pathlib.Path(__file__).parent
+OUT = HERE / "versions" / f"{library.replace('_', '-')}-{k.__version__}"
+
+
+def sequential():
+    return k.Sequential(
+        [
+            L.Input((8, 8, 3)) if library == "keras" else L.InputLayer((8, 8, 3)),
+            L.Conv2D(4, 3, activation="relu", name="stem"),
+            L.BatchNormalization(),
+            L.SeparableConv2D(5, 3, padding="same"),
+            L.PReLU(shared_axes=[1, 2]),
+            L.MaxPooling2D(2),
+            L.Flatten(),
+            L.Dropout(0.25),
+            L.Dense(6, activation="relu", name="z_hidden"),
+            L.Dense(3, activation="softmax", name="a_head"),
+        ],
+        name="chain",
+    )
+
+
+def graph():
+    base = k.Sequential(
+        [k.Input((8, 8, 3)) if library == "keras" else L.InputLayer((8, 8, 3)), L.Conv2D(4, 3), L.BatchNormalization()],
+        name="base",
+    )
+    side_input = k.Input((6, 6, 4))
+    side = k.Model(side_input, L.Add()([L.Dense(4)(side_input), side_input]), name="side")
+    x = inputs = k.Input((8, 8, 3))
+    x = base(x)
+    x = side(x)
+    x = L.DepthwiseConv2D(3)(x)
+    x = L.Reshape((16, 4))(x)
+    x = L.LayerNormalization()(x)
+    x = L.Flatten()(x)
+    outputs = L.Dense(3, activation="softmax", name="head")(x)
+    return k.Model(inputs, outputs, name="graph")
+
+
+def randomize(model):
+    rng = np.random.default_rng(3)
+    model.set_weights([rng.uniform(0.1, 1, w.shape).astype("float32") * 0.5 for w in model.get_weights()])
+
+
+def write(model, name):
+    randomize(model)
+    x = np.random.default_rng(5).uniform(0, 1, (4, 8, 8, 3)).astype("float32")
+    if name == "chain":
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        model.fit(x, np.array([0, 1, 2, 0]), batch_size=2, epochs=1, shuffle=False, verbose=0)
+    y = model.predict(x, verbose=0)
+    model.save(OUT / f"{name}.keras")
+    model.save(OUT / f"{name}.h5")
+    model.save_weights(OUT / f"{name}.weights.h5")
+    if library == "tf_keras":
+        model.save_weights(OUT / f"{name}.legacy-weights.h5")
+    (OUT / f"{name}.json").write_text(model.to_json())
+    with h5py.File(OUT / f"{name}.expected.h5", "w") as file:
+        file["golden/inputs"] = x
+        file["golden/outputs"] = y
+
+
+OUT.mkdir(parents=True, exist_ok=True)
+write(sequential(), "chain")
+write(graph(), "graph")
