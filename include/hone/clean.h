@@ -93,6 +93,7 @@ typedef struct hone_clean_config {
     uint64_t seed;          /* 0 */
     bool denoise;           /* the models see pictures through a 3x3 median filter, as in hone_preprocessing */
     bool download;          /* as in hone_dataset_config */
+    const char *catalog;    /* as in hone_dataset_config; where --apply would write: data may lie where one must not */
     hone_threads *threads;
     bool (*progress)(void *context, const hone_clean_progress *progress); /* false cancels; may be NULL */
     void *context;
@@ -152,12 +153,14 @@ typedef struct hone_clean_applied {
 
 /* Quarantines the pictures with findings of these kinds in the catalog of the source (made where there is none), and
  * records every finding of LABEL and OUTLIER as scores "label" and "outlier", with the suggested label: what hone label
- * sorts its queue of suspects by. One transaction: all of it or nothing. Needs a source that is a folder. */
+ * sorts its queue of suspects by. One transaction: all of it or nothing. The source must lie in a folder (also a named set
+ * does). The catalog is config.catalog of the run, or hone.db in that folder. */
 HONE_API hone_status hone_clean_apply(const hone_clean_report *report, unsigned kinds, hone_clean_applied *applied,
                                       hone_error *err);
 /* Takes the last application back that has not been taken back: statuses are what they were, scores and suggestions
- * are gone. HONE_NOT_FOUND where there is none. */
-HONE_API hone_status hone_clean_undo(const char *folder, hone_clean_applied *applied, hone_error *err);
+ * are gone. HONE_NOT_FOUND where there is none. source and catalog as they were for the run; catalog may be NULL. */
+HONE_API hone_status hone_clean_undo(const char *source, const char *catalog, hone_clean_applied *applied,
+                                     hone_error *err);
 
 #ifdef __cplusplus
 }

@@ -104,6 +104,9 @@ HONE_API hone_status hone_dataset_create(hone_dataset **out, const unsigned char
                                          size_t samples, int height, int width, int channels,
                                          const char *const *class_names, size_t classes, hone_error *err);
 HONE_API void hone_dataset_free(hone_dataset *dataset);
+/* Where source lies: the folder or file that hone_dataset_open would read, into path; nothing is downloaded. HONE_NOT_FOUND
+ * where it lies nowhere ("digits" is made in memory), HONE_ARGUMENT where path is too small. */
+HONE_API hone_status hone_dataset_locate(char *path, size_t size, const char *source, hone_error *err);
 
 HONE_API size_t hone_dataset_samples(const hone_dataset *dataset);
 HONE_API size_t hone_dataset_classes(const hone_dataset *dataset);

@@ -18,9 +18,12 @@
 static const char run_prefix[] = "hone clean ", undo_prefix[] = "undo of ";
 enum { WHO_SIZE = 128 };
 
-static hone_status open_catalog(hone_catalog **out, const char *folder, bool create, hone_error *err) {
+static hone_status open_catalog(hone_catalog **out, char folder[HONE_CLEAN_PATH], const char *source, const char *file,
+                                bool create, hone_error *err) {
     hone_catalog_config config = hone_catalog_config_default();
     config.create = create;
+    config.file = file;
+    HONE_TRY(hone_dataset_locate(folder, HONE_CLEAN_PATH, source, err));
     if (!hone__is_folder(folder))
         HONE_FAIL(err, HONE_ARGUMENT, "'%s' is no folder: only a folder has a catalog", folder);
     return hone_catalog_open(out, folder, &config, err);
@@ -91,8 +94,8 @@ static hone_status apply_finding(hone_catalog *catalog, const hone_finding *f, i
     return hone_catalog_suggest(catalog, id, f->suggested, f->score, err);
 }
 
-static hone_status apply_all(const hone_clean_report *r, hone_catalog *catalog, const rows *all, unsigned kinds,
-                             hone_clean_applied *applied, hone_error *err) {
+static hone_status apply_all(const hone_clean_report *r, hone_catalog *catalog, const char *folder, const rows *all,
+                             unsigned kinds, hone_clean_applied *applied, hone_error *err) {
     const unsigned scored = 1u << HONE_FINDING_LABEL | 1u << HONE_FINDING_OUTLIER;
     HONE_TRY(hone_catalog_clear_scores(catalog, "label", err));
     HONE_TRY(hone_catalog_clear_scores(catalog, "outlier", err));
@@ -100,7 +103,7 @@ static hone_status apply_all(const hone_clean_report *r, hone_catalog *catalog, 
         const hone_finding *f = &r->findings[i];
         int64_t id;
         if (!((kinds | scored) >> f->kind & 1) || f->kind == HONE_FINDING_IMBALANCE) continue;
-        HONE_TRY(find_row(&id, catalog, r->source, all, f, err));
+        HONE_TRY(find_row(&id, catalog, folder, all, f, err));
         HONE_TRY(apply_finding(catalog, f, id, kinds, applied, err));
     }
     return HONE_OK;
@@ -117,13 +120,13 @@ static hone_status sign(hone_catalog *catalog, hone_error *err) {
     return hone_catalog_set_who(catalog, who, err);
 }
 
-static hone_status in_transaction_apply(const hone_clean_report *r, hone_catalog *catalog, unsigned kinds,
-                                        hone_clean_applied *applied, hone_error *err) {
+static hone_status in_transaction_apply(const hone_clean_report *r, hone_catalog *catalog, const char *folder,
+                                        unsigned kinds, hone_clean_applied *applied, hone_error *err) {
     rows all = {.count = {0}};
     HONE_TRY(hone_catalog_begin(catalog, err));
     hone_status status = hone_catalog_each(catalog, NULL, note_row, &all, err);
     if (status == HONE_OK) status = sign(catalog, err);
-    if (status == HONE_OK) status = apply_all(r, catalog, &all, kinds, applied, err);
+    if (status == HONE_OK) status = apply_all(r, catalog, folder, &all, kinds, applied, err);
     if (status == HONE_OK) status = hone_catalog_commit(catalog, err);
     if (status != HONE_OK) hone_catalog_rollback(catalog);
     for (int part = 0; part < HONE_CLEAN_PARTS; part++) hone__free(all.ids[part]);
@@ -133,10 +136,11 @@ static hone_status in_transaction_apply(const hone_clean_report *r, hone_catalog
 hone_status hone_clean_apply(const hone_clean_report *r, unsigned kinds, hone_clean_applied *applied, hone_error *err) {
     hone_clean_applied done = {0};
     hone_catalog *catalog;
-    HONE_TRY(open_catalog(&catalog, r->source, true, err));
+    char folder[HONE_CLEAN_PATH];
+    HONE_TRY(open_catalog(&catalog, folder, r->source, r->catalog, true, err));
     /* What a folder holds, the catalog must know before anything can be said of it. */
     hone_status status = hone_catalog_scan(catalog, NULL, NULL, err);
-    if (status == HONE_OK) status = in_transaction_apply(r, catalog, kinds, &done, err);
+    if (status == HONE_OK) status = in_transaction_apply(r, catalog, folder, kinds, &done, err);
     hone_catalog_close(catalog);
     if (status == HONE_OK && applied) *applied = done;
     return status;
@@ -220,11 +224,12 @@ static hone_status take_back(hone_catalog *catalog, const past *p, hone_clean_ap
     return forget_suspects(catalog, err);
 }
 
-hone_status hone_clean_undo(const char *folder, hone_clean_applied *applied, hone_error *err) {
+hone_status hone_clean_undo(const char *source, const char *file, hone_clean_applied *applied, hone_error *err) {
     hone_clean_applied done = {0};
     past p = {0};
     hone_catalog *catalog;
-    HONE_TRY(open_catalog(&catalog, folder, false, err));
+    char folder[HONE_CLEAN_PATH];
+    HONE_TRY(open_catalog(&catalog, folder, source, file, false, err));
     hone_status status = hone_catalog_begin(catalog, err);
     if (status == HONE_OK) {
         status = hone_catalog_history(catalog, 0, 0, note_entry, &p, err);

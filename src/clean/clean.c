@@ -201,7 +201,9 @@ hone_status hone_clean_run(hone_clean_report **out, const char *source, const ho
     hone__clean_run run = {.report = r, .config = config};
     r->summary.accuracy = r->summary.label_noise = NAN;
     r->source = hone__strdup(source);
-    hone_status status = r->source ? look(&run, err) : hone__fail_memory(err, strlen(source), "a report");
+    if (config->catalog) r->catalog = hone__strdup(config->catalog);
+    bool has_names = r->source && (r->catalog || !config->catalog);
+    hone_status status = has_names ? look(&run, err) : hone__fail_memory(err, strlen(source), "a report");
     if (status != HONE_OK) {
         hone_clean_report_free(r);
         return status;
@@ -229,6 +231,7 @@ void hone_clean_report_free(hone_clean_report *r) {
     hone__free(r->findings);
     hone__free(r->class_counts);
     hone__free(r->source);
+    hone__free(r->catalog);
     hone__free(r->description);
     hone__free(r);
 }

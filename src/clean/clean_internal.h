@@ -11,6 +11,7 @@
 
 enum {
     HONE_CLEAN_PARTS = 3,
+    HONE_CLEAN_PATH = 4096,       /* the longest path of a folder with a catalog */
     HONE_CLEAN_MODEL_SIDE = 32,   /* longer sides are shrunk to this for the models and for comparing pixels */
     HONE_CLEAN_KEPT_SIDE = 40,    /* up to this they are taken as they are */
     HONE_CLEAN_MEASURE_SIDE = 256 /* sharpness and noise are measured at this size at most, so that they compare */
@@ -44,6 +45,7 @@ typedef struct hone__bad_file {
 
 struct hone_clean_report {
     char *source, *description;
+    char *catalog; /* the catalog's file; NULL: hone.db where the source lies */
     hone__part_tables parts[HONE_CLEAN_PARTS];
     hone__bad_file *bad_files;
     size_t bad_count, bad_capacity;

@@ -5,6 +5,7 @@
 #include "clean_internal.h"
 
 #include "core_internal.h"
+#include "file.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +109,7 @@ hone_status hone__clean_read(hone__clean_run *run, hone_error *err) {
     config.allow_unlabelled = true;
     config.threads = run->config->threads;
     config.download = run->config->download;
+    if (r->catalog && hone__file_exists(r->catalog)) config.catalog = r->catalog; /* else --apply will make it */
     config.on_bad_file = on_bad_file;
     config.context = &o;
     config.in_memory = true; /* they are small copies */

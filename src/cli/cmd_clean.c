@@ -211,10 +211,10 @@ static hone_value *applied_value(const hone_clean_applied *applied) {
     return v;
 }
 
-static int undo(const char *source, const common_options *common) {
+static int undo(const char *source, const char *catalog, const common_options *common) {
     hone_clean_applied applied = {0};
     hone_error err = {0};
-    if (hone_clean_undo(source, &applied, &err) != HONE_OK)
+    if (hone_clean_undo(source, catalog, &applied, &err) != HONE_OK)
         return failed(&err, NULL, "cannot take the cleaning of '%s' back", source);
     if (common->json) return print_json(applied_value(&applied));
     printf("%lld pictures are back\n", (long long)applied.restored);
@@ -290,6 +290,8 @@ static int run(int argc, char **argv) {
         {OPTION_FLAG, "apply", 0, NULL, &s.apply, 0, 0,
          "quarantine: corrupt, uniform, duplicate, conflict, leak, or those of --kinds", NULL},
         {OPTION_FLAG, "undo", 0, NULL, &s.undo, 0, 0, "take the last --apply back", NULL},
+        {OPTION_TEXT, "catalog", 0, "FILE", &c->catalog, 0, 0,
+         "the catalog that --apply writes (default hone.db where DATA lies)", NULL},
         {OPTION_FLAG, "denoise", 0, NULL, &c->denoise, 0, 0,
          "let the models see median-filtered pictures, as train --denoise does", NULL},
         {.kind = OPTION_HEADING, .name = "models for label errors and outliers"},
@@ -326,7 +328,7 @@ static int run(int argc, char **argv) {
     if (status >= 0) return status;
     if (words.count != 1) return usage_error(&verb_clean, "expected one DATA");
     if (s.apply && s.undo) return usage_error(&verb_clean, "--apply and --undo at once make no sense");
-    return s.undo ? undo(words.at[0], &common) : clean(words.at[0], &s, &common);
+    return s.undo ? undo(words.at[0], c->catalog, &common) : clean(words.at[0], &s, &common);
 }
 
 const verb verb_clean = {

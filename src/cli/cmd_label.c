@@ -21,7 +21,7 @@ typedef struct settings {
     bool no_browser, no_learning;
 } settings;
 
-enum { TOKEN_SIZE = 160, PAGE_SIZE = 64 };
+enum { TOKEN_SIZE = 160, PAGE_SIZE = 64, PATH_SIZE = 4096 };
 
 /* ---- the first scan -------------------------------------------------------------------------------------------- */
 
@@ -223,19 +223,25 @@ static int run(int argc, char **argv) {
     positionals words;
     int status = options_parse(&verb_label, table, sizeof table / sizeof table[0], &common, &words, argc, argv);
     if (status >= 0) return status;
-    if (words.count != 1) return usage_error(&verb_label, "expected one DATA: a folder of pictures");
-    return s.export ? export_labels(words.at[0], &s, &common) : serve(words.at[0], &s, &common);
+    if (words.count != 1)
+        return usage_error(&verb_label, "expected one DATA: a folder of pictures, or the name of a data set");
+    char folder[PATH_SIZE];
+    hone_error err = {0};
+    if (hone_dataset_locate(folder, sizeof folder, words.at[0], &err) != HONE_OK)
+        return failed(&err, NULL, "cannot label '%s'", words.at[0]);
+    return s.export ? export_labels(folder, &s, &common) : serve(folder, &s, &common);
 }
 
 const verb verb_label = {
     .name = "label",
     .usage = "DATA [options]",
     .summary = "give pictures their labels, on a web page, helped by a model",
-    .details = "DATA is a folder of pictures; the labels go into its catalog (DATA/hone.db), the pictures are never "
-               "touched. The page is\n"
-               "served to this machine only, at an address with a secret that is printed on stderr; Ctrl-C ends it. "
-               "After twenty labels\n"
-               "small models begin to suggest the rest, and learn again in the background as labels come.",
+    .details =
+        "DATA is a folder of pictures or the name of a data set; the labels go into its catalog (hone.db in that "
+        "folder), the pictures are never touched. The page is\n"
+        "served to this machine only, at an address with a secret that is printed on stderr; Ctrl-C ends it. "
+        "After twenty labels\n"
+        "small models begin to suggest the rest, and learn again in the background as labels come.",
     .examples = "  hone label photos/\n  hone label photos/ --model cats.h5 --port 8080\n  hone label photos/ --export "
                 "labels.csv",
     .run = run,

@@ -366,3 +366,14 @@ hone_status hone__dataset_list(hone__dataset_parts *parts, const char *source, c
                                hone_error *err) {
     return read_source(parts, source, true, config, err);
 }
+
+hone_status hone_dataset_locate(char *path, size_t size, const char *source, hone_error *err) {
+    const hone__source *known;
+    char *found;
+    HONE_TRY(locate(&found, &known, source, false, err));
+    bool fits = strlen(found) < size;
+    if (fits) memcpy(path, found, strlen(found) + 1);
+    hone__free(found);
+    if (!fits) HONE_FAIL(err, HONE_ARGUMENT, "the path of '%s' is longer than %zu bytes", source, size - 1);
+    return HONE_OK;
+}

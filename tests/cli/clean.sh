@@ -44,6 +44,30 @@ cp out first.json
 run clean data --epochs 3 --folds 2 --json --quiet --threads 1
 grep -v seconds out >a; grep -v seconds first.json | cmp -s - a || fail "threads should change nothing"
 
+# A named set whose folder is not ours to write in: the catalog is kept elsewhere, and what is quarantined stays away.
+run collect digits --samples 60 --test-samples 20 --to sets/mnist
+want_status 0
+rm -f sets/mnist/classes.txt
+export HONE_DATA="$work/sets"
+run clean mnist --kinds duplicate --json --quiet
+want_status 0
+run clean mnist --kinds outlier,label --epochs 1 --folds 2 --outlier-score 0.5 --apply --catalog mine.db --quiet
+want_status 0
+want_out 'pictures quarantined'
+[ -e sets/mnist/hone.db ] && fail "the folder should be left alone"
+[ -e mine.db ] || fail "the catalog should be where --catalog says"
+run clean mnist --undo --catalog mine.db
+want_status 0
+want_out '^[1-9][0-9]* pictures are back$'
+run clean mnist --kinds duplicate --apply --quiet
+want_status 0
+run clean mnist --undo --catalog nowhere.db
+want_error 'nowhere.db'
+run label mnist --export labels.csv
+want_status 0
+grep -q 'train-images-idx3-ubyte#59' labels.csv || fail "a named set's labels should be exported"
+unset HONE_DATA
+
 run clean
 want_status 2
 run clean data --kinds lable

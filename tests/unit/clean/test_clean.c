@@ -202,7 +202,7 @@ static void test_apply_and_undo(void **state) {
     hone_catalog *catalog;
     hone_clean_applied applied = {0}, undone = {0}, again = {0};
     plant();
-    assert_int_equal(hone_clean_undo(folder, &undone, NULL), HONE_NOT_FOUND);
+    assert_int_equal(hone_clean_undo(folder, NULL, &undone, NULL), HONE_NOT_FOUND);
     assert_int_equal(hone_catalog_open(&catalog, folder, NULL, NULL), HONE_OK);
     assert_int_equal(hone_catalog_scan(catalog, NULL, NULL, NULL), HONE_OK);
     hone_catalog_close(catalog);
@@ -219,11 +219,11 @@ static void test_apply_and_undo(void **state) {
     assert_int_equal(hone_clean_count_of(r, HONE_FINDING_CONFLICT), 0);
     assert_int_equal(hone_clean_count_of(r, HONE_FINDING_UNIFORM), 0);
     hone_clean_report_free(r);
-    assert_int_equal(hone_clean_undo(folder, &undone, NULL), HONE_OK);
+    assert_int_equal(hone_clean_undo(folder, NULL, &undone, NULL), HONE_OK);
     assert_int_equal(undone.restored, 5);
     statuses(after);
     assert_string_equal(before, after);
-    assert_int_equal(hone_clean_undo(folder, &undone, NULL), HONE_NOT_FOUND);
+    assert_int_equal(hone_clean_undo(folder, NULL, &undone, NULL), HONE_NOT_FOUND);
 }
 
 /* ---- packed digits: labels, outliers ---------------------------------------------------------------------------- */
@@ -302,7 +302,7 @@ static void test_labels_and_outliers(void **state) {
     assert_int_equal(hone_catalog_open(&catalog, folder, NULL, NULL), HONE_OK);
     assert_int_equal(hone_catalog_count(catalog, &query, &scored, NULL), HONE_OK);
     assert_int_equal(scored, suspects);
-    assert_int_equal(hone_clean_undo(folder, &applied, NULL), HONE_OK);
+    assert_int_equal(hone_clean_undo(folder, NULL, &applied, NULL), HONE_OK);
     assert_int_equal(hone_catalog_count(catalog, &query, &scored, NULL), HONE_OK);
     assert_int_equal(scored, 0);
     hone_catalog_close(catalog);
