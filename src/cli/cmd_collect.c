@@ -150,6 +150,8 @@ static bool is_collectable(const char *name) {
 static int collect_local(const char *path, const settings *s, const common_options *common) {
     struct stat info;
     if (s->from) return usage_error(&verb_collect, "--from is for named data sets; '%s' is at hand", path);
+    if (hone_is_pack(path))
+        return usage_error(&verb_collect, "'%s' is a packed file: train with it as it is, or give --pack FILE", path);
     if (stat(path, &info) == 0 && !S_ISDIR(info.st_mode) && hone_is_archive(path))
         return s->to ? collect_archive(path, s->to, &s->folder, common)
                      : usage_error(&verb_collect, "an archive needs a place: --to FOLDER");
