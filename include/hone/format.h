@@ -80,6 +80,13 @@ typedef struct hone_weights_report {
  * NULL. A refused file leaves the model as it was; one that fits no layer at all is refused. */
 HONE_API hone_status hone_model_load_weights(hone_model *model, const char *path, const hone_weights_options *options,
                                              hone_weights_report *report, hone_error *err);
+/* A delta: the adapters and the head of a fine-tuned model, in a file of kilobytes that goes with its base. base_path is
+ * where hone_model_load looks for the base: as it is given, else beside the delta. head: a layer of tuned. Atomic. */
+HONE_API hone_status hone_delta_save(const hone_lora *lora, const hone_model *tuned, size_t head,
+                                     const hone_model *base, const char *base_path, const char *path, hone_error *err);
+/* The base with a delta merged into its weights: the tuned model again, to the bit on the same CPU level. HONE_ARGUMENT
+ * where base has other weights than the delta was learnt beside. hone_model_load of a delta does this as well. */
+HONE_API hone_status hone_delta_apply(hone_model **out, const hone_model *base, const char *path, hone_error *err);
 
 /* Continues the training that path holds: weights, optimizer, order of the data, epoch and step, bit for bit where hone
  * wrote the file. trainer is fresh, with the same model architecture, data and configuration, its callbacks added. A file

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 typedef struct settings {
-    const char *recipe, *output, *size, *input, *augment, *class_weight, *validation, *old_data;
+    const char *recipe, *output, *size, *input, *augment, *class_weight, *validation, *old_data, *delta, *merge;
     int64_t epochs, probe_epochs, batch_size, limit, patience, rank;
     double learning_rate, probe_rate, layer_decay, l2_sp, alpha, validation_split;
     bool learning_rate_given, validation_split_given, keep_classes, no_cache, train_normalization, no_test;
@@ -152,6 +152,8 @@ static int configure(session *r) {
         return usage_error(&verb_finetune, "--recipe: %s", err.message);
     if (s->class_weight && strcmp(s->class_weight, "balanced") != 0)
         return usage_error(&verb_finetune, "--class-weight is '%s', expected balanced", s->class_weight);
+    if (s->delta && recipe != HONE_RECIPE_LORA) return usage_error(&verb_finetune, "--delta goes with --recipe lora");
+    if (s->delta && s->size) return usage_error(&verb_finetune, "a delta is of its base's own input: no --size");
     hone_finetune_config *c = &r->config;
     *c = hone_finetune_config_default(recipe);
     c->fit.epochs = (int)s->epochs;
@@ -314,6 +316,7 @@ static int report(session *r) {
     hone_value_set_real(value, "images_per_second", r->result.images_per_second);
     hone_value_set_string(value, "model", r->output);
     hone_value_set_string(value, "base", r->base_path);
+    if (r->settings.delta) hone_value_set_string(value, "delta", r->settings.delta);
     hone_value_set_string(value, "recipe", hone_recipe_name(r->config.recipe));
     hone_value_set(value, "stages", hone_value_copy(r->result.stages));
     hone_value_set(value, "forgetting", forgetting_value(r));
@@ -343,11 +346,37 @@ static int finetune(session *r) {
     if (tuned != HONE_OK) return failed(&err, NULL, "cannot fine-tune '%s' on '%s'", r->base_path, r->source);
     if (hone_model_save(r->model, NULL, r->output, &err) != HONE_OK)
         return failed(&err, NULL, "the model was not saved");
+    if (r->settings.delta && hone_delta_save(r->result.lora, r->model, r->head.layer, r->base, r->base_path,
+                                             r->settings.delta, &err) != HONE_OK)
+        return failed(&err, NULL, "the delta was not saved");
     if (!r->settings.no_test) status = evaluate_on(r, r->model, r->source, "test", &r->test, &r->has_test);
     if (status < 0 && !r->settings.no_test && !r->has_test)
         note(r->common.quiet, "no test part in '%s': nothing was held back to test on", r->source);
     if (status < 0) status = check_forgetting(r);
     return status >= 0 ? status : report(r);
+}
+
+/* --merge: no training. */
+static int merge(session *r) {
+    hone_error err = {0};
+    int status = open_model(&r->base, r->base_path, r->settings.input, NULL, r->common.quiet);
+    if (status >= 0) return status;
+    if (hone_delta_apply(&r->model, r->base, r->settings.merge, &err) != HONE_OK)
+        return failed(&err, NULL, "cannot merge");
+    hone_preprocessing pixels = hone_model_preprocessing(r->model);
+    pixels.stated = true;
+    hone_model_set_preprocessing(r->model, &pixels);
+    if (hone_model_save(r->model, NULL, r->output, &err) != HONE_OK)
+        return failed(&err, NULL, "the model was not saved");
+    if (r->common.json) {
+        hone_value *value = hone_value_object();
+        hone_value_set_string(value, "model", r->output);
+        hone_value_set_string(value, "base", r->base_path);
+        hone_value_set_string(value, "delta", r->settings.merge);
+        return print_json(value);
+    }
+    printf("saved %s\n", r->output);
+    return finish_output();
 }
 
 static void release(session *r) {
@@ -381,6 +410,9 @@ static int parse(session *r, positionals *words, int argc, char **argv) {
     const option table[] = {
         {OPTION_TEXT, "output", 'o', "FILE", &s->output, 0, 0, "where the model goes (default DATA_model.h5)", NULL},
         {OPTION_TEXT, "recipe", 'r', "NAME", &s->recipe, 0, 0, "probe, full, lp-ft (default), gradual, lora", NULL},
+        {OPTION_TEXT, "delta", 0, "FILE", &s->delta, 0, 0,
+         "of recipe lora: adapters and head alone go here, too; a MODEL that needs BASE at its side", NULL},
+        {OPTION_TEXT, "merge", 0, "FILE", &s->merge, 0, 0, "write BASE with this delta merged, without DATA", NULL},
         {.kind = OPTION_HEADING, .name = "training"},
         {OPTION_INTEGER, "epochs", 'e', "N", &s->epochs, 1, 1000000,
          "at most so many passes after the probe (default 10)", NULL},
@@ -427,14 +459,18 @@ static int run(int argc, char **argv) {
     positionals *words = calloc(1, sizeof *words);
     if (!words) return failed(NULL, NULL, "out of memory");
     int status = parse(&r, words, argc, argv);
-    if (status < 0 && words->count != 2) status = usage_error(&verb_finetune, "expected a BASE and a DATA");
+    bool merges = r.settings.merge != NULL;
+    if (status < 0 && merges && (words->count != 1 || !r.settings.output))
+        status = usage_error(&verb_finetune, "--merge takes a BASE and --output, and no DATA");
+    else if (status < 0 && !merges && words->count != 2)
+        status = usage_error(&verb_finetune, "expected a BASE and a DATA");
     if (status < 0) {
         r.base_path = words->at[0];
-        r.source = words->at[1];
+        r.source = merges ? NULL : words->at[1];
         r.output = r.settings.output ? strdup(r.settings.output) : default_output(r.source);
         status = r.output ? check_output(r.output) : failed(NULL, NULL, "out of memory");
     }
-    if (status < 0) status = finetune(&r);
+    if (status < 0) status = merges ? merge(&r) : finetune(&r);
     release(&r);
     free(words);
     return status;
@@ -456,6 +492,8 @@ const verb verb_finetune = {
         "DATA is looked at once, at the end.",
     .examples = "  hone finetune mnist_model.h5 letters/ --output letters.h5\n"
                 "  hone finetune mobilenet.h5 photos/ --recipe gradual --layer-decay 0.9 --augment photos\n"
+                "  hone finetune base.h5 new/ --recipe lora --delta new.delta.h5 --output new.h5\n"
+                "  hone finetune base.h5 --merge new.delta.h5 --output new.h5\n"
                 "  hone finetune base.h5 new/ --keep-classes --old-data old/ --json",
     .run = run,
 };

@@ -101,6 +101,10 @@ hone_status hone__keras3_compiled(const hone_value *compile_config, hone_compile
 
 /* ---- the hone group (hone_group.c, self_test.c) ---------------------------------------------------------------- */
 
+/* delta.c: whether the bytes of an HDF5 file are a delta, and the base that it names with the delta applied. */
+bool hone__is_delta(const void *bytes, size_t size);
+hone_status hone__delta_load(hone_model **out, const char *path, hone_error *err);
+
 /* Preprocessing, class names, records, self-test: /hone. trained: the preprocessing is a fact (it was trained with),
  * even where it is nobody's statement but the rule. */
 hone_status hone__group_write(hone__h5 *h5, const hone_model *model, bool trained, hone_error *err);

@@ -85,7 +85,9 @@ hone_status hone_model_load(hone_model **out, const char *path, hone_compiled *c
     if (compiled) *compiled = (hone_compiled){0};
     if (is_preset(path) && (!hone__file_exists(path) || hone__is_folder(path))) return from_preset(out, path, err);
     HONE_TRY(hone__file_read(path, HONE_MAX_MODEL_FILE, &bytes, &size, err));
-    hone_status status = from_bytes(out, bytes, size, compiled, err);
+    hone_status status = is_hdf5(bytes, size) && hone__is_delta(bytes, size)
+                             ? hone__delta_load(out, path, err)
+                             : from_bytes(out, bytes, size, compiled, err);
     hone__free(bytes);
     if (status == HONE_OK) return HONE_OK;
     return hone__fail_context(err, status, "model '%.200s'", path);

@@ -61,6 +61,29 @@ hone_status hone_model_save_records(const hone_model *model, const char *path, h
     return unsupported(err);
 }
 
+hone_status hone_delta_save(const hone_lora *lora, const hone_model *tuned, size_t head, const hone_model *base,
+                            const char *base_path, const char *path, hone_error *err) {
+    (void)lora, (void)tuned, (void)head, (void)base, (void)base_path, (void)path;
+    return unsupported(err);
+}
+
+hone_status hone_delta_apply(hone_model **out, const hone_model *base, const char *path, hone_error *err) {
+    (void)base, (void)path;
+    *out = NULL;
+    return unsupported(err);
+}
+
+bool hone__is_delta(const void *bytes, size_t size) {
+    (void)bytes, (void)size;
+    return false;
+}
+
+hone_status hone__delta_load(hone_model **out, const char *path, hone_error *err) {
+    (void)path;
+    *out = NULL;
+    return unsupported(err);
+}
+
 hone_status hone_trainer_resume(hone_trainer *trainer, const char *path, hone_error *err) {
     (void)trainer, (void)path;
     return unsupported(err);

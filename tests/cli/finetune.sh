@@ -41,6 +41,26 @@ cp out first
 run predict b.h5 few/3/0.pgm --json
 cmp -s out first || fail "two runs of one seed differ"
 
+# A delta is small, is a model beside its base, merges to the same, and refuses another base.
+run finetune base.h5 few --recipe lora --epochs 2 --probe-epochs 2 --output whole.h5 --delta small.h5 --json
+want_status 0
+want_out '"delta": "small.h5"'
+[ "$(wc -c <small.h5)" -lt "$(($(wc -c <whole.h5) / 2))" ] || fail "the delta is not small"
+run predict whole.h5 few/3/0.pgm few/other/5.pgm --json
+cp out first
+run predict small.h5 few/3/0.pgm few/other/5.pgm --json
+cmp -s out first || fail "the delta predicts something else"
+run finetune base.h5 --merge small.h5 --output merged.h5
+want_status 0
+run predict merged.h5 few/3/0.pgm few/other/5.pgm --json
+cmp -s out first || fail "the merged model predicts something else"
+run finetune a.h5 --merge small.h5 --output merged.h5
+want_error "other weights"
+run finetune base.h5 --merge base.h5 --output merged.h5
+want_error "no delta"
+run finetune base.h5 few --recipe full --delta small.h5 --output out.h5
+want_status 2
+
 # Forgetting: the base's own task, with its own head; with the new head only where all classes are kept.
 run finetune base.h5 few --recipe probe --probe-epochs 1 --old-data digits:100:2 --output out.h5 --json
 want_status 0
