@@ -73,6 +73,17 @@ static int forget(const calibration_request *r) {
     return -1;
 }
 
+enum { FEW_IMAGES = 500 }; /* docs/evaluate.md: with 100 it went wrong as often as right */
+
+static void tell(const calibration_request *r, size_t images, const hone_calibration *before,
+                 const hone_calibration *after) {
+    note(r->quiet, "temperature %.4g fitted on %zu images (ECE there %.4f, before %.4f); it is now in '%s'",
+         hone_model_temperature(r->model), images, after->ece, before->ece, r->path);
+    if (images < FEW_IMAGES)
+        note(r->quiet,
+             "so few images may mislead: compare the ECE below with that without; --calibrate none undoes it");
+}
+
 int calibrate_model(const calibration_request *r) {
     if (strcmp(r->where, "none") == 0) return forget(r);
     held_back h = {0};
@@ -93,10 +104,7 @@ int calibrate_model(const calibration_request *r) {
             hone_model_save_records(r->model, r->path, &err) != HONE_OK)
             status = failed(&err, NULL, "cannot calibrate '%s' on '%s'", r->path, r->where);
     }
-    if (status < 0)
-        note(r->quiet, "temperature %.4g fitted on %zu images (ECE there %.4f, before %.4f); it is now in '%s'",
-             hone_model_temperature(r->model), h.indices ? h.count : hone_dataset_samples(h.data), after.ece,
-             before.ece, r->path);
+    if (status < 0) tell(r, h.indices ? h.count : hone_dataset_samples(h.data), &before, &after);
     release(&h);
     return status;
 }
