@@ -14,6 +14,7 @@
  *   finetune.h a trained network taught other classes
  *   format.h   Keras files and JSON
  *   evaluate.h scores, calibration, robustness, comparison of models, and a page that shows them
+ *   runs.h     what every training leaves behind
  *   clean.h    what is probably wrong with a data set
  *   label.h    a web page on which people label pictures, helped by a model
  *   bench.h    what the machine could do, and where a model's time goes
@@ -47,6 +48,7 @@
 #include <hone/finetune.h>
 #include <hone/format.h>
 #include <hone/evaluate.h>
+#include <hone/runs.h>
 #include <hone/clean.h>
 #include <hone/label.h>
 #include <hone/bench.h>
