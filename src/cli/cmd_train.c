@@ -30,8 +30,9 @@ typedef struct session {
     hone_trainer *trainer;
     progress *bar;
     char *output, *checkpoint; /* where the model and an interrupted run's state go */
+    hone_run *record;          /* runs/ID; NULL: none */
     hone_evaluation test;
-    bool has_test;
+    bool has_test, is_silent;
 } session;
 
 /* ---- Ctrl-C ---------------------------------------------------------------------------------------------------- */
@@ -240,6 +241,36 @@ static hone_status save_checkpoint(void *context, const char *path, hone_trainer
     return hone_model_save(hone_trainer_model(trainer), trainer, path, err);
 }
 
+const char *default_runs(void) {
+    const char *folder = hone_environment("HONE_RUNS");
+    return folder ? folder : "runs";
+}
+
+/* runs/ID is begun. That it cannot be is no reason not to train. */
+static int begin_record(session *r) {
+    const train_settings *s = &r->settings;
+    hone_error err = {0};
+    if (s->no_run) return -1;
+    const char *folder = s->runs ? s->runs : default_runs();
+    if (hone_run_begin(&r->record, folder, hone_model_record(r->model, "provenance"), &err) != HONE_OK) {
+        fprintf(stderr, "hone: warning: this run leaves no record in '%s': %s\n", folder, err.message);
+        return -1;
+    }
+    hone_callback callback = hone_run_callback(r->record);
+    if (hone_trainer_add_callback(r->trainer, &callback, &err) != HONE_OK)
+        return failed(&err, NULL, "cannot start training");
+    return -1;
+}
+
+static void end_record(session *r, const char *how, const hone_value *results) {
+    hone_error err = {0};
+    if (!r->record) return;
+    if (hone_run_finish(r->record, how, r->model, r->trainer, results, &err) != HONE_OK)
+        fprintf(stderr, "hone: warning: the record of this run is incomplete: %s\n", err.message);
+    else
+        note(r->common.quiet, "run %s is in '%s'", hone_run_id(r->record), hone_run_folder(r->record));
+}
+
 /* Where nothing was asked for: the policy of the model's file, if this CPU can. */
 static hone_precision model_policy(const session *r) {
     hone_precision policy = hone_model_precision(r->model);
@@ -305,6 +336,7 @@ static int prepare(session *r) {
     if (hone_trainer_create(&r->trainer, r->model, r->data, &config, &err) != HONE_OK)
         return failed(&err, NULL, "cannot train '%s' on '%s'", s->model, r->source);
     status = train_settings_callbacks(s, r->split.validation_count > 0, s->resume != NULL, r->trainer, save_checkpoint);
+    if (status < 0) status = begin_record(r);
     if (status >= 0) return status;
     r->bar = progress_create(r->common.quiet);
     hone_callback bar = progress_callback(r->bar);
@@ -333,6 +365,7 @@ static int interrupted(session *r) {
     progress_break(r->bar);
     if (save_undisturbed(r, r->checkpoint, &err) != HONE_OK)
         return failed(&err, NULL, "interrupted, and the state could not be saved");
+    end_record(r, "interrupted", NULL);
     fprintf(stderr, "hone: interrupted after %lld steps; the state is in '%s'\n",
             (long long)hone_trainer_iterations(r->trainer), r->checkpoint);
     fprintf(stderr, "hint: go on with: hone train --resume %s\n", r->checkpoint);
@@ -369,12 +402,7 @@ static int test(session *r) {
     return r->has_test ? -1 : failed(&err, NULL, "cannot test the model");
 }
 
-static int report(session *r) {
-    if (!r->common.json) {
-        if (r->has_test) print_evaluation(stdout, "test", &r->test);
-        printf("saved %s\n", r->output);
-        return finish_output();
-    }
+static hone_value *summary(const session *r) {
     int64_t parameters = 0;
     for (size_t i = 0; i < hone_model_layer_count(r->model); i++) {
         hone_layer_info info;
@@ -399,7 +427,22 @@ static int report(session *r) {
     hone_precision precision = hone_trainer_config(r->trainer)->precision;
     hone_value_set_string(value, "cpu_level", hone_precision_level(precision));
     hone_value_set_integer(value, "peak_memory", peak_memory());
-    return print_json(value);
+    return value;
+}
+
+static int report(session *r) {
+    hone_value *value = summary(r);
+    if (hone_value_failed(value)) {
+        hone_value_free(value);
+        return failed(NULL, NULL, "out of memory");
+    }
+    end_record(r, "done", value);
+    if (r->common.json && !r->is_silent) return print_json(value);
+    hone_value_free(value);
+    if (r->is_silent) return EXIT_DONE;
+    if (r->has_test) print_evaluation(stdout, "test", &r->test);
+    printf("saved %s\n", r->output);
+    return finish_output();
 }
 
 static int train(session *r) {
@@ -424,6 +467,7 @@ static int train(session *r) {
 static void release(session *r) {
     interrupted_trainer = NULL;
     hone_trainer_free(r->trainer);
+    hone_run_free(r->record);
     progress_free(r->bar);
     hone_split_release(&r->split);
     hone_augmentation_free(r->augmentation);
@@ -501,6 +545,9 @@ static int parse(session *r, positionals *words, int argc, char **argv) {
          NULL},
         {OPTION_TEXT, "csv-log", 0, "FILE", &s->csv_log, 0, 0, "a line per epoch, as Keras' CSVLogger", NULL},
         {OPTION_TEXT, "log", 0, "FILE", &s->log, 0, 0, "a JSON line per epoch", NULL},
+        {OPTION_TEXT, "runs", 0, "FOLDER", &s->runs, 0, 0,
+         "where runs leave their records (default $HONE_RUNS, or runs)", NULL},
+        {OPTION_FLAG, "no-run", 0, NULL, &s->no_run, 0, 0, "leave no record of this run (hone runs)", NULL},
     };
     return options_parse(&verb_train, table, sizeof table / sizeof table[0], &r->common, words, argc, argv);
 }
@@ -576,11 +623,12 @@ static int parse_all(session *r, positionals *words, word_list *before, int argc
     return parse(r, words, before->count, before->words);
 }
 
-static int run(int argc, char **argv) {
+static int run_as(bool is_silent, int argc, char **argv) {
     static session r; /* zeroed; its error and evaluation records are large for a stack */
     positionals *words = calloc(1, sizeof *words);
     if (!words) return failed(NULL, NULL, "out of memory");
     word_list before = {0};
+    r.is_silent = is_silent;
     int status = parse_all(&r, words, &before, argc, argv);
     if (status < 0 && words->count != 1) status = usage_error(&verb_train, "expected one DATA");
     if (status < 0) {
@@ -592,6 +640,14 @@ static int run(int argc, char **argv) {
     release_words(&before);
     free(words);
     return status;
+}
+
+static int run(int argc, char **argv) {
+    return run_as(false, argc, argv);
+}
+
+int train_silently(int argc, char **argv) {
+    return run_as(true, argc, argv);
 }
 
 const verb verb_train = {

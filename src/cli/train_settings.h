@@ -9,7 +9,7 @@
 typedef struct train_settings {
     const char *model, *init, *output, *resume, *size, *input;
     int64_t epochs, batch_size, limit;
-    bool no_shuffle, no_test, denoise;
+    bool no_shuffle, no_test, no_run, denoise;
 
     double validation_split;
     const char *validation; /* "stratified:0.1" */
@@ -21,7 +21,7 @@ typedef struct train_settings {
 
     const char *augment, *mixed_precision;
 
-    const char *monitor, *checkpoint, *csv_log, *log;
+    const char *monitor, *checkpoint, *csv_log, *log, *runs;
     int64_t early_stopping, reduce_lr;
     double reduce_lr_factor, min_delta, ema;
     bool save_best_only;

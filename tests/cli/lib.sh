@@ -4,7 +4,7 @@ work=$(mktemp -d)
 trap 'chmod -R u+w "$work" 2>/dev/null; rm -rf "$work"' EXIT
 tests=$(cd "$(dirname "$0")/.." && pwd) # the tests' folder: the golden files lie there
 cd "$work"
-unset HONE_DATA HONE_CPU HONE_LOG
+unset HONE_DATA HONE_CPU HONE_LOG HONE_RUNS NO_COLOR
 export XDG_CACHE_HOME="$work/cache" HONE_THREADS=2
 failures=0
 
