@@ -38,13 +38,13 @@ static void print_number(double value) {
 }
 
 static void print_heads(void) {
-    printf("%-12s  %-20s  %-11s %6s %9s %9s %9s  %s\n", "run", "started", "status", "epochs", "loss", "val_loss",
+    printf("%-12s  %-19s  %-11s %6s %9s %9s %9s  %s\n", "run", "started", "status", "epochs", "loss", "val_loss",
            "val_acc", "command");
 }
 
 static void print_run(const hone_value *run) {
     const hone_value *arguments = hone_value_get(hone_value_get(run, "config"), "arguments");
-    printf("%-12s  %-20s  %-11s %6zu", text_of(run, "id"), text_of(run, "started"), text_of(run, "status"),
+    printf("%-12s  %-19.19s  %-11s %6zu", text_of(run, "id"), text_of(run, "started"), text_of(run, "status"),
            hone_value_count(hone_value_get(run, "epochs")));
     print_number(last_of(run, "loss"));
     print_number(last_of(run, "val_loss"));

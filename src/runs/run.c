@@ -64,13 +64,15 @@ static hone_status choose_id(char id[ID_DIGITS + 1], const hone_value *config, u
     return HONE_OK;
 }
 
-/* "2026-01-31T12:00:00Z" */
+/* "2026-01-31T12:00:00.000Z": runs of one second stay in order. */
 static void set_time(hone_value *object, const char *key) {
-    char text[32];
-    time_t now = time(NULL);
+    char day[32], text[48];
+    struct timespec now;
     struct tm utc;
-    gmtime_r(&now, &utc);
-    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(text, sizeof text, "%s.%03dZ", day, (int)(now.tv_nsec / 1000000));
     hone_value_set_string(object, key, text);
 }
 

@@ -37,7 +37,7 @@ static void add_table(hone__report *r, const hone_value *const *runs, size_t cou
         char command[1024], number[48];
         command_of(command, sizeof command, runs[i]);
         hone__report_cell(r, "%s", text_of(runs[i], "id"));
-        hone__report_cell(r, "%s", text_of(runs[i], "started"));
+        hone__report_cell(r, "%.19s", text_of(runs[i], "started"));
         hone__report_cell(r, "%s", text_of(runs[i], "status"));
         hone__report_cell(r, "%s", command);
         hone__report_cell(r, "%zu", n);
