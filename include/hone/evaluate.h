@@ -41,6 +41,8 @@ HONE_API void hone_temperature_apply(double temperature, float *probabilities, s
 
 /* What a model carries along: the record "calibration". 1 where it has none. */
 HONE_API double hone_model_temperature(const hone_model *model);
+/* To be called after a model was trained further: its temperature was that of other weights. */
+HONE_API hone_status hone_model_forget_temperature(hone_model *model, hone_error *err);
 
 /* ---- scores ---------------------------------------------------------------------------------------------------- */
 

@@ -207,7 +207,8 @@ static void set_validation(const session *r, hone_value *data) {
 static int record_history(session *r) {
     hone_error err = {0};
     hone_value *history = hone_value_copy(hone_trainer_history(r->trainer));
-    if (hone_model_set_record(r->model, "history", history, &err) != HONE_OK)
+    if (hone_model_set_record(r->model, "history", history, &err) != HONE_OK ||
+        hone_model_forget_temperature(r->model, &err) != HONE_OK)
         return failed(&err, NULL, "cannot record the history");
     return -1;
 }

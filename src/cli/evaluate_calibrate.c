@@ -65,9 +65,7 @@ static int open_held_back(const calibration_request *r, held_back *h) {
 
 static int forget(const calibration_request *r) {
     hone_error err = {0};
-    hone_value *record = hone_value_object();
-    hone_value_set_real(record, "temperature", 1);
-    if (hone_model_set_record(r->model, "calibration", record, &err) != HONE_OK ||
+    if (hone_model_forget_temperature(r->model, &err) != HONE_OK ||
         hone_model_save_records(r->model, r->path, &err) != HONE_OK)
         return failed(&err, NULL, "cannot take the temperature out of '%s'", r->path);
     return -1;

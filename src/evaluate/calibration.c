@@ -149,6 +149,13 @@ double hone_model_temperature(const hone_model *model) {
     return usable ? t : 1;
 }
 
+hone_status hone_model_forget_temperature(hone_model *model, hone_error *err) {
+    if (!hone_model_record(model, HONE_CALIBRATION_RECORD)) return HONE_OK;
+    hone_value *record = hone_value_object();
+    hone_value_set_real(record, "temperature", 1);
+    return hone_model_set_record(model, HONE_CALIBRATION_RECORD, record, err);
+}
+
 static hone_status remember(hone_model *model, double temperature, size_t samples, const hone_calibration *before,
                             const hone_calibration *after, hone_error *err) {
     hone_value *record = hone_value_object();

@@ -36,6 +36,8 @@ run evaluate a.h5 data --quiet
 want_out 'at temperature '
 run train data --model a.h5 --epochs 1 --no-test --output again.h5
 want_err 'taking the optimizer'
+run evaluate again.h5 data --quiet --json
+want_out '"temperature": 1.0'
 run augment data --augment none --to photos --as folders --samples 3
 one=$(find photos -name '*.png' | sort | head -n 1)
 run predict before.h5 "$one" --json

@@ -92,6 +92,8 @@ static void test_calibration_finds_the_sharpness(void **state) {
     assert_true(fabs(ratio - 6) < 1e-3);
     assert_true(after.log_loss <= before.log_loss);
     assert_true(fabs(after.log_loss - of_fair.log_loss) < 1e-5);
+    assert_int_equal(hone_model_forget_temperature(sure, NULL), HONE_OK);
+    assert_true(hone_model_temperature(sure) == 1);
     /* what is nonsense in a file is not believed */
     hone_value *record = hone_value_object();
     hone_value_set_real(record, "temperature", -3);
