@@ -2,10 +2,10 @@
  *
  * A packed file as a data set whose images are fetched from the file.
  *
- * One idea: the kernel holds the file's pages and gives them up whenever memory is short, so the process holds none. Index
- * and names are mapped; records are read from the page cache straight to where they are wanted (mapping them, too, costs
- * more in page faults than it saves in copying, and turns every failure of the disk into a signal). What is left to do is
- * to ask for pages before they are needed (expect). */
+ * One idea: the kernel holds the file's pages and gives them up whenever memory is short, so the process holds none.
+ * Index and names are mapped; records are read from the page cache straight to where they are wanted (mapping them,
+ * too, costs more in page faults than it saves in copying, and turns every failure of the disk into a signal). What is
+ * left to do is to ask for pages before they are needed (expect). */
 #define _POSIX_C_SOURCE 200809L
 #include "pack_internal.h"
 
@@ -183,8 +183,8 @@ static void hash(const void *context, const hone_image *size, const int32_t *lab
 
 /* ---- reading ---------------------------------------------------------------------------------------------------- */
 
-/* Chooses the part's records: without those that have no label where they are not wanted, and of too many a fair share of
- * each class. */
+/* Chooses the part's records: without those that have no label where they are not wanted, and of too many a fair share
+ * of each class. */
 static hone_status select_records(reading *r, const hone__request *request, hone_error *err) {
     size_t all = r->pack.first[r->part + 1] - r->first, labelled = 0;
     for (size_t i = 0; i < all; i++) labelled += hone__pack_entry_at(&r->pack, r->first + i).label >= 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A data set becomes a packed file: its records are written as they are read, a round of pictures at a time, so that memory
- * holds no more than a round and the index. The header, which makes the file one, is written last. */
+ * A data set becomes a packed file: its records are written as they are read, a round of pictures at a time, so that
+ * memory holds no more than a round and the index. The header, which makes the file one, is written last. */
 #define _POSIX_C_SOURCE 200809L
 #include "pack_internal.h"
 

@@ -37,10 +37,10 @@ cmp -s set.history set.honepack.history || fail "training from the packed pixels
 cmp -s set.history files.honepack.history || fail "training from the packed files differs"
 run evaluate set.h5 set --split validation --json
 want_status 0
-sed '/"model"\|"seconds"\|"data"/d' out >folder.eval
+sed '/"model"\|"seconds"\|"data"\|"path"/d' out >folder.eval
 run evaluate set.honepack.h5 set.honepack --split validation --json
 want_status 0
-sed '/"model"\|"seconds"\|"data"/d' out >pack.eval
+sed '/"model"\|"seconds"\|"data"\|"path"/d' out >pack.eval
 cmp -s folder.eval pack.eval || { fail "evaluation differs"; diff folder.eval pack.eval | head -n 5; }
 
 # What was begun from the folder goes on from the pack only where it is the same data.
