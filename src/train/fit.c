@@ -150,8 +150,8 @@ static void expect_samples(const hone_trainer *t, size_t first, size_t count) {
     }
 }
 
-/* Before the first step of an epoch, or of what was resumed: from then on each picture that is read asks for the one that
- * is so many places further on, on the worker that reads. */
+/* Before the first step of an epoch, or of what was resumed: from then on each picture that is read asks for the one
+ * that is so many places further on, on the worker that reads. */
 static void expect_first(hone_trainer *t) {
     size_t left = t->train_count - t->first;
     if (t->expecting_epoch == t->epoch || !hone__dataset_is_fetched(t->data)) return;
@@ -161,8 +161,8 @@ static void expect_first(hone_trainer *t) {
     t->expecting_epoch = t->epoch;
 }
 
-/* Called by the plan on the worker that reads these pictures next. A variant is a function of the seed, the epoch and the
- * sample, so it matters to nobody which worker makes it. */
+/* Called by the plan on the worker that reads these pictures next. A variant is a function of the seed, the epoch and
+ * the sample, so it matters to nobody which worker makes it. */
 static void fill_pixels(void *context, int worker, size_t first, size_t count) {
     hone_trainer *t = context;
     for (size_t i = first; i < first + count; i++) {

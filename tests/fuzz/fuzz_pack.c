@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Packed files: of whatever is accepted every record, label and name must be where the file says, and inside the file. The
- * checksums are made right first, so that the fuzzer need not guess them to get behind them. */
+ * Packed files: of whatever is accepted every record, label and name must be where the file says, and inside the file.
+ * The checksums are made right first, so that the fuzzer need not guess them to get behind them. */
 #include "fuzz.h"
 
 #include "core_internal.h"

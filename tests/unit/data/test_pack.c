@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Packed files: what is read back is what was packed, whatever it was packed from and whoever reads it; what is damaged is
- * refused; and what goes wrong while packing leaves nothing. PNM pictures, so that every build runs this. */
+ * Packed files: what is read back is what was packed, whatever it was packed from and whoever reads it; what is
+ * damaged is refused; and what goes wrong while packing leaves nothing. PNM pictures, for every build. */
 #define _XOPEN_SOURCE 700
 #include "data_test.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Training and evaluating from a packed file: the same bits as from memory, plain, augmented, mixed and normalised, for any
- * number of threads; and a picture that cannot be read stops training by its name. */
+ * Training and evaluating from a packed file: the same bits as from memory, plain, augmented, mixed and normalised,
+ * for any number of threads; and a picture that cannot be read stops training by its name. */
 #define _XOPEN_SOURCE 700
 #include "file.h"
 #include "pack_internal.h"
