@@ -169,6 +169,8 @@ static hone_status replace_records(const hone_model *model, const unsigned char 
                                    hone_error *err) {
     hone__h5 *h5;
     unsigned char *changed = NULL;
+    if (size >= 4 && memcmp(bytes, "PK\x03\x04", 4) == 0)
+        HONE_FAIL(err, HONE_UNSUPPORTED, "a .keras archive is not changed in place; written as .h5 the model can be");
     HONE_TRY(hone__h5_open_copy(&h5, bytes, size, err));
     hone_status status = replace_records_of(h5, model, err);
     if (status == HONE_OK) status = hone__h5_image(h5, &changed, &size, err);

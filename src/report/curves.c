@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-enum { SIDE_X = 480, SIDE_Y = 340, LEFT = 56, RIGHT = 14, TOP = 12, BOTTOM = 44, MOST_RADIUS = 13 };
+enum { SIDE_X = 480, SIDE_Y = 340, LEFT = 56, RIGHT = 22, TOP = 12, BOTTOM = 44, MOST_RADIUS = 13 };
 
 typedef struct frame {
     const hone__report_axes *axes;
