@@ -15,6 +15,7 @@
 typedef struct session {
     train_settings settings;
     common_options common;
+    weights_settings weights;
     const char *source; /* DATA */
     char **arguments;   /* what was typed, kept in the model for --resume */
     int argument_count;
@@ -320,6 +321,7 @@ static int prepare(session *r) {
     if (status < 0) status = open_training_data(r);
     if (status < 0 && preset) status = build_preset(r);
     if (status < 0 && s->init && !s->resume) status = take_weights(r);
+    if (status < 0 && !s->resume) status = put_weights(r->model, &r->weights, r->common.quiet);
     if (status < 0 && hone_model_class_count(r->model) == 0) status = set_classes(r);
     if (status < 0) status = train_settings_split(s, &r->common, r->data, r->own_validation, &r->split);
     if (status >= 0) return status;
@@ -486,10 +488,12 @@ static int parse(session *r, positionals *words, int argc, char **argv) {
     train_settings *s = &r->settings;
     const option table[] = {
         {.kind = OPTION_HEADING, .name = "model and files"},
-        {OPTION_TEXT, "model", 'm', "MODEL", &s->model, 0, 0, "preset, Keras .json or .h5 (default mnist-cnn)", NULL},
+        {OPTION_TEXT, "model", 'm', "MODEL", &s->model, 0, 0, "preset, .h5, .keras or .json (default mnist-cnn)", NULL},
         {OPTION_TEXT, "init", 0, "FILE", &s->init, 0, 0,
          "begin with this model's weights, by the layers' names, else by their shapes", NULL},
-        {OPTION_TEXT, "output", 'o', "FILE", &s->output, 0, 0, "where the model goes (default DATA_model.h5)", NULL},
+        WEIGHTS_OPTIONS(&r->weights),
+        {OPTION_TEXT, "output", 'o', "FILE", &s->output, 0, 0,
+         "where the model goes, .h5 or .keras (default DATA_model.h5)", NULL},
         {OPTION_TEXT, "resume", 0, "FILE", &s->resume, 0, 0, "go on with an interrupted run; DATA may be left out",
          NULL},
         {.kind = OPTION_HEADING, .name = "data"},

@@ -53,8 +53,8 @@ hone_status hone__keras_check_layout(hone__h5 *h5, hone_error *err) {
     if (hone__h5_kind_of(h5, "/layers") == HONE_H5_GROUP || hone__h5_kind_of(h5, "/vars") == HONE_H5_GROUP ||
         hone__h5_kind_of(h5, "/_layer_checkpoint_dependencies") == HONE_H5_GROUP)
         HONE_FAIL(err, HONE_UNSUPPORTED,
-                  "holds weights only (a Keras 3 .weights.h5), not the architecture they belong to; load both in Keras "
-                  "and use model.save('model.h5')");
+                  "holds weights only (a Keras 3 .weights.h5), not the architecture they belong to; put them onto a "
+                  "model of that architecture: --weights, hone_model_load_weights");
     HONE_FAIL(err, HONE_FORMAT, "is an HDF5 file, but no Keras model: it has no 'model_config'");
 }
 

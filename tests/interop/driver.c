@@ -4,6 +4,7 @@
  * ask for. Numbers go through files of raw little-endian values; what was computed is printed as JSON.
  *
  *   driver copy     MODEL OUTPUT
+ *   driver export   MODEL FORMAT OUTPUT
  *   driver predict  MODEL INPUTS.f32 SAMPLES OUTPUTS.f32
  *   driver fit      MODEL IMAGES.u8 LABELS.i32 SAMPLES BATCH EPOCHS OPTIMIZER OUTPUT
  *   driver resume   MODEL IMAGES.u8 LABELS.i32 SAMPLES BATCH EPOCHS OPTIMIZER OUTPUT
@@ -156,6 +157,10 @@ int main(int argc, char **argv) {
     check(hone_model_self_test(model, NULL, &err), &err);
     if (strcmp(verb, "copy") == 0 && argc == 4) {
         check(hone_model_save(model, NULL, argv[3], &err), &err);
+    } else if (strcmp(verb, "export") == 0 && argc == 5) {
+        hone_file_format format;
+        check(hone_file_format_parse(&format, argv[3], &err), &err);
+        check(hone_model_export(model, &compiled, argv[4], format, &err), &err);
     } else if (strcmp(verb, "predict") == 0 && argc == 6) {
         predict(model, argv + 3);
     } else if (strcmp(verb, "fit") == 0 && argc == 10) {

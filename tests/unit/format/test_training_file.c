@@ -160,6 +160,20 @@ static void frozen_layers_too(void **state) {
     interrupt_and_compare(HONE_OPTIMIZER_ADAM, STEPS + 2, true);
 }
 
+/* The same, kept in a .keras archive. */
+static void archives_too(void **state) {
+    (void)state;
+    size_t length = strlen(path);
+    snprintf(path + length, sizeof path - length, ".keras");
+    interrupt_and_compare(HONE_OPTIMIZER_ADAM, STEPS + 2, true);
+    interrupt_and_compare(HONE_OPTIMIZER_ADAMW, 2, false);
+    interrupt_and_compare(HONE_OPTIMIZER_SGD, STEPS + 4, false);
+    interrupt_and_compare(HONE_OPTIMIZER_RMSPROP, STEPS + 1, false);
+    interrupt_and_compare(HONE_OPTIMIZER_LION, 2 * STEPS, false);
+    unlink(path);
+    path[length] = '\0';
+}
+
 /* ---- what the file says to others ------------------------------------------------------------------------------ */
 
 static void the_compile_state_is_readable(void **state) {
@@ -352,6 +366,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(continued_training_is_training),
         cmocka_unit_test(frozen_layers_too),
+        cmocka_unit_test(archives_too),
         cmocka_unit_test(the_compile_state_is_readable),
         cmocka_unit_test(the_optimizers_variables_are_in_tf_keras_order),
         cmocka_unit_test(another_training_is_refused),

@@ -1,0 +1,91 @@
+# hone convert, hone export and --weights: one model through every kind of file, and what is refused.
+. "$(dirname "$0")/lib.sh"
+chain="$tests/golden/versions/keras-3.15.1/chain"
+
+# there and back: the same bytes
+for format in h5 keras; do
+    run convert "$chain.keras" "a.$format"
+    want_status 0
+    want_out "^a.$format: $format\$"
+    want_err "not carried: the optimizer's variables"
+    run convert "a.$format" "b.$format"
+    want_status 0
+    cmp "a.$format" "b.$format" || fail "$format: a second writing differs"
+done
+
+# parts, and put together again
+run export "$chain.keras" --to json --output m.json
+want_status 0
+want_err "not carried: the weights"
+want_err "not carried: loss, optimizer and metrics"
+run export "$chain.keras" --to weights --output w.weights.h5
+want_err "not carried: the architecture"
+run export "$chain.keras" --to legacy-weights -o w.h5
+want_status 0
+run export "$chain.keras" --to npz --output w.npz --json
+want_status 0
+want_out '"not_carried": \['
+no_err
+for weights in w.weights.h5 w.h5 a.h5 a.keras; do
+    for how in "" --by-name; do
+        run convert m.json together.keras --weights $weights $how
+        want_status 0
+        run convert together.keras together.h5 --quiet
+        run convert a.keras whole.h5 --quiet
+        run export together.h5 --to npz -o again.npz --quiet
+        cmp w.npz again.npz || fail "$weights $how: other weights"
+    done
+done
+
+# a training that goes on from an archive
+run train digits --limit 300 --epochs 1 --model mlp --output part.keras --quiet
+want_status 0
+run predict part.keras "$tests/data/images" --json --quiet
+run info part.keras
+want_status 0
+run train digits --limit 300 --epochs 1 --model mlp --weights part.keras --output more.h5 --quiet
+want_status 0
+run evaluate part.keras digits --limit 200 --quiet
+want_status 0
+cp out first
+run evaluate more.h5 digits --limit 200 --weights part.keras --quiet
+want_status 0
+sed 's/more.h5/part.keras/' out | cmp - first || fail "--weights: another model"
+
+# what is refused, in one line
+printf 'PK\003\004 and no more' >bad.keras
+run convert bad.keras x.h5
+want_error "bad.keras.*zip archive"
+run convert m.json x.h5 --weights "$tests/golden/accept/keras3-pooling.h5"
+want_error "cannot take the weights.*layer"
+run convert "$tests/golden/reject/weights-only.weights.h5" x.h5
+want_error "weights only.*--weights"
+head -c 3000 "$chain.keras" >cut.keras
+run info cut.keras
+want_error "truncated or damaged"
+run convert m.json x.unknown
+want_status 2
+want_err "tells no format"
+run export m.json --to exe --output x
+want_status 2
+run export m.json --to h5
+want_status 2
+[ ! -e x.h5 ] || fail "something was written"
+
+# the switch of the process that reads files
+for switch in on off; do
+    HONE_SANDBOX=$switch
+    export HONE_SANDBOX
+    run info "$chain.h5"
+    want_status 0
+    mv out info.$switch
+done
+cmp info.on info.off || fail "HONE_SANDBOX changes what is read"
+HONE_SANDBOX=perhaps
+run info "$chain.h5"
+want_status 2
+unset HONE_SANDBOX
+run info "$chain.h5" --trust-files
+want_status 0
+no_leftovers
+finish
