@@ -66,8 +66,11 @@ def graph():
 
 
 def randomize(model):
+    """Away from the first values, but so small that the softmax says something of every class."""
     rng = np.random.default_rng(3)
-    model.set_weights([rng.uniform(0.1, 1, w.shape).astype("float32") * 0.5 for w in model.get_weights()])
+    model.set_weights(
+        [rng.uniform(*((0.5, 1.5) if "variance" in w.name else (-0.4, 0.4)), w.shape).astype("float32") for w in model.weights]
+    )
 
 
 def write(model, name):
