@@ -32,11 +32,11 @@ static double power(double base, size_t exponent) {
 }
 
 /* Which layers train, and each weight's rule. */
-static hone_status freeze(hone__finetune *f, const hone__stage *stage, hone_error *err) {
+static void freeze(hone__finetune *f, const hone__stage *stage) {
     const hone_finetune_config *c = f->config;
     for (size_t i = 0; i < hone_model_layer_count(f->model); i++) {
         hone_layer_info info;
-        HONE_TRY(hone_model_layer_info(f->model, i, &info));
+        if (hone_model_layer_info(f->model, i, &info) != HONE_OK) continue; /* not for an index in range */
         bool is_head = i == f->head, adapted = false;
         if (f->result->lora && stage->adapters && !is_head) {
             hone_lora_info adapter;
@@ -45,15 +45,13 @@ static hone_status freeze(hone__finetune *f, const hone__stage *stage, hone_erro
         }
         bool trains = is_head || adapted || (stage->groups > 0 && f->groups[i] <= stage->groups);
         if (is_normalization(info.class_name) && !c->train_normalization) trains = false;
-        HONE_TRY(hone_model_set_trainable(f->model, i, trains));
+        hone_model_set_trainable(f->model, i, trains);
         for (size_t w = info.first_weight; w < info.first_weight + info.weight_count; w++) {
             f->rules[w] = (hone_weight_rule){.learning_rate = is_head ? 1 : power(c->layer_decay, f->groups[i]),
                                              .l2_sp = is_head ? 0 : c->l2_sp};
             if (adapted && w != info.first_weight) f->rules[w] = (hone_weight_rule){0}; /* LoRA's biases stay */
         }
     }
-    (void)err;
-    return HONE_OK;
 }
 
 static int64_t count_trainable(const hone_model *model, const hone_lora *lora) {
@@ -203,7 +201,7 @@ static hone_status tell(const hone__finetune *f, const char *name, hone_trainer 
 
 static hone_status run(hone__finetune *f, const hone__stage *stage, stage_run *r, hone_error *err) {
     double start = hone__seconds();
-    HONE_TRY(freeze(f, stage, err));
+    freeze(f, stage);
     HONE_TRY(cut(f, stage, r, err));
     HONE_TRY(make_trainer(f, stage, r, err));
     HONE_TRY(tell(f, stage->name, r->trainer, err));
