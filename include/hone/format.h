@@ -32,15 +32,15 @@ typedef struct hone_compiled {
     size_t metric_count;
 } hone_compiled;
 
-/* Reads a model: a file with Keras HDF5, a .keras archive or Keras JSON, decided by content, never by extension; where there is no such
- * file, a preset's name for 28x28x1 images and 10 classes (hone_model_preset makes others). The result is built and holds
- * the file's weights (presets and JSON: fresh ones from seed 0). compiled may be NULL; what the file lacks is false or
- * empty there, also what hone does not know (logged). */
+/* Reads a model: a file with Keras HDF5, a .keras archive or Keras JSON, decided by content, never by extension; where
+ * there is no such file, a preset's name for 28x28x1 images and 10 classes (hone_model_preset makes others). The result
+ * is built and holds the file's weights (presets and JSON: fresh ones from seed 0). compiled may be NULL; what the file
+ * lacks is false or empty there, also what hone does not know (logged). */
 HONE_API hone_status hone_model_load(hone_model **out, const char *path, hone_compiled *compiled, hone_error *err);
 
 /* Writes a model whole, plus hone's own group: a path that ends with ".keras" gets Keras 3's archive, every other one a
- * legacy Keras HDF5 file that tf-keras and Keras 3 load with load_model. trainer may be NULL (weights and architecture only); with it the compile state, the optimizer's variables and all that resuming needs
- * go along. Atomic. */
+ * legacy Keras HDF5 file that tf-keras and Keras 3 load with load_model. trainer may be NULL (weights and architecture
+ * only); with it the compile state, the optimizer's variables and all that resuming needs go along. Atomic. */
 HONE_API hone_status hone_model_save(const hone_model *model, const hone_trainer *trainer, const char *path,
                                      hone_error *err);
 
@@ -94,10 +94,10 @@ HONE_API hone_status hone_delta_apply(hone_model **out, const hone_model *base, 
  * the trainer as it was. */
 HONE_API hone_status hone_trainer_resume(hone_trainer *trainer, const char *path, hone_error *err);
 
-/* On: HDF5 (also in .keras archives) is read in a process of its own with little memory, little time and, on Linux, without
- * files, network or processes of its own; libhdf5 has errors that hostile files can use. Off, as the library begins: read
- * here, for files that are trusted, as those that the embedding program brings itself. For all of the process, from the
- * next file on. The program hone turns it on. */
+/* On: HDF5 (also in .keras archives) is read in a process of its own with little memory, little time and, on Linux,
+ * without files, network or processes of its own; libhdf5 has errors that hostile files can use. Off, as the library
+ * begins: read here, for files that are trusted, as those that the embedding program brings itself. For all of the
+ * process, from the next file on. The program hone turns it on. */
 HONE_API void hone_set_sandbox(bool on);
 
 /* Runs the inputs stored in the file's self-test through the model and compares, within what rounding can explain; to be

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * An HDF5 session in another process. The child holds the real session and answers one question after another; the parent
- * takes plain things from it: yes or no, texts, a shape, numbers that it has room for. Each is checked when it arrives. */
+ * An HDF5 session in another process. The child holds the real session and answers one question after another; the
+ * parent takes plain things from it: yes or no, texts, a shape, numbers that it has room for. Each is checked when it
+ * arrives. */
 #include "hdf5_private.h"
 
 #include "sandbox.h"

@@ -37,8 +37,8 @@ static hone_status write_root(hone__h5 *h5, const hone_model *model, const hone_
     return status;
 }
 
-/* One member's group: of a layer, or of all layers of a model within. Trainable weights first, then the others, as Keras
- * lists them; named by the layer's path in the group. */
+/* One member's group: of a layer, or of all layers of a model within. Trainable weights first, then the others, as
+ * Keras lists them; named by the layer's path in the group. */
 static hone_status write_member(hone__h5 *h5, const char *root, const hone_model *model, const hone__member *member,
                                 hone_error *err) {
     hone__names names = {0};

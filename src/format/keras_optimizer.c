@@ -207,8 +207,8 @@ void hone__optimizer_state_release(hone__optimizer_state *state) {
     *state = (hone__optimizer_state){0};
 }
 
-/* The slots that Keras keeps of an optimizer, in the order in which it makes them; where pairs, the first two go together,
- * weight by weight. */
+/* The slots that Keras keeps of an optimizer, in the order in which it makes them; where pairs, the first two go
+ * together, weight by weight. */
 static size_t keras3_slots(const hone_optimizer *optimizer, hone__slot_kind kinds[HONE_SLOT_KINDS], bool *pairs) {
     size_t count = 0;
     *pairs = false;
@@ -286,7 +286,7 @@ hone_status hone__keras3_read_optimizer(hone__h5 *h5, const hone_model *model, c
     size_t stored = names.count;
     hone__names_release(&names);
     HONE_TRY(list_keras3(model, optimizer, &arrays, &count, err));
-    /* Keras 3 keeps the learning rate beside the iteration, tf-keras does not; an optimizer that never ran has only these */
+    /* Keras 3 keeps the learning rate beside the iteration, tf-keras does not; one that never ran has only these */
     hone_status status = HONE_OK;
     if (stored == count + 2 || (stored == 2 && count != 1)) first = 2;
     if (stored > first && stored != count + first)

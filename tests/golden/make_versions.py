@@ -68,9 +68,8 @@ def graph():
 def randomize(model):
     """Away from the first values, but so small that the softmax says something of every class."""
     rng = np.random.default_rng(3)
-    model.set_weights(
-        [rng.uniform(*((0.5, 1.5) if "variance" in w.name else (-0.4, 0.4)), w.shape).astype("float32") for w in model.weights]
-    )
+    ranges = [(0.5, 1.5) if "variance" in weight.name else (-0.4, 0.4) for weight in model.weights]
+    model.set_weights([rng.uniform(*r, w.shape).astype("float32") for r, w in zip(ranges, model.weights)])
 
 
 def write(model, name):

@@ -1,4 +1,4 @@
-"""What hone writes as .keras, JSON and weights alone, in the real Keras: the same model, its optimizer, and training that goes on."""
+"""What hone writes as .keras, JSON and weights alone, in the real Keras: the same model, its optimizer, its training."""
 
 import warnings
 
