@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What hone train works on: its data and their validation part, the model and what it begins with, and what the model's
+ * file will say of it. */
+#define _POSIX_C_SOURCE 200809L
+#include "train_session.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* ---- data ------------------------------------------------------------------------------------------------------ */
+
+bool is_preset(const char *name) {
+    for (size_t i = 0; hone_preset_name(i); i++)
+        if (strcmp(hone_preset_name(i), name) == 0) return true;
+    return false;
+}
+
+static bool has_folder(const char *source, const char *name) {
+    char path[4096];
+    struct stat info;
+    int length = snprintf(path, sizeof path, "%s/%s", source, name);
+    return length > 0 && (size_t)length < sizeof path && stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+/* data = train followed by validation, which must look alike. */
+static int append_validation(train_session *r, const data_options *like) {
+    data_options options = *like;
+    hone_dataset *more = NULL, *both = NULL;
+    hone_error err = {0};
+    options.split = "validation";
+    options.height = hone_dataset_height(r->data);
+    options.width = hone_dataset_width(r->data);
+    options.channels = hone_dataset_channels(r->data);
+    int status = open_data(&more, &options, r->threads, r->common.quiet);
+    if (status >= 0) return status;
+    size_t validation = hone_dataset_samples(more);
+    if (hone_dataset_join(&both, r->data, more, &err) != HONE_OK) {
+        hone_dataset_free(more);
+        return failed(&err, NULL, "cannot validate with the validation part of '%s'", r->source);
+    }
+    r->data = both;
+    r->own_validation = validation;
+    return -1;
+}
+
+/* A packed file and a catalog say themselves what parts they have. */
+static bool has_validation(const char *source) {
+    if (!hone_is_pack(source) && !hone_catalog_exists(source))
+        return has_folder(source, "val") || has_folder(source, "validation");
+    hone_dataset_config probe = hone_dataset_config_default();
+    probe.split = "validation";
+    probe.limit = 1;
+    hone_dataset *found = NULL;
+    hone_error err;
+    bool is_there = hone_dataset_open(&found, source, &probe, &err) == HONE_OK;
+    hone_dataset_free(found);
+    return is_there;
+}
+
+int open_training_data(train_session *r) {
+    const train_settings *s = &r->settings;
+    data_options options = {.source = r->source, .split = "train", .limit = s->limit, .fit_to = r->model};
+    if (s->size && !parse_size(s->size, &options.height, &options.width, &options.channels))
+        return usage_error(&verb_train, "--size is '%s', expected HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS", s->size);
+    int status = open_data(&r->data, &options, r->threads, r->common.quiet);
+    if (status >= 0) return status;
+    bool brings_its_own = has_validation(r->source);
+    if (brings_its_own && !s->validation && !s->validation_split_given) return append_validation(r, &options);
+    return -1;
+}
+
+int set_classes(train_session *r) {
+    size_t classes = hone_dataset_classes(r->data);
+    hone_error err = {0};
+    const char **names = calloc(classes ? classes : 1, sizeof *names);
+    if (!names) return failed(NULL, NULL, "out of memory");
+    for (size_t i = 0; i < classes; i++) names[i] = hone_dataset_class_name(r->data, i);
+    hone_status status = hone_model_set_class_names(r->model, names, classes, &err);
+    free(names);
+    return status == HONE_OK ? -1 : failed(&err, NULL, "cannot name the classes");
+}
+
+int build_preset(train_session *r) {
+    hone_error err = {0};
+    hone_shape shape = {3, {hone_dataset_height(r->data), hone_dataset_width(r->data), hone_dataset_channels(r->data)}};
+    hone_status status =
+        hone_model_preset(&r->model, r->settings.model, &shape, (int)hone_dataset_classes(r->data), &err);
+    if (status == HONE_OK) status = hone_model_build(r->model, (uint64_t)r->common.seed, &err);
+    if (status != HONE_OK) return failed(&err, NULL, "cannot build '%s'", r->settings.model);
+    if (r->settings.input) {
+        int input_status = set_input(r->model, r->settings.input);
+        if (input_status >= 0) return input_status;
+    }
+    hone_preprocessing pixels = hone_model_preprocessing(r->model);
+    pixels.stated = true; /* from here on the file says it */
+    hone_model_set_preprocessing(r->model, &pixels);
+    return -1;
+}
+
+/* What the pixels go through before the network, beside --input: the file will say it. */
+int set_preprocessing(train_session *r) {
+    const train_settings *s = &r->settings;
+    hone_preprocessing pixels = hone_model_preprocessing(r->model);
+    if (s->denoise) {
+        pixels.denoise = true;
+        hone_model_set_preprocessing(r->model, &pixels);
+    }
+    /* An interrupted run's file holds what was fitted. */
+    if (!r->augmentation || !hone_augmentation_normalizes(r->augmentation) || s->resume) return -1;
+    if (s->input && pixels.kind != HONE_INPUT_RAW && pixels.kind != HONE_INPUT_UNIT)
+        return usage_error(&verb_train,
+                           "--input '%s' and --augment '%s' both say what is subtracted from pixels: one of them",
+                           s->input, s->augment);
+    hone_error err = {0};
+    if (hone_model_fit_preprocessing(r->model, r->augmentation, r->data, &r->split, r->threads, &err) != HONE_OK)
+        return failed(&err, NULL, "cannot take the statistics of '%s'", r->source);
+    char text[256];
+    pixels = hone_model_preprocessing(r->model);
+    note(r->common.quiet, "pixels become input as %s%s, from the training part's statistics",
+         hone_preprocessing_text(&pixels, text, sizeof text), hone_model_whitening(r->model, NULL) ? ", whitened" : "");
+    return -1;
+}
+
+int balance_classes(train_session *r, hone_fit_config *config) {
+    if (!r->settings.class_weight) return -1;
+    config->class_weight = r->class_weight = balanced_class_weight(r->data, &r->split);
+    return r->class_weight ? -1 : failed(NULL, NULL, "out of memory");
+}
+
+/* Which samples validate, so that hone evaluate --calibrate validation finds them again. */
+static void set_validation(const train_session *r, hone_value *data) {
+    const train_settings *s = &r->settings;
+    char last[48];
+    snprintf(last, sizeof last, "last:%.17g", s->validation_split);
+    hone_value_set_integer(data, "limit", s->limit);
+    hone_value_set_string(data, "validation", r->own_validation > 0 ? "own" : s->validation ? s->validation : last);
+}
+
+/* The history goes into the file, for the curves of hone evaluate --report. */
+int record_history(train_session *r) {
+    hone_error err = {0};
+    hone_value *history = hone_value_copy(hone_trainer_history(r->trainer));
+    if (hone_model_set_record(r->model, "history", history, &err) != HONE_OK ||
+        hone_model_forget_temperature(r->model, &err) != HONE_OK)
+        return failed(&err, NULL, "cannot record the history");
+    return -1;
+}
+
+/* What the model's file says of where it comes from; "arguments" is what --resume replays. */
+int record_provenance(train_session *r) {
+    char hash[65];
+    hone_dataset_hash(r->data, hash);
+    hone_value *record = hone_value_object(), *arguments = hone_value_list(), *data = hone_value_object();
+    for (int i = 0; i < r->argument_count; i++) hone_value_append(arguments, hone_value_string(r->arguments[i]));
+    hone_value_set_string(data, "source", r->source);
+    hone_value_set_string(data, "sha256", hash);
+    hone_value_set_integer(data, "samples", (int64_t)hone_dataset_samples(r->data));
+    set_validation(r, data);
+    hone_value_set_string(record, "program", "hone train");
+    hone_value_set_string(record, "version", hone_version());
+    hone_value_set(record, "arguments", arguments);
+    hone_value_set(record, "data", data);
+    hone_value_set_integer(record, "seed", r->common.seed);
+    hone_value_set_string(record, "cpu_level", hone_cpu_level());
+    hone_error err = {0};
+    if (hone_model_set_record(r->model, "provenance", record, &err) != HONE_OK)
+        return failed(&err, NULL, "cannot record the run");
+    return -1;
+}
+
+/* Where nothing was asked for: the policy of the model's file, if this CPU can. */
+hone_precision model_policy(const train_session *r) {
+    hone_precision policy = hone_model_precision(r->model);
+    if (policy == HONE_PRECISION_FLOAT32) return policy;
+    if (hone_precision_level(policy)) {
+        note(r->common.quiet, "the model's policy is mixed_bfloat16: training so");
+        return policy;
+    }
+    note(r->common.quiet, "the model's policy is mixed_bfloat16, which this CPU has not: training in float32");
+    return HONE_PRECISION_FLOAT32;
+}
+
+/* --init: a warm start; what was taken over is said. */
+int take_weights(train_session *r) {
+    hone_model *from;
+    int status = open_model(&from, r->settings.init, NULL, NULL, true);
+    if (status >= 0) return status;
+    hone_error err = {0};
+    hone_weight_copy copied;
+    if (hone_model_copy_weights(r->model, from, true, &copied, &err) != HONE_OK)
+        status = failed(&err, NULL, "cannot begin with '%s'", r->settings.init);
+    else if (copied.by_name + copied.by_shape == 0)
+        status = failed(NULL, "hone info shows the layers of a model", "'%s' has no layer whose weights fit '%s'",
+                        r->settings.init, r->settings.model);
+    else
+        note(r->common.quiet,
+             "weights from '%s': %zu layers by name, %zu by shape, %lld numbers; %zu layers left%s%s%s",
+             r->settings.init, copied.by_name, copied.by_shape, (long long)copied.values, copied.left,
+             copied.left ? ", the first is '" : "", copied.left ? copied.first_left : "", copied.left ? "'" : "");
+    hone_model_free(from);
+    return status;
+}

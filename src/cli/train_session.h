@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A run of hone train: what it holds, and how its data and model come to be (train_session.c). Functions that return int
+ * print what is wrong themselves and return an exit status, -1 when all went well. */
+#ifndef HONE_TRAIN_SESSION_H
+#define HONE_TRAIN_SESSION_H
+
+#include "progress.h"
+#include "train_settings.h"
+
+/* What a run holds; all of it is released in one place. */
+typedef struct train_session {
+    train_settings settings;
+    common_options common;
+    weights_settings weights;
+    const char *source; /* DATA */
+    char **arguments;   /* what was typed, kept in the model for --resume */
+    int argument_count;
+
+    hone_threads *threads;
+    hone_model *model;
+    hone_compiled compiled;
+    hone_dataset *data;
+    size_t own_validation; /* samples at the end of data that its own validation part gave */
+    hone_split split;
+    hone_augmentation *augmentation; /* NULL: none */
+    float *class_weight;
+    hone_trainer *trainer;
+    progress *bar;
+    char *output, *checkpoint; /* where the model and an interrupted run's state go */
+    hone_run *record;          /* runs/ID; NULL: none */
+    hone_evaluation test;
+    bool has_test, is_silent;
+} train_session;
+
+/* The training part, with the source's own validation part behind it where it has one and nothing else was asked for. */
+int open_training_data(train_session *r);
+/* Names the model's classes after the data's. */
+int set_classes(train_session *r);
+/* --class-weight. */
+int balance_classes(train_session *r, hone_fit_config *config);
+
+bool is_preset(const char *name);
+int build_preset(train_session *r);
+/* --init: a warm start; what was taken over is said. */
+int take_weights(train_session *r);
+/* What the pixels go through before the network, beside --input: the file will say it. */
+int set_preprocessing(train_session *r);
+/* Where --mixed-precision says nothing: the policy of the model's file, if this CPU can. */
+hone_precision model_policy(const train_session *r);
+
+/* What the model's file says of where it comes from; "arguments" is what --resume replays. */
+int record_provenance(train_session *r);
+/* The history goes into the file, for the curves of hone evaluate --report. */
+int record_history(train_session *r);
+
+#endif
