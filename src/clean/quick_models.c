@@ -52,8 +52,8 @@ static hone_status deal(uint8_t *fold_of, const hone_dataset *data, int folds, u
         hone__rng_shuffle(&rng, order, samples);
         for (size_t i = 0; i < samples; i++) {
             int32_t label = hone_dataset_labels(data)[order[i]];
-            uint32_t fold = label < 0 ? UINT8_MAX : dealt[label]++ % (uint32_t)folds;
-            fold_of[order[i]] = (uint8_t)fold;
+            uint32_t number = label < 0 ? UINT8_MAX : dealt[label]++ % (uint32_t)folds;
+            fold_of[order[i]] = (uint8_t)number;
         }
     }
     hone_status status = order && dealt ? HONE_OK : hone__fail_memory(err, samples * sizeof *order, "folds");

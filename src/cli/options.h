@@ -40,7 +40,7 @@ typedef struct verb {
 typedef struct common_options {
     bool help, json, quiet;
     bool trust_files; /* HDF5 is read in this process */
-    int64_t threads; /* 0: as many as there are CPUs */
+    int64_t threads;  /* 0: as many as there are CPUs */
     int64_t seed;
 } common_options;
 

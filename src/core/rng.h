@@ -19,10 +19,10 @@ enum {
     HONE_STREAM_AUGMENT = 6,
     HONE_STREAM_TEST = 7,
     HONE_STREAM_BENCH = 8,
-    HONE_STREAM_MIX = 9,   /* substream: epoch and index of the sample, as for AUGMENT */
-    HONE_STREAM_CLEAN = 10,  /* substream: 0 folds, 1 planes of the search for twins */
+    HONE_STREAM_MIX = 9,      /* substream: epoch and index of the sample, as for AUGMENT */
+    HONE_STREAM_CLEAN = 10,   /* substream: 0 folds, 1 planes of the search for twins */
     HONE_STREAM_CORRUPT = 11, /* substream: the corruption and the index of the sample */
-    HONE_STREAM_LORA = 12 /* substream: index of the weight */
+    HONE_STREAM_LORA = 12     /* substream: index of the weight */
 };
 
 /* One Philox4x32-10 block. */

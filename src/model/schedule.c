@@ -54,10 +54,8 @@ static hone_status init_draft(draft *d, hone__schedule *s, const hone__builder *
 
 static hone_status add_action(hone__schedule *s, hone__phase phase, size_t op, hone_error *err) {
     HONE_TRY(hone__grow((void **)&s->actions, &s->action_capacity, s->action_count + 1, sizeof *s->actions, err));
-    s->actions[s->action_count++] = (hone__action){.phase = phase,
-                                                   .op = op,
-                                                   .segment = s->segment_count - 1,
-                                                   .scratch = HONE_NO_PIECE};
+    s->actions[s->action_count++] =
+        (hone__action){.phase = phase, .op = op, .segment = s->segment_count - 1, .scratch = HONE_NO_PIECE};
     for (int k = 0; k < HONE_OP_INPUTS; k++) s->actions[s->action_count - 1].spare[k] = HONE_NO_PIECE;
     return HONE_OK;
 }
