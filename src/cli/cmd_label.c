@@ -104,7 +104,7 @@ static int write_token(const char *path, const char *url) {
 /* Other users can read the arguments of our processes, and so the token in an address: the browser is given a private
  * file that leads there. Its name stays in page, to be removed at the end; empty where there is none. */
 static void write_page(char page[PAGE_SIZE], const char *url) {
-    char from[PAGE_SIZE] = "/tmp/hone-label-XXXXXX";
+    char from[PAGE_SIZE - 5] = "/tmp/hone-label-XXXXXX"; /* ".html" still fits behind it */
     page[0] = '\0';
     int file = mkstemp(from); /* readable by us alone */
     FILE *stream = file >= 0 ? fdopen(file, "w") : NULL;
