@@ -77,7 +77,8 @@ static winograd winograd_of(const hone_conv2d_shape *s, int m) {
 }
 
 static size_t winograd_scratch(const winograd *w) {
-    return round_up(w->c * OFFSET_FLOATS, 16) + (size_t)w->area * (w->patch_step + w->product_step + w->c) + 16;
+    return round_up(w->c * OFFSET_FLOATS, 16) +
+           round_up((size_t)w->area * (w->patch_step + w->product_step + w->c) + 16, 16);
 }
 
 /* ---- there and back, in one dimension -------------------------------------------------------------------------- */

@@ -105,12 +105,15 @@ want_err "interrupted; 'big.honepack' was not written"
 no_leftovers
 
 # A folder that does not fit into memory is refused before memory is taken, and packed all the same.
-last="training under a limit of memory"
-(ulimit -d 400000; exec "$HONE" train set --size 1000x1000x3 --threads 1 --output x.h5 >out 2>err)
-status=$?
-want_error 'images of 1000 x 1000 x 3 need 1\.5 GB of memory.*--pack'
-(ulimit -d 400000; exec "$HONE" collect set --pack large.honepack --size 300x300x3 --threads 1 --quiet >out 2>err)
-status=$?
-want_status 0
+# (A program under a sanitizer reserves terabytes of addresses and does not even start so.)
+if (ulimit -d 400000; exec "$HONE" --version >/dev/null 2>&1); then
+    last="training under a limit of memory"
+    (ulimit -d 400000; exec "$HONE" train set --size 1000x1000x3 --threads 1 --output x.h5 >out 2>err)
+    status=$?
+    want_error 'images of 1000 x 1000 x 3 need 1\.5 GB of memory.*--pack'
+    (ulimit -d 400000; exec "$HONE" collect set --pack large.honepack --size 300x300x3 --threads 1 --quiet >out 2>err)
+    status=$?
+    want_status 0
+fi
 no_leftovers
 finish
