@@ -13,6 +13,7 @@
  *   train.h    losses, optimizers, callbacks, fit, evaluate
  *   finetune.h a trained network taught other classes
  *   format.h   Keras files and JSON
+ *   quantize.h models in 8-bit integers
  *   evaluate.h scores, calibration, robustness, comparison of models, and a page that shows them
  *   runs.h     what every training leaves behind
  *   clean.h    what is probably wrong with a data set
@@ -47,6 +48,7 @@
 #include <hone/train.h>
 #include <hone/finetune.h>
 #include <hone/format.h>
+#include <hone/quantize.h>
 #include <hone/evaluate.h>
 #include <hone/runs.h>
 #include <hone/clean.h>
