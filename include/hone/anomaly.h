@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * "None of the above": how strange a picture is to a classifier, and models of what is normal that know nothing else.
+ *
+ * A classifier answers with one of its classes, whatever it is shown. A rejection is fitted on pictures that it was not
+ * trained on, travels in the model's file, and says of an answer that it had better not be given. */
+#ifndef HONE_ANOMALY_H
+#define HONE_ANOMALY_H
+
+#include <hone/data.h>
+#include <hone/model.h>
+#include <hone/train.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- scores ------------------------------------------------------------------------------------------------------ */
+
+/* X(name, word, what it is). The larger a score, the stranger the picture. */
+#define HONE_OOD_SCORE_MAP(X)                                                                                          \
+    X(MAX_SOFTMAX, "max-softmax", "one minus the largest probability")                                                 \
+    X(ENERGY, "energy", "minus the logarithm of the sum of the exponentials of the logits")                            \
+    X(MAHALANOBIS, "mahalanobis", "distance of the features to the nearest class, by how classes vary")                \
+    X(KNN, "knn", "distance of the direction of the features to a near neighbour of those that were held back")
+
+typedef enum hone_ood_score {
+#define HONE_OOD_SCORE_ENUM(name, word, meaning) HONE_OOD_##name,
+    HONE_OOD_SCORE_MAP(HONE_OOD_SCORE_ENUM)
+#undef HONE_OOD_SCORE_ENUM
+        HONE_OOD_SCORES
+} hone_ood_score;
+
+HONE_API const char *hone_ood_score_word(hone_ood_score score);
+HONE_API const char *hone_ood_score_meaning(hone_ood_score score);
+HONE_API hone_status hone_ood_score_parse(hone_ood_score *out, const char *word, hone_error *err);
+
+/* How well a score tells known from strange samples, the strange ones being what is looked for. */
+typedef struct hone_separation {
+    double auroc; /* area under the ROC curve, ties counting half */
+    double fpr95; /* share of the strange ones that pass where 95 % of the known ones do */
+} hone_separation;
+
+/* HONE_ARGUMENT where either side is empty, HONE_NUMERIC where a score is no number. */
+HONE_API hone_status hone_separation_measure(hone_separation *out, const float *known, size_t known_count,
+                                             const float *strange, size_t strange_count, hone_error *err);
+
+/* ---- fitting ----------------------------------------------------------------------------------------------------- */
+
+typedef struct hone_rejection_config {
+    double tpr; /* the share of known pictures that are to be answered; 0.95 */
+    /* A hone_ood_score, or -1: the one that tells best, by the mean area under the ROC curve, the held back pictures from
+     * what is made of them: two of them laid over each other, cut together of two classes, shuffled, noise. */
+    int score;
+    size_t most; /* samples looked at; 4000 */
+    uint64_t seed;
+    hone_threads *threads;
+    hone_precision precision;
+} hone_rejection_config;
+
+HONE_API hone_rejection_config hone_rejection_config_default(void);
+
+typedef struct hone_rejection_report {
+    hone_ood_score score;
+    double threshold, tpr;
+    size_t samples;
+    bool has[HONE_OOD_SCORES];    /* energy needs a Dense head, the last two features and some samples */
+    double auroc[HONE_OOD_SCORES]; /* against what was made of the pictures, as above */
+} hone_rejection_report;
+
+/* Fits all scores on samples the model was not trained on (indices NULL: all of data) and makes them the model's: its record
+ * "rejection", which its file carries. Thresholds come from samples that the score in question was not fitted on. report may
+ * be NULL. HONE_NOT_FOUND for a model without a head (hone_model_find_head), HONE_ARGUMENT for fewer than 20 samples. */
+HONE_API hone_status hone_model_fit_rejection(hone_model *model, const hone_dataset *data, const uint32_t *indices,
+                                              size_t count, const hone_rejection_config *config,
+                                              hone_rejection_report *report, hone_error *err);
+/* Another share of known pictures, or another score (-1: the same), from what was fitted before. */
+HONE_API hone_status hone_model_set_rejection(hone_model *model, double tpr, int score, hone_error *err);
+/* To be called after a model was trained further: its features are others now. */
+HONE_API hone_status hone_model_forget_rejection(hone_model *model, hone_error *err);
+
+/* ---- asking ------------------------------------------------------------------------------------------------------ */
+
+/* What a model carries, ready to be asked from any number of threads. */
+typedef struct hone_rejection hone_rejection;
+
+/* *out is NULL, and HONE_OK, where the model carries none. model outlives it; its weights stay as they are. HONE_FORMAT
+ * where its file holds nonsense. */
+HONE_API hone_status hone_rejection_create(hone_rejection **out, const hone_model *model, hone_error *err);
+HONE_API void hone_rejection_free(hone_rejection *rejection);
+
+/* It reads the model's answer and the outputs of its feature layer (hone_model_feature_layer): a plan that was asked for that
+ * layer (hone_plan_config.layers) gives both in one row. */
+HONE_API size_t hone_rejection_feature_size(const hone_rejection *rejection);
+/* Doubles that hone_rejection_judge wants to scribble in. */
+HONE_API size_t hone_rejection_scratch_size(const hone_rejection *rejection);
+HONE_API hone_ood_score hone_rejection_score(const hone_rejection *rejection);
+HONE_API double hone_rejection_threshold(const hone_rejection *rejection);
+HONE_API double hone_rejection_tpr(const hone_rejection *rejection);
+HONE_API bool hone_rejection_has(const hone_rejection *rejection, hone_ood_score score);
+
+typedef struct hone_verdict {
+    bool unknown;
+    double score, threshold; /* unknown: score > threshold, or score is no number */
+} hone_verdict;
+
+/* Of one picture: outputs are the model's (not calibrated), features what its layer gave. Costs next to nothing beside the
+ * network, cannot fail, allocates nothing; each thread brings its own scratch. */
+HONE_API hone_verdict hone_rejection_judge(const hone_rejection *rejection, const float *outputs, const float *features,
+                                           double *scratch);
+/* All scores of one picture, for measuring; NaN for those there are none of. */
+HONE_API void hone_rejection_scores(const hone_rejection *rejection, const float *outputs, const float *features,
+                                    double *scratch, float scores[HONE_OOD_SCORES]);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
