@@ -98,6 +98,7 @@ static int prepare(train_session *r) {
         note(r->common.quiet, "taking the optimizer that '%s' was compiled with: %s, learning rate %g", s->model,
              hone_optimizer_name(config.optimizer.kind), config.optimizer.learning_rate);
     if (status < 0 && s->augment) status = parse_augmentation(&r->augmentation, &verb_train, s->augment);
+    if (status < 0 && s->tta) status = parse_tta(&r->tta, &r->variants, &verb_train, s->tta, r->common.seed);
     if (status < 0) status = open_training_data(r);
     if (status < 0 && preset) status = build_preset(r);
     if (status < 0 && s->init && !s->resume) status = take_weights(r);
@@ -180,6 +181,7 @@ static int test(train_session *r) {
     memcpy(config.metrics, fit->metrics, sizeof config.metrics);
     config.threads = r->threads;
     config.precision = fit->precision;
+    config.tta = r->variants ? &r->tta : NULL;
     r->has_test = hone_evaluate(&r->test, r->model, data, &config, &err) == HONE_OK;
     hone_dataset_free(data);
     return r->has_test ? -1 : failed(&err, NULL, "cannot test the model");
@@ -193,10 +195,9 @@ static hone_value *summary(const train_session *r) {
     }
     hone_value *value = hone_value_object();
     hone_value_set(value, "history", hone_value_copy(hone_trainer_history(r->trainer)));
-    if (r->has_test)
-        hone_value_set(value, "test", evaluation_value(&r->test));
-    else
-        hone_value_set_null(value, "test");
+    hone_value *test = r->has_test ? evaluation_value(&r->test) : hone_value_null();
+    if (r->has_test && r->variants) hone_value_set_integer(test, "tta", (int64_t)r->tta.variants);
+    hone_value_set(value, "test", test);
     hone_value_set_real(value, "seconds", hone_trainer_seconds(r->trainer));
     hone_value_set_real(value, "images_per_second", hone_trainer_images_per_second(r->trainer));
     hone_value_set_string(value, "model", r->output);
@@ -223,7 +224,7 @@ static int report(train_session *r) {
     if (r->common.json && !r->is_silent) return print_json(value);
     hone_value_free(value);
     if (r->is_silent) return EXIT_DONE;
-    if (r->has_test) print_evaluation(stdout, "test", &r->test);
+    if (r->has_test) print_evaluation(stdout, r->variants ? "test, with --tta" : "test", &r->test);
     printf("saved %s\n", r->output);
     return finish_output();
 }
@@ -254,6 +255,7 @@ static void release(train_session *r) {
     progress_free(r->bar);
     hone_split_release(&r->split);
     hone_augmentation_free(r->augmentation);
+    hone_augmentation_free(r->variants);
     free(r->class_weight);
     hone_dataset_free(r->data);
     hone_model_free(r->model);
@@ -290,6 +292,8 @@ static int parse(train_session *r, positionals *words, int argc, char **argv) {
         {OPTION_FLAG, "no-test", 0, NULL, &s->no_test, 0, 0, "leave the test part alone", NULL},
         {OPTION_TEXT, "augment", 0, "HOW", &s->augment, 0, 0,
          "digits, photos, rotation=10,zoom=0.1,…, keras:rotation_range=10,… (hone augment --help)", NULL},
+        {OPTION_TEXT, "tta", 0, "N[:HOW]", &s->tta, 0, 0,
+         "test on the mean over N variants of each image, as hone evaluate --tta", NULL},
         {.kind = OPTION_HEADING, .name = "training"},
         {OPTION_INTEGER, "epochs", 'e', "N", &s->epochs, 1, 1000000, "passes over the data (default 10)", NULL},
         {OPTION_INTEGER, "batch-size", 'b', "N", &s->batch_size, 1, 1 << 20, "images per step (default 32)", NULL},

@@ -19,7 +19,7 @@ typedef struct train_settings {
     double learning_rate, label_smoothing, momentum, weight_decay, clipnorm, clipvalue, global_clipnorm;
     bool nesterov, amsgrad, learning_rate_given, momentum_given, weight_decay_given;
 
-    const char *augment, *mixed_precision;
+    const char *augment, *tta, *mixed_precision;
 
     const char *monitor, *checkpoint, *csv_log, *log, *runs;
     int64_t early_stopping, reduce_lr;

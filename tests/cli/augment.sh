@@ -126,10 +126,22 @@ want_status 0
 want_out '"predictions"'
 run predict plain.h5 pictures/* --tta shift=2
 want_status 0
+run collect digits --samples 200 --test-samples 100 --seed 5 --to tested --quiet
+run train tested --epochs 1 --tta 3 --seed 4 --output tta.h5 --json --quiet
+want_status 0
+want_out '"tta": 3'
+loss=$(sed -n '/"test"/,/}/s/.*"loss": \([0-9.]*\).*/\1/p' out)
+run evaluate tta.h5 tested --tta 3 --seed 4 --json --quiet
+want_out "\"loss\": $loss"
+run evaluate tta.h5 tested --json --quiet
+grep -q "\"loss\": $loss" out && fail "the test of --tta should be another one than without"
 for bad in 0 2000 4:rotaton=3 mixup=1; do
-    run evaluate plain.h5 data --tta $bad
-    want_status 2
-    want_err '--tta'
+    for verb in 'evaluate plain.h5 data' 'train data'; do
+        # shellcheck disable=SC2086
+        run $verb --tta $bad
+        want_status 2
+        want_err '--tta'
+    done
 done
 
 finish
