@@ -64,7 +64,7 @@ typedef struct hone_rejection_report {
     hone_ood_score score;
     double threshold, tpr;
     size_t samples;
-    bool has[HONE_OOD_SCORES];    /* energy needs a Dense head, the last two features and some samples */
+    bool has[HONE_OOD_SCORES];     /* energy needs a Dense head, the last two features and some samples */
     double auroc[HONE_OOD_SCORES]; /* against what was made of the pictures, as above */
 } hone_rejection_report;
 

@@ -38,6 +38,9 @@ HONE_API hone_status hone_image_decode(hone_image *image, const void *data, size
 HONE_API hone_status hone_image_read(hone_image *image, const char *path, hone_error *err);
 /* The extension of path chooses PNG or PNM (.pgm, .ppm). Atomic. */
 HONE_API hone_status hone_image_write(const hone_image *image, const char *path, hone_error *err);
+/* The bytes of a PNG file, in memory; the caller frees with hone_png_free. */
+HONE_API hone_status hone_image_encode_png(unsigned char **png, size_t *size, const hone_image *image, hone_error *err);
+HONE_API void hone_png_free(unsigned char *png);
 HONE_API void hone_image_release(hone_image *image); /* leaves it zeroed; fine on a zeroed image */
 
 /* Makes an image of exactly height x width x channels (1 or 3) out of in. Alpha is blended over black; grey is

@@ -15,6 +15,8 @@
  *   format.h   Keras files and JSON
  *   quantize.h models in 8-bit integers
  *   evaluate.h scores, calibration, robustness, comparison of models, and a page that shows them
+ *   anomaly.h  "none of the above": strange pictures told from known ones
+ *   explain.h  where in the picture an answer comes from, nearest training pictures
  *   runs.h     what every training leaves behind
  *   clean.h    what is probably wrong with a data set
  *   label.h    a web page on which people label pictures, helped by a model
@@ -50,6 +52,8 @@
 #include <hone/format.h>
 #include <hone/quantize.h>
 #include <hone/evaluate.h>
+#include <hone/anomaly.h>
+#include <hone/explain.h>
 #include <hone/runs.h>
 #include <hone/clean.h>
 #include <hone/label.h>

@@ -153,6 +153,10 @@ HONE_API hone_status hone_model_copy_weights(hone_model *to, const hone_model *f
  * HONE_NOT_FOUND where there is none. */
 HONE_API hone_status hone_model_find_head(const hone_model *model, size_t *layer, hone_error *err);
 
+/* The layer right before the head: its outputs are the features that the classes are told apart by. HONE_NOT_FOUND where
+ * there is no head. */
+HONE_API hone_status hone_model_feature_layer(const hone_model *model, size_t *layer, hone_error *err);
+
 typedef struct hone_head_config {
     const char *const *class_names;
     size_t classes;
@@ -253,6 +257,10 @@ typedef struct hone_plan_config {
     uint64_t seed;         /* of dropout, in training */
     /* Mixed: layers with that policy compute so. Default float32: all of them do, whatever their policy. */
     hone_precision precision;
+    /* Layers whose outputs (of their first application) stand behind the model's own in each row of y, in this order.
+     * Inference only; logits is then no matter. Read when the plan is created. */
+    const size_t *layers;
+    size_t layer_count;
 } hone_plan_config;
 
 HONE_API hone_plan_config hone_plan_config_default(void);
@@ -264,6 +272,8 @@ HONE_API hone_status hone_plan_create(hone_plan **out, hone_model *model, const 
 HONE_API void hone_plan_free(hone_plan *plan);
 /* Bytes of the workspace, beside the model's weights. */
 HONE_API size_t hone_plan_memory(const hone_plan *plan);
+/* Floats of a row of y: the model's outputs, and those of config.layers. */
+HONE_API size_t hone_plan_row_size(const hone_plan *plan);
 /* To be called after the model's weights were changed by hand: packs them again. Cannot fail. */
 HONE_API void hone_plan_refresh(hone_plan *plan);
 

@@ -343,6 +343,10 @@ HONE_API hone_evaluate_config hone_evaluate_config_default(void);
 HONE_API hone_status hone_evaluate(hone_evaluation *out, hone_model *model, const hone_dataset *data,
                                    const hone_evaluate_config *config, hone_error *err);
 
+/* What a plan answers for samples of data (indices NULL: the first count), into rows (count, hone_plan_row_size(plan)). */
+HONE_API hone_status hone_plan_predict_dataset(hone_plan *plan, const hone_dataset *data, const uint32_t *indices,
+                                               size_t count, float *rows, hone_error *err);
+
 /* The 95 % Wilson score interval of successes out of n. */
 HONE_API void hone_wilson_interval(size_t successes, size_t n, double *low, double *high);
 

@@ -124,18 +124,4 @@ typedef struct hone__confident {
 hone_status hone__confident_learn(hone__confident *out, const float *probabilities, const int32_t *labels,
                                   size_t samples, size_t classes, hone_error *err);
 
-/* Distances in feature space: to the nearest class mean, in the metric of what varies within classes (Mahalanobis). */
-typedef struct hone__feature_space {
-    size_t size, classes;
-    double *whitening; /* (size, size) inverse of the Cholesky factor, lower triangular */
-    double *means;     /* (classes, size), whitened */
-    bool *is_empty;    /* (classes) */
-} hone__feature_space;
-/* From labelled features (count, size). */
-hone_status hone__feature_space_fit(hone__feature_space *out, const float *features, const int32_t *labels,
-                                    size_t count, size_t size, size_t classes, hone_error *err);
-void hone__feature_space_release(hone__feature_space *space);
-/* scratch: size doubles. */
-double hone__feature_space_distance(const hone__feature_space *space, const float *feature, double *scratch);
-
 #endif

@@ -5,6 +5,7 @@
  *
  * The models are trained with label smoothing and for few epochs, so that wrong labels are not learnt by heart. */
 #include "clean_internal.h"
+#include "feature_space.h"
 
 #include <hone/train.h>
 
@@ -262,9 +263,10 @@ static hone_status fit_space(fold *f, const uint32_t *indices, size_t count, hon
         status = walk(data, chosen, used, collect, &c, err);
     }
     if (status == HONE_OK)
-        status = hone__feature_space_fit(&f->space, c.features, labels, used, f->size, f->classes, err);
+        status = hone__feature_space_fit(&f->space, c.features, labels, used, f->size, f->classes, HONE__RIDGE, err);
     if (status == HONE_OK)
-        status = hone__feature_space_fit(&f->layout, c.layouts, labels, used, f->layout_size, f->classes, err);
+        status =
+            hone__feature_space_fit(&f->layout, c.layouts, labels, used, f->layout_size, f->classes, HONE__RIDGE, err);
     hone__free(chosen);
     hone__free(labels);
     hone__free(c.features);

@@ -76,6 +76,15 @@ bool hone__parse_integer(const char *text, int64_t *out);
  * capital that starts a lower-case run; then "_" between a lower-case letter and a capital; then lower case. */
 void hone__snake_case(char *out, size_t out_size, const char *class_name);
 
+/* Base64 of size bytes into text, which has room for (size + 2) / 3 * 4 characters; returns how many. No end is written. */
+size_t hone__base64_write(char *text, const unsigned char *data, size_t size);
+/* The same on the heap, ended; NULL when memory is out. */
+char *hone__base64(const void *data, size_t size);
+/* How many bytes text stands for; false where its length says that it is no base64. NULL is none. */
+bool hone__base64_size(const char *text, size_t *size);
+/* False where text does not stand for exactly size bytes. */
+bool hone__base64_read(const char *text, void *out, size_t size);
+
 /* ---- log ------------------------------------------------------------------------------------------------------- */
 
 void hone__log(hone_log_level level, const char *format, ...) HONE_PRINTF(2, 3);

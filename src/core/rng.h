@@ -22,7 +22,12 @@ enum {
     HONE_STREAM_MIX = 9,      /* substream: epoch and index of the sample, as for AUGMENT */
     HONE_STREAM_CLEAN = 10,   /* substream: 0 folds, 1 planes of the search for twins */
     HONE_STREAM_CORRUPT = 11, /* substream: the corruption and the index of the sample */
-    HONE_STREAM_LORA = 12     /* substream: index of the weight */
+    HONE_STREAM_LORA = 12,    /* substream: index of the weight */
+    HONE_STREAM_PROJECTION = 20,
+    HONE_STREAM_IMPOSTOR = 21, /* substream: index and kind */
+    HONE_STREAM_REJECTION = 22,
+    HONE_STREAM_EXAMPLES = 23,
+    HONE_STREAM_CORESET = 24
 };
 
 /* One Philox4x32-10 block. */

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Pictures in files: what a file is, is read from its first bytes, never from its name. */
+#define _POSIX_C_SOURCE 200809L
 #include "codecs.h"
 
 #include "core_internal.h"
 #include "file.h"
 #include "readers.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const hone__codec *const codecs[] = {&hone__png_codec, &hone__jpeg_codec, &hone__pnm_codec};
@@ -82,4 +84,28 @@ hone_status hone_image_write(const hone_image *image, const char *path, hone_err
         return hone__fail_context(err, status, "'%s'", path);
     }
     return hone__file_commit(&writer, err);
+}
+
+hone_status hone_image_encode_png(unsigned char **png, size_t *size, const hone_image *image, hone_error *err) {
+    char *bytes = NULL;
+    size_t length = 0;
+    *png = NULL;
+    FILE *stream = open_memstream(&bytes, &length);
+    if (!stream) return hone__fail_memory(err, 0, "a PNG");
+    hone_status status = hone__png_write(image, stream, err);
+    if (fclose(stream) != 0 && status == HONE_OK) status = hone__fail_memory(err, length, "a PNG");
+    if (status == HONE_OK) {
+        *png = hone__alloc(length, 1);
+        if (!*png) status = hone__fail_memory(err, length, "a PNG");
+    }
+    if (status == HONE_OK) {
+        memcpy(*png, bytes, length);
+        *size = length;
+    }
+    free(bytes);
+    return status;
+}
+
+void hone_png_free(unsigned char *png) {
+    hone__free(png);
 }

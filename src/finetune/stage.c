@@ -9,8 +9,6 @@
 
 #include <string.h>
 
-enum { FEATURE_BATCH = 64 };
-
 /* What a stage holds. */
 typedef struct stage_run {
     hone_model *front, *tail; /* NULL: the whole model is trained on pictures */
@@ -72,29 +70,19 @@ static int64_t count_trainable(const hone_model *model, const hone_lora *lora) {
 
 /* ---- features ---------------------------------------------------------------------------------------------------- */
 
-/* The pictures lie in blocks as the plan wants them. */
 static hone_status compute_features(hone__finetune *f, stage_run *r, size_t size, hone_error *err) {
     const hone_dataset *data = f->data;
     size_t samples = hone_dataset_samples(data), floats;
-    size_t image =
-        (size_t)hone_dataset_height(data) * (size_t)hone_dataset_width(data) * (size_t)hone_dataset_channels(data);
     if (!hone__multiply(samples, size, &floats)) HONE_FAIL(err, HONE_LIMIT, "%zu features are too many", samples);
     hone_plan_config config = hone_plan_config_default();
-    config.max_batch = FEATURE_BATCH;
+    config.max_batch = 64;
     config.threads = f->config->fit.threads;
     config.precision = f->config->fit.precision;
     hone_plan *plan;
     HONE_TRY(hone_plan_create(&plan, r->front, &config, err));
-    unsigned char *pixels = hone__alloc(FEATURE_BATCH, image);
     r->features = hone__alloc(floats, sizeof *r->features);
-    hone_status status = pixels && r->features ? HONE_OK : hone__fail_memory(err, floats * sizeof(float), "features");
-    for (size_t first = 0; status == HONE_OK && first < samples; first += FEATURE_BATCH) {
-        size_t n = samples - first < FEATURE_BATCH ? samples - first : FEATURE_BATCH;
-        for (size_t i = 0; status == HONE_OK && i < n; i++)
-            status = hone_dataset_fetch(data, first + i, pixels + i * image, err);
-        if (status == HONE_OK) hone_plan_predict_pixels(plan, pixels, n, r->features + first * size);
-    }
-    hone__free(pixels);
+    hone_status status = r->features ? hone_plan_predict_dataset(plan, data, NULL, samples, r->features, err)
+                                     : hone__fail_memory(err, floats * sizeof(float), "features");
     hone_plan_free(plan);
     return status;
 }

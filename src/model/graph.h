@@ -19,10 +19,14 @@ typedef struct hone__tensor {
 
 struct hone__builder {
     const hone_model *model;
-    size_t layer;   /* the one being lowered */
-    size_t repeat;  /* how often it was lowered before: applied again, its dropout draws other numbers */
-    bool inference; /* it was called with training=False */
-    uint64_t seed;  /* of dropout */
+    size_t layer;         /* the one being lowered */
+    size_t repeat;        /* how often it was lowered before: applied again, its dropout draws other numbers */
+    bool inference;       /* it was called with training=False */
+    uint64_t seed;        /* of dropout */
+    const size_t *layers; /* answered beside the model's outputs */
+    size_t layer_count;
+    const size_t
+        *watched; /* everything is as in inference, and this layer's output is watched (ops/watch.c); or NULL */
     hone__tensor *tensors;
     size_t tensor_count, tensor_capacity;
     hone__op *ops;

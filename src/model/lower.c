@@ -512,29 +512,42 @@ static hone_status lower_node(hone__builder *b, size_t index, int *tensors, hone
     int inputs[HONE_MAX_LAYER_INPUTS];
     for (size_t k = 0; k < node->input_count; k++) inputs[k] = tensors[node->inputs[k]];
     b->layer = node->layer;
-    b->inference = node->inference;
+    b->inference = node->inference || b->watched;
     b->repeat = 0;
     for (size_t i = 0; i < index; i++) b->repeat += b->model->nodes[i].layer == node->layer;
     for (size_t i = 0; node->input_count == 0 && i < b->model->input_count; i++)
         if (b->model->inputs[i] == index) HONE_TRY(lower_input(b, i, inputs, err));
     hone_status status = layer->type->lower(b->model, layer, b, inputs, &tensors[index], err);
+    if (status == HONE_OK && b->watched && node->layer == *b->watched && b->repeat == 0) {
+        hone__op *op;
+        int x = tensors[index];
+        status = emit(b, &hone__op_watch, x, &b->tensors[x].shape, &op, &tensors[index], err);
+    }
     return status ? hone__fail_context(err, status, "layer '%s'", layer->name) : HONE_OK;
+}
+
+/* The first application of a layer. */
+static size_t node_of(const hone_model *model, size_t layer) {
+    size_t node = 0;
+    while (node + 1 < model->node_count && model->nodes[node].layer != layer) node++;
+    return node;
 }
 
 /* Several outputs leave as one, flat, one behind the other. */
 static hone_status lower_outputs(hone__builder *b, const int *tensors, hone_error *err) {
     const hone_model *model = b->model;
+    size_t own = model->output_count, count = own + b->layer_count;
     b->output = tensors[model->outputs[0]];
-    if (model->output_count == 1) return HONE_OK;
-    int *flat = hone__alloc(model->output_count, sizeof *flat);
-    if (!flat) return hone__fail_memory(err, model->output_count * sizeof *flat, "the outputs");
+    if (count == 1) return HONE_OK;
+    int *flat = hone__alloc(count, sizeof *flat);
+    if (!flat) return hone__fail_memory(err, count * sizeof *flat, "the outputs");
     hone_status status = HONE_OK;
-    for (size_t i = 0; i < model->output_count && !status; i++) {
-        int x = tensors[model->outputs[i]];
+    for (size_t i = 0; i < count && !status; i++) {
+        int x = tensors[i < own ? model->outputs[i] : node_of(model, b->layers[i - own])];
         hone_shape shape = {1, {(int64_t)b->tensors[x].size}};
         status = hone__emit_reshape(b, x, &shape, &flat[i], err);
     }
-    if (!status) status = hone__emit_concatenate(b, flat, model->output_count, 0, &b->output, err);
+    if (!status) status = hone__emit_concatenate(b, flat, count, 0, &b->output, err);
     hone__free(flat);
     return status;
 }

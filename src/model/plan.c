@@ -19,13 +19,16 @@ hone_plan_config hone_plan_config_default(void) {
 /* A tensor needs a gradient where something that is trained lies below it; an operation goes backwards where its
  * output gets a gradient and it has a use for it. */
 static void mark_backward(hone__builder *g, bool *needs, bool *gets, bool *seen) {
+    const bool watches = g->watched != NULL; /* then nothing is trained: gradients end where somebody looks at them */
     const hone_model *model = g->model;
     for (size_t i = 0; i < g->op_count; i++) {
         hone__op *op = &g->ops[i];
         for (int k = 0; k < HONE_OP_WEIGHTS; k++) {
-            op->trains[k] = op->weights[k] != HONE_NO_WEIGHT && hone__weight_trainable(model, (size_t)op->weights[k]);
+            op->trains[k] =
+                !watches && op->weights[k] != HONE_NO_WEIGHT && hone__weight_trainable(model, (size_t)op->weights[k]);
             if (op->trains[k]) needs[op->output] = true;
         }
+        if (op->type == &hone__op_watch) needs[op->output] = true;
         for (int k = 0; k < op->input_count; k++)
             if (needs[op->inputs[k]]) needs[op->output] = true;
     }
@@ -252,8 +255,28 @@ static hone_status prepare_ops(hone_plan *plan, hone_error *err) {
     return HONE_OK;
 }
 
-static hone_status make_plan(hone_plan *plan, uint64_t seed, bool logits, hone_error *err) {
-    HONE_TRY(hone__lower_model(&plan->graph, plan->model, seed, err));
+/* Room for what the watching operation sees. */
+static hone_status reserve_watched(hone_plan *plan, hone_error *err) {
+    for (size_t i = 0; i < plan->graph.op_count; i++) {
+        hone__op *op = &plan->graph.ops[i];
+        if (op->type != &hone__op_watch) continue;
+        size_t floats;
+        if (!hone__multiply(op->out_size, plan->max_batch, &floats))
+            HONE_FAIL(err, HONE_LIMIT, "%zu activations of layer '%s' are larger than memory can be", plan->max_batch,
+                      plan->model->layers[op->layer]->name);
+        HONE_TRY(reserve(plan, (void **)&plan->watched, floats, 2 * sizeof *plan->watched, "what is watched", err));
+        op->as.watch.values = plan->watched;
+        op->as.watch.gradients = plan->watched + floats;
+    }
+    return HONE_OK;
+}
+
+static hone_status make_plan(hone_plan *plan, const hone_plan_config *config, const size_t *watched, hone_error *err) {
+    const bool logits = config->logits;
+    plan->graph.layers = config->layers;
+    plan->graph.layer_count = config->layer_count;
+    plan->graph.watched = watched;
+    HONE_TRY(hone__lower_model(&plan->graph, plan->model, config->seed, err));
     hone__fuse(&plan->graph, &(hone__purpose){.training = plan->training, .logits = logits}, &plan->logits);
     plan->outputs = plan->graph.tensors[plan->graph.output].size;
     if (plan->training) HONE_TRY(decide_backward(plan, err));
@@ -262,22 +285,39 @@ static hone_status make_plan(hone_plan *plan, uint64_t seed, bool logits, hone_e
     HONE_TRY(hone__schedule_init(&plan->schedule, &plan->graph, plan->training, plan->samples, plan->max_batch, err));
     HONE_TRY(reserve_own(plan, err));
     HONE_TRY(reserve_input(plan, err));
-    if (plan->training)
+    HONE_TRY(reserve_watched(plan, err));
+    if (plan->training && !watched)
         HONE_TRY(reserve(plan, (void **)&plan->gradients, plan->max_shards, plan->model->data_size * sizeof(float),
                          "gradients", err));
     HONE_TRY(reserve(plan, (void **)&plan->local, plan->workers, plan->schedule.local_bytes, "workspaces", err));
     HONE_TRY(reserve(plan, (void **)&plan->shared, plan->schedule.shared_bytes, 1, "workspace of the batch", err));
     HONE_TRY(describe_all(plan, err));
     hone_plan_refresh(plan);
+    plan->graph.layers = plan->graph.watched = NULL; /* the caller's, and no longer asked for */
+    return HONE_OK;
+}
+
+static hone_status check_layers(const hone_model *model, const hone_plan_config *config, hone_error *err) {
+    if (config->layer_count == 0) return HONE_OK;
+    if (config->training) HONE_FAIL(err, HONE_ARGUMENT, "a plan for training answers no layers");
+    if (config->layer_count > HONE_MAX_LAYER_INPUTS - model->output_count)
+        HONE_FAIL(err, HONE_LIMIT, "%zu layers, at most %zu are answered", config->layer_count,
+                  HONE_MAX_LAYER_INPUTS - model->output_count);
+    for (size_t i = 0; i < config->layer_count; i++)
+        if (config->layers[i] >= model->layer_count)
+            HONE_FAIL(err, HONE_ARGUMENT, "there is no layer %zu, the last one is %zu", config->layers[i],
+                      model->layer_count - 1);
     return HONE_OK;
 }
 
 static hone_status create(hone_plan **out, hone_model *model, const hone_plan_config *config,
-                          const hone_kernels *kernels, const hone_kernels *bfloat16, hone_error *err) {
+                          const hone_kernels *kernels, const hone_kernels *bfloat16, const size_t *watched,
+                          hone_error *err) {
     if (!model->built) HONE_FAIL(err, HONE_ARGUMENT, "the model is not built");
     if (config->max_batch < 1 || config->max_batch > UINT32_MAX)
         HONE_FAIL(err, HONE_ARGUMENT, "max_batch is %zu, expected 1 to %lu", config->max_batch,
                   (unsigned long)UINT32_MAX);
+    HONE_TRY(check_layers(model, config, err));
     hone_plan *plan = hone__alloc(1, sizeof *plan);
     if (!plan) return hone__fail_memory(err, sizeof *plan, "the plan");
     plan->model = model;
@@ -287,11 +327,11 @@ static hone_status create(hone_plan **out, hone_model *model, const hone_plan_co
     plan->workers = (size_t)hone_threads_count(config->threads);
     plan->training = config->training;
     plan->max_batch = config->max_batch;
-    hone_status status = make_plan(plan, config->seed, config->logits, err);
-    if (status == HONE_OK && config->training) {
+    hone_status status = make_plan(plan, config, watched, err);
+    if (status == HONE_OK && config->training && !watched) {
         hone_plan_config inference = *config;
         inference.training = false;
-        status = create(&plan->inference, model, &inference, kernels, bfloat16, err);
+        status = create(&plan->inference, model, &inference, kernels, bfloat16, NULL, err);
         if (status == HONE_OK) plan->memory += plan->inference->memory;
     }
     if (status != HONE_OK) {
@@ -303,16 +343,17 @@ static hone_status create(hone_plan **out, hone_model *model, const hone_plan_co
 }
 
 static hone_status create_named(hone_plan **out, hone_model *model, const hone_plan_config *config,
-                                const hone_kernels *kernels, const hone_kernels *bfloat16, hone_error *err) {
+                                const hone_kernels *kernels, const hone_kernels *bfloat16, const size_t *watched,
+                                hone_error *err) {
     *out = NULL;
-    hone_status status = create(out, model, config, kernels, bfloat16, err);
+    hone_status status = create(out, model, config, kernels, bfloat16, watched, err);
     return status == HONE_OK ? status : hone__fail_context(err, status, "plan of model '%.128s'", model->network.name);
 }
 
 hone_status hone__plan_create_on(hone_plan **out, hone_model *model, const hone_plan_config *config,
                                  const hone_kernels *kernels, hone_error *err) {
     const hone_plan_config standard = hone_plan_config_default();
-    return create_named(out, model, config ? config : &standard, kernels, NULL, err);
+    return create_named(out, model, config ? config : &standard, kernels, NULL, NULL, err);
 }
 
 hone_status hone_plan_create(hone_plan **out, hone_model *model, const hone_plan_config *config, hone_error *err) {
@@ -321,7 +362,27 @@ hone_status hone_plan_create(hone_plan **out, hone_model *model, const hone_plan
     *out = NULL;
     HONE_TRY(hone_precision_check(config->precision, err));
     const hone_kernels *bfloat16 = config->precision == HONE_PRECISION_FLOAT32 ? NULL : hone__kernels_bfloat16();
-    return create_named(out, model, config, hone__kernels(), bfloat16, err);
+    return create_named(out, model, config, hone__kernels(), bfloat16, NULL, err);
+}
+
+hone_status hone__plan_create_watching(hone_plan **out, hone_model *model, size_t layer, size_t max_batch,
+                                       hone_threads *threads, hone_error *err) {
+    hone_plan_config config = hone_plan_config_default();
+    config.max_batch = max_batch;
+    config.threads = threads;
+    config.training = true;
+    config.logits = true;
+    return create_named(out, model, &config, hone__kernels(), NULL, &layer, err);
+}
+
+hone__watched hone__plan_watched(const hone_plan *plan) {
+    hone__watched seen = {0};
+    for (size_t i = 0; i < plan->graph.op_count; i++) {
+        const hone__op *op = &plan->graph.ops[i];
+        if (op->type == &hone__op_watch)
+            seen = (hone__watched){op->as.watch.values, op->as.watch.gradients, op->out_size};
+    }
+    return seen;
 }
 
 void hone_plan_free(hone_plan *plan) {
@@ -338,6 +399,7 @@ void hone_plan_free(hone_plan *plan) {
     hone__free(plan->refreshes);
     hone__input_release(&plan->input);
     hone__free(plan->gradients);
+    hone__free(plan->watched);
     hone__free(plan);
 }
 
@@ -368,5 +430,9 @@ int hone__plan_logits(const hone_plan *plan) {
 }
 
 size_t hone__plan_outputs(const hone_plan *plan) {
+    return plan->outputs;
+}
+
+size_t hone_plan_row_size(const hone_plan *plan) {
     return plan->outputs;
 }

@@ -50,6 +50,16 @@ float *hone__plan_gradient(const hone_plan *plan, size_t shard);
 int hone__plan_logits(const hone_plan *plan);
 size_t hone__plan_outputs(const hone_plan *plan); /* elements of one sample's output */
 
+/* A plan for looking: hone__plan_step and its kin go forwards as in inference, with the model's logits as outputs, and
+ * backwards as far as layer's first application; nothing is trained. layer may be an InputLayer. */
+hone_status hone__plan_create_watching(hone_plan **out, hone_model *model, size_t layer, size_t max_batch,
+                                       hone_threads *threads, hone_error *err);
+typedef struct hone__watched {
+    const float *values, *gradients; /* (batch, size): of the layer's output, after a step */
+    size_t size;
+} hone__watched;
+hone__watched hone__plan_watched(const hone_plan *plan);
+
 /* For TerminateOnNaN, after a step: the index of the first layer whose output (or else gradient, from the last layer
  * down) holds a NaN or an infinity in the last step, and which; -1: none seen. To be called before the optimizer
  * changes the weights: it runs the step's forward pass again (without touching moving statistics) and then looks at

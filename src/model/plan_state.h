@@ -80,7 +80,8 @@ struct hone_plan {
 
     size_t shard_samples; /* a batch of n is cut into ceil(n / this) shards, at most max_shards */
     size_t max_shards, shards;
-    float *gradients; /* max_shards times model->data_size */
+    float *gradients; /* max_shards times model->data_size; NULL where nothing is trained */
+    float *watched;   /* activations and gradients of one layer, or NULL */
 
     char **descriptions;
     size_t memory;

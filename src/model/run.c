@@ -118,7 +118,7 @@ static hone__run resolve(const hone__chunk *c, const hone__action *a, const hone
         r.d_in[k] = piece_address(c, piece);
     }
     if (plan->training) {
-        r.gradient = hone__plan_gradient(plan, c->part);
+        if (plan->gradients) r.gradient = hone__plan_gradient(plan, c->part);
         r.sums = op->totals + c->part * op->sums;
     }
     return r;

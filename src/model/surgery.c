@@ -168,6 +168,16 @@ hone_status hone_model_find_head(const hone_model *model, size_t *layer, hone_er
               hone_model_name(model), found->name, found->type->class_name);
 }
 
+hone_status hone_model_feature_layer(const hone_model *model, size_t *layer, hone_error *err) {
+    size_t head = 0;
+    HONE_TRY(hone_model_find_head(model, &head, err));
+    for (size_t i = 0; i < model->node_count; i++) {
+        const hone__node *node = &model->nodes[i];
+        if (node->layer == head && node->input_count == 1) *layer = model->nodes[node->inputs[0]].layer;
+    }
+    return HONE_OK;
+}
+
 /* A list of sizes with those that were the number of classes changed. */
 static hone_value *resized(const hone_value *list, int64_t before, int64_t now) {
     hone_value *out = hone_value_list();

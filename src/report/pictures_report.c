@@ -2,45 +2,17 @@
  *
  * Thumbnails: a picture, shrunk where it is large, as a PNG inside the page (a data URI), so that the report is one
  * file and can be mailed. */
-#define _POSIX_C_SOURCE 200809L
 #include "report.h"
 
-#include "codecs.h"
 #include "core_internal.h"
-
-#include <stdlib.h>
-#include <string.h>
 
 /* ---- base64 ---------------------------------------------------------------------------------------------------- */
 
 static void add_base64(hone__report *r, const unsigned char *data, size_t size) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char text[1024];
-    size_t length = 0;
-    for (size_t i = 0; i < size; i += 3) {
-        size_t left = size - i;
-        unsigned v =
-            (unsigned)data[i] << 16 | (left > 1 ? (unsigned)data[i + 1] << 8 : 0) | (left > 2 ? data[i + 2] : 0);
-        text[length++] = digits[v >> 18];
-        text[length++] = digits[v >> 12 & 63];
-        text[length++] = left > 1 ? digits[v >> 6 & 63] : '=';
-        text[length++] = left > 2 ? digits[v & 63] : '=';
-        if (length == sizeof text) {
-            hone__report_bytes(r, text, length);
-            length = 0;
-        }
-    }
-    hone__report_bytes(r, text, length);
-}
-
-/* The picture as PNG in memory, *data to be freed with free; false where it cannot be made (a build without libpng). */
-static bool encode(const hone_image *image, char **data, size_t *size) {
-    FILE *stream = open_memstream(data, size);
-    if (!stream) return false;
-    bool ok = hone__png_write(image, stream, NULL) == HONE_OK;
-    if (fclose(stream) != 0) ok = false;
-    if (!ok) free(*data);
-    return ok;
+    enum { PIECE = 768 };
+    char text[PIECE / 3 * 4];
+    for (size_t i = 0; i < size; i += PIECE)
+        hone__report_bytes(r, text, hone__base64_write(text, data + i, size - i < PIECE ? size - i : PIECE));
 }
 
 /* ---- cards ----------------------------------------------------------------------------------------------------- */
@@ -59,15 +31,15 @@ static void add_picture(hone__report *r, const hone_image *picture, int side, co
         if (status == HONE_MEMORY) hone__report_out_of_memory(r, (size_t)height * (size_t)width * 3);
         shown = status == HONE_OK ? &small : NULL;
     }
-    char *png = NULL;
+    unsigned char *png = NULL; /* none in a build without libpng */
     size_t size = 0;
-    if (shown && encode(shown, &png, &size)) {
+    if (shown && hone_image_encode_png(&png, &size, shown, NULL) == HONE_OK) {
         hone__report_raw(r, longer < TINY_SIDE ? "<img class=\"tiny\" alt=\"" : "<img alt=\"");
         hone__report_escaped(r, alternative);
         hone__report_raw(r, "\" src=\"data:image/png;base64,");
-        add_base64(r, (const unsigned char *)png, size);
+        add_base64(r, png, size);
         hone__report_raw(r, "\">");
-        free(png);
+        hone_png_free(png);
     } else {
         hone__report_raw(r, "<div class=\"missing\">no picture</div>");
     }

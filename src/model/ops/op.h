@@ -156,6 +156,9 @@ struct hone__op {
             uint32_t key[2];
         } dropout;
         hone__random_image random;
+        struct {
+            float *values, *gradients; /* (batch, out_size): the plan's */
+        } watch;
     } as;
     float *literal; /* affine: scale and offset as emitted (2 c); owned */
 
@@ -182,7 +185,8 @@ extern const hone__op_type hone__op_conv2d, hone__op_depthwise_conv2d, hone__op_
     hone__op_global_average_pool2d, hone__op_zero_padding2d, hone__op_affine, hone__op_batch_normalization,
     hone__op_layer_normalization, hone__op_dropout, hone__op_merge, hone__op_concatenate, hone__op_slice,
     hone__op_cropping2d, hone__op_scale, hone__op_resize, hone__op_transpose, hone__op_conv2d_transpose,
-    hone__op_group_normalization, hone__op_attention, hone__op_embedding, hone__op_prelu, hone__op_random_image;
+    hone__op_group_normalization, hone__op_attention, hone__op_embedding, hone__op_prelu, hone__op_random_image,
+    hone__op_watch;
 
 /* ---- for the operations' own files ----------------------------------------------------------------------------- */
 
