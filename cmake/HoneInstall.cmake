@@ -12,7 +12,7 @@ endif()
 
 # hone_static carries the outside libraries as link flags, so that a program needs no pkg-config of its own.
 set(hone_link_flags "")
-foreach(switch HDF5 JANSSON CURL ZLIB ZIP ARCHIVE NETTLE PNG JPEG SQLITE MICROHTTPD CAIRO)
+foreach(switch HDF5 JANSSON CURL ZLIB ZIP ARCHIVE NETTLE PNG JPEG SQLITE MICROHTTPD CAIRO PROTOBUF_C)
   if(HONE_WITH_${switch})
     list(APPEND hone_link_flags ${${switch}_LDFLAGS})
   endif()

@@ -13,6 +13,7 @@
  *   train.h    losses, optimizers, callbacks, fit, evaluate
  *   finetune.h a trained network taught other classes
  *   format.h   Keras files and JSON
+ *   onnx.h     models for other runtimes
  *   quantize.h models in 8-bit integers
  *   evaluate.h scores, calibration, robustness, comparison of models, and a page that shows them
  *   anomaly.h  "none of the above": strange pictures told from known ones
@@ -50,6 +51,7 @@
 #include <hone/train.h>
 #include <hone/finetune.h>
 #include <hone/format.h>
+#include <hone/onnx.h>
 #include <hone/quantize.h>
 #include <hone/evaluate.h>
 #include <hone/anomaly.h>

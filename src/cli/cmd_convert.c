@@ -8,19 +8,32 @@
 
 /* What a format has no place for; each told only where the model has it. */
 typedef struct capacity {
-    bool weights, architecture, compiled, extras;
+    bool weights, architecture, compiled, extras, training;
 } capacity;
 
 static capacity capacity_of(hone_file_format format) {
     switch (format) {
     case HONE_FILE_H5:
-    case HONE_FILE_KERAS: return (capacity){true, true, true, true};
-    case HONE_FILE_JSON: return (capacity){.architecture = true};
+    case HONE_FILE_KERAS: return (capacity){true, true, true, true, true};
+    case HONE_FILE_ONNX: return (capacity){.weights = true, .architecture = true, .extras = true};
+    case HONE_FILE_JSON: return (capacity){.architecture = true, .training = true};
     case HONE_FILE_WEIGHTS:
     case HONE_FILE_LEGACY_WEIGHTS:
     case HONE_FILE_NPZ: break;
     }
-    return (capacity){.weights = true};
+    return (capacity){.weights = true, .training = true};
+}
+
+/* Has it layers that do nothing but in training? */
+static bool trains_only(const hone_model *model) {
+    hone_layer_info info;
+    for (size_t i = 0; i < hone_model_layer_count(model); i++) {
+        if (hone_model_layer_info(model, i, &info) != HONE_OK) continue;
+        if (strstr(info.class_name, "Dropout") || strncmp(info.class_name, "Random", 6) == 0 ||
+            strcmp(info.class_name, "StochasticDepth") == 0)
+            return true;
+    }
+    return false;
 }
 
 /* The list that the documentation explains. */
@@ -33,6 +46,8 @@ static hone_value *losses(const hone_model *model, const hone_compiled *compiled
         if (!holds.compiled) hone_value_append(list, hone_value_string("loss, optimizer and metrics"));
         hone_value_append(list, hone_value_string("the optimizer's variables and the state of a training (--resume)"));
     }
+    if (!holds.training && trains_only(model))
+        hone_value_append(list, hone_value_string("layers that only train: dropout, augmentation"));
     if (!holds.extras && hone_model_class_count(model) > 0) hone_value_append(list, hone_value_string("class names"));
     if (!holds.extras && hone_model_preprocessing(model).stated)
         hone_value_append(list, hone_value_string("how pixels are scaled (--input states it)"));
@@ -44,6 +59,9 @@ static hone_value *losses(const hone_model *model, const hone_compiled *compiled
 typedef struct settings {
     const char *to, *output;
     weights_settings weights;
+    const char *layout; /* of ONNX, as the next two */
+    int64_t batch;
+    bool with_preprocessing;
 } settings;
 
 static int report(const hone_model *model, const hone_compiled *compiled, const char *from, const settings *s,
@@ -64,13 +82,23 @@ static int report(const hone_model *model, const hone_compiled *compiled, const 
     return finish_output();
 }
 
+static hone_status write_model(const hone_model *model, const hone_compiled *compiled, const settings *s,
+                               hone_file_format format, hone_error *err) {
+    if (format != HONE_FILE_ONNX) return hone_model_export(model, compiled, s->output, format, err);
+    hone_onnx_options options = hone_onnx_options_default();
+    options.channels_first = s->layout && strcmp(s->layout, "nchw") == 0;
+    options.batch = s->batch;
+    options.with_preprocessing = s->with_preprocessing;
+    return hone_model_export_onnx(model, &options, s->output, err);
+}
+
 static int convert(const char *from, const settings *s, hone_file_format format, const common_options *common) {
     hone_model *model = NULL;
     hone_compiled compiled = {0};
     hone_error err = {0};
     int status = open_model_as_it_is(&model, from, &compiled);
     if (status < 0) status = put_weights(model, &s->weights, common->quiet);
-    if (status < 0 && hone_model_export(model, &compiled, s->output, format, &err) != HONE_OK)
+    if (status < 0 && write_model(model, &compiled, s, format, &err) != HONE_OK)
         status = failed(&err, NULL, "cannot convert '%s'", from);
     if (status < 0) status = report(model, &compiled, from, s, format, common);
     hone_model_free(model);
@@ -85,8 +113,16 @@ static int choose(const verb *v, const settings *s, hone_file_format *format) {
         return usage_error(v, "--to: %s", err.message);
     }
     if (hone_file_format_of_path(format, s->output)) return -1;
-    return usage_error(v, "the name '%s' tells no format; --to does: h5, keras, json, weights, legacy-weights, npz",
-                       s->output);
+    return usage_error(
+        v, "the name '%s' tells no format; --to does: h5, keras, onnx, json, weights, legacy-weights, npz", s->output);
+}
+
+static int check_onnx(const verb *v, const settings *s, hone_file_format format) {
+    if (format != HONE_FILE_ONNX && (s->layout || s->batch || s->with_preprocessing))
+        return usage_error(v, "--layout, --batch and --with-preprocessing are for ONNX files");
+    if (s->layout && strcmp(s->layout, "nhwc") != 0 && strcmp(s->layout, "nchw") != 0)
+        return usage_error(v, "--layout is '%s', expected nhwc or nchw", s->layout);
+    return -1;
 }
 
 static int run(const verb *v, int argc, char **argv) {
@@ -94,8 +130,12 @@ static int run(const verb *v, int argc, char **argv) {
     settings s = {0};
     common_options common = {0};
     const option table[] = {
-        {OPTION_TEXT, "to", 0, "FORMAT", &s.to, 0, 0, "h5, keras, json, weights, legacy-weights or npz", NULL},
+        {OPTION_TEXT, "to", 0, "FORMAT", &s.to, 0, 0, "h5, keras, onnx, json, weights, legacy-weights or npz", NULL},
         WEIGHTS_OPTIONS(&s.weights),
+        {OPTION_TEXT, "layout", 0, "LAYOUT", &s.layout, 0, 0, "onnx: pictures go in as nhwc (default) or nchw", NULL},
+        {OPTION_INTEGER, "batch", 0, "N", &s.batch, 0, INT32_MAX, "onnx: pictures of a call; 0: any number", NULL},
+        {OPTION_FLAG, "with-preprocessing", 0, NULL, &s.with_preprocessing, 0, 0,
+         "onnx: 8-bit pixels go in, scaling them is part of the graph", NULL},
         /* last: convert is told by a second word */
         {OPTION_TEXT, "output", 'o', "PATH", &s.output, 0, 0, "the file to write", NULL},
     };
@@ -109,6 +149,7 @@ static int run(const verb *v, int argc, char **argv) {
     if (!is_export) s.output = words.at[1];
     hone_file_format format;
     status = choose(v, &s, &format);
+    if (status < 0) status = check_onnx(v, &s, format);
     return status >= 0 ? status : convert(words.at[0], &s, format, &common);
 }
 
@@ -127,6 +168,7 @@ static const char details[] =
     "  json            the architecture, as model.to_json()         (.json)\n"
     "  weights         weights, as Keras 3's save_weights           (.weights.h5)\n"
     "  legacy-weights  weights, as Keras 2's save_weights\n"
+    "  onnx            for inference in other runtimes              (.onnx)\n"
     "  npz             weights as NumPy arrays LAYER/WEIGHT         (.npz)\n"
     "What the new file cannot hold is said on stderr, line by line.";
 
@@ -143,9 +185,10 @@ const verb verb_convert = {
 const verb verb_export = {
     .name = "export",
     .usage = "MODEL --to FORMAT --output PATH [options]",
-    .summary = "write a model for other programs: Keras, NumPy",
+    .summary = "write a model for other programs: Keras, ONNX, NumPy",
     .details = details,
     .examples = "  hone export model.h5 --to keras --output model.keras\n"
+                "  hone export model.h5 --to onnx --output model.onnx --with-preprocessing\n"
                 "  hone export model.h5 --to npz --output weights.npz",
     .run = run_export,
 };

@@ -4,6 +4,8 @@
 #include "format_internal.h"
 #include "zip_memory.h"
 
+#include <hone/onnx.h>
+
 #include "file.h"
 
 #include <string.h>
@@ -22,6 +24,7 @@ static const struct {
     {"keras", ".keras", HONE_FILE_KERAS},
     {"json", ".json", HONE_FILE_JSON},
     {"npz", ".npz", HONE_FILE_NPZ},
+    {"onnx", ".onnx", HONE_FILE_ONNX},
 };
 enum { FORMATS = sizeof formats / sizeof formats[0] };
 
@@ -32,7 +35,7 @@ hone_status hone_file_format_parse(hone_file_format *out, const char *name, hone
         return HONE_OK;
     }
     HONE_FAIL(err, HONE_ARGUMENT,
-              "'%.60s' is no format of files; there are h5, keras, json, weights, legacy-weights, npz", name);
+              "'%.60s' is no format of files; there are h5, keras, onnx, json, weights, legacy-weights, npz", name);
 }
 
 bool hone_file_format_of_path(hone_file_format *out, const char *path) {
@@ -158,6 +161,7 @@ hone_status hone_model_export(const hone_model *model, const hone_compiled *comp
     unsigned char *bytes = NULL;
     size_t size = 0;
     hone_status status = HONE_OK;
+    if (format == HONE_FILE_ONNX) return hone_model_export_onnx(model, NULL, path, err);
     if (compiled && (!compiled->has_optimizer || !compiled->has_loss))
         compiled = NULL; /* half of it compiles nothing */
     if (!model->built)

@@ -9,9 +9,15 @@
 
 /* ---- sniffing -------------------------------------------------------------------------------------------------- */
 
-/* HDF5 may follow a block of the user's own: its signature is then at 512, 1024, 2048, … */
+static bool is_zip(const unsigned char *bytes, size_t size) {
+    return size >= 4 && memcmp(bytes, "PK\x03\x04", 4) == 0;
+}
+
+/* HDF5 may follow a block of the user's own: its signature is then at 512, 1024, 2048, … A zip archive is no such block,
+ * though the HDF5 file in it may begin at just that place. */
 static bool is_hdf5(const unsigned char *bytes, size_t size) {
     static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1A, '\n'};
+    if (is_zip(bytes, size)) return false;
     for (size_t at = 0; at <= size / 2 && at + sizeof signature <= size; at = at ? at * 2 : 512)
         if (memcmp(bytes + at, signature, sizeof signature) == 0) return true;
     return false;
@@ -41,7 +47,7 @@ static hone_status from_json(hone_model **out, const unsigned char *bytes, size_
 hone__content hone__sniff(const unsigned char *bytes, size_t size) {
     if (is_hdf5(bytes, size)) return HONE_CONTENT_HDF5;
     if (is_json_object(bytes, size)) return HONE_CONTENT_JSON;
-    if (size >= 4 && memcmp(bytes, "PK\x03\x04", 4) == 0) return HONE_CONTENT_ZIP;
+    if (is_zip(bytes, size)) return HONE_CONTENT_ZIP;
     return HONE_CONTENT_OTHER;
 }
 

@@ -5,6 +5,7 @@
  *
  *   driver copy     MODEL OUTPUT
  *   driver export   MODEL FORMAT OUTPUT
+ *   driver onnx     MODEL nhwc|nchw BATCH floats|pixels OUTPUT
  *   driver predict  MODEL INPUTS.f32 SAMPLES OUTPUTS.f32
  *   driver fit      MODEL IMAGES.u8 LABELS.i32 SAMPLES BATCH EPOCHS OPTIMIZER OUTPUT
  *   driver resume   MODEL IMAGES.u8 LABELS.i32 SAMPLES BATCH EPOCHS OPTIMIZER OUTPUT
@@ -161,6 +162,12 @@ int main(int argc, char **argv) {
         hone_file_format format;
         check(hone_file_format_parse(&format, argv[3], &err), &err);
         check(hone_model_export(model, &compiled, argv[4], format, &err), &err);
+    } else if (strcmp(verb, "onnx") == 0 && argc == 7) {
+        hone_onnx_options options = hone_onnx_options_default();
+        options.channels_first = strcmp(argv[3], "nchw") == 0;
+        options.batch = atoi(argv[4]);
+        options.with_preprocessing = strcmp(argv[5], "pixels") == 0;
+        check(hone_model_export_onnx(model, &options, argv[6], &err), &err);
     } else if (strcmp(verb, "predict") == 0 && argc == 6) {
         predict(model, argv + 3);
     } else if (strcmp(verb, "fit") == 0 && argc == 10) {

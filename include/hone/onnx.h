@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Models for other runtimes: ONNX. hone_model_load (format.h) reads such files, too. */
+#ifndef HONE_ONNX_H
+#define HONE_ONNX_H
+
+#include <hone/model.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct hone_onnx_options {
+    bool channels_first;     /* pictures go in (and out) as (N, C, H, W); false: as (N, H, W, C), as hone has them */
+    int64_t batch;           /* pictures of a call; 0: any number */
+    bool with_preprocessing; /* the input is 8-bit pixels, scaling them is part of the graph */
+} hone_onnx_options;
+
+HONE_API hone_onnx_options hone_onnx_options_default(void);
+
+/* Writes a built model as an ONNX file for inference: operator set 13, or 17 where a LayerNormalization needs it; what only
+ * trains (dropout, augmentation) is left out, BatchNormalization stays. Class names, preprocessing and records go into
+ * its metadata. options NULL: the defaults. HONE_UNSUPPORTED where preprocessing shall be part of the graph and is more
+ * than a scale and an offset. Atomic. */
+HONE_API hone_status hone_model_export_onnx(const hone_model *model, const hone_onnx_options *options, const char *path,
+                                            hone_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

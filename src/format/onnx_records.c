@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a model carries along (class names, preprocessing, records) as the metadata of an ONNX file, and back: texts under
+ * keys, each of them JSON but for the preprocessing, which is written as the option --input is. */
+#include "format_internal.h"
+
+#include "file.h"
+#include "onnx_model.h"
+
+#include <hone/onnx.h>
+
+#include <string.h>
+
+static const char key_class_names[] = "class_names", key_preprocessing[] = "preprocessing";
+static const char record_prefix[] = "hone."; /* and the name of the record */
+
+/* ---- writing --------------------------------------------------------------------------------------------------- */
+
+static hone_status set_json(hone_value *metadata, const char *key, const hone_value *value, hone_error *err) {
+    char *text;
+    if (hone_value_failed(value)) return hone__fail_memory(err, 0, key);
+    HONE_TRY(hone_json_print(&text, value, 0, false, err));
+    hone_status status = hone_value_set_string(metadata, key, text);
+    hone_json_free(text);
+    return status ? hone__fail_memory(err, 0, key) : HONE_OK;
+}
+
+static hone_status set_class_names(hone_value *metadata, const hone_model *model, hone_error *err) {
+    size_t count = hone_model_class_count(model);
+    if (count == 0) return HONE_OK;
+    hone_value *names = hone_value_list();
+    for (size_t i = 0; i < count; i++) hone_value_append(names, hone_value_string(hone_model_class_name(model, i)));
+    hone_status status = set_json(metadata, key_class_names, names, err);
+    hone_value_free(names);
+    return status;
+}
+
+/* The self-test stays behind: it belongs to hone's own arithmetic. */
+static hone_status set_records(hone_value *metadata, const hone_model *model, hone_error *err) {
+    for (size_t i = 0; i < hone_value_count(model->records); i++) {
+        const char *name = hone_value_key_at(model->records, i);
+        if (strcmp(name, HONE_SELF_TEST_RECORD) == 0) continue;
+        char *key = hone__asprintf("%s%s", record_prefix, name);
+        if (!key) return hone__fail_memory(err, strlen(name), "a record");
+        hone_status status = set_json(metadata, key, hone_value_at(model->records, i), err);
+        hone__free(key);
+        if (status) return status;
+    }
+    return HONE_OK;
+}
+
+static hone_status set_preprocessing(hone_value *metadata, const hone_model *model, bool within, hone_error *err) {
+    char text[1024];
+    hone_preprocessing preprocessing = hone_model_preprocessing(model);
+    const char *words = within ? "raw" : hone_preprocessing_text(&preprocessing, text, sizeof text);
+    return hone_value_set_string(metadata, key_preprocessing, words) ? hone__fail_memory(err, 0, "preprocessing")
+                                                                     : HONE_OK;
+}
+
+static hone_status write_model(const hone_model *model, const hone_onnx_options *options, const char *path,
+                               hone_value *metadata, hone_error *err) {
+    unsigned char *bytes;
+    size_t size;
+    HONE_TRY(set_class_names(metadata, model, err));
+    HONE_TRY(set_preprocessing(metadata, model, options->with_preprocessing, err));
+    HONE_TRY(set_records(metadata, model, err));
+    if (!options->with_preprocessing && !hone_model_input_is_affine(model))
+        hone__log(HONE_LOG_WARNING,
+                  "the ONNX file does not hold the model's preprocessing: it is more than a scale and "
+                  "an offset, and whoever runs the file has to do it");
+    HONE_TRY(hone__onnx_write(model, options, metadata, &bytes, &size, err));
+    hone_status status = hone__file_write(path, bytes, size, err);
+    hone__free(bytes);
+    return status;
+}
+
+hone_status hone_model_export_onnx(const hone_model *model, const hone_onnx_options *options, const char *path,
+                                   hone_error *err) {
+    hone_onnx_options defaults = hone_onnx_options_default();
+    hone_value *metadata = hone_value_object();
+    hone_status status = metadata ? write_model(model, options ? options : &defaults, path, metadata, err)
+                                  : hone__fail_memory(err, 0, "metadata");
+    hone_value_free(metadata);
+    return status ? hone__fail_context(err, status, "cannot write '%.200s'", path) : HONE_OK;
+}

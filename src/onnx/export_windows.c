@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * To ONNX: what slides over pictures or changes their size. Convolutions, pooling, padding, cropping, resizing. All of it
+ * has the channels first there. */
+#include "onnx_export.h"
+
+/* ---- windows --------------------------------------------------------------------------------------------------- */
+
+typedef struct side {
+    int64_t n, size, stride, dilation, before, output;
+} side;
+
+/* The padding behind that gives this many outputs. Where the last window ends inside, it needs none. */
+static int64_t padding_behind(const side *s) {
+    int64_t needed = (s->output - 1) * s->stride + (s->size - 1) * s->dilation + 1 - s->n - s->before;
+    return needed > 0 ? needed : 0;
+}
+
+static void set_window(hone__onnx_export *e, Hone__Onnx__Node *node, const side *h, const side *w, bool dilated) {
+    hone__onnx_set_integers(&e->w, node, "kernel_shape", (const int64_t[]){h->size, w->size}, 2);
+    hone__onnx_set_integers(&e->w, node, "strides", (const int64_t[]){h->stride, w->stride}, 2);
+    hone__onnx_set_integers(&e->w, node, "pads",
+                            (const int64_t[]){h->before, w->before, padding_behind(h), padding_behind(w)}, 4);
+    if (dilated) hone__onnx_set_integers(&e->w, node, "dilations", (const int64_t[]){h->dilation, w->dilation}, 2);
+}
+
+static Hone__Onnx__Node *add_convolution(hone__onnx_export *e, const hone__op *op, const char *op_type,
+                                         const char *kernel, int64_t outputs) {
+    const char *inputs[3] = {hone__onnx_value(e, op->inputs[0], CHANNELS_FIRST), kernel};
+    const hone_shape bias = {1, {outputs}};
+    bool biased = op->weights[HONE_OP_BIAS] != HONE_NO_WEIGHT;
+    if (biased) inputs[2] = hone__onnx_weight(e, op->weights[HONE_OP_BIAS], &bias);
+    return hone__onnx_node(&e->w, e->layer, op_type, inputs, biased ? 3 : 2);
+}
+
+static void export_conv2d(hone__onnx_export *e, const hone__op *op) {
+    const hone_conv2d_shape *s = &op->as.conv2d.shape;
+    const hone_shape kernel = {4, {s->kh, s->kw, s->c / s->groups, s->filters}};
+    const side h = {s->h, s->kh, s->stride_h, s->dilation_h, s->pad_top, s->oh};
+    const side w = {s->w, s->kw, s->stride_w, s->dilation_w, s->pad_left, s->ow};
+    const char *weights =
+        hone__onnx_permuted_weight(e, op->weights[HONE_OP_KERNEL], &kernel, (const int[]){3, 2, 0, 1}, "");
+    Hone__Onnx__Node *node = add_convolution(e, op, "Conv", weights, s->filters);
+    set_window(e, node, &h, &w, true);
+    hone__onnx_set_integer(&e->w, node, "group", s->groups);
+    hone__onnx_set_value(e, op->output, CHANNELS_FIRST, hone__onnx_output(node));
+}
+
+/* A convolution of as many groups as channels: (kh, kw, c, multiplier) becomes (c multiplier, 1, kh, kw). */
+static void export_depthwise(hone__onnx_export *e, const hone__op *op) {
+    const hone_depthwise_shape *s = &op->as.depthwise;
+    const hone_shape kernel = {4, {s->kh, s->kw, (int64_t)s->c * s->multiplier, 1}};
+    const side h = {s->h, s->kh, s->stride_h, s->dilation_h, s->pad_top, s->oh};
+    const side w = {s->w, s->kw, s->stride_w, s->dilation_w, s->pad_left, s->ow};
+    const char *weights =
+        hone__onnx_permuted_weight(e, op->weights[HONE_OP_KERNEL], &kernel, (const int[]){2, 3, 0, 1}, "");
+    Hone__Onnx__Node *node = add_convolution(e, op, "Conv", weights, (int64_t)s->c * s->multiplier);
+    set_window(e, node, &h, &w, true);
+    hone__onnx_set_integer(&e->w, node, "group", s->c);
+    hone__onnx_set_value(e, op->output, CHANNELS_FIRST, hone__onnx_output(node));
+}
+
+/* The shape of the operation is that of the convolution from its output to its input. */
+static void export_conv2d_transpose(hone__onnx_export *e, const hone__op *op) {
+    const hone_conv2d_shape *s = &op->as.conv2d.shape;
+    const hone_shape kernel = {4, {s->kh, s->kw, s->c, s->filters}};
+    const char *weights =
+        hone__onnx_permuted_weight(e, op->weights[HONE_OP_KERNEL], &kernel, (const int[]){3, 2, 0, 1}, "");
+    Hone__Onnx__Node *node = add_convolution(e, op, "ConvTranspose", weights, s->c);
+    int64_t extra_h = s->h - ((int64_t)s->stride_h * (s->oh - 1) + s->kh - s->pad_top - s->pad_bottom);
+    int64_t extra_w = s->w - ((int64_t)s->stride_w * (s->ow - 1) + s->kw - s->pad_left - s->pad_right);
+    hone__onnx_set_integers(&e->w, node, "kernel_shape", (const int64_t[]){s->kh, s->kw}, 2);
+    hone__onnx_set_integers(&e->w, node, "strides", (const int64_t[]){s->stride_h, s->stride_w}, 2);
+    hone__onnx_set_integers(&e->w, node, "pads",
+                            (const int64_t[]){s->pad_top, s->pad_left, s->pad_bottom, s->pad_right}, 4);
+    if (extra_h > 0 || extra_w > 0)
+        hone__onnx_set_integers(&e->w, node, "output_padding", (const int64_t[]){extra_h, extra_w}, 2);
+    hone__onnx_set_value(e, op->output, CHANNELS_FIRST, hone__onnx_output(node));
+}
+
+static void export_pool(hone__onnx_export *e, const hone__op *op, const char *op_type) {
+    const hone_pool2d_shape *s = &op->as.pool;
+    const side h = {s->h, s->pool_h, s->stride_h, 1, s->pad_top, s->oh};
+    const side w = {s->w, s->pool_w, s->stride_w, 1, s->pad_left, s->ow};
+    const char *x = hone__onnx_value(e, op->inputs[0], CHANNELS_FIRST);
+    Hone__Onnx__Node *node = hone__onnx_node(&e->w, e->layer, op_type, &x, 1);
+    set_window(e, node, &h, &w, false);
+    hone__onnx_set_value(e, op->output, CHANNELS_FIRST, hone__onnx_output(node));
+}
+
+/* Gives (c, 1, …, 1), whatever the shape wanted. */
+static void export_global_pool(hone__onnx_export *e, const hone__op *op, const char *op_type) {
+    const hone_shape *shape = hone__onnx_shape(e, op->output);
+    const char *x = hone__onnx_value(e, op->inputs[0], CHANNELS_FIRST);
+    x = hone__onnx_unary(&e->w, e->layer, op_type, x);
+    if (shape->rank == 1) {
+        Hone__Onnx__Node *flat = hone__onnx_node(&e->w, e->layer, "Flatten", &x, 1);
+        hone__onnx_set_integer(&e->w, flat, "axis", 1);
+        x = hone__onnx_output(flat);
+    }
+    hone__onnx_set_value(e, op->output, CHANNELS_FIRST, x);
+}
+
+/* ---- borders --------------------------------------------------------------------------------------------------- */
+
+static void export_padding(hone__onnx_export *e, const hone__op *op) {
+    const int64_t pads[8] = {0, 0, (int64_t)op->as.padding.top,    (int64_t)op->as.padding.left,
+                             0, 0, (int64_t)op->as.padding.bottom, (int64_t)op->as.padding.right};
+    const char *inputs[2] = {hone__onnx_value(e, op->inputs[0], CHANNELS_FIRST), hone__onnx_integers(&e->w, pads, 8)};
+    Hone__Onnx__Node *node = hone__onnx_node(&e->w, e->layer, "Pad", inputs, 2);
+    hone__onnx_set_value(e, op->output, CHANNELS_FIRST, hone__onnx_output(node));
+}
+
+/* h by w pixels from (top, left) on, with the channels first. */
+static const char *add_crop(hone__onnx_export *e, const char *x, int64_t top, int64_t left, int64_t h, int64_t w) {
+    const char *inputs[4] = {x, hone__onnx_integers(&e->w, (const int64_t[]){top, left}, 2),
+                             hone__onnx_integers(&e->w, (const int64_t[]){top + h, left + w}, 2),
+                             hone__onnx_integers(&e->w, (const int64_t[]){2, 3}, 2)};
+    return hone__onnx_output(hone__onnx_node(&e->w, e->layer, "Slice", inputs, 4));
+}
+
+static void export_cropping(hone__onnx_export *e, const hone__op *op) {
+    const char *x = hone__onnx_value(e, op->inputs[0], CHANNELS_FIRST);
+    x = add_crop(e, x, (int64_t)op->as.padding.top, (int64_t)op->as.padding.left, (int64_t)op->as.padding.h,
+                 (int64_t)op->as.padding.w);
+    hone__onnx_set_value(e, op->output, CHANNELS_FIRST, x);
+}
+
+/* ---- sizes ----------------------------------------------------------------------------------------------------- */
+
+/* (N, C, height, width) for the N at hand. Sizes are asked for, not scales, for a scale that is no whole number would be
+ * rounded, and pixels with it. */
+static const char *add_sizes(hone__onnx_export *e, const char *x, int64_t c, int64_t height, int64_t width) {
+    if (e->options.batch > 0)
+        return hone__onnx_integers(&e->w, (const int64_t[]){e->options.batch, c, height, width}, 4);
+    const char *shape = hone__onnx_unary(&e->w, e->layer, "Shape", x);
+    const int64_t zero = 0, one = 1;
+    const char *inputs[3] = {shape, hone__onnx_integers(&e->w, &zero, 1), hone__onnx_integers(&e->w, &one, 1)};
+    const char *parts[2] = {hone__onnx_output(hone__onnx_node(&e->w, e->layer, "Slice", inputs, 3)),
+                            hone__onnx_integers(&e->w, (const int64_t[]){c, height, width}, 3)};
+    Hone__Onnx__Node *sizes = hone__onnx_node(&e->w, e->layer, "Concat", parts, 2);
+    hone__onnx_set_integer(&e->w, sizes, "axis", 0);
+    return hone__onnx_output(sizes);
+}
+
+/* Pixel centres at halves, as TensorFlow. */
+static const char *add_resize(hone__onnx_export *e, const char *x, int64_t h, int64_t w, int64_t c, int64_t height,
+                              int64_t width, bool bilinear) {
+    const char *inputs[4] = {x, "", "", ""};
+    size_t count = 4;
+    if (height % h == 0 && width % w == 0) {
+        const float scales[4] = {1, 1, (float)(height / h), (float)(width / w)};
+        const hone_shape four = {1, {4}};
+        inputs[2] = hone__onnx_floats(&e->w, hone__onnx_constant_name(&e->w, e->layer, "scales"), &four, scales);
+        count = 3;
+    } else {
+        inputs[3] = add_sizes(e, x, c, height, width);
+    }
+    Hone__Onnx__Node *node = hone__onnx_node(&e->w, e->layer, "Resize", inputs, count);
+    hone__onnx_set_text(&e->w, node, "mode", bilinear ? "linear" : "nearest");
+    hone__onnx_set_text(&e->w, node, "coordinate_transformation_mode", "half_pixel");
+    if (!bilinear) hone__onnx_set_text(&e->w, node, "nearest_mode", "round_prefer_ceil");
+    return hone__onnx_output(node);
+}
+
+static void export_resize(hone__onnx_export *e, const hone__op *op) {
+    const char *x = hone__onnx_value(e, op->inputs[0], CHANNELS_FIRST);
+    x = add_resize(e, x, (int64_t)op->as.resize.h, (int64_t)op->as.resize.w, (int64_t)op->as.resize.c,
+                   (int64_t)op->as.resize.oh, (int64_t)op->as.resize.ow, op->as.resize.bilinear);
+    hone__onnx_set_value(e, op->output, CHANNELS_FIRST, x);
+}
+
+/* In inference Keras' RandomCrop takes the largest box in the middle that has the output's proportions; every other
+ * random layer does nothing. */
+static void export_random_image(hone__onnx_export *e, const hone__op *op) {
+    const hone__random_image *p = &op->as.random;
+    if (p->kind != HONE_RANDOM_CROP) {
+        hone__onnx_order order = hone__onnx_order_of(e, op->inputs[0]);
+        hone__onnx_set_value(e, op->output, order, hone__onnx_value(e, op->inputs[0], order));
+        return;
+    }
+    int h = (int)((float)(p->w * p->oh) / (float)p->ow), w = (int)((float)(p->h * p->ow) / (float)p->oh);
+    h = h < 1 ? 1 : h < p->h ? h : p->h;
+    w = w < 1 ? 1 : w < p->w ? w : p->w;
+    const char *x = hone__onnx_value(e, op->inputs[0], CHANNELS_FIRST);
+    x = add_crop(e, x, (p->h - h) / 2, (p->w - w) / 2, h, w);
+    if (h != p->oh || w != p->ow) x = add_resize(e, x, h, w, p->c, p->oh, p->ow, true);
+    hone__onnx_set_value(e, op->output, CHANNELS_FIRST, x);
+}
+
+/* ---- the family ------------------------------------------------------------------------------------------------ */
+
+bool hone__onnx_export_window(hone__onnx_export *e, const hone__op *op) {
+    if (op->type == &hone__op_conv2d)
+        export_conv2d(e, op);
+    else if (op->type == &hone__op_depthwise_conv2d)
+        export_depthwise(e, op);
+    else if (op->type == &hone__op_conv2d_transpose)
+        export_conv2d_transpose(e, op);
+    else if (op->type == &hone__op_max_pool2d)
+        export_pool(e, op, "MaxPool");
+    else if (op->type == &hone__op_average_pool2d)
+        export_pool(e, op, "AveragePool");
+    else if (op->type == &hone__op_global_max_pool2d)
+        export_global_pool(e, op, "GlobalMaxPool");
+    else if (op->type == &hone__op_global_average_pool2d)
+        export_global_pool(e, op, "GlobalAveragePool");
+    else if (op->type == &hone__op_zero_padding2d)
+        export_padding(e, op);
+    else if (op->type == &hone__op_cropping2d)
+        export_cropping(e, op);
+    else if (op->type == &hone__op_resize)
+        export_resize(e, op);
+    else if (op->type == &hone__op_random_image)
+        export_random_image(e, op);
+    else
+        return false;
+    return true;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ONNX files as bytes, from models and to models. What they carry along beside the network is texts here; src/format knows
+ * what those mean. */
+#ifndef HONE_ONNX_MODEL_H
+#define HONE_ONNX_MODEL_H
+
+#include <hone/model.h>
+#include <hone/onnx.h>
+
+/* The largest file that protocol buffers allow; larger networks keep their weights elsewhere, which is refused. */
+#define HONE_MAX_ONNX_FILE ((size_t)INT32_MAX)
+
+/* The bytes of a file (hone__free) of a built model. metadata: an object of strings; NULL: none. */
+hone_status hone__onnx_write(const hone_model *model, const hone_onnx_options *options, const hone_value *metadata,
+                             unsigned char **bytes, size_t *size, hone_error *err);
+
+#endif
