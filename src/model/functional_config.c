@@ -26,6 +26,7 @@ typedef struct call {
     size_t statement;
     const hone__inbound *inbound;
     size_t *inputs;     /* calls, one per reference */
+    bool is_read;       /* by a layer, or it is an end */
     size_t application; /* once it is in the network */
     enum { CALL_NEW, CALL_OPEN, CALL_DONE } state;
 } call;
@@ -140,6 +141,28 @@ static hone_status link_calls(draft *d, hone_error *err) {
     return HONE_OK;
 }
 
+static hone_status find_read(draft *d, const hone_value *config, hone_error *err) {
+    hone__inbound ends;
+    size_t index;
+    hone_status status = hone__inbound_read_ends(hone_value_get(config, "output_layers"), &ends, err);
+    for (size_t i = 0; i < ends.count; i++)
+        if (resolve(d, &ends.references[i], true, &index)) d->calls[index].is_read = true;
+    hone__inbound_release(&ends);
+    for (size_t i = 0; i < d->call_count; i++)
+        for (size_t r = 0; r < d->calls[i].inbound->count; r++) d->calls[d->calls[i].inputs[r]].is_read = true;
+    return status;
+}
+
+/* A call of a model within that nothing reads, beside one that is read: Keras leaves it out too, and hone writes such
+ * (inbound.c). */
+static bool is_left_out(const draft *d, const call *c) {
+    const statement *s = &d->statements[c->statement];
+    if (!s->is_model || c->is_read) return false;
+    for (size_t k = 0; k < s->call_count; k++)
+        if (d->calls[s->first_call + k].is_read) return true;
+    return false;
+}
+
 /* ---- making ---------------------------------------------------------------------------------------------------- */
 
 static hone_status make_layer(const draft *d, const statement *s, const char *class_name, const hone_value *config,
@@ -245,9 +268,12 @@ static hone_status make_all(draft *d, hone_error *err) {
     hone_status status = HONE_OK;
     /* First calls first, so that a layer that is applied again later does not pull what is between before it. */
     for (size_t i = 0; i < d->statement_count && !status; i++) {
-        status = visit(d, d->statements[i].first_call, stack, err);
+        size_t first = d->statements[i].first_call;
+        while (is_left_out(d, &d->calls[first])) first++;
+        status = visit(d, first, stack, err);
     }
-    for (size_t i = 0; i < d->call_count && !status; i++) status = visit(d, i, stack, err);
+    for (size_t i = 0; i < d->call_count && !status; i++)
+        if (!is_left_out(d, &d->calls[i])) status = visit(d, i, stack, err);
     hone__free(stack);
     return status;
 }
@@ -337,6 +363,7 @@ hone_status hone__scope_read_functional(const hone__scope *scope, const hone_val
     draft d = {.scope = scope};
     hone_status status = read_statements(&d, hone_value_get(config, "layers"), err);
     if (!status) status = link_calls(&d, err);
+    if (!status) status = find_read(&d, config, err);
     if (!status) status = make_all(&d, err);
     if (!status) status = set_ends(&d, config, "input_layers", err);
     if (!status) status = set_ends(&d, config, "output_layers", err);

@@ -5,7 +5,11 @@
  * Keras 2 lists [layer, node, output, {keyword arguments}] and counts the node that a model made of itself: the first
  * call of a model within is its node 1. Keras 3 writes call arguments as they were, tensors as objects of class
  * "__keras_tensor__", and counts from 0; but it reads the lists as well, so that is what we write where it can say it
- * all: everything but a layer of several positional inputs (attention). */
+ * all: everything but a layer of several positional inputs (attention).
+ *
+ * For both to find the calls of a model within, each is written twice in a row: of two calls of the same on the same,
+ * the one that Keras 2 counts as number 2 k + 1 is the first, Keras 3's is the second. Nothing reads the other, so either
+ * family, and hone, leaves it out of the graph. */
 #include "inbound.h"
 
 #include <string.h>
@@ -199,11 +203,13 @@ static const hone__member *member_of(const hone__network *network, hone__source 
     return &network->members[network->applications[source.application].member];
 }
 
-/* The number that Keras gives to the node: see the top. */
+/* The number that both families give to the node: see the top. Keras 3 counts a Functional's own node where it is an
+ * end; the other of the two calls then, so that it is the same one that layers read. */
 static int64_t node_number(const hone_model *model, const hone__network *network, hone__source source, bool is_end) {
     const hone__member *member = member_of(network, source);
-    bool counts_own = member->network && (model->keras == 2 || (is_end && !member->network->is_sequential));
-    return (int64_t)hone__network_ordinal(network, source.application) + counts_own;
+    int64_t ordinal = (int64_t)hone__network_ordinal(network, source.application);
+    if (!member->network) return ordinal;
+    return 2 * ordinal + 1 + (is_end && model->keras == 3 && !member->network->is_sequential);
 }
 
 /* ["name", 0, 0] */
@@ -268,7 +274,9 @@ hone_value *hone__inbound_write(const hone_model *model, const hone__network *ne
     hone_value *nodes = hone_value_list();
     for (size_t i = 0; i < network->application_count; i++) {
         const hone__application *a = &network->applications[i];
-        if (a->member == member && a->input_count > 0) hone_value_append(nodes, write_application(model, network, a));
+        if (a->member != member || a->input_count == 0) continue;
+        for (int k = 0; k < (network->members[member].network ? 2 : 1); k++)
+            hone_value_append(nodes, write_application(model, network, a));
     }
     return nodes;
 }
@@ -276,8 +284,7 @@ hone_value *hone__inbound_write(const hone_model *model, const hone__network *ne
 hone_value *hone__inbound_write_ends(const hone_model *model, const hone__network *network, const hone__source *sources,
                                      size_t count, bool inputs) {
     /* Of a list of one reference Keras 3 makes a list of one tensor, which no layer behind a model expects. */
-    if (count == 1 && model->keras == 3 && network != &model->network)
-        return write_listed(model, network, sources[0], !inputs);
+    if (count == 1 && network != &model->network) return write_listed(model, network, sources[0], !inputs);
     hone_value *list = hone_value_list();
     for (size_t i = 0; i < count; i++) {
         hone_value_append(list, write_listed(model, network, sources[i], !inputs));

@@ -69,11 +69,15 @@ static void what_is_written_comes_back(void **state) {
         assert_memory_equal(copy->data, model->data, model->data_size * sizeof(float));
         const hone_value *layers = hone_value_get(hone_value_get(config, "config"), "layers");
         const hone_value *calls = hone_value_get(hone_value_at(layers, 1), "inbound_nodes");
-        assert_int_equal(hone_value_count(calls), 2);
-        /* Keras 2 counts a model's own node */
+        /* each twice, so that number 1 is the first call of block for Keras 2, which counts a model's own node, and for
+         * Keras 3, which does not */
+        assert_int_equal(hone_value_count(calls), 4);
         hone_value *expected =
-            mt_value(keras == 2 ? "[['block', 1, 1, {'training': false}]]" : "[['block', 0, 1, {}]]");
-        assert_true(mt_same(hone_value_at(calls, 1), expected));
+            mt_value(keras == 2 ? "[['block', 1, 1, {'training': false}]]" : "[['block', 1, 1, {}]]");
+        assert_true(mt_same(hone_value_at(calls, 0), hone_value_at(calls, 1)));
+        assert_true(mt_same(hone_value_at(calls, 2), expected));
+        assert_true(mt_same(hone_value_at(calls, 3), expected));
+        assert_int_equal(copy->network.application_count, model->network.application_count);
         hone_value_free(expected);
         hone_value_free(config);
         hone_value_free(again);
