@@ -21,6 +21,7 @@
  *   runs.h     what every training leaves behind
  *   clean.h    what is probably wrong with a data set
  *   label.h    a web page on which people label pictures, helped by a model
+ *   live.h     a web page that shows a training while it runs
  *   bench.h    what the machine could do, and where a model's time goes
  *
  * Train the article's network on MNIST:
@@ -59,6 +60,7 @@
 #include <hone/runs.h>
 #include <hone/clean.h>
 #include <hone/label.h>
+#include <hone/live.h>
 #include <hone/bench.h>
 
 #endif

@@ -77,6 +77,32 @@ static int begin_record(train_session *r) {
     return -1;
 }
 
+/* --ui: the page is served from now on, so that it can be opened while the data is read. */
+static int open_page(train_session *r) {
+    if (!r->settings.ui) return -1;
+    hone_error err = {0};
+    hone_live_config config = hone_live_config_default();
+    config.port = (int)r->settings.ui_port;
+    config.model = r->settings.resume ? r->settings.resume : r->settings.model;
+    config.data = r->source;
+    if (hone_live_create(&r->live, &config, &err) != HONE_OK) return failed(&err, NULL, "cannot show the training");
+    fprintf(stderr, "watch it on %s\n", hone_live_url(r->live));
+    return -1;
+}
+
+static int watch_training(train_session *r) {
+    hone_error err = {0};
+    if (!r->live) return -1;
+    hone_callback callback = hone_live_callback(r->live);
+    if (hone_trainer_add_callback(r->trainer, &callback, &err) != HONE_OK)
+        return failed(&err, NULL, "cannot start training");
+    return -1;
+}
+
+static void close_page(train_session *r, hone_live_end end, const char *file, const char *why) {
+    if (r->live) hone_live_finish(r->live, end, file, r->has_test ? &r->test : NULL, why);
+}
+
 static void end_record(train_session *r, const char *how, const hone_value *results) {
     hone_error err = {0};
     if (!r->record) return;
@@ -122,6 +148,8 @@ static int prepare(train_session *r) {
     status = train_settings_callbacks(s, r->split.validation_count > 0, s->resume != NULL, r->trainer, save_checkpoint);
     if (status < 0) status = begin_record(r);
     if (status >= 0) return status;
+    status = watch_training(r);
+    if (status >= 0) return status;
     r->bar = progress_create(r->common.quiet);
     hone_callback bar = progress_callback(r->bar);
     if (hone_trainer_add_callback(r->trainer, &bar, &err) != HONE_OK)
@@ -150,6 +178,7 @@ static int interrupted(train_session *r) {
     if (save_undisturbed(r, r->checkpoint, &err) != HONE_OK)
         return failed(&err, NULL, "interrupted, and the state could not be saved");
     end_record(r, "interrupted", NULL);
+    close_page(r, HONE_LIVE_STOPPED, r->checkpoint, NULL);
     fprintf(stderr, "hone: interrupted after %lld steps; the state is in '%s'\n",
             (long long)hone_trainer_iterations(r->trainer), r->checkpoint);
     fprintf(stderr, "hint: go on with: hone train --resume %s\n", r->checkpoint);
@@ -230,14 +259,18 @@ static int report(train_session *r) {
 }
 
 static int train(train_session *r) {
-    int status = prepare(r);
+    int status = open_page(r);
+    if (status < 0) status = prepare(r);
     if (status >= 0) return status;
     watch_interrupts(r->trainer);
     hone_error err = {0};
     hone_status fitted = hone_trainer_fit(r->trainer, &err);
     progress_break(r->bar);
     if (fitted == HONE_CANCELLED) return interrupted(r);
-    if (fitted != HONE_OK) return failed(&err, NULL, "training stopped");
+    if (fitted != HONE_OK) {
+        close_page(r, HONE_LIVE_FAILED, NULL, err.message);
+        return failed(&err, NULL, "training stopped");
+    }
     status = record_history(r);
     if (status >= 0) return status;
     if (save_undisturbed(r, r->output, &err) != HONE_OK) return failed(&err, NULL, "the model was not saved");
@@ -245,11 +278,14 @@ static int train(train_session *r) {
     note(r->common.quiet, "trained %d epochs in %.1fs, %s images/s", hone_trainer_epoch(r->trainer),
          hone_trainer_seconds(r->trainer), with_commas((int64_t)hone_trainer_images_per_second(r->trainer), rate));
     status = test(r);
-    return status >= 0 ? status : report(r);
+    if (status >= 0) return status;
+    close_page(r, HONE_LIVE_DONE, r->output, NULL);
+    return report(r);
 }
 
 static void release(train_session *r) {
     interrupted_trainer = NULL;
+    hone_live_free(r->live);
     hone_trainer_free(r->trainer);
     hone_run_free(r->record);
     progress_free(r->bar);
@@ -295,6 +331,8 @@ static int parse(train_session *r, positionals *words, int argc, char **argv) {
         {OPTION_TEXT, "tta", 0, "N[:HOW]", &s->tta, 0, 0,
          "test on the mean over N variants of each image, as hone evaluate --tta", NULL},
         {.kind = OPTION_HEADING, .name = "training"},
+        {OPTION_MAYBE, "ui", 0, "PORT", &s->ui_port, 0, 65535,
+         "a web page with live curves, time left and a stop button (default: any free port)", &s->ui},
         {OPTION_INTEGER, "epochs", 'e', "N", &s->epochs, 1, 1000000, "passes over the data (default 10)", NULL},
         {OPTION_INTEGER, "batch-size", 'b', "N", &s->batch_size, 1, 1 << 20, "images per step (default 32)", NULL},
         {OPTION_TEXT, "mixed-precision", 0, "TYPE", &s->mixed_precision, 0, 0,

@@ -20,7 +20,9 @@ static void print_option(const option *o) {
     char left[96];
     int n = o->letter ? snprintf(left, sizeof left, "  -%c, --%s", o->letter, o->name)
                       : snprintf(left, sizeof left, "      --%s", o->name);
-    if (o->argument) n += snprintf(left + n, sizeof left - (size_t)n, " %s", o->argument);
+    bool maybe = o->kind == OPTION_MAYBE;
+    if (o->argument)
+        n += snprintf(left + n, sizeof left - (size_t)n, " %s%s%s", maybe ? "[" : "", o->argument, maybe ? "]" : "");
     if (n < HELP_COLUMN - 1)
         printf("%-*s%s\n", HELP_COLUMN, left, o->help);
     else
@@ -69,8 +71,10 @@ static int set_option(const verb *v, const option *o, const char *value) {
     switch (o->kind) {
     case OPTION_FLAG: *(bool *)o->target = true; break;
     case OPTION_TEXT: *(const char **)o->target = value; break;
+    case OPTION_MAYBE:
     case OPTION_INTEGER: {
         int64_t number;
+        if (!value) break; /* it stands alone */
         if (!parse_whole(value, &number) || (double)number < o->least || (double)number > o->most)
             return usage_error(v, "--%s is '%s', expected a whole number from %.0f to %.0f", o->name, value, o->least,
                                o->most);
@@ -151,6 +155,9 @@ int options_parse(const verb *v, const option *table, size_t count, common_optio
         if (!is_long && name[1]) value = name + 1; /* -e10 */
         if (o->kind == OPTION_FLAG) {
             if (value) return usage_error(v, "--%s takes no value", o->name);
+        } else if (!value && o->kind == OPTION_MAYBE) {
+            int64_t number;
+            if (i + 1 < argc && parse_whole(argv[i + 1], &number)) value = argv[++i];
         } else if (!value) {
             if (i + 1 == argc) return usage_error(v, "--%s needs a value (%s)", o->name, o->argument);
             value = argv[++i];

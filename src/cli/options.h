@@ -13,7 +13,8 @@ typedef enum option_kind {
     OPTION_FLAG,    /* bool *: set to true */
     OPTION_TEXT,    /* const char ** */
     OPTION_INTEGER, /* int64_t *, checked against least and most */
-    OPTION_REAL     /* double *, checked against least and most */
+    OPTION_REAL,    /* double *, checked against least and most */
+    OPTION_MAYBE /* like an integer, but the option may stand alone: the word behind it is its value if it is a number */
 } option_kind;
 
 typedef struct option {

@@ -31,6 +31,7 @@ typedef struct train_session {
     progress *bar;
     char *output, *checkpoint; /* where the model and an interrupted run's state go */
     hone_run *record;          /* runs/ID; NULL: none */
+    hone_live *live;           /* the page of --ui; NULL: none */
     hone_evaluation test;
     bool has_test, is_silent;
 } train_session;

@@ -9,7 +9,8 @@
 typedef struct train_settings {
     const char *model, *init, *output, *resume, *size, *input;
     int64_t epochs, batch_size, limit;
-    bool no_shuffle, no_test, no_run, denoise;
+    bool no_shuffle, no_test, no_run, denoise, ui;
+    int64_t ui_port;
 
     double validation_split;
     const char *validation; /* "stratified:0.1" */

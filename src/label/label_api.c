@@ -438,39 +438,14 @@ static void handle_train(void *context, hone__http_exchange *x) {
 
 /* ---- the page -------------------------------------------------------------------------------------------------- */
 
-/* One name per port, since browsers keep cookies by host alone. */
-static void cookie_name(char name[32], const hone__http_exchange *x) {
-    snprintf(name, 32, "hone_label_%d", hone__http_port(x));
-}
-
 static void handle_file(void *context, hone__http_exchange *x) {
-    hone__label_application *a = context;
-    const char *path = hone__http_path(x), *token = hone__http_query(x, "token");
-    if (token) { /* the guard has found it right: from now on the browser shows it as a cookie */
-        char name[32], cookie[HONE_LABEL_TOKEN_SIZE + 96];
-        cookie_name(name, x);
-        snprintf(cookie, sizeof cookie, "%s=%s; Path=/; HttpOnly; SameSite=Strict", name, a->token);
-        hone__http_set_header(x, "Set-Cookie", cookie);
-    }
-    hone__http_set_header(x, "Cache-Control", "private, no-cache");
-    for (size_t i = 0; i < hone__label_file_count; i++) {
-        const hone__label_file *f = &hone__label_files[i];
-        if (strcmp(strcmp(path, "/") == 0 ? "/index.html" : path, f->path) != 0) continue;
-        if (!hone__http_not_modified(x, f->etag)) hone__http_reply_copy(x, 200, f->type, f->data, f->size);
-        return;
-    }
-    hone__http_reply_text(x, 404, "not found");
+    const hone__label_application *a = context;
+    hone__page_reply_secret(&a->secret, x, hone__label_files, hone__label_file_count);
 }
 
 static bool guard(void *context, hone__http_exchange *x) {
     const hone__label_application *a = context;
-    char cookie[32];
-    cookie_name(cookie, x);
-    if (hone__http_same_secret(a->token, hone__http_cookie(x, cookie)) ||
-        hone__http_same_secret(a->token, hone__http_query(x, "token")))
-        return true;
-    hone__http_reply_text(x, 401, "open the address that hone label printed: it ends in ?token=…");
-    return false;
+    return hone__page_guard(&a->secret, x);
 }
 
 void hone__label_serve(hone__http_config *config, hone__label_application *application) {
@@ -489,19 +464,10 @@ void hone__label_serve(hone__http_config *config, hone__label_application *appli
         {"GET", "/", 0, handle_file},
         {"GET", "/*", 0, handle_file},
     };
-    static const hone__http_header headers[] = {
-        {"Content-Security-Policy",
-         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src "
-         "'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
-        {"X-Content-Type-Options", "nosniff"},
-        {"Referrer-Policy", "no-referrer"},
-        {"Cross-Origin-Resource-Policy", "same-origin"},
-        {"Cross-Origin-Opener-Policy", "same-origin"},
-    };
     config->routes = routes;
     config->route_count = sizeof routes / sizeof routes[0];
-    config->headers = headers;
-    config->header_count = sizeof headers / sizeof headers[0];
+    config->headers = hone__page_headers;
+    config->header_count = hone__page_header_count;
     config->guard = guard;
     config->context = application;
 }

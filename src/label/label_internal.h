@@ -13,7 +13,7 @@
 #include <hone/model.h>
 
 #include "core_internal.h"
-#include "http.h"
+#include "http_page.h"
 
 #include <pthread.h>
 
@@ -204,27 +204,19 @@ size_t hone__label_model_classes(const hone_model *model);
 
 /* ---- the page -------------------------------------------------------------------------------------------------- */
 
-typedef struct hone__label_file {
-    const char *path; /* "/app.js" */
-    const char *type;
-    const char *etag;
-    const unsigned char *data;
-    size_t size;
-} hone__label_file;
-
-extern const hone__label_file hone__label_files[]; /* made of page/ by the build */
+extern const hone__page_file hone__label_files[]; /* made of page/ by the build */
 extern const size_t hone__label_file_count;
 
 /* ---- the application ------------------------------------------------------------------------------------------- */
 
-enum { HONE_LABEL_TOKEN_SIZE = 129, HONE_LABEL_PRESENT = 32 };
+enum { HONE_LABEL_PRESENT = 32 };
 
 /* What the endpoints work on. */
 typedef struct hone__label_application {
     hone__label_store store;
     hone__label_pixels *pixels;
     hone__label_learner *learner;
-    char token[HONE_LABEL_TOKEN_SIZE];
+    hone__page_secret secret;
     struct {
         char name[HONE_LABEL_MAX_WHO + 1];
         double seen;

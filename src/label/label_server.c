@@ -4,14 +4,11 @@
 #define _POSIX_C_SOURCE 200809L
 #include "label_internal.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 enum {
     SERVER_THREADS = 8, /* browsers open up to six connections each; most of the time is decoding thumbnails */
-    TOKEN_BYTES = 16,
-    LEAST_TOKEN = 16,
     MAX_HOST = 255
 };
 
@@ -21,34 +18,11 @@ struct hone_label_server {
     int64_t pictures;        /* when it was opened */
     char host[MAX_HOST + 1]; /* of this machine, as others may call it */
     const char *hosts[1];
-    char url[MAX_HOST + HONE_LABEL_TOKEN_SIZE + 64];
+    char url[MAX_HOST + HONE_PAGE_TOKEN_SIZE + 64];
 };
 
 hone_label_config hone_label_config_default(void) {
     return (hone_label_config){.host = "127.0.0.1", .learn = true, .retrain_after = 20};
-}
-
-/* The system's own random bytes: a token that could be guessed would be none. */
-static hone_status make_token(char token[HONE_LABEL_TOKEN_SIZE], hone_error *err) {
-    unsigned char bytes[TOKEN_BYTES];
-    FILE *source = fopen("/dev/urandom", "rb");
-    bool ok = source && fread(bytes, 1, sizeof bytes, source) == sizeof bytes;
-    if (source) fclose(source);
-    if (!ok) HONE_FAIL(err, HONE_IO, "cannot read random bytes from '/dev/urandom'");
-    for (size_t i = 0; i < sizeof bytes; i++) snprintf(token + 2 * i, 3, "%02x", bytes[i]);
-    return HONE_OK;
-}
-
-/* A given token goes into an address and a cookie: letters and digits only, and not too few. */
-static hone_status set_token(hone__label_application *a, const char *given, hone_error *err) {
-    static const char letters[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_";
-    if (!given) return make_token(a->token, err);
-    size_t length = strlen(given);
-    if (length < LEAST_TOKEN || length >= HONE_LABEL_TOKEN_SIZE || strspn(given, letters) != length)
-        HONE_FAIL(err, HONE_ARGUMENT, "a token has %d to %d letters and digits", LEAST_TOKEN,
-                  HONE_LABEL_TOKEN_SIZE - 1);
-    memcpy(a->token, given, length + 1);
-    return HONE_OK;
 }
 
 static hone_status serve(hone_label_server *s, const hone_label_config *config, hone_error *err) {
@@ -63,9 +37,7 @@ static hone_status serve(hone_label_server *s, const hone_label_config *config, 
         http.host_count = 1;
     }
     HONE_TRY(hone__http_server_create(&s->http, &http, err));
-    bool is_ipv6 = strchr(config->host, ':') != NULL;
-    snprintf(s->url, sizeof s->url, "http://%s%.255s%s:%d/?token=%s", is_ipv6 ? "[" : "", config->host,
-             is_ipv6 ? "]" : "", hone__http_server_port(s->http), s->application.token);
+    hone__page_url(s->url, sizeof s->url, config->host, hone__http_server_port(s->http), &s->application.secret);
     return HONE_OK;
 }
 
@@ -75,7 +47,7 @@ hone_status hone_label_server_create(hone_label_server **out, const char *folder
     hone_label_server *s = hone__alloc(1, sizeof *s);
     if (!s) return hone__fail_memory(err, sizeof *s, "a server");
     hone__label_application *a = &s->application;
-    hone_status status = set_token(a, config->token, err);
+    hone_status status = hone__page_secret_init(&a->secret, "hone label", config->token, err);
     if (status == HONE_OK) status = hone__label_store_init(&a->store, folder, config->catalog, config->scan, err);
     s->pictures = (int64_t)a->store.count;
     if (status == HONE_OK) status = hone__label_pixels_create(&a->pixels, folder, err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The beginning: the keyboard, the buttons, themes, dialogs, the first questions to the server. */
+ * The beginning: the keyboard, the buttons, dialogs, the first questions to the server. */
 
 import * as model from './model.js';
 import { state } from './model.js';
@@ -8,35 +8,13 @@ import * as api from './api.js';
 import * as grid from './grid.js';
 import * as single from './single.js';
 import * as panel from './panel.js';
-import { applyTexts, currentLanguage, setLanguage, t } from './texts.js';
+import * as page from './page.js';
+import { t } from './texts.js';
 
 const $ = (id) => document.getElementById(id);
 
 /* The token has become a cookie; in the address bar it would end up in screenshots and histories. */
 if (location.search) history.replaceState(null, '', '/');
-
-/* ---- themes and languages --------------------------------------------------------------------------------------- */
-
-const dark = matchMedia('(prefers-color-scheme: dark)');
-function applyTheme() {
-  const wish = localStorage.getItem('hone-theme');
-  document.documentElement.dataset.theme = wish || (dark.matches ? 'dark' : 'light');
-}
-dark.addEventListener('change', applyTheme);
-$('theme').addEventListener('click', () => {
-  localStorage.setItem('hone-theme', document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark');
-  applyTheme();
-});
-
-function nameLanguage() {
-  $('language').textContent = currentLanguage() === 'zh' ? 'En' : '中';
-}
-$('language').addEventListener('click', () => {
-  setLanguage(currentLanguage() === 'zh' ? 'en' : 'zh');
-  nameLanguage();
-  panel.drawAll();
-  model.tell('pictures');
-});
 
 /* ---- dialogs ---------------------------------------------------------------------------------------------------- */
 
@@ -154,9 +132,10 @@ addEventListener('visibilitychange', () => document.hidden || model.poll());
 
 /* ---- the beginning ---------------------------------------------------------------------------------------------- */
 
-applyTheme();
-applyTexts();
-nameLanguage();
+page.begin(() => {
+  panel.drawAll();
+  model.tell('pictures');
+});
 panel.drawAll();
 
 async function begin() {

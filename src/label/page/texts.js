@@ -2,6 +2,10 @@
  *
  * Every word that the page says, in English and Chinese. {name} is filled in; numbers are written as the language does. */
 
+import { define } from './page.js';
+
+export { number, percent, t } from './page.js';
+
 const words = {
   en: {
     skip: 'Skip to the pictures', queues: 'Queues', search: 'Search paths', size: 'Picture size (+ −)', language: 'Language: 中文',
@@ -71,38 +75,4 @@ const words = {
   },
 };
 
-let language = localStorage.getItem('hone-language') || (navigator.language.toLowerCase().startsWith('zh') ? 'zh' : 'en');
-
-export function currentLanguage() {
-  return language;
-}
-
-export function setLanguage(wish) {
-  language = wish;
-  localStorage.setItem('hone-language', wish);
-  applyTexts();
-}
-
-export function number(value) {
-  return value.toLocaleString(language);
-}
-
-export function percent(value, digits = 0) {
-  return value.toLocaleString(language, { style: 'percent', minimumFractionDigits: digits, maximumFractionDigits: digits });
-}
-
-export function t(key, values = {}) {
-  return words[language][key].replace(/\{(\w+)\}/g, (whole, name) => {
-    const value = values[name];
-    return typeof value === 'number' ? number(value) : value ?? whole;
-  });
-}
-
-/* Fills in what the HTML only names. */
-export function applyTexts() {
-  document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en';
-  for (const node of document.querySelectorAll('[data-text]')) node.textContent = t(node.dataset.text);
-  for (const node of document.querySelectorAll('[data-label]')) node.setAttribute('aria-label', t(node.dataset.label));
-  for (const node of document.querySelectorAll('[data-title]')) node.title = t(node.dataset.title);
-  for (const node of document.querySelectorAll('[data-placeholder]')) node.placeholder = t(node.dataset.placeholder);
-}
+define(words);
