@@ -55,7 +55,8 @@ typedef enum hone_file_format {
     HONE_FILE_WEIGHTS,        /* "weights": weights as Keras 3's .weights.h5 */
     HONE_FILE_LEGACY_WEIGHTS, /* "legacy-weights": weights as save_weights of Keras 2 */
     HONE_FILE_NPZ,            /* "npz": weights as NumPy arrays, LAYER/WEIGHT */
-    HONE_FILE_ONNX            /* "onnx": for inference; hone_model_export_onnx (onnx.h) has options */
+    HONE_FILE_ONNX,           /* "onnx": for inference; hone_model_export_onnx (onnx.h) has options */
+    HONE_FILE_SAFETENSORS     /* "safetensors": weights, LAYER/WEIGHT */
 } hone_file_format;
 
 HONE_API hone_status hone_file_format_parse(hone_file_format *out, const char *name, hone_error *err);

@@ -19,7 +19,8 @@ static capacity capacity_of(hone_file_format format) {
     case HONE_FILE_JSON: return (capacity){.architecture = true, .training = true};
     case HONE_FILE_WEIGHTS:
     case HONE_FILE_LEGACY_WEIGHTS:
-    case HONE_FILE_NPZ: break;
+    case HONE_FILE_NPZ:
+    case HONE_FILE_SAFETENSORS: break;
     }
     return (capacity){.weights = true, .training = true};
 }
@@ -113,8 +114,10 @@ static int choose(const verb *v, const settings *s, hone_file_format *format) {
         return usage_error(v, "--to: %s", err.message);
     }
     if (hone_file_format_of_path(format, s->output)) return -1;
-    return usage_error(
-        v, "the name '%s' tells no format; --to does: h5, keras, onnx, json, weights, legacy-weights, npz", s->output);
+    return usage_error(v,
+                       "the name '%s' tells no format; --to does: h5, keras, onnx, json, weights, legacy-weights, npz, "
+                       "safetensors",
+                       s->output);
 }
 
 static int check_onnx(const verb *v, const settings *s, hone_file_format format) {
@@ -130,7 +133,8 @@ static int run(const verb *v, int argc, char **argv) {
     settings s = {0};
     common_options common = {0};
     const option table[] = {
-        {OPTION_TEXT, "to", 0, "FORMAT", &s.to, 0, 0, "h5, keras, onnx, json, weights, legacy-weights or npz", NULL},
+        {OPTION_TEXT, "to", 0, "FORMAT", &s.to, 0, 0,
+         "h5, keras, onnx, json, weights, legacy-weights, npz or safetensors", NULL},
         WEIGHTS_OPTIONS(&s.weights),
         {OPTION_TEXT, "layout", 0, "LAYOUT", &s.layout, 0, 0, "onnx: pictures go in as nhwc (default) or nchw", NULL},
         {OPTION_INTEGER, "batch", 0, "N", &s.batch, 0, INT32_MAX, "onnx: pictures of a call; 0: any number", NULL},
@@ -170,6 +174,7 @@ static const char details[] =
     "  legacy-weights  weights, as Keras 2's save_weights\n"
     "  onnx            for inference in other runtimes              (.onnx)\n"
     "  npz             weights as NumPy arrays LAYER/WEIGHT         (.npz)\n"
+    "  safetensors     weights as tensors LAYER/WEIGHT              (.safetensors)\n"
     "What the new file cannot hold is said on stderr, line by line.";
 
 const verb verb_convert = {
@@ -185,7 +190,7 @@ const verb verb_convert = {
 const verb verb_export = {
     .name = "export",
     .usage = "MODEL --to FORMAT --output PATH [options]",
-    .summary = "write a model for other programs: Keras, ONNX, NumPy",
+    .summary = "write a model for other programs: Keras, ONNX, NumPy, safetensors",
     .details = details,
     .examples = "  hone export model.h5 --to keras --output model.keras\n"
                 "  hone export model.h5 --to onnx --output model.onnx --with-preprocessing\n"

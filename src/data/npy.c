@@ -74,20 +74,22 @@ static bool read_shape(const char **at, hone__npy *out, hone_error *err) {
     return true;
 }
 
-static hone_status parse_type(hone__npy *out, const char *type, hone_error *err) {
+static hone_status parse_type(hone__npy *out, const char *type, hone__npy_content content, hone_error *err) {
+    static const char *const kinds[] = {[HONE_NPY_INTEGERS] = "uib", [HONE_NPY_FLOATS] = "f"};
+    static const char *const names[] = {[HONE_NPY_INTEGERS] = "integers", [HONE_NPY_FLOATS] = "floating-point numbers"};
     char order = type[0];
     bool is_known =
-        (order == '|' || order == '<' || order == '>') && (type[1] == 'u' || type[1] == 'i' || type[1] == 'b');
+        (order == '|' || order == '<' || order == '>') && type[1] != '\0' && strchr(kinds[content], type[1]);
     if (is_known) is_known = (type[2] == '1' || type[2] == '2' || type[2] == '4' || type[2] == '8') && type[3] == '\0';
-    if (!is_known || (order == '|' && type[2] != '1'))
-        HONE_FAIL(err, HONE_UNSUPPORTED, "items of type '%s', where integers are expected", type);
+    if (!is_known || (order == '|' && type[2] != '1') || (type[1] == 'f' && type[2] == '1'))
+        HONE_FAIL(err, HONE_UNSUPPORTED, "items of type '%s', where %s are expected", type, names[content]);
     out->kind = type[1];
     out->is_big_endian = order == '>';
     out->item_size = (size_t)(type[2] - '0');
     return HONE_OK;
 }
 
-hone_status hone__npy_parse_header(hone__npy *out, const char *text, hone_error *err) {
+hone_status hone__npy_parse_header(hone__npy *out, const char *text, hone__npy_content content, hone_error *err) {
     bool has_type = false, has_order = false, has_shape = false, is_fortran = false;
     char type[32] = "", key[32];
     hone_error inner = {.status = HONE_OK};
@@ -112,7 +114,7 @@ hone_status hone__npy_parse_header(hone__npy *out, const char *text, hone_error 
     if (inner.status != HONE_OK) HONE_FAIL(err, inner.status, "%s", inner.message);
     if (!is_valid || !has_type || !has_order || !has_shape)
         HONE_FAIL(err, HONE_FORMAT, "the array's header cannot be read near '%.20s'", at);
-    HONE_TRY(parse_type(out, type, err));
+    HONE_TRY(parse_type(out, type, content, err));
     if (is_fortran)
         HONE_FAIL(err, HONE_UNSUPPORTED, "stored in Fortran order; save it again with numpy.ascontiguousarray");
     out->bytes = out->item_size;

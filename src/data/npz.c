@@ -67,7 +67,7 @@ static hone_status read_entry(hone__npy *out, zip_file_t *file, uint64_t declare
     if (!header) return hone__fail_memory(err, header_size, "an array's header");
     hone_status status = HONE_OK;
     if (!read_all(file, header, header_size)) status = fail_entry(file, err);
-    if (status == HONE_OK) status = hone__npy_parse_header(out, (const char *)header, err);
+    if (status == HONE_OK) status = hone__npy_parse_header(out, (const char *)header, HONE_NPY_INTEGERS, err);
     hone__free(header);
     HONE_TRY(status);
     uint64_t expected = sizeof head + (uint64_t)header_size + out->bytes;

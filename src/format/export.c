@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * hone_model_export: a model, or a part of it, in each of the files that hone writes. */
-#include "format_internal.h"
-#include "zip_memory.h"
+#include "stored_tensors.h"
 
 #include <hone/onnx.h>
 
@@ -25,6 +24,7 @@ static const struct {
     {"json", ".json", HONE_FILE_JSON},
     {"npz", ".npz", HONE_FILE_NPZ},
     {"onnx", ".onnx", HONE_FILE_ONNX},
+    {"safetensors", ".safetensors", HONE_FILE_SAFETENSORS},
 };
 enum { FORMATS = sizeof formats / sizeof formats[0] };
 
@@ -34,8 +34,10 @@ hone_status hone_file_format_parse(hone_file_format *out, const char *name, hone
         *out = formats[i].format;
         return HONE_OK;
     }
-    HONE_FAIL(err, HONE_ARGUMENT,
-              "'%.60s' is no format of files; there are h5, keras, onnx, json, weights, legacy-weights, npz", name);
+    HONE_FAIL(
+        err, HONE_ARGUMENT,
+        "'%.60s' is no format of files; there are h5, keras, onnx, json, weights, legacy-weights, npz, safetensors",
+        name);
 }
 
 bool hone_file_format_of_path(hone_file_format *out, const char *path) {
@@ -53,62 +55,6 @@ const char *hone_file_format_name(hone_file_format format) {
     for (size_t i = 0; i < FORMATS; i++)
         if (formats[i].format == format && formats[i].name) return formats[i].name;
     return "?";
-}
-
-/* ---- NumPy ----------------------------------------------------------------------------------------------------- */
-
-enum { NPY_ALIGNMENT = 64, NPY_PREFIX = 10 };
-
-/* One array as a .npy file of version 1.0: a prefix, the header padded to a multiple of 64, the numbers. */
-static unsigned char *npy_file(const hone__weight *w, const float *data, size_t *size) {
-    char shape[160] = "", header[256];
-    for (int i = 0, n = 0; i < w->shape.rank; i++)
-        n += snprintf(shape + n, sizeof shape - (size_t)n, "%lld%s", (long long)w->shape.dims[i],
-                      i + 1 < w->shape.rank ? ", "
-                      : w->shape.rank == 1  ? ","
-                                            : "");
-    int length = snprintf(header, sizeof header, "{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }", shape);
-    size_t total = (NPY_PREFIX + (size_t)length + NPY_ALIGNMENT) / NPY_ALIGNMENT * NPY_ALIGNMENT;
-    *size = total + w->size * 4;
-    unsigned char *bytes = hone__alloc(*size, 1);
-    if (!bytes) return NULL;
-    memcpy(bytes, "\x93NUMPY\x01", 8); /* and the zero of version 1.0 */
-    bytes[8] = (unsigned char)((total - NPY_PREFIX) & 255);
-    bytes[9] = (unsigned char)((total - NPY_PREFIX) >> 8);
-    memset(bytes + NPY_PREFIX, ' ', total - NPY_PREFIX);
-    memcpy(bytes + NPY_PREFIX, header, (size_t)length);
-    bytes[total - 1] = '\n';
-    for (size_t i = 0; i < w->size; i++) {
-        uint32_t bits;
-        memcpy(&bits, &data[i], sizeof bits);
-        for (size_t k = 0; k < 4; k++) bytes[total + i * 4 + k] = (unsigned char)(bits >> (8 * k));
-    }
-    return bytes;
-}
-
-static hone_status npz_file(const hone_model *model, unsigned char **bytes, size_t *size, hone_error *err) {
-    size_t count = model->weight_count;
-    hone__zip_member *members = hone__alloc(count, sizeof *members);
-    char **names = hone__alloc(count, sizeof *names);
-    unsigned char **files = hone__alloc(count, sizeof *files);
-    hone_status status = members && names && files ? HONE_OK : hone__fail_memory(err, 0, "arrays");
-    for (size_t i = 0; status == HONE_OK && i < count; i++) {
-        const hone__weight *w = &model->weights[i];
-        names[i] = hone__asprintf("%s/%s.npy", model->layers[w->layer]->name, w->name);
-        files[i] = npy_file(w, model->data + w->offset, &members[i].size);
-        members[i].name = names[i];
-        members[i].bytes = files[i];
-        if (!names[i] || !files[i]) status = hone__fail_memory(err, w->size * sizeof(float), w->name);
-    }
-    if (status == HONE_OK) status = hone__zip_write(members, count, bytes, size, err);
-    for (size_t i = 0; i < count; i++) {
-        if (names) hone__free(names[i]);
-        if (files) hone__free(files[i]);
-    }
-    hone__free(members);
-    hone__free(names);
-    hone__free(files);
-    return status;
 }
 
 /* ---- each format ----------------------------------------------------------------------------------------------- */
@@ -169,7 +115,9 @@ hone_status hone_model_export(const hone_model *model, const hone_compiled *comp
     else if (format == HONE_FILE_JSON)
         status = json_file(model, &bytes, &size, err);
     else if (format == HONE_FILE_NPZ)
-        status = npz_file(model, &bytes, &size, err);
+        status = hone__npz_write(model, &bytes, &size, err);
+    else if (format == HONE_FILE_SAFETENSORS)
+        status = hone__safetensors_write(model, &bytes, &size, err);
     else
         status = h5_file(model, compiled, format, &bytes, &size, err);
     if (status == HONE_OK) status = hone__file_write(path, bytes, size, err);

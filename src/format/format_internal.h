@@ -22,7 +22,13 @@ enum {
 
 /* ---- what kind of file (model_file.c) -------------------------------------------------------------------------- */
 
-typedef enum hone__content { HONE_CONTENT_OTHER, HONE_CONTENT_HDF5, HONE_CONTENT_ZIP, HONE_CONTENT_JSON } hone__content;
+typedef enum hone__content {
+    HONE_CONTENT_OTHER,
+    HONE_CONTENT_HDF5,
+    HONE_CONTENT_ZIP,
+    HONE_CONTENT_JSON,
+    HONE_CONTENT_SAFETENSORS
+} hone__content;
 hone__content hone__sniff(const unsigned char *bytes, size_t size);
 
 /* ---- compile state (keras_compile.c) --------------------------------------------------------------------------- */

@@ -29,6 +29,11 @@ static bool is_json_object(const unsigned char *bytes, size_t size) {
     return i < size && bytes[i] == '{';
 }
 
+/* The length of a header of JSON, in eight bytes, and the header; no text has the zero bytes of the length. */
+static bool is_safetensors(const unsigned char *bytes, size_t size) {
+    return size > 8 && bytes[8] == '{' && bytes[7] == 0 && bytes[6] == 0;
+}
+
 static hone_status from_json(hone_model **out, const unsigned char *bytes, size_t size, hone_error *err) {
     hone_value *config;
     hone_model *model = NULL;
@@ -46,6 +51,7 @@ static hone_status from_json(hone_model **out, const unsigned char *bytes, size_
 
 hone__content hone__sniff(const unsigned char *bytes, size_t size) {
     if (is_hdf5(bytes, size)) return HONE_CONTENT_HDF5;
+    if (is_safetensors(bytes, size)) return HONE_CONTENT_SAFETENSORS;
     if (is_json_object(bytes, size)) return HONE_CONTENT_JSON;
     if (is_zip(bytes, size)) return HONE_CONTENT_ZIP;
     return HONE_CONTENT_OTHER;
@@ -58,6 +64,9 @@ static hone_status from_bytes(hone_model **out, const unsigned char *bytes, size
     case HONE_CONTENT_HDF5: return hone__keras_model_from_bytes(out, bytes, size, compiled, err);
     case HONE_CONTENT_JSON: return from_json(out, bytes, size, err);
     case HONE_CONTENT_ZIP: return hone__keras_model_from_archive(out, bytes, size, compiled, err);
+    case HONE_CONTENT_SAFETENSORS:
+        HONE_FAIL(err, HONE_FORMAT,
+                  "is a safetensors file: weights only; name the model that they are for and give them with --weights");
     case HONE_CONTENT_OTHER: break;
     }
     HONE_FAIL(err, HONE_FORMAT, "is no model file: neither Keras HDF5, nor a .keras archive, nor Keras JSON");

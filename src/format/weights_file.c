@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Weights from a file onto a model that is there already. Any file that holds weights will do: Keras' save_weights in
- * either layout, a whole model, a .keras archive. Either all that was asked for arrives or the model stays as it was. */
-#include "format_internal.h"
+ * either layout, a whole model, a .keras archive, safetensors, NumPy's .npz. Either all that was asked for arrives or the model stays as it was. */
+#include "stored_tensors.h"
+#include "zip_memory.h"
 
 #include "file.h"
 
@@ -20,6 +21,36 @@ static hone_status read_h5(hone__h5 *h5, const hone_model *model, hone__matching
     HONE_FAIL(err, HONE_FORMAT, "holds no weights that Keras wrote");
 }
 
+static hone_status read_archive(const unsigned char *bytes, size_t size, const hone_model *model,
+                                hone__matching *matching, float *data, hone_error *err) {
+    hone__archive archive;
+    HONE_TRY(hone__archive_open(&archive, bytes, size, err));
+    hone_status status = hone__keras3_read_weights(archive.h5, model, matching, data, err);
+    hone__archive_close(&archive);
+    return status;
+}
+
+static hone_status read_tensors(hone_status (*read)(hone__stored_tensors *, const unsigned char *, size_t,
+                                                    hone_error *),
+                                const unsigned char *bytes, size_t size, const hone_model *model,
+                                hone__matching *matching, float *data, hone_error *err) {
+    hone__stored_tensors tensors;
+    hone_status status = read(&tensors, bytes, size, err);
+    if (status == HONE_OK) status = hone__stored_read_weights(&tensors, model, matching, data, err);
+    hone__stored_release(&tensors);
+    return status;
+}
+
+static hone_status read_zip(const unsigned char *bytes, size_t size, const hone_model *model, hone__matching *matching,
+                            float *data, hone_error *err) {
+    hone__zip *zip;
+    HONE_TRY(hone__zip_open(&zip, bytes, size, err));
+    bool is_keras = hone__zip_has(zip, "config.json");
+    hone__zip_close(zip);
+    return is_keras ? read_archive(bytes, size, model, matching, data, err)
+                    : read_tensors(hone__npz_read, bytes, size, model, matching, data, err);
+}
+
 static hone_status read_bytes(const unsigned char *bytes, size_t size, const hone_model *model,
                               hone__matching *matching, float *data, hone_error *err) {
     switch (hone__sniff(bytes, size)) {
@@ -30,17 +61,12 @@ static hone_status read_bytes(const unsigned char *bytes, size_t size, const hon
         hone__h5_close(h5);
         return status;
     }
-    case HONE_CONTENT_ZIP: {
-        hone__archive archive;
-        HONE_TRY(hone__archive_open(&archive, bytes, size, err));
-        hone_status status = hone__keras3_read_weights(archive.h5, model, matching, data, err);
-        hone__archive_close(&archive);
-        return status;
-    }
+    case HONE_CONTENT_ZIP: return read_zip(bytes, size, model, matching, data, err);
+    case HONE_CONTENT_SAFETENSORS: return read_tensors(hone__safetensors_read, bytes, size, model, matching, data, err);
     case HONE_CONTENT_JSON: HONE_FAIL(err, HONE_FORMAT, "is JSON: an architecture, which holds no weights");
     case HONE_CONTENT_OTHER: break;
     }
-    HONE_FAIL(err, HONE_FORMAT, "is no file of weights: neither HDF5 nor a .keras archive");
+    HONE_FAIL(err, HONE_FORMAT, "is no file of weights: neither HDF5, nor a .keras archive, nor safetensors, nor .npz");
 }
 
 hone_status hone_model_load_weights(hone_model *model, const char *path, const hone_weights_options *options,

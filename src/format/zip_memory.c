@@ -62,6 +62,15 @@ bool hone__zip_has(hone__zip *zip, const char *name) {
     return zip_name_locate(zip->archive, name, 0) >= 0;
 }
 
+size_t hone__zip_count(hone__zip *zip) {
+    return (size_t)zip_get_num_entries(zip->archive, 0);
+}
+
+const char *hone__zip_name(hone__zip *zip, size_t index) {
+    const char *name = zip_get_name(zip->archive, index, 0);
+    return name ? name : "";
+}
+
 static hone_status check_claim(const zip_stat_t *stat, const char *name, size_t limit, hone_error *err) {
     if (!(stat->valid & ZIP_STAT_SIZE) || !(stat->valid & ZIP_STAT_COMP_SIZE))
         HONE_FAIL(err, HONE_FORMAT, "member '%.100s': the archive does not declare its size", name);
@@ -189,6 +198,16 @@ void hone__zip_close(hone__zip *zip) {
 bool hone__zip_has(hone__zip *zip, const char *name) {
     (void)zip, (void)name;
     return false;
+}
+
+size_t hone__zip_count(hone__zip *zip) {
+    (void)zip;
+    return 0;
+}
+
+const char *hone__zip_name(hone__zip *zip, size_t index) {
+    (void)zip, (void)index;
+    return "";
 }
 
 hone_status hone__zip_read(hone__zip *zip, const char *name, size_t limit, unsigned char **bytes, size_t *size,

@@ -15,6 +15,9 @@ typedef struct hone__zip hone__zip;
 hone_status hone__zip_open(hone__zip **out, const void *bytes, size_t size, hone_error *err);
 void hone__zip_close(hone__zip *zip); /* NULL is fine */
 bool hone__zip_has(hone__zip *zip, const char *name);
+/* The members in the archive's order; a name that cannot be read is "". */
+size_t hone__zip_count(hone__zip *zip);
+const char *hone__zip_name(hone__zip *zip, size_t index);
 /* A whole member, with its checksum (free with hone__free; one zero byte follows the contents). HONE_NOT_FOUND where there
  * is none. What it claims to unpack to is checked before memory is taken. */
 hone_status hone__zip_read(hone__zip *zip, const char *name, size_t limit, unsigned char **bytes, size_t *size,

@@ -26,7 +26,10 @@ run export "$chain.keras" --to npz --output w.npz --json
 want_status 0
 want_out '"not_carried": \['
 no_err
-for weights in w.weights.h5 w.h5 a.h5 a.keras; do
+run convert "$chain.keras" w.safetensors
+want_status 0
+want_out '^w.safetensors: safetensors$'
+for weights in w.weights.h5 w.h5 w.npz w.safetensors a.h5 a.keras; do
     for how in "" --by-name; do
         run convert m.json together.keras --weights $weights $how
         want_status 0
@@ -63,6 +66,13 @@ want_error "weights only.*--weights"
 head -c 3000 "$chain.keras" >cut.keras
 run info cut.keras
 want_error "truncated or damaged"
+head -c 900 w.safetensors >cut.safetensors
+run convert m.json x.h5 --weights cut.safetensors
+want_error "cut.safetensors.*truncated or damaged"
+run convert m.json x.h5 --weights "$tests/data/npz/float_labels.npz"
+want_error "float_labels.npz.*the file holds [0-9]+ weights, the architecture has"
+run info w.safetensors
+want_error "safetensors file: weights only.*--weights"
 run convert m.json x.unknown
 want_status 2
 want_err "tells no format"

@@ -18,7 +18,8 @@ static void try_header(const uint8_t *data, size_t size) {
     char *padded = text ? hone__alloc(strlen(text) + 2, 1) : NULL;
     if (padded) {
         memcpy(padded, text, strlen(text));
-        if (hone__npy_parse_header(&array, padded, &err) == HONE_OK && (array.rank > HONE_NPY_RANK || !array.item_size))
+        if (hone__npy_parse_header(&array, padded, HONE_NPY_INTEGERS, &err) == HONE_OK &&
+            (array.rank > HONE_NPY_RANK || !array.item_size))
             abort();
     }
     hone__free(padded);

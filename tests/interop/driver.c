@@ -158,6 +158,9 @@ int main(int argc, char **argv) {
     check(hone_model_self_test(model, NULL, &err), &err);
     if (strcmp(verb, "copy") == 0 && argc == 4) {
         check(hone_model_save(model, NULL, argv[3], &err), &err);
+    } else if (strcmp(verb, "weights") == 0 && argc == 5) {
+        check(hone_model_load_weights(model, argv[3], NULL, NULL, &err), &err);
+        check(hone_model_save(model, NULL, argv[4], &err), &err);
     } else if (strcmp(verb, "export") == 0 && argc == 5) {
         hone_file_format format;
         check(hone_file_format_parse(&format, argv[3], &err), &err);

@@ -3,14 +3,13 @@
 import warnings
 
 import numpy as np
+import safetensors.numpy
 from common import FAMILIES, FOLDER, GOLDEN, data_files, driver, expect, expect_close, finish, hone_predict, pictures
 
 keras = FAMILIES["keras3"]
 x = np.random.default_rng(5).uniform(0, 1, (4, 8, 8, 3)).astype("float32")
 
 for version in sorted((GOLDEN / "versions").iterdir()):
-    # tf-keras' models within models are written in its own words; Keras 3 has others
-    family = "tfkeras" if version.name.startswith("tf-keras") else "keras3"
     for name in ("chain", "graph"):
         source = version / f"{name}.h5"
         ours = hone_predict(source, x)
@@ -26,8 +25,25 @@ for version in sorted((GOLDEN / "versions").iterdir()):
         described.set_weights([np.zeros_like(w) for w in described.get_weights()])
         described.load_weights(FOLDER / f"{name}-legacy-weights.h5")
         expect_close(f"{what}: JSON and legacy weights", described.predict(x, verbose=0), ours, 1e-5)
-        model = FAMILIES[family].models.load_model(FOLDER / f"{name}-h5.h5")
-        expect_close(f"{what}: .h5 in {family}", model.predict(x, verbose=0), ours, 1e-5)
+        for family, k in FAMILIES.items():
+            model = k.models.load_model(FOLDER / f"{name}-h5.h5")
+            expect_close(f"{what}: .h5 in {family}", model.predict(x, verbose=0), ours, 1e-5)
+
+# tensors by name, there and back: what hone writes, safetensors and NumPy read, and what they write (sorted by name), hone reads
+source, blank = GOLDEN / "versions/keras-3.15.1/chain.h5", FOLDER / "chain.json"
+driver("export", source, "json", blank)
+for form, load in (("safetensors", safetensors.numpy.load_file), ("npz", np.load)):
+    driver("export", source, form, FOLDER / f"chain.{form}")
+    tensors = load(FOLDER / f"chain.{form}")
+    tensors = {name: tensors[name] for name in tensors}
+    stored = {w.path.split("/", 1)[1]: np.asarray(w) for w in keras.models.load_model(source).weights}
+    expect(f"{form}: the names", set(tensors) == set(stored), sorted(set(tensors) ^ set(stored)))
+    same = all(np.array_equal(tensors[name], stored[name]) for name in tensors if name in stored)
+    expect(f"{form}: the numbers", same and all(t.dtype == np.float32 for t in tensors.values()))
+    again = FOLDER / f"again.{form}"
+    safetensors.numpy.save_file(tensors, again) if form == "safetensors" else np.savez(again, **tensors)
+    driver("weights", blank, again, FOLDER / "filled.h5")
+    expect_close(f"{form}: weights that Python wrote", hone_predict(FOLDER / "filled.h5", x), hone_predict(source, x), 0)
 
 # a training in hone goes on in Keras: the optimizer's variables arrive
 images, labels = pictures(64, (28, 28, 1), 10)

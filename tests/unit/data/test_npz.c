@@ -33,7 +33,7 @@ static void headers_of_arrays(void **state) {
         hone__npy array = {0};
         char text[128] = "";
         snprintf(text, sizeof text, "%s", cases[i].text);
-        hone_status status = hone__npy_parse_header(&array, text, NULL);
+        hone_status status = hone__npy_parse_header(&array, text, HONE_NPY_INTEGERS, NULL);
         if (status != cases[i].status) fail_msg("%s: %d", text, status);
     }
 }
