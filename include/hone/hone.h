@@ -22,6 +22,7 @@
  *   clean.h    what is probably wrong with a data set
  *   label.h    a web page on which people label pictures, helped by a model
  *   live.h     a web page that shows a training while it runs
+ *   bind.h     hone for other languages: no struct crosses
  *   bench.h    what the machine could do, and where a model's time goes
  *
  * Train the article's network on MNIST:
@@ -61,6 +62,7 @@
 #include <hone/clean.h>
 #include <hone/label.h>
 #include <hone/live.h>
+#include <hone/bind.h>
 #include <hone/bench.h>
 
 #endif
