@@ -11,6 +11,7 @@
 typedef struct settings {
     const char *split, *input, *loss, *metrics, *tta;
     const char *calibrate, *compare, *report, *confusion;
+    const char *ood, *fit_rejection, *reject;
     bool robustness;
     int64_t batch_size, limit, k, worst, pictures;
     weights_settings weights;
@@ -19,6 +20,7 @@ typedef struct settings {
 /* What an evaluation holds; all of it is released in one place. */
 typedef struct evaluation {
     settings s;
+    reject_settings reject;
     common_options common;
     const char *path, *source;
     hone_threads *threads;
@@ -38,6 +40,7 @@ typedef struct evaluation {
     size_t mistake_count;
     hone_robustness robustness;
     hone_comparison comparison;
+    ood_result ood;
 } evaluation;
 
 /* ---- opening --------------------------------------------------------------------------------------------------- */
@@ -207,7 +210,8 @@ static int show(const evaluation *e) {
                             .robustness = e->s.robustness ? &e->robustness : NULL,
                             .other_path = e->s.compare,
                             .other = e->other_scores,
-                            .comparison = e->s.compare ? &e->comparison : NULL};
+                            .comparison = e->s.compare ? &e->comparison : NULL,
+                            .ood = e->s.ood ? &e->ood : NULL};
     if (e->common.json) return print_json(results_value(&r));
     print_results(&r, (size_t)e->s.worst);
     return finish_output();
@@ -220,12 +224,26 @@ static int evaluate(evaluation *e) {
         const calibration_request request = {e->model, e->path, s->calibrate, &e->config, e->common.quiet};
         status = calibrate_model(&request);
     }
+    if (status < 0 && (s->fit_rejection || s->reject)) {
+        const calibration_request request = {e->model, e->path, s->fit_rejection, &e->config, e->common.quiet};
+        status = fit_model_rejection(&request, &e->reject, (uint64_t)e->common.seed);
+    }
     if (status < 0) status = measure(e);
     if (status >= 0) return status;
-    if (!e->scores && (s->robustness || s->compare || s->report || s->confusion))
+    if (!e->scores && (s->robustness || s->compare || s->report || s->confusion || s->ood))
         return failed(NULL, NULL, "'%s' is a regression: it has no classes to show", e->path);
     if (s->robustness) status = measure_robustness(e);
     if (status < 0 && s->compare) status = measure_other(e);
+    if (status < 0 && s->ood) {
+        const ood_request request = {.model = e->model,
+                                     .path = e->path,
+                                     .data = e->data,
+                                     .other = s->ood,
+                                     .limit = s->limit,
+                                     .threads = e->threads,
+                                     .quiet = e->common.quiet};
+        status = measure_ood(&e->ood, &request);
+    }
     if (status < 0) status = write_files(e);
     return status < 0 ? show(e) : status;
 }
@@ -269,6 +287,12 @@ static int run(int argc, char **argv) {
          "noise, blur, shift, rotation, contrast, occlusion at five levels", NULL},
         {OPTION_TEXT, "compare", 0, "MODEL", &s->compare, 0, 0, "another model: which answers change, McNemar's test",
          NULL},
+        {OPTION_TEXT, "ood", 0, "DATA", &s->ood, 0, 0,
+         "pictures of none of the classes: how well the model tells (AUROC, FPR@95TPR)", NULL},
+        {OPTION_TEXT, "fit-rejection", 0, "WHERE", &s->fit_rejection, 0, 0,
+         "fit what is unknown on a DATA or on validation; none: forget it", NULL},
+        {OPTION_TEXT, "reject", 0, "HOW", &s->reject, 0, 0,
+         "when to say unknown, stored in MODEL: tpr=0.95,score=NAME, none", NULL},
         {.kind = OPTION_HEADING, .name = "how to show it"},
         {OPTION_TEXT, "report", 0, "FILE.html", &s->report, 0, 0, "one page with plots and pictures", NULL},
         {OPTION_INTEGER, "pictures", 0, "N", &s->pictures, 1, 10000, "most per gallery, and in --json (default 60)",
@@ -283,7 +307,8 @@ static int run(int argc, char **argv) {
     if (strcmp(s->split, "all") == 0) s->split = NULL;
     e.path = words.at[0];
     e.source = words.at[1];
-    status = evaluate(&e);
+    status = parse_reject(&verb_evaluate, s->reject, &e.reject);
+    if (status < 0) status = evaluate(&e);
     release(&e);
     return status;
 }
@@ -301,7 +326,9 @@ const verb verb_evaluate = {
         "8:rotation=10 says how.\n"
         "--calibrate fits the temperature that makes the model's confidence honest and stores it in MODEL; predict "
         "and evaluate\n"
-        "apply it from then on. It does not change what the model answers.",
+        "apply it from then on. It does not change what the model answers. --fit-rejection does the same for what the "
+        "model calls\n"
+        "unknown, which hone train fits by itself; --ood measures it.",
     .examples =
         "  hone evaluate mnist_model.h5 mnist\n  hone evaluate cats.h5 photos/test --metrics accuracy,auc --json\n"
         "  hone evaluate cats.h5 photos --calibrate validation --report cats.html\n"

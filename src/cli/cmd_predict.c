@@ -3,6 +3,7 @@
  * hone predict: classes of image files. */
 #define _POSIX_C_SOURCE 200809L
 #include "commands.h"
+#include "reject.h"
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -10,7 +11,7 @@
 #include <sys/stat.h>
 
 typedef struct settings {
-    const char *input, *tta;
+    const char *input, *tta, *reject;
     int64_t top;
     bool invert;
     weights_settings weights;
@@ -81,7 +82,8 @@ static size_t best_of(const float *scores, size_t count, const bool *taken) {
     return best;
 }
 
-static hone_value *prediction_value(const hone_model *model, const char *path, const float *scores, size_t count) {
+static hone_value *prediction_value(const hone_model *model, const char *path, const float *scores, size_t count,
+                                    bool unknown) {
     char number[32];
     size_t best = 0;
     for (size_t i = 1; i < count; i++)
@@ -97,14 +99,14 @@ static hone_value *prediction_value(const hone_model *model, const char *path, c
     hone_value_set_integer(value, "index", (int64_t)index);
     hone_value_set_real(value, "confidence", confidence);
     hone_value_set(value, "probabilities", probabilities);
-    hone_value_set_boolean(value, "unknown", false);
+    hone_value_set_boolean(value, "unknown", unknown);
     return value;
 }
 
-static void print_prediction(const hone_model *model, const char *path, const float *scores, size_t count, size_t top,
-                             bool *taken) {
+static void print_prediction(const hone_model *model, const char *path, const float *scores, size_t count, bool unknown,
+                             size_t top, bool *taken) {
     char number[32];
-    printf("%s", path);
+    printf("%s%s", path, unknown ? "\tunknown" : "");
     if (count == 1) {
         size_t index = scores[0] > 0.5f;
         printf("\t%s %.4f\n", class_text(model, index, number), index ? scores[0] : 1.0 - scores[0]);
@@ -120,8 +122,8 @@ static void print_prediction(const hone_model *model, const char *path, const fl
 }
 
 /* One file: decoded, fitted to the model, run. Returns a status with words in err. */
-static hone_status predict_file(hone_tta *tta, const hone_shape *shape, const char *path, bool invert, float *scores,
-                                hone_error *err) {
+static hone_status predict_file(hone_tta *tta, rejecter *strange, const hone_shape *shape, const char *path,
+                                bool invert, float *scores, hone_verdict *verdict, hone_error *err) {
     hone_image read = {0}, fitted = {0};
     hone_status status = hone_image_read(&read, path, err);
     if (status == HONE_OK)
@@ -130,6 +132,7 @@ static hone_status predict_file(hone_tta *tta, const hone_shape *shape, const ch
         size_t size = (size_t)fitted.height * (size_t)fitted.width * (size_t)fitted.channels;
         for (size_t i = 0; invert && i < size; i++) fitted.pixels[i] = (unsigned char)(255 - fitted.pixels[i]);
         hone_tta_predict(tta, fitted.pixels, 1, scores);
+        *verdict = rejecter_ask(strange, fitted.pixels);
     }
     hone_image_release(&read);
     hone_image_release(&fitted);
@@ -147,12 +150,19 @@ static int predict_all(hone_model *model, const files *list, const settings *s, 
     hone_augmentation *variants = NULL;
     hone_tta_config config;
     hone_tta *tta = NULL;
+    rejecter strange = {0};
+    hone_verdict verdict;
+    reject_settings reject;
     /* Without --tta: one variant, which is the picture. */
     int status = parse_tta(&config, &variants, &verb_predict, s->tta ? s->tta : "1:none", common->seed);
     config.max_batch = 1;
+    if (status < 0) status = parse_reject(&verb_predict, s->reject, &reject);
     if (status < 0 && hone_tta_create(&tta, model, &config, &err) != HONE_OK)
         status = failed(&err, NULL, "cannot run the model");
+    if (status < 0) status = rejecter_open(&strange, model, &reject);
     if (status >= 0) {
+        rejecter_release(&strange);
+        hone_tta_free(tta);
         hone_augmentation_free(variants);
         return status;
     }
@@ -164,18 +174,19 @@ static int predict_all(hone_model *model, const files *list, const settings *s, 
     if (!scores || !taken) status = failed(NULL, NULL, "out of memory");
     for (size_t i = 0; scores && taken && i < list->count; i++) {
         err = (hone_error){0};
-        if (predict_file(tta, &shape, list->paths[i], s->invert, scores, &err) != HONE_OK) {
+        if (predict_file(tta, &strange, &shape, list->paths[i], s->invert, scores, &verdict, &err) != HONE_OK) {
             status = failed(&err, NULL, "cannot predict");
             continue;
         }
         hone_temperature_apply(hone_model_temperature(model), scores, 1, count);
         if (common->json)
-            hone_value_append(predictions, prediction_value(model, list->paths[i], scores, count));
+            hone_value_append(predictions, prediction_value(model, list->paths[i], scores, count, verdict.unknown));
         else
-            print_prediction(model, list->paths[i], scores, count, (size_t)s->top, taken);
+            print_prediction(model, list->paths[i], scores, count, verdict.unknown, (size_t)s->top, taken);
     }
     free(scores);
     free(taken);
+    rejecter_release(&strange);
     hone_tta_free(tta);
     hone_augmentation_free(variants);
     int written;
@@ -199,6 +210,8 @@ static int run(int argc, char **argv) {
          "test-time augmentation: the mean over N variants (HOW as --augment)", NULL},
         {OPTION_FLAG, "invert", 0, NULL, &s.invert, 0, 0,
          "turn black and white around first (dark ink on paper, for a model of white strokes)", NULL},
+        {OPTION_TEXT, "reject", 0, "HOW", &s.reject, 0, 0,
+         "what is unknown: none (answer all), tpr=0.95,score=NAME (default: as the model was fitted)", NULL},
         WEIGHTS_OPTIONS(&s.weights),
     };
     positionals words;
@@ -231,11 +244,14 @@ const verb verb_predict = {
     .name = "predict",
     .usage = "MODEL IMAGE… [options]",
     .summary = "the classes of image files",
-    .details = "IMAGE is a PNG, JPEG or PNM file, or a folder of them; it is converted to the model's size and "
-               "channels. Each line is the\n"
-               "file, a tab, the class and its probability. A file that cannot be read is named on stderr, the others "
-               "are still\n"
-               "done, and the exit status is 1.",
+    .details =
+        "IMAGE is a PNG, JPEG or PNM file, or a folder of them; it is converted to the model's size and "
+        "channels. Each line is the\n"
+        "file, a tab, the class and its probability. A file that cannot be read is named on stderr, the others "
+        "are still\n"
+        "done, and the exit status is 1. A picture that is like none of the classes is called unknown, where the "
+        "model knows\n"
+        "what is (hone train fits it); what stands behind is the class that it is least unlike.",
     .examples = "  hone predict mnist_model.h5 seven.png\n  hone predict cats.h5 inbox/ --top 3\n  hone predict "
                 "mnist_model.h5 scan.png "
                 "--invert --json",

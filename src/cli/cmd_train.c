@@ -114,7 +114,8 @@ static void end_record(train_session *r, const char *how, const hone_value *resu
 
 static int prepare(train_session *r) {
     const train_settings *s = &r->settings;
-    int status = start_threads(&r->threads, r->common.threads);
+    int status = parse_reject(&verb_train, s->reject, &r->reject);
+    if (status < 0) status = start_threads(&r->threads, r->common.threads);
     bool preset = is_preset(s->model) && !s->resume;
     if (status < 0 && !preset)
         status = open_model(&r->model, s->resume ? s->resume : s->model, s->input, &r->compiled, r->common.quiet);
@@ -227,6 +228,7 @@ static hone_value *summary(const train_session *r) {
     hone_value *test = r->has_test ? evaluation_value(&r->test) : hone_value_null();
     if (r->has_test && r->variants) hone_value_set_integer(test, "tta", (int64_t)r->tta.variants);
     hone_value_set(value, "test", test);
+    hone_value_set(value, "rejection", rejection_value(r->model));
     hone_value_set_real(value, "seconds", hone_trainer_seconds(r->trainer));
     hone_value_set_real(value, "images_per_second", hone_trainer_images_per_second(r->trainer));
     hone_value_set_string(value, "model", r->output);
@@ -272,6 +274,7 @@ static int train(train_session *r) {
         return failed(&err, NULL, "training stopped");
     }
     status = record_history(r);
+    if (status < 0) status = learn_unknown(r);
     if (status >= 0) return status;
     if (save_undisturbed(r, r->output, &err) != HONE_OK) return failed(&err, NULL, "the model was not saved");
     char rate[32];
@@ -356,6 +359,8 @@ static int parse(train_session *r, positionals *words, int argc, char **argv) {
          "accuracy (default), top_k_categorical_accuracy, auc, precision, recall", NULL},
         {OPTION_REAL, "ema", 0, "M", &s->ema, 0, 0.999999,
          "keep an exponential moving average of the weights, as Keras' use_ema (0.99)", NULL},
+        {OPTION_TEXT, "reject", 0, "HOW", &s->reject, 0, 0,
+         "what is unknown, by what validated: tpr=0.95 (default), score=NAME, none", NULL},
         {.kind = OPTION_HEADING, .name = "callbacks"},
         {OPTION_TEXT, "monitor", 0, "KEY", &s->monitor, 0, 0, "what they watch (default val_loss)", NULL},
         {OPTION_INTEGER, "early-stopping", 0, "N", &s->early_stopping, 0, 1000000,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * hone evaluate --calibrate: on which images the temperature is fitted, and into the model's file with it.
+ * hone evaluate --calibrate and --fit-rejection: on which images a temperature, or what is unknown, is fitted, and into the
+ * model's file with it.
  *
  * "validation" means what training held back: the model's file says which data that was, and which part of it. */
 #include "evaluate_calibrate.h"
@@ -43,7 +44,7 @@ static int open_held_back(const calibration_request *r, held_back *h) {
     int64_t limit = 0, seed = 0;
     hone_value_as_integer(hone_value_get(record, "limit"), &limit);
     hone_value_as_integer(hone_value_get(provenance, "seed"), &seed);
-    static const char hint[] = "name a DATA that the model was not trained on: --calibrate DATA";
+    static const char hint[] = "name a DATA that the model was not trained on in its place";
     if (!source || !how) return failed(NULL, hint, "'%s' does not say which images its training held back", r->path);
     bool is_own = strcmp(how, "own") == 0;
     data_options options = {
@@ -103,6 +104,44 @@ int calibrate_model(const calibration_request *r) {
             status = failed(&err, NULL, "cannot calibrate '%s' on '%s'", r->path, r->where);
     }
     if (status < 0) tell(r, h.indices ? h.count : hone_dataset_samples(h.data), &before, &after);
+    release(&h);
+    return status;
+}
+
+/* ---- what is unknown --------------------------------------------------------------------------------------------- */
+
+static int change_rejection(const calibration_request *r, const reject_settings *s) {
+    hone_error err = {0};
+    hone_rejection *had = NULL;
+    hone_status status = hone_rejection_create(&had, r->model, &err);
+    double tpr = s->tpr > 0 ? s->tpr : had ? hone_rejection_tpr(had) : 0.95;
+    hone_rejection_free(had);
+    if (status == HONE_OK) status = hone_model_set_rejection(r->model, tpr, s->score, &err);
+    return status == HONE_OK ? -1
+                             : failed(&err, "--fit-rejection validation fits one", "cannot change what is unknown");
+}
+
+int fit_model_rejection(const calibration_request *r, const reject_settings *settings, uint64_t seed) {
+    held_back h = {0};
+    hone_error err = {0};
+    int status = -1;
+    if (settings->none || (r->where && strcmp(r->where, "none") == 0)) {
+        if (hone_model_forget_rejection(r->model, &err) != HONE_OK) status = failed(&err, NULL, "--fit-rejection");
+    } else if (!r->where) {
+        status = change_rejection(r, settings);
+    } else {
+        if (strcmp(r->where, "validation") == 0) {
+            status = open_held_back(r, &h);
+        } else {
+            data_options options = {.source = r->where, .fit_to = r->model};
+            status = open_data(&h.data, &options, r->config->threads, r->quiet);
+        }
+        if (status < 0)
+            status = fit_rejection(r->model, h.data, h.indices, h.count, settings, r->config->threads, seed, false,
+                                   r->quiet);
+    }
+    if (status < 0 && hone_model_save_records(r->model, r->path, &err) != HONE_OK)
+        status = failed(&err, NULL, "cannot store what is unknown");
     release(&h);
     return status;
 }

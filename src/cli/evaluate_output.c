@@ -203,6 +203,7 @@ void print_results(const evaluation_results *r, size_t worst) {
     print_mistakes(r, worst);
     if (r->robustness) print_robustness(r->robustness);
     if (r->comparison) print_comparison(r);
+    if (r->ood) print_ood(r->ood);
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------------------------ */
@@ -335,5 +336,6 @@ hone_value *results_value(const evaluation_results *r) {
     hone_value_set(v, "mistakes", mistakes);
     if (r->robustness) hone_value_set(v, "robustness", robustness_value(r->robustness));
     if (r->comparison) hone_value_set(v, "comparison", comparison_value(r));
+    if (r->ood) hone_value_set(v, "ood", ood_value(r->ood));
     return v;
 }

@@ -4,7 +4,7 @@
 #ifndef HONE_EVALUATE_OUTPUT_H
 #define HONE_EVALUATE_OUTPUT_H
 
-#include "commands.h"
+#include "evaluate_ood.h"
 
 /* Everything that was measured; pointers are NULL where it was not asked for. */
 typedef struct evaluation_results {
@@ -21,6 +21,7 @@ typedef struct evaluation_results {
     const char *other_path;
     const hone_scores *other;
     const hone_comparison *comparison;
+    const ood_result *ood;
 } evaluation_results;
 
 void print_results(const evaluation_results *r, size_t worst);

@@ -148,6 +148,13 @@ int record_history(train_session *r) {
     return -1;
 }
 
+/* What validated says what is unknown. */
+int learn_unknown(train_session *r) {
+    if (r->reject.none || r->split.validation_count == 0) return -1;
+    return fit_rejection(r->model, r->data, r->split.validation, r->split.validation_count, &r->reject, r->threads,
+                         (uint64_t)r->common.seed, r->settings.reject == NULL, r->common.quiet);
+}
+
 /* What the model's file says of where it comes from; "arguments" is what --resume replays. */
 int record_provenance(train_session *r) {
     char hash[65];
@@ -165,7 +172,8 @@ int record_provenance(train_session *r) {
     hone_value_set_integer(record, "seed", r->common.seed);
     hone_value_set_string(record, "cpu_level", hone_cpu_level());
     hone_error err = {0};
-    if (hone_model_set_record(r->model, "provenance", record, &err) != HONE_OK)
+    if (hone_model_set_record(r->model, "provenance", record, &err) != HONE_OK ||
+        hone_model_forget_rejection(r->model, &err) != HONE_OK)
         return failed(&err, NULL, "cannot record the run");
     return -1;
 }

@@ -6,6 +6,7 @@
 #define HONE_TRAIN_SESSION_H
 
 #include "progress.h"
+#include "reject.h"
 #include "train_settings.h"
 
 /* What a run holds; all of it is released in one place. */
@@ -13,6 +14,7 @@ typedef struct train_session {
     train_settings settings;
     common_options common;
     weights_settings weights;
+    reject_settings reject;
     const char *source; /* DATA */
     char **arguments;   /* what was typed, kept in the model for --resume */
     int argument_count;
@@ -56,5 +58,7 @@ hone_precision model_policy(const train_session *r);
 int record_provenance(train_session *r);
 /* The history goes into the file, for the curves of hone evaluate --report. */
 int record_history(train_session *r);
+/* What the model will call unknown, by the pictures that validated. */
+int learn_unknown(train_session *r);
 
 #endif

@@ -21,6 +21,7 @@ typedef struct train_settings {
     bool nesterov, amsgrad, learning_rate_given, momentum_given, weight_decay_given;
 
     const char *augment, *tta, *mixed_precision;
+    const char *reject; /* what is unknown: "none", "tpr=0.95,score=knn" */
 
     const char *monitor, *checkpoint, *csv_log, *log, *runs;
     int64_t early_stopping, reduce_lr;

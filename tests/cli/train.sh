@@ -55,13 +55,16 @@ done
 run evaluate model.h5 data --input 0.1307,0.3081
 want_status 0
 
+# a sheet of many digits is none of them
 run predict model.h5 data/digits.png
 want_status 0
+want_out "^data/digits.png$(printf '\t')unknown$(printf '\t')[0-9] [01]\.[0-9]{4}$"
+run predict model.h5 data/digits.png --reject none
 want_out "^data/digits.png$(printf '\t')[0-9] [01]\.[0-9]{4}$"
 run predict model.h5 data/digits.png --top 3 --json
 want_status 0
 want_out '"predictions":'
-want_out '"unknown": false'
+want_out '"unknown": true'
 run predict model.h5 data/digits.png missing.png
 want_status 1
 want_out '^data/digits.png'

@@ -1,0 +1,91 @@
+# "None of the above": fitted by hone train, said by hone predict, measured and changed by hone evaluate.
+. "$(dirname "$0")/lib.sh"
+
+run collect digits --samples 900 --test-samples 200 --seed 5 --to data
+run train data --model mnist-fast --validation-split 0.1 --epochs 3 --no-test --no-run --quiet --json --output a.h5
+want_status 0
+no_err
+want_out '"rejection": \{'
+want_out '"tpr": 0.95'
+cp a.h5 before.h5
+
+# pictures that are none of the classes: noise, flat, and a digit beside them
+run augment data --augment none --to photos --as folders --samples 3
+digit=$(find photos -name '*.png' | sort | head -n 1)
+mkdir strange
+for i in 1 2 3 4 5 6; do
+    { printf 'P5\n28 28\n255\n'; head -c 784 /dev/urandom; } > strange/noise$i.pgm
+done
+run predict a.h5 strange --json
+want_status 0
+[ "$(grep -c '"unknown": true' out)" -ge 5 ] || fail "noise should be unknown"
+run predict a.h5 strange/noise1.pgm
+want_out '^strange/noise1.pgm	unknown	[0-9] [01]\.[0-9]+$'
+run predict a.h5 "$digit" --json
+want_out '"unknown": false'
+run predict a.h5 strange --reject none --json
+grep -q '"unknown": true' out && fail "--reject none answers everything"
+run predict a.h5 "$digit" --reject tpr=0.001,score=knn --json
+want_out '"unknown": true'
+run predict a.h5 "$digit" --tta 3
+want_status 0
+
+# measured
+run evaluate a.h5 data --ood strange --quiet
+want_status 0
+want_out 'against 6 images of .strange. that are none'
+want_out "<- the model's"
+run evaluate a.h5 data --ood strange --quiet --json
+want_status 0
+no_err
+for key in ood auroc fpr95 score threshold unknown_known unknown_ood max-softmax energy mahalanobis knn; do
+    want_out "\"$key\""
+done
+run evaluate a.h5 data --ood nowhere --quiet
+want_error "nowhere"
+
+# changed, forgotten, fitted again: the weights stay as they are
+run evaluate a.h5 data --reject tpr=0.5,score=mahalanobis --ood strange --json
+want_status 0
+want_out '"score": "mahalanobis"'
+want_out '"tpr": 0.5'
+run evaluate a.h5 data --ood strange --quiet --json
+want_out '"tpr": 0.5'
+run evaluate a.h5 data --fit-rejection none --quiet
+want_status 0
+run predict a.h5 strange --json
+grep -q '"unknown": true' out && fail "what is forgotten is not asked"
+run evaluate a.h5 data --ood strange --quiet
+want_error "nothing to tell the unknown by"
+run predict a.h5 strange --reject tpr=0.9
+want_error "nothing that --reject could change"
+run evaluate a.h5 data --fit-rejection validation --reject tpr=0.9,score=energy
+want_status 0
+want_err 'unknown: score energy above .* fitted on 90 held back images of which 90 % pass'
+run evaluate a.h5 data --fit-rejection data --quiet --json
+want_status 0
+run evaluate before.h5 data --quiet --json
+cp out plain.json
+run evaluate a.h5 data --quiet --json
+sed 's/before\.h5/a.h5/' plain.json | cmp -s - out || fail "answers stay as they are"
+
+# words that make no sense; nothing held back; trained further
+run train data --reject tpr=2 --output b.h5
+want_status 2
+run train data --reject colour
+want_status 2
+run predict a.h5 "$digit" --reject score=magic
+want_status 2
+want_err 'max-softmax, energy, mahalanobis or knn'
+run train data --model mlp --epochs 1 --validation-split 0 --no-test --no-run --quiet --json --output c.h5
+want_status 0
+want_out '"rejection": null'
+run train data --model mlp --epochs 1 --validation-split 0.01 --no-test --no-run --output c.h5
+want_status 0
+want_err 'will not say "unknown": 9 pictures'
+run train data --model a.h5 --epochs 1 --validation-split 0 --no-test --no-run --quiet --json --output d.h5
+want_out '"rejection": null'
+run train data --model mlp --epochs 1 --reject none --no-test --no-run --quiet --json --output c.h5
+want_out '"rejection": null'
+no_leftovers
+finish
