@@ -33,7 +33,7 @@ typedef struct hone_finetune_config {
     int probe_epochs;
     double probe_learning_rate; /* of Adam */
     /* Times the learning rate for each layer further from the head (a normalisation counts with the layer before it); 1:
-     * all the same. */
+     * all the same. An adapter counts as its kernel, here and for l2_sp. */
     double layer_decay;
     double l2_sp;      /* hone_weight_rule's, for all weights but the head's; 0: off */
     int patience;      /* EarlyStopping on val_loss in every stage, the best weights stay; -1, or no validation: none */
@@ -65,7 +65,9 @@ typedef struct hone_finetune_result {
 HONE_API void hone_finetune_result_release(hone_finetune_result *result);
 
 /* Trains model by the recipe. head: the layer that hone_model_find_head or hone_head_report names. model and data as in
- * hone_trainer_create. Which layers are frozen is afterwards as it was. The same seed gives the same bits. */
+ * hone_trainer_create. Which layers are frozen is afterwards as it was. The same seed gives the same bits.
+ * HONE_CANCELLED where a stage's trainer was: if result->epochs is above 0 then, model holds the best that was reached and
+ * result tells how, and is to be released. */
 HONE_API hone_status hone_finetune(hone_finetune_result *result, hone_model *model, size_t head,
                                    const hone_dataset *data, const hone_finetune_config *config, hone_error *err);
 

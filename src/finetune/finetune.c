@@ -74,10 +74,10 @@ static hone_status run_stages(hone__finetune *f, hone_error *err) {
     size_t count = hone__recipe_stages(f->config, f->group_count, stages);
     for (size_t i = 0; i < count; i++) {
         hone_status status = hone__stage_run(f, &stages[i], err);
+        f->result->images_per_second = f->training_seconds > 0 ? (double)f->images / f->training_seconds : 0;
         if (status == HONE_CANCELLED) return status;
         if (status != HONE_OK) return hone__fail_context(err, status, "stage '%s'", stages[i].name);
     }
-    f->result->images_per_second = f->training_seconds > 0 ? (double)f->images / f->training_seconds : 0;
     return HONE_OK;
 }
 
@@ -101,7 +101,7 @@ hone_status hone_finetune(hone_finetune_result *result, hone_model *model, size_
     hone__free(before);
     hone__free(f.groups);
     hone__free(f.rules);
-    if (status != HONE_OK) hone_finetune_result_release(result);
+    if (status != HONE_OK && !(status == HONE_CANCELLED && result->epochs > 0)) hone_finetune_result_release(result);
     return status;
 }
 

@@ -6,6 +6,7 @@
  * every epoch. The network is then cut in two (hone_model_cut); the front is asked once, and what is trained is the tail
  * alone, as a model of its own, on those features. Its weights go back into the network by name. */
 #include "finetune_internal.h"
+#include "train_internal.h"
 
 #include <string.h>
 
@@ -13,6 +14,7 @@
 typedef struct stage_run {
     hone_model *front, *tail; /* NULL: the whole model is trained on pictures */
     float *features;          /* (samples, size) */
+    float *before;            /* the model's weights as the stage found them; NULL: it trains the tail */
     hone_weight_rule *rules;  /* of the tail's weights */
     hone_trainer *trainer;
 } stage_run;
@@ -183,6 +185,36 @@ static hone_status record(hone__finetune *f, const hone__stage *stage, const sta
     return append_history(result->history, hone_trainer_history(r->trainer), err);
 }
 
+/* ---- an interrupted stage ---------------------------------------------------------------------------------------- */
+
+static hone_status keep_before(const hone__finetune *f, stage_run *r, hone_error *err) {
+    size_t size = f->model->data_size;
+    if (r->tail) return HONE_OK;
+    r->before = hone__alloc(size, sizeof *r->before);
+    if (!r->before) return hone__fail_memory(err, size * sizeof *r->before, "the weights before a stage");
+    memcpy(r->before, f->model->data, size * sizeof *r->before);
+    return HONE_OK;
+}
+
+/* EarlyStopping brings its best weights back when training ends, not when it is interrupted: here it has ended. Without
+ * a whole epoch the stage has not been. */
+static void end_interrupted(const hone__finetune *f, const hone__stage *stage, const stage_run *r) {
+    hone_model *model = r->tail ? r->tail : f->model;
+    const char *name;
+    float *best = NULL;
+    if (hone_trainer_epoch(r->trainer) == 0) {
+        if (r->before) memcpy(model->data, r->before, model->data_size * sizeof *model->data);
+    } else {
+        for (size_t i = 0; !best && i < hone_trainer_slot_count(r->trainer); i++) {
+            float *first = hone_trainer_slot(r->trainer, i, 0, &name);
+            if (first && strcmp(name, "best_weights") == 0) best = first - model->weights[0].offset;
+        }
+        if (best) memcpy(model->data, best, model->data_size * sizeof *model->data);
+    }
+    bool has_best = best || hone_trainer_epoch(r->trainer) == 0; /* zeros: the base */
+    if (stage->adapters && has_best) hone__lora_restore_best(f->result->lora);
+}
+
 static hone_status tell(const hone__finetune *f, const char *name, hone_trainer *trainer, hone_error *err) {
     return f->config->on_stage ? f->config->on_stage(f->config->context, name, trainer, err) : HONE_OK;
 }
@@ -191,14 +223,18 @@ static hone_status run(hone__finetune *f, const hone__stage *stage, stage_run *r
     double start = hone__seconds();
     freeze(f, stage);
     HONE_TRY(cut(f, stage, r, err));
+    HONE_TRY(keep_before(f, r, err));
     HONE_TRY(make_trainer(f, stage, r, err));
     HONE_TRY(tell(f, stage->name, r->trainer, err));
     hone_status status = hone_trainer_fit(r->trainer, err);
     hone_status told = tell(f, stage->name, NULL, status == HONE_OK ? err : NULL);
-    if (status != HONE_OK || told != HONE_OK) return status != HONE_OK ? status : told;
+    if (status == HONE_CANCELLED) end_interrupted(f, stage, r);
+    bool has_learnt = status == HONE_OK || (status == HONE_CANCELLED && hone_trainer_epoch(r->trainer) > 0);
+    if (!has_learnt || (status == HONE_OK && told != HONE_OK)) return status != HONE_OK ? status : told;
     hone_weight_copy copied;
     if (r->tail) HONE_TRY(hone_model_copy_weights(f->model, r->tail, false, &copied, err));
-    return record(f, stage, r, hone__seconds() - start, err);
+    HONE_TRY(record(f, stage, r, hone__seconds() - start, err));
+    return status;
 }
 
 hone_status hone__stage_run(hone__finetune *f, const hone__stage *stage, hone_error *err) {
@@ -208,6 +244,7 @@ hone_status hone__stage_run(hone__finetune *f, const hone__stage *stage, hone_er
     hone_model_free(r.front);
     hone_model_free(r.tail);
     hone__free(r.features);
+    hone__free(r.before);
     hone__free(r.rules);
     return status;
 }

@@ -29,6 +29,7 @@ struct hone_run {
     hone_value *value; /* what run.json holds */
     int lock;          /* the file descriptor; -1: none */
     FILE *metrics;
+    int epochs, before; /* written so far; of earlier trainers (stages), behind which this one's are counted */
     bool finished;
 };
 
@@ -171,8 +172,8 @@ const char *hone_run_folder(const hone_run *run) {
 
 static hone_status begin_metrics(void *context, hone_trainer *trainer, hone_error *err) {
     hone_run *run = context;
-    (void)trainer;
-    if (run->metrics) return HONE_OK; /* fit was called once more */
+    if (hone_trainer_epoch(trainer) == 0) run->before = run->epochs;
+    if (run->metrics) return HONE_OK; /* fit was called once more, or the next stage begins */
     char *path = path_in(run, "metrics.jsonl");
     if (!path) return hone__fail_memory(err, 0, "a path");
     run->metrics = fopen(path, "a");
@@ -186,7 +187,8 @@ static hone_status add_epoch(void *context, hone_trainer *trainer, int epoch, ho
     hone_run *run = context;
     hone_value *line = hone_value_object();
     char *text;
-    hone_value_set_integer(line, "epoch", epoch + 1);
+    run->epochs = run->before + epoch + 1;
+    hone_value_set_integer(line, "epoch", run->epochs);
     for (size_t i = 0; i < logs->count; i++) hone_value_set_real(line, logs->keys[i], logs->values[i]);
     hone_value_set_real(line, "seconds", hone_trainer_seconds(trainer));
     hone_status status =

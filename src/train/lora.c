@@ -4,7 +4,8 @@
  *
  * One idea: the model's kernel is kept at base + alpha / rank * A B, so plans, evaluation and files need not know of
  * adapters. A step takes the kernel's gradient G, as for any weight, and the chain rule does the rest: dA = alpha / rank
- * * G B^T and dB = alpha / rank * A^T G. The optimizer then updates A and B, which are small, and not the kernel. */
+ * * G B^T and dB = alpha / rank * A^T G. The optimizer then updates A and B, which are small, and not the kernel. L2-SP
+ * adds pull * (kernel - base) to G, and so acts on what the factors make together, not on each by itself. */
 #include "train_internal.h"
 
 #include <math.h>
@@ -21,6 +22,8 @@ typedef struct adapter {
     size_t size;
     float *base, *gradient, *scratch; /* (rows, columns) */
     factor a, b;                      /* (rows, rank), (rank, columns) */
+    float rate, pull;                 /* the kernel's rule */
+    double penalty;                   /* of the last step */
 } adapter;
 
 struct hone_lora {
@@ -107,6 +110,7 @@ static size_t scratch_of(const adapter *x, size_t rank) {
 static hone_status make_adapter(hone_lora *l, adapter *x, size_t weight, uint64_t seed, hone_error *err) {
     const hone__weight *w = &l->model->weights[weight];
     x->weight = weight;
+    x->rate = 1;
     x->size = w->size;
     x->columns = (size_t)w->shape.dims[w->shape.rank - 1];
     x->rows = w->size / x->columns;
@@ -185,6 +189,21 @@ hone_status hone__lora_prepare(hone_lora *l, const hone_optimizer *optimizer, ho
     return HONE_OK;
 }
 
+void hone__lora_set_rules(hone_lora *l, const hone_weight_rule *rules) {
+    for (size_t i = 0; i < l->count; i++) {
+        adapter *x = &l->adapters[i];
+        x->rate = rules ? (float)rules[x->weight].learning_rate : 1;
+        x->pull = rules ? (float)rules[x->weight].l2_sp : 0;
+        x->penalty = 0;
+    }
+}
+
+double hone__lora_penalty(const hone_lora *l) {
+    double sum = 0;
+    for (size_t i = 0; i < l->count; i++) sum += l->adapters[i].penalty;
+    return sum;
+}
+
 /* ---- looking ----------------------------------------------------------------------------------------------------- */
 
 size_t hone_lora_count(const hone_lora *l) {
@@ -219,6 +238,17 @@ static void merge(const hone_lora *l, const adapter *x) {
     for (size_t i = 0; i < x->size; i++) w[i] = x->base[i] + scale * x->gradient[i];
 }
 
+/* The gradient of pull / 2 * |kernel - base|^2, into the kernel's. scale: what the gradient is multiplied by later. */
+static void pull_back(adapter *x, const float *kernel, float scale) {
+    double squares = 0;
+    for (size_t i = 0; i < x->size; i++) {
+        float d = kernel[i] - x->base[i];
+        x->gradient[i] += scale * x->pull * d;
+        squares += (double)d * (double)d;
+    }
+    x->penalty = 0.5 * (double)x->pull * squares;
+}
+
 static void update_factor(const hone__lora_call *call, const hone_update *rates, factor *f) {
     const float *gradient = f->gradient;
     call->update(rates, f->size, f->values, &gradient, 1, f->slots[0], f->slots[1], f->slots[2]);
@@ -230,11 +260,16 @@ void hone__lora_step(hone_lora *l, size_t index, const hone__lora_call *call, co
     size_t offset = l->model->weights[x->weight].offset;
     for (size_t s = 0; s < call->shard_count; s++) ranges[s] = call->shards[s] + offset;
     kernels->sum_shards(x->size, ranges, call->shard_count, x->gradient);
-    kernels->scale(x->size, call->mean * (float)(l->alpha / (double)l->rank), x->gradient);
+    float scale = (float)(l->alpha / (double)l->rank);
+    kernels->scale(x->size, call->mean * scale, x->gradient);
+    if (x->pull > 0) pull_back(x, l->model->data + offset, scale);
     const hone_gemm products[] = {product_a(x, l->rank), product_b(x, l->rank)};
     for (int i = 0; i < 2; i++) kernels->gemm(&products[i], x->scratch);
     hone_update rates = *call->rates;
     rates.grad_scale = 1;
+    rates.learning_rate *= x->rate;
+    rates.decay *= x->rate;
+    if (x->rate == 0) return;
     update_factor(call, &rates, &x->a);
     update_factor(call, &rates, &x->b);
     merge(l, x);

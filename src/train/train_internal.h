@@ -158,6 +158,11 @@ typedef struct hone__lora_call {
 
 /* Takes the memory that the optimizer needs per factor, zeroed. */
 hone_status hone__lora_prepare(hone_lora *lora, const hone_optimizer *optimizer, hone_error *err);
+/* A kernel's rule is its adapter's: both factors learn at that rate, and L2-SP pulls the product to nothing, which is the
+ * kernel to its base. rules: one per weight; NULL: none. */
+void hone__lora_set_rules(hone_lora *lora, const hone_weight_rule *rules);
+/* What L2-SP added to the loss in the last step. */
+double hone__lora_penalty(const hone_lora *lora);
 bool hone__lora_adapts(const hone_lora *lora, size_t weight);
 /* ranges: room for shard_count pointers. */
 void hone__lora_step(hone_lora *lora, size_t index, const hone__lora_call *call, const float **ranges);

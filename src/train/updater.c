@@ -192,6 +192,7 @@ hone_status hone__updater_set_rules(hone__updater *u, const hone_weight_rule *ru
         pulls = pulls || p->pull > 0;
     }
     if (lora) HONE_TRY(hone__lora_prepare(lora, &u->optimizer, err));
+    if (lora) hone__lora_set_rules(lora, rules);
     u->lora = lora;
     if (!pulls) return HONE_OK;
     if (!u->gradient) HONE_TRY(allocate_gradient(u, err));
@@ -335,7 +336,7 @@ double hone__updater_step(hone__updater *u, float *const *shards, size_t shard_c
     }
     hone__threads_run(u->threads, update_task, u, u->task_count);
     if (u->lora) hone__threads_run(u->threads, adapter_task, u, hone_lora_count(u->lora));
-    double penalty = 0;
+    double penalty = u->lora ? hone__lora_penalty(u->lora) : 0;
     for (size_t i = 0; (u->regularized || u->anchor) && i < u->piece_count; i++) penalty += u->pieces[i].penalty;
     return penalty;
 }
