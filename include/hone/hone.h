@@ -15,6 +15,7 @@
  *   format.h   Keras files and JSON
  *   onnx.h     models for other runtimes
  *   quantize.h models in 8-bit integers
+ *   export.h   models as C source
  *   evaluate.h scores, calibration, robustness, comparison of models, and a page that shows them
  *   anomaly.h  "none of the above": strange pictures told from known ones
  *   explain.h  where in the picture an answer comes from, nearest training pictures
@@ -55,6 +56,7 @@
 #include <hone/format.h>
 #include <hone/onnx.h>
 #include <hone/quantize.h>
+#include <hone/export.h>
 #include <hone/evaluate.h>
 #include <hone/anomaly.h>
 #include <hone/explain.h>

@@ -3,6 +3,7 @@
  * hone convert and hone export: a model from one kind of file into another, and what is lost on the way. They are one: the
  * first takes the format from the name of the file, the second by its own name. */
 #include "commands.h"
+#include "export_c.h"
 
 #include <string.h>
 
@@ -58,7 +59,7 @@ static hone_value *losses(const hone_model *model, const hone_compiled *compiled
 }
 
 typedef struct settings {
-    const char *to, *output;
+    const char *to, *output, *name, *input;
     weights_settings weights;
     const char *layout; /* of ONNX, as the next two */
     int64_t batch;
@@ -116,7 +117,7 @@ static int choose(const verb *v, const settings *s, hone_file_format *format) {
     if (hone_file_format_of_path(format, s->output)) return -1;
     return usage_error(v,
                        "the name '%s' tells no format; --to does: h5, keras, onnx, json, weights, legacy-weights, npz, "
-                       "safetensors",
+                       "safetensors, c",
                        s->output);
 }
 
@@ -128,18 +129,27 @@ static int check_onnx(const verb *v, const settings *s, hone_file_format format)
     return -1;
 }
 
+/* C is source, not a file that hone could read again: a verb's own business (export_c.c). */
+static bool is_c(const settings *s) {
+    if (s->to) return strcmp(s->to, "c") == 0;
+    size_t length = s->output ? strlen(s->output) : 0;
+    return length > 2 && strcmp(s->output + length - 2, ".c") == 0;
+}
+
 static int run(const verb *v, int argc, char **argv) {
     bool is_export = v == &verb_export;
     settings s = {0};
     common_options common = {0};
     const option table[] = {
         {OPTION_TEXT, "to", 0, "FORMAT", &s.to, 0, 0,
-         "h5, keras, onnx, json, weights, legacy-weights, npz or safetensors", NULL},
+         "h5, keras, onnx, json, weights, legacy-weights, npz, safetensors or c", NULL},
         WEIGHTS_OPTIONS(&s.weights),
         {OPTION_TEXT, "layout", 0, "LAYOUT", &s.layout, 0, 0, "onnx: pictures go in as nhwc (default) or nchw", NULL},
         {OPTION_INTEGER, "batch", 0, "N", &s.batch, 0, INT32_MAX, "onnx: pictures of a call; 0: any number", NULL},
         {OPTION_FLAG, "with-preprocessing", 0, NULL, &s.with_preprocessing, 0, 0,
          "onnx: 8-bit pixels go in, scaling them is part of the graph", NULL},
+        {OPTION_TEXT, "name", 0, "NAME", &s.name, 0, 0, "c: what its names begin with (the file's name)", NULL},
+        {OPTION_TEXT, "input", 0, "HOW", &s.input, 0, 0, "c: pixels are raw, unit, signed or MEAN,STD", NULL},
         /* last: convert is told by a second word */
         {OPTION_TEXT, "output", 'o', "PATH", &s.output, 0, 0, "the file to write", NULL},
     };
@@ -151,6 +161,10 @@ static int run(const verb *v, int argc, char **argv) {
     if (words.count != expected)
         return usage_error(v, "takes %s", is_export ? "one MODEL" : "two files: what is, and what shall be");
     if (!is_export) s.output = words.at[1];
+    if (s.output && is_c(&s)) {
+        const c_settings c = {.output = s.output, .name = s.name, .input = s.input, .weights = s.weights};
+        return export_c(v, words.at[0], &c, &common);
+    }
     hone_file_format format;
     status = choose(v, &s, &format);
     if (status < 0) status = check_onnx(v, &s, format);
@@ -175,6 +189,7 @@ static const char details[] =
     "  onnx            for inference in other runtimes              (.onnx)\n"
     "  npz             weights as NumPy arrays LAYER/WEIGHT         (.npz)\n"
     "  safetensors     weights as tensors LAYER/WEIGHT              (.safetensors)\n"
+    "  c               C99 for machines without a system: NAME.c, NAME.h (.c)\n"
     "What the new file cannot hold is said on stderr, line by line.";
 
 const verb verb_convert = {
@@ -190,10 +205,11 @@ const verb verb_convert = {
 const verb verb_export = {
     .name = "export",
     .usage = "MODEL --to FORMAT --output PATH [options]",
-    .summary = "write a model for other programs: Keras, ONNX, NumPy, safetensors",
+    .summary = "write a model for other programs: Keras, ONNX, NumPy, safetensors, C",
     .details = details,
     .examples = "  hone export model.h5 --to keras --output model.keras\n"
                 "  hone export model.h5 --to onnx --output model.onnx --with-preprocessing\n"
-                "  hone export model.h5 --to npz --output weights.npz",
+                "  hone export model.h5 --to npz --output weights.npz\n"
+                "  hone export model.h5 --to c --output digits.c",
     .run = run_export,
 };
