@@ -28,6 +28,18 @@ function(hone_isa level)
   set_property(GLOBAL APPEND PROPERTY HONE_ISA_LEVELS ${level})
 endfunction()
 
+# hone_int8_isa(LEVEL FLAGS…): int8_isa.c once more, likewise. FLAGS name the vectors it stands on (-DHONE_ISA_avx2=1).
+function(hone_int8_isa level)
+  add_library(hone_kernels_int8_${level} OBJECT int8_isa.c)
+  hone_warnings(hone_kernels_int8_${level})
+  target_include_directories(hone_kernels_int8_${level} PRIVATE ${PROJECT_SOURCE_DIR}/include ${CMAKE_CURRENT_SOURCE_DIR}
+                             ${PROJECT_SOURCE_DIR}/src/core)
+  target_compile_definitions(hone_kernels_int8_${level} PRIVATE HONE_INT8_ISA=${level})
+  target_compile_options(hone_kernels_int8_${level} PRIVATE ${ARGN})
+  target_compile_definitions(hone_kernels PRIVATE HONE_HAVE_INT8_${level}=1)
+  set_property(GLOBAL APPEND PROPERTY HONE_ISA_LEVELS int8_${level})
+endfunction()
+
 # Links the objects of COMPONENTS (and the ISA levels when kernels is among them) and what they use into target.
 function(hone_link_components target)
   foreach(component IN LISTS ARGN)

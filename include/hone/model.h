@@ -236,11 +236,17 @@ typedef struct hone_plan hone_plan;
 /* What matrix products and convolutions multiply; Keras' dtype policies "float32" and "mixed_bfloat16". Mixed: inputs,
  * weights and gradients are rounded to bfloat16 (to nearest, ties to even) before they are multiplied, and added up in
  * float32; weights, biases, activations between layers, normalisation, softmax, loss and optimizer stay float32. */
-typedef enum hone_precision { HONE_PRECISION_FLOAT32, HONE_PRECISION_MIXED_BFLOAT16 } hone_precision;
+typedef enum hone_precision {
+    HONE_PRECISION_FLOAT32,
+    HONE_PRECISION_MIXED_BFLOAT16,
+    HONE_PRECISION_INT8 /* a quantized model in 8-bit integers: <hone/quantize.h>. No layer's policy, and no way to train:
+                         * training computes in float32 with weights and activations rounded to what 8 bits hold */
+} hone_precision;
 
 /* HONE_UNSUPPORTED, with words, where this CPU (or HONE_CPU) cannot compute so. */
 HONE_API hone_status hone_precision_check(hone_precision precision, hone_error *err);
-/* The CPU level that computes so: hone_cpu_level() or, mixed, "avx512_bf16"; NULL where there is none. */
+/* The CPU level that computes so: hone_cpu_level(), or "avx512_bf16" (mixed), "avx512_vnni", … (int8); NULL where there is
+ * none. */
 HONE_API const char *hone_precision_level(hone_precision precision);
 
 /* A layer has its policy, as in Keras, and it is saved with the model; a model is mixed where one of its layers is.
@@ -255,7 +261,8 @@ typedef struct hone_plan_config {
     bool training;         /* keep what backward needs; needed by the trainer only */
     bool logits;           /* leave a final softmax or sigmoid out: outputs are its inputs */
     uint64_t seed;         /* of dropout, in training */
-    /* Mixed: layers with that policy compute so. Default float32: all of them do, whatever their policy. */
+    /* Mixed: layers with that policy compute so. Default float32: all of them do, whatever their policy. Int8: HONE_ARGUMENT
+     * where hone_model_is_quantized is false. */
     hone_precision precision;
     /* Layers whose outputs (of their first application) stand behind the model's own in each row of y, in this order.
      * Inference only; logits is then no matter. Read when the plan is created. */

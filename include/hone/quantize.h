@@ -37,29 +37,29 @@ extern "C" {
 
 /* ---- quantising ------------------------------------------------------------------------------------------------ */
 
-typedef enum hone_calibration {
-    HONE_CALIBRATION_AUTO,       /* all of the following; what comes closest to the float model's outputs is kept */
-    HONE_CALIBRATION_MIN_MAX,    /* the range is all that was seen */
-    HONE_CALIBRATION_PERCENTILE, /* without one number in ten thousand at either end */
-    HONE_CALIBRATION_MSE         /* the range with the least mean squared error of its numbers */
-} hone_calibration;
+typedef enum hone_range_method {
+    HONE_RANGE_AUTO,       /* all of the following; what comes closest to the float model's outputs is kept */
+    HONE_RANGE_MIN_MAX,    /* the range is all that was seen */
+    HONE_RANGE_PERCENTILE, /* without one number in ten thousand at either end */
+    HONE_RANGE_MSE         /* the range with the least mean squared error of its numbers */
+} hone_range_method;
 
-HONE_API hone_status hone_calibration_parse(hone_calibration *out, const char *name, hone_error *err);
-HONE_API const char *hone_calibration_name(hone_calibration calibration); /* "auto", "min-max", "percentile", "mse" */
+HONE_API hone_status hone_range_method_parse(hone_range_method *out, const char *name, hone_error *err);
+HONE_API const char *hone_range_method_name(hone_range_method method); /* "auto", "min-max", "percentile", "mse" */
 
 typedef struct hone_quantize_config {
     const uint32_t *indices; /* the pictures to calibrate with, index_count of them; NULL: all of the data set */
     size_t index_count;
-    hone_calibration calibration;
+    hone_range_method ranges;
     bool per_tensor; /* one scale for all weights of a layer; false: one for each output channel */
     hone_threads *threads;
 } hone_quantize_config;
 
 typedef struct hone_quantize_report {
-    hone_calibration calibration; /* what was kept */
-    double error;     /* of it: mean squared difference of the outputs, over the variance of the float ones */
-    double errors[4]; /* of each tried, by hone_calibration; NaN: not tried */
-    size_t samples;   /* calibrated with */
+    hone_range_method ranges; /* what was kept */
+    double error;             /* of it: mean squared difference of the outputs, over the variance of the float ones */
+    double errors[4];         /* of each tried, by hone_range_method; NaN: not tried */
+    size_t samples;           /* calibrated with */
     size_t operations, in_float; /* of the model, and how many of them are left in float */
     size_t weight_bytes;         /* of the 8-bit weights and their 32-bit biases */
 } hone_quantize_report;

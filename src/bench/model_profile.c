@@ -90,7 +90,7 @@ static hone_status prepare(rig *r, const hone_model *model, hone_error *err) {
     if (r->config.repeats < 1) HONE_FAIL(err, HONE_ARGUMENT, "repeats is %d, expected at least 1", r->config.repeats);
     if (!model->built) HONE_FAIL(err, HONE_ARGUMENT, "the model is not built");
     HONE_TRY(hone_model_copy(&r->model, model, err));
-    if (r->config.precision != HONE_PRECISION_FLOAT32) hone_model_set_precision(r->model, r->config.precision);
+    if (r->config.precision == HONE_PRECISION_MIXED_BFLOAT16) hone_model_set_precision(r->model, r->config.precision);
     HONE_TRY(create_plan(r, err));
     HONE_TRY(fill_batch(r, err));
     if (r->config.training) HONE_TRY(create_updater(r, err));

@@ -216,7 +216,7 @@ static int measure_inference(bench *b) {
     if (status >= 0) return status;
     hone_error err = {0};
     const size_t batches[] = {b->batch_size, 1};
-    if (b->s->precision != HONE_PRECISION_FLOAT32) hone_model_set_precision(b->model, b->s->precision);
+    if (b->s->precision == HONE_PRECISION_MIXED_BFLOAT16) hone_model_set_precision(b->model, b->s->precision);
     for (int i = 0; i < 2; i++) {
         hone_plan_config config = hone_plan_config_default();
         config.max_batch = batches[i];

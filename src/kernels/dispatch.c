@@ -6,7 +6,7 @@
  * "Can" is asked twice: the CPU must have the instructions (CPUID) and the operating system must save the registers
  * (XCR0). Levels are listed best first, so the choice is the first that can run. */
 #include "core_internal.h"
-#include "kernels.h"
+#include "int8.h"
 
 #include <hone/model.h>
 
@@ -33,6 +33,14 @@ extern const hone_kernels hone_kernels_avx2;
 extern const hone_kernels hone_kernels_neon;
 #endif
 extern const hone_kernels hone_kernels_scalar, hone_kernels_scalar_bf16;
+#ifdef HONE_HAVE_INT8_avx2
+extern const hone_int8_kernels hone_int8_kernels_avx512_vnni, hone_int8_kernels_avx512, hone_int8_kernels_avx_vnni,
+    hone_int8_kernels_avx2;
+#endif
+#ifdef HONE_HAVE_INT8_neon
+extern const hone_int8_kernels hone_int8_kernels_neon;
+#endif
+extern const hone_int8_kernels hone_int8_kernels_scalar;
 
 /* ---- what this machine can run --------------------------------------------------------------------------------- */
 
@@ -62,6 +70,17 @@ static void probe_x86(bool *avx2, bool *avx512, bool *bfloat16) {
               (ebx & bit_AVX512VL) != 0;
     if (!*avx512 || eax < 1 || !__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx)) return;
     *bfloat16 = (eax & avx512_bf16) != 0;
+}
+
+/* Products of 8-bit integers, with the vectors that find has found already. */
+static void probe_vnni(bool *avx_vnni, bool *avx512_vnni) {
+    const unsigned has_avx512_vnni = 1u << 11, has_avx_vnni = 1u << 4; /* of leaf 7's ecx, of its subleaf 1's eax */
+    unsigned eax, ebx, ecx, edx;
+    *avx_vnni = *avx512_vnni = false;
+    if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return;
+    *avx512_vnni = (ecx & has_avx512_vnni) != 0;
+    if (eax < 1 || !__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx)) return;
+    *avx_vnni = (eax & has_avx_vnni) != 0;
 }
 #endif
 
@@ -136,6 +155,39 @@ const hone_kernels *hone__kernels_named(const char *name) {
     return find(name);
 }
 
+/* ---- 8-bit integers -------------------------------------------------------------------------------------------- */
+
+const hone_int8_kernels *hone__int8_kernels_named(const char *name) {
+#ifdef HONE_HAVE_INT8_avx2
+    bool avx_vnni, avx512_vnni, avx512 = find("avx512") != NULL, avx2 = find("avx2") != NULL;
+    probe_vnni(&avx_vnni, &avx512_vnni);
+    if (avx512 && avx512_vnni && !strcmp(name, "avx512_vnni")) return &hone_int8_kernels_avx512_vnni;
+    if (avx512 && !strcmp(name, "avx512")) return &hone_int8_kernels_avx512;
+    if (avx2 && avx_vnni && !strcmp(name, "avx_vnni")) return &hone_int8_kernels_avx_vnni;
+    if (avx2 && !strcmp(name, "avx2")) return &hone_int8_kernels_avx2;
+#endif
+#ifdef HONE_HAVE_INT8_neon
+    if (!strcmp(name, "neon")) return &hone_int8_kernels_neon;
+#endif
+    return strcmp(name, "scalar") ? NULL : &hone_int8_kernels_scalar;
+}
+
+const hone_int8_kernels *hone__int8_kernels_of(const hone_kernels *kernels) {
+    static const struct {
+        const char *level, *best, *plain;
+    } table[] = {{"avx512", "avx512_vnni", "avx512"}, {"avx2", "avx_vnni", "avx2"}, {"neon", "neon", "neon"}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        if (strcmp(kernels->name, table[i].level)) continue;
+        const hone_int8_kernels *best = hone__int8_kernels_named(table[i].best);
+        return best ? best : hone__int8_kernels_named(table[i].plain);
+    }
+    return &hone_int8_kernels_scalar;
+}
+
+const hone_int8_kernels *hone__int8_kernels(void) {
+    return hone__int8_kernels_of(hone__kernels());
+}
+
 const char *hone_cpu_level(void) {
     return hone__kernels()->name;
 }
@@ -156,12 +208,13 @@ const char *hone_cpu_description(void) {
 }
 
 const char *hone_precision_level(hone_precision precision) {
+    if (precision == HONE_PRECISION_INT8) return hone__int8_kernels()->name;
     const hone_kernels *kernels = precision == HONE_PRECISION_FLOAT32 ? hone__kernels() : hone__kernels_bfloat16();
     return kernels ? kernels->name : NULL;
 }
 
 hone_status hone_precision_check(hone_precision precision, hone_error *err) {
-    if (precision == HONE_PRECISION_FLOAT32 || hone__kernels_bfloat16()) return HONE_OK;
+    if (precision != HONE_PRECISION_MIXED_BFLOAT16 || hone__kernels_bfloat16()) return HONE_OK;
     const choice c = choose();
     if (c.chosen != c.best && find("avx512_bf16"))
         HONE_FAIL(err, HONE_UNSUPPORTED, "HONE_CPU is '%s', and bfloat16 needs AVX512-BF16 of the level avx512",

@@ -14,8 +14,7 @@
  * - relu and such a max pooling behind a BatchNormalization that looks at the batch become part of its passes. */
 #include "graph.h"
 
-/* A tensor is read by nobody else and is not what the model answers: its producer and user may become one. */
-static hone__op *only_user(hone__builder *b, int tensor) {
+hone__op *hone__only_user(hone__builder *b, int tensor) {
     if (tensor == b->output) return NULL;
     hone__op *user = NULL;
     for (size_t i = 0; i < b->op_count; i++) {
@@ -40,8 +39,7 @@ static void bypass(hone__builder *b, hone__op *op) {
     op->type = NULL;
 }
 
-/* user is no more: op computes its output. */
-static void absorb(hone__op *op, hone__op *user) {
+void hone__absorb(hone__op *op, hone__op *user) {
     op->output = user->output;
     user->type = NULL;
 }
@@ -65,7 +63,7 @@ static int drop_final_activation(hone__builder *b) {
 
 static void fuse_padding(hone__builder *b, hone__op *op) {
     if (op->type != &hone__op_zero_padding2d) return;
-    hone__op *user = only_user(b, op->output);
+    hone__op *user = hone__only_user(b, op->output);
     if (!user || (user->type != &hone__op_conv2d && user->type != &hone__op_depthwise_conv2d)) return;
     int h = (int)op->as.padding.h, w = (int)op->as.padding.w;
     int top = (int)op->as.padding.top, left = (int)op->as.padding.left;
@@ -112,7 +110,7 @@ static bool is_trained(const hone__builder *b, const hone__op *op) {
 /* Weights that change with every step cannot carry a fold: their gradient would be the folded weights'. */
 static void fuse_constant_norm(hone__builder *b, hone__op *op, const hone__purpose *purpose) {
     if (!has_weights_before(op) || op->fold.on) return;
-    hone__op *user = only_user(b, op->output);
+    hone__op *user = hone__only_user(b, op->output);
     if (!user || user->type != &hone__op_batch_normalization) return;
     if (purpose->training && (!user->as.norm.frozen || is_trained(b, op) || is_trained(b, user))) return;
     if (user->as.norm.c != channels_of(op)) return; /* a reshape between them made other channels */
@@ -120,7 +118,7 @@ static void fuse_constant_norm(hone__builder *b, hone__op *op, const hone__purpo
     for (int k = 0; k < HONE_OP_WEIGHTS; k++) op->fold.weights[k] = user->weights[k];
     if (op->type == &hone__op_conv2d) op->as.conv2d.shape.has_bias = true;
     if (op->type == &hone__op_depthwise_conv2d) op->as.depthwise.has_bias = true;
-    absorb(op, user);
+    hone__absorb(op, user);
 }
 
 /* What is left of such normalisations is an affine with the fold's numbers and no weights to train. */
@@ -143,17 +141,17 @@ static bool is_relu_op(const hone__op *op) {
 
 static void fuse_relu(hone__builder *b, hone__op *op) {
     if (!has_weights_before(op) || *epilogue_of(op) != HONE_EPILOGUE_NONE) return;
-    hone__op *user = only_user(b, op->output);
+    hone__op *user = hone__only_user(b, op->output);
     if (user && user->type == &hone__op_max_pool2d) { /* max(relu(x)) = relu(max(x)): the relu may come first */
-        hone__op *behind = only_user(b, user->output);
+        hone__op *behind = hone__only_user(b, user->output);
         if (!is_relu_op(behind)) return;
         *epilogue_of(op) = HONE_EPILOGUE_RELU;
-        absorb(user, behind);
+        hone__absorb(user, behind);
         return;
     }
     if (!is_relu_op(user)) return;
     *epilogue_of(op) = HONE_EPILOGUE_RELU;
-    absorb(op, user);
+    hone__absorb(op, user);
 }
 
 /* Windows inside the picture, of which no two overlap: those would compute outputs twice, or scatter two gradients onto
@@ -167,7 +165,7 @@ static bool can_be_fused(const hone_pool2d_shape *p) {
 
 static void fuse_pooling(hone__builder *b, hone__op *op) {
     if (op->type != &hone__op_conv2d || op->as.conv2d.shape.pool_h) return;
-    hone__op *user = only_user(b, op->output);
+    hone__op *user = hone__only_user(b, op->output);
     if (!user || user->type != &hone__op_max_pool2d) return;
     hone_conv2d_shape *s = &op->as.conv2d.shape;
     const hone_pool2d_shape *p = &user->as.pool;
@@ -178,27 +176,27 @@ static void fuse_pooling(hone__builder *b, hone__op *op) {
     s->pool_stride_w = p->stride_w;
     s->ph = p->oh;
     s->pw = p->ow;
-    absorb(op, user);
+    hone__absorb(op, user);
 }
 
 /* Of what is left of BatchNormalization by now every one looks at the batch. */
 static void fuse_into_norm(hone__builder *b, hone__op *op) {
     if (op->type != &hone__op_batch_normalization) return;
-    hone__op *user = only_user(b, op->output);
+    hone__op *user = hone__only_user(b, op->output);
     if (is_relu_op(user)) {
         op->as.norm.relu = true;
-        absorb(op, user);
-        user = only_user(b, op->output);
+        hone__absorb(op, user);
+        user = hone__only_user(b, op->output);
     }
     if (!user || user->type != &hone__op_max_pool2d) return;
     const hone_pool2d_shape *p = &user->as.pool;
     if ((size_t)p->h * (size_t)p->w != op->as.norm.rows || (size_t)p->c != op->as.norm.c || !can_be_fused(p)) return;
     op->as.norm.pool = *p;
-    absorb(op, user);
-    user = only_user(b, op->output);
+    hone__absorb(op, user);
+    user = hone__only_user(b, op->output);
     if (!is_relu_op(user)) return;
     op->as.norm.relu = true;
-    absorb(op, user);
+    hone__absorb(op, user);
 }
 
 /* Names roots only, so that equal tensors have equal numbers. */
@@ -215,6 +213,20 @@ static bool does_nothing(hone__op *op, const hone__purpose *purpose) {
     hone__random_image *p = &op->as.random;
     p->training = p->training && purpose->training;
     return !p->training && p->oh == p->h && p->ow == p->w;
+}
+
+void hone__tidy(hone__builder *b) {
+    size_t kept = 0;
+    for (size_t i = 0; i < b->op_count; i++)
+        if (b->ops[i].type) b->ops[kept++] = b->ops[i];
+    b->op_count = kept;
+    for (size_t i = 0; i < b->op_count; i++) {
+        hone__op *op = &b->ops[i];
+        op->in_shape = b->tensors[op->inputs[0]].shape;
+        op->out_shape = b->tensors[op->output].shape;
+        op->in_size = b->tensors[op->inputs[0]].size;
+        op->out_size = b->tensors[op->output].size;
+    }
 }
 
 void hone__fuse(hone__builder *b, const hone__purpose *purpose, int *logits) {
@@ -242,15 +254,5 @@ void hone__fuse(hone__builder *b, const hone__purpose *purpose, int *logits) {
     for (size_t i = 0; i < b->op_count; i++)
         if (b->ops[i].type) fuse_into_norm(b, &b->ops[i]);
 
-    size_t kept = 0;
-    for (size_t i = 0; i < b->op_count; i++)
-        if (b->ops[i].type) b->ops[kept++] = b->ops[i];
-    b->op_count = kept;
-    for (size_t i = 0; i < b->op_count; i++) {
-        hone__op *op = &b->ops[i];
-        op->in_shape = b->tensors[op->inputs[0]].shape;
-        op->out_shape = b->tensors[op->output].shape;
-        op->in_size = b->tensors[op->inputs[0]].size;
-        op->out_size = b->tensors[op->output].size;
-    }
+    hone__tidy(b);
 }

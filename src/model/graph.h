@@ -15,7 +15,15 @@ typedef struct hone__tensor {
     hone_shape shape; /* of one sample */
     size_t size;      /* its elements */
     int root;         /* itself, or the tensor whose elements it names */
+    size_t layer;     /* that made it */
+    bool bytes;       /* 8-bit, as q says; else float32 */
+    hone__quantisation q;
 } hone__tensor;
+
+/* Bytes of one sample. */
+static inline size_t hone__tensor_bytes(const hone__tensor *tensor) {
+    return tensor->size * (tensor->bytes ? 1 : sizeof(float));
+}
 
 struct hone__builder {
     const hone_model *model;
@@ -49,6 +57,14 @@ hone_status hone__lower_model(hone__builder *b, const hone_model *model, uint64_
 
 /* Rewrites the graph. *logits: 1 where a final softmax was left out, 2 for a sigmoid, else 0. */
 void hone__fuse(hone__builder *b, const hone__purpose *purpose, int *logits);
+
+/* The one operation that reads tensor; NULL where there are several, or it is what the model answers: else producer and user
+ * may become one. */
+hone__op *hone__only_user(hone__builder *b, int tensor);
+/* user is no more: op computes its output. */
+void hone__absorb(hone__op *op, hone__op *user);
+/* Operations that are no more (type NULL) go, and the sizes of all others are set. */
+void hone__tidy(hone__builder *b);
 
 int hone__tensor_root(const hone__builder *b, int tensor);
 

@@ -28,7 +28,7 @@ hone_status hone__builder_tensor(hone__builder *b, const hone_shape *shape, int 
     if (size < 1) HONE_FAIL(err, HONE_LIMIT, "a tensor of this layer has more elements than can be counted");
     HONE_TRY(hone__grow((void **)&b->tensors, &b->tensor_capacity, b->tensor_count + 1, sizeof *b->tensors, err));
     *tensor = (int)b->tensor_count++;
-    b->tensors[*tensor] = (hone__tensor){.shape = *shape, .size = (size_t)size, .root = *tensor};
+    b->tensors[*tensor] = (hone__tensor){.shape = *shape, .size = (size_t)size, .root = *tensor, .layer = b->layer};
     return HONE_OK;
 }
 
@@ -483,7 +483,10 @@ hone_status hone__emit_cropping2d(hone__builder *b, int x, int top, int bottom, 
 /* ---- the model ------------------------------------------------------------------------------------------------- */
 
 void hone__builder_release(hone__builder *b) {
-    for (size_t i = 0; i < b->op_count; i++) hone__free(b->ops[i].literal);
+    for (size_t i = 0; i < b->op_count; i++) {
+        hone__free(b->ops[i].literal);
+        hone__int8_free(b->ops[i].int8);
+    }
     hone__free(b->ops);
     hone__free(b->tensors);
     *b = (hone__builder){0};

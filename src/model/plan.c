@@ -6,6 +6,7 @@
  * one worker walks through the graph at a time, is as many samples as keep their activations in the caches. A shard,
  * what has a gradient of its own, is as many as make that gradient worth its memory traffic, and more where there
  * would be more than HONE_MAX_SHARDS or their gradients would take too much memory. */
+#include "int8_graph.h"
 #include "plan_state.h"
 
 #include <string.h>
@@ -68,11 +69,11 @@ static size_t clamp(size_t value, size_t low, size_t high) {
 /* Bytes of all activations (and gradients) of one sample, saturating. What runs in place takes no more. */
 static size_t sample_bytes(const hone_plan *plan) {
     const hone__builder *g = &plan->graph;
-    size_t elements = g->tensors[g->input].size;
+    size_t once = hone__tensor_bytes(&g->tensors[g->input]), bytes;
     for (size_t i = 0; i < g->op_count; i++)
-        if (!g->ops[i].type->in_place && !hone__add(elements, g->ops[i].out_size, &elements)) return SIZE_MAX;
-    size_t bytes;
-    return hone__multiply(elements, (plan->training ? 2 : 1) * sizeof(float), &bytes) ? bytes : SIZE_MAX;
+        if (!g->ops[i].type->in_place && !hone__add(once, hone__tensor_bytes(&g->tensors[g->ops[i].output]), &once))
+            return SIZE_MAX;
+    return hone__multiply(once, plan->training ? 2 : 1, &bytes) ? bytes : SIZE_MAX;
 }
 
 /* Multiply-adds of one sample for each weight of the model, forwards. */
@@ -202,13 +203,14 @@ static void dims_text(const hone_shape *shape, char *buffer, size_t size) {
 static char *describe(const hone_plan *plan, const hone__op *op) {
     hone_epilogue epilogue = HONE_EPILOGUE_NONE;
     bool pooled = false;
+    const hone__op_type *origin = hone__op_origin(op);
     const char *name = op->type->name;
-    if (op->type == &hone__op_conv2d) {
+    if (origin == &hone__op_conv2d) {
         epilogue = op->as.conv2d.shape.epilogue;
         pooled = op->as.conv2d.shape.pool_h > 0;
-    } else if (op->type == &hone__op_depthwise_conv2d) {
+    } else if (origin == &hone__op_depthwise_conv2d) {
         epilogue = op->as.depthwise.epilogue;
-    } else if (op->type == &hone__op_dense) {
+    } else if (origin == &hone__op_dense) {
         epilogue = op->as.dense.epilogue;
     } else if (op->type == &hone__op_batch_normalization) {
         if (op->as.norm.relu) epilogue = HONE_EPILOGUE_RELU;
@@ -250,6 +252,7 @@ static hone_status prepare_ops(hone_plan *plan, hone_error *err) {
             .model = plan->model, .kernels = hone__plan_kernels(plan, op), .samples = plan->samples};
         if (op->type->prepare && op->type->prepare(op, &setting, err) != HONE_OK)
             return hone__fail_context(err, HONE_MEMORY, "layer '%s'", plan->model->layers[op->layer]->name);
+        plan->memory += hone__int8_bytes(op->int8);
         if (!op->backward) op->reads_in = op->reads_out = false;
     }
     return HONE_OK;
@@ -278,6 +281,7 @@ static hone_status make_plan(hone_plan *plan, const hone_plan_config *config, co
     plan->graph.watched = watched;
     HONE_TRY(hone__lower_model(&plan->graph, plan->model, config->seed, err));
     hone__fuse(&plan->graph, &(hone__purpose){.training = plan->training, .logits = logits}, &plan->logits);
+    if (plan->int8) HONE_TRY(hone__int8_plan_graph(&plan->graph, plan->training, err));
     plan->outputs = plan->graph.tensors[plan->graph.output].size;
     if (plan->training) HONE_TRY(decide_backward(plan, err));
     decide_cut(plan);
@@ -323,6 +327,7 @@ static hone_status create(hone_plan **out, hone_model *model, const hone_plan_co
     plan->model = model;
     plan->kernels = kernels;
     plan->bfloat16 = bfloat16;
+    plan->int8 = config->precision == HONE_PRECISION_INT8;
     plan->threads = config->threads;
     plan->workers = (size_t)hone_threads_count(config->threads);
     plan->training = config->training;
@@ -361,7 +366,8 @@ hone_status hone_plan_create(hone_plan **out, hone_model *model, const hone_plan
     if (!config) config = &standard;
     *out = NULL;
     HONE_TRY(hone_precision_check(config->precision, err));
-    const hone_kernels *bfloat16 = config->precision == HONE_PRECISION_FLOAT32 ? NULL : hone__kernels_bfloat16();
+    const bool mixed = config->precision == HONE_PRECISION_MIXED_BFLOAT16;
+    const hone_kernels *bfloat16 = mixed ? hone__kernels_bfloat16() : NULL;
     return create_named(out, model, config, hone__kernels(), bfloat16, NULL, err);
 }
 

@@ -66,6 +66,12 @@ hone__watched hone__plan_watched(const hone_plan *plan);
  * the shards' gradients. */
 int hone__plan_find_nonfinite(hone_plan *plan, const unsigned char *pixels, size_t n, uint64_t step, bool *in_gradient);
 
+/* Shows what n <= max_batch samples make of every tensor (the input, and each operation's output), a chunk at a time, on
+ * the caller alone; of an inference plan in float. count: of the numbers. */
+typedef void (*hone__tensor_visitor)(void *context, int tensor, const float *values, size_t count);
+void hone__plan_observe(hone_plan *plan, const unsigned char *pixels, size_t n, hone__tensor_visitor visitor,
+                        void *context);
+
 /* ---- profile.c ------------------------------------------------------------------------------------------------- */
 
 /* Seconds that one operation took, or multiply-adds that it does. */

@@ -58,6 +58,7 @@ struct hone_plan {
     hone_model *model;
     const hone_kernels *kernels;
     const hone_kernels *bfloat16; /* of operations of layers whose policy is mixed; NULL: those as well are float32 */
+    bool int8;                    /* in 8-bit integers, or, in training, rounded as those would be */
     hone_threads *threads;
     bool training;
     int logits;

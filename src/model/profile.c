@@ -59,15 +59,16 @@ void hone__plan_profile(hone_plan *plan, const unsigned char *pixels, size_t n, 
 }
 
 static double forward_macs(const hone__op *op) {
-    if (op->type == &hone__op_conv2d) {
+    const hone__op_type *origin = hone__op_origin(op);
+    if (origin == &hone__op_conv2d) {
         const hone_conv2d_shape *s = &op->as.conv2d.shape;
         return (double)s->oh * s->ow * s->kh * s->kw * (s->c / s->groups) * s->filters;
     }
-    if (op->type == &hone__op_depthwise_conv2d) {
+    if (origin == &hone__op_depthwise_conv2d) {
         const hone_depthwise_shape *s = &op->as.depthwise;
         return (double)s->oh * s->ow * s->kh * s->kw * s->c * s->multiplier;
     }
-    if (op->type == &hone__op_dense)
+    if (origin == &hone__op_dense)
         return (double)op->as.dense.rows * (double)op->as.dense.in * (double)op->as.dense.units;
     return 0;
 }

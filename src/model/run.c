@@ -293,6 +293,29 @@ void hone__plan_step_float(hone_plan *plan, const float *x, size_t n, uint64_t s
     step(plan, (hone__call){.x = x, .n = n, .step = step_index, .loss = loss, .context = context});
 }
 
+/* ---- looking at tensors ---------------------------------------------------------------------------------------- */
+
+typedef struct observer {
+    hone__tensor_visitor visitor;
+    void *context;
+} observer;
+
+static bool observe_action(void *context, const hone__chunk *c, size_t action) {
+    const observer *o = context;
+    const hone_plan *plan = c->plan;
+    const hone__action *a = &plan->schedule.actions[action];
+    if (a->phase != HONE_PHASE_INPUT && a->phase != HONE_PHASE_FORWARD) return true;
+    int tensor = a->phase == HONE_PHASE_INPUT ? plan->graph.input : plan->graph.ops[a->op].output;
+    o->visitor(o->context, tensor, value_address(c, tensor), c->n * plan->graph.tensors[tensor].size);
+    return true;
+}
+
+void hone__plan_observe(hone_plan *plan, const unsigned char *pixels, size_t n, hone__tensor_visitor visitor,
+                        void *context) {
+    observer o = {visitor, context};
+    hone__plan_walk(plan, (hone__call){.pixels = pixels, .n = n, .visit = observe_action, .context = &o});
+}
+
 /* ---- looking for what is not a number -------------------------------------------------------------------------- */
 
 static bool all_finite(const float *x, size_t n) {

@@ -124,10 +124,10 @@ static bool runs_in_place(const draft *d, const hone__op *op) {
 static hone_status place_values(draft *d, hone_error *err) {
     hone__schedule *s = d->s;
     const hone__builder *g = d->graph;
-    HONE_TRY(add_piece(s, g->tensors[g->input].size * sizeof(float), 0, 0, &s->values[g->input], err));
+    HONE_TRY(add_piece(s, hone__tensor_bytes(&g->tensors[g->input]), 0, 0, &s->values[g->input], err));
     for (size_t i = 0; i < g->op_count; i++) {
         const hone__op *op = &g->ops[i];
-        size_t bytes = g->tensors[op->output].size * sizeof(float);
+        size_t bytes = hone__tensor_bytes(&g->tensors[op->output]);
         if (runs_in_place(d, op))
             s->values[op->output] = s->values[op->inputs[0]];
         else

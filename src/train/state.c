@@ -142,7 +142,8 @@ static hone_value *describe_configuration(const hone_trainer *t, hone_error *err
     hone_value_set(v, "schedule", describe_schedule(&t->config.schedule, t->config.epochs));
     hone_value_set(v, "metrics", describe_metrics(&t->config));
     hone_value_set(v, "class_weight", describe_class_weight(t));
-    if (t->config.precision != HONE_PRECISION_FLOAT32) hone_value_set_string(v, "precision", "mixed_bfloat16");
+    if (t->config.precision == HONE_PRECISION_MIXED_BFLOAT16) hone_value_set_string(v, "precision", "mixed_bfloat16");
+    if (t->config.precision == HONE_PRECISION_INT8) hone_value_set_string(v, "precision", "int8");
     if (t->config.augmentation)
         hone_value_set_string(v, "augmentation", hone_augmentation_text(t->config.augmentation));
     if (!hone_value_failed(v)) return v;

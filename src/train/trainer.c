@@ -160,7 +160,7 @@ static hone_status prepare(hone_trainer *t, hone_error *err) {
     // A plan of more than all samples would only take memory.
     t->batch_size =
         t->config.batch_size < t->train_count || t->train_count == 0 ? t->config.batch_size : t->train_count;
-    if (t->config.precision != HONE_PRECISION_FLOAT32) {
+    if (t->config.precision == HONE_PRECISION_MIXED_BFLOAT16) {
         HONE_TRY(hone_precision_check(t->config.precision, err));
         hone_model_set_precision(t->model, t->config.precision);
     }

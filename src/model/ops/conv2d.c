@@ -17,8 +17,8 @@ static layout conv2d_layout(const hone__op *op) {
     const hone_conv2d *p = &op->as.conv2d;
     const hone_conv2d_shape *s = &p->shape;
     layout l = {.rows = (size_t)s->kh * (size_t)s->kw * (size_t)(s->c / s->groups), .filters = (size_t)s->filters};
-    l.bias = op->fold.on ? hone__line(l.rows * l.filters) : 0;
-    l.forward = op->fold.on ? l.bias + hone__line(l.filters) : 0;
+    l.bias = hone__op_own_kernel(op) ? hone__line(l.rows * l.filters) : 0;
+    l.forward = hone__op_own_kernel(op) ? l.bias + hone__line(l.filters) : 0;
     l.backward = l.forward + hone__line(p->packed_forward);
     l.total = l.backward + (op->backward ? hone__line(p->packed_backward) : 0);
     return l;
@@ -39,7 +39,7 @@ static hone_status conv2d_prepare(hone__op *op, const hone__setting *setting, ho
     op->own = conv2d_layout(op).total;
     /* A folded kernel is made once and packed twice, so that is one piece of work. */
     bool backward = op->wants_d_in[0] && p->packed_backward > 0;
-    op->pieces = op->fold.on ? 1 : (size_t)(p->packed_forward > 0) + (size_t)backward;
+    op->pieces = hone__op_own_kernel(op) ? 1 : (size_t)(p->packed_forward > 0) + (size_t)backward;
     return HONE_OK;
 }
 
@@ -48,7 +48,7 @@ static void conv2d_refresh(const hone__op *op, const hone_kernels *kernels, cons
     layout l = conv2d_layout(op);
     const float *kernel = hone__op_weight(op, model, HONE_OP_KERNEL);
     bool forward = p->packed_forward > 0, backward = op->wants_d_in[0] && p->packed_backward > 0;
-    if (op->fold.on) {
+    if (hone__op_own_kernel(op)) {
         hone__fold_weights(op, model, l.rows, l.filters, op->memory, op->memory + l.bias);
         kernel = op->memory;
     } else if (forward && backward) {
@@ -62,8 +62,8 @@ static void conv2d_refresh(const hone__op *op, const hone_kernels *kernels, cons
 static void conv2d_forward(const hone__op *op, const hone__run *r) {
     const hone_conv2d *p = &op->as.conv2d;
     layout l = conv2d_layout(op);
-    const float *kernel = op->fold.on ? op->memory : hone__op_weight(op, r->model, HONE_OP_KERNEL);
-    const float *bias = op->fold.on ? op->memory + l.bias : hone__op_weight(op, r->model, HONE_OP_BIAS);
+    const float *kernel = hone__op_own_kernel(op) ? op->memory : hone__op_weight(op, r->model, HONE_OP_KERNEL);
+    const float *bias = hone__op_own_kernel(op) ? op->memory + l.bias : hone__op_weight(op, r->model, HONE_OP_BIAS);
     const float *weights = p->packed_forward > 0 ? op->memory + l.forward : kernel;
     r->kernels->conv2d_forward(p, r->n, r->in[0], weights, bias, r->out, r->aux, r->scratch);
 }
@@ -78,7 +78,7 @@ static void conv2d_backward_weights(const hone__op *op, const hone__run *r) {
 static void conv2d_backward(const hone__op *op, const hone__run *r) {
     const hone_conv2d *p = &op->as.conv2d;
     if (!r->d_in[0]) return;
-    const float *kernel = op->fold.on ? op->memory : hone__op_weight(op, r->model, HONE_OP_KERNEL);
+    const float *kernel = hone__op_own_kernel(op) ? op->memory : hone__op_weight(op, r->model, HONE_OP_KERNEL);
     const float *weights = p->packed_backward > 0 ? op->memory + conv2d_layout(op).backward : kernel;
     r->kernels->conv2d_backward_input(p, r->n, r->d_out, r->out, r->aux, weights, r->d_in[0], r->scratch);
 }
@@ -107,8 +107,8 @@ static hone_status depthwise_prepare(hone__op *op, const hone__setting *setting,
     depthwise_sizes(op, &rows, &channels);
     op->reads_in = op->trains[HONE_OP_KERNEL] || op->trains[HONE_OP_BIAS];
     op->reads_out = op->as.depthwise.epilogue == HONE_EPILOGUE_RELU;
-    op->own = op->fold.on ? hone__line(rows * channels) + hone__line(channels) : 0;
-    op->pieces = op->fold.on ? 1 : 0;
+    op->own = hone__op_own_kernel(op) ? hone__line(rows * channels) + hone__line(channels) : 0;
+    op->pieces = hone__op_own_kernel(op) ? 1 : 0;
     return HONE_OK;
 }
 
@@ -123,9 +123,9 @@ static void depthwise_refresh(const hone__op *op, const hone_kernels *kernels, c
 static void depthwise_forward(const hone__op *op, const hone__run *r) {
     size_t rows, channels;
     depthwise_sizes(op, &rows, &channels);
-    const float *kernel = op->fold.on ? op->memory : hone__op_weight(op, r->model, HONE_OP_KERNEL);
-    const float *bias =
-        op->fold.on ? op->memory + hone__line(rows * channels) : hone__op_weight(op, r->model, HONE_OP_BIAS);
+    const float *kernel = hone__op_own_kernel(op) ? op->memory : hone__op_weight(op, r->model, HONE_OP_KERNEL);
+    const float *bias = hone__op_own_kernel(op) ? op->memory + hone__line(rows * channels)
+                                                : hone__op_weight(op, r->model, HONE_OP_BIAS);
     r->kernels->depthwise_forward(&op->as.depthwise, r->n, r->in[0], kernel, bias, r->out);
 }
 
@@ -138,7 +138,7 @@ static void depthwise_backward_weights(const hone__op *op, const hone__run *r) {
 
 static void depthwise_backward(const hone__op *op, const hone__run *r) {
     if (!r->d_in[0]) return;
-    const float *kernel = op->fold.on ? op->memory : hone__op_weight(op, r->model, HONE_OP_KERNEL);
+    const float *kernel = hone__op_own_kernel(op) ? op->memory : hone__op_weight(op, r->model, HONE_OP_KERNEL);
     r->kernels->depthwise_backward_input(&op->as.depthwise, r->n, r->d_out, r->out, kernel, r->d_in[0]);
 }
 

@@ -53,8 +53,9 @@ static hone_status dense_prepare(hone__op *op, const hone__setting *setting, hon
     }
     op->reads_in = op->trains[HONE_OP_KERNEL];
     op->reads_out = op->as.dense.epilogue == HONE_EPILOGUE_RELU;
-    op->own = op->fold.on ? hone__line(op->as.dense.in * op->as.dense.units) + hone__line(op->as.dense.units) : 0;
-    op->pieces = op->fold.on ? 1 : 0;
+    op->own =
+        hone__op_own_kernel(op) ? hone__line(op->as.dense.in * op->as.dense.units) + hone__line(op->as.dense.units) : 0;
+    op->pieces = hone__op_own_kernel(op) ? 1 : 0;
     return HONE_OK;
 }
 
@@ -66,7 +67,7 @@ static void dense_refresh(const hone__op *op, const hone_kernels *kernels, const
 }
 
 static const float *dense_kernel(const hone__op *op, const hone__run *r) {
-    return op->fold.on ? op->memory : hone__op_weight(op, r->model, HONE_OP_KERNEL);
+    return hone__op_own_kernel(op) ? op->memory : hone__op_weight(op, r->model, HONE_OP_KERNEL);
 }
 
 static void dense_forward(const hone__op *op, const hone__run *r) {
@@ -74,8 +75,8 @@ static void dense_forward(const hone__op *op, const hone__run *r) {
     g.a = r->in[0];
     g.b = dense_kernel(op, r);
     g.c = r->out;
-    g.bias = op->fold.on ? op->memory + hone__line(op->as.dense.in * op->as.dense.units)
-                         : hone__op_weight(op, r->model, HONE_OP_BIAS);
+    g.bias = hone__op_own_kernel(op) ? op->memory + hone__line(op->as.dense.in * op->as.dense.units)
+                                     : hone__op_weight(op, r->model, HONE_OP_BIAS);
     r->kernels->gemm(&g, r->scratch);
 }
 

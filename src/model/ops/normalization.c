@@ -6,9 +6,10 @@
  * before it can go backwards. Every shard adds up its own sums in double, and they are added in the order of the
  * shards, so neither threads nor chance have a say. With ReLU and a max pooling behind it (fuse.c) it stays one pass over
  * memory forwards and two backwards, which is what it costs. */
-#include "op.h"
+#include "int8_op.h"
 
 #include <math.h>
+#include <string.h>
 
 /* ---- constant statistics --------------------------------------------------------------------------------------- */
 
@@ -37,16 +38,31 @@ void hone__fold_affine(const hone_model *model, const int weights[HONE_OP_WEIGHT
     }
 }
 
+/* Each weight becomes the nearest of those that 8 bits hold. */
+static void round_weights(const hone__op *op, size_t rows, size_t c, float *kernel) {
+    float common = hone__int8_weight_scale(kernel, 1, rows * c);
+    for (size_t i = 0; i < c; i++) {
+        float scale = op->rounding == HONE_ROUNDING_PER_TENSOR ? common : hone__int8_weight_scale(kernel + i, c, rows);
+        for (size_t k = 0; k < rows; k++)
+            kernel[k * c + i] = (float)hone__int8_weight(kernel[k * c + i], scale) * scale;
+    }
+}
+
 void hone__fold_weights(const hone__op *op, const hone_model *model, size_t rows, size_t c, float *kernel,
                         float *bias) {
     const float *from = hone__op_weight(op, model, HONE_OP_KERNEL),
                 *from_bias = hone__op_weight(op, model, HONE_OP_BIAS);
-    for (size_t i = 0; i < c; i++) {
+    if (!op->fold.on) {
+        memcpy(kernel, from, rows * c * sizeof *kernel);
+        for (size_t i = 0; i < c; i++) bias[i] = from_bias ? from_bias[i] : 0;
+    }
+    for (size_t i = 0; op->fold.on && i < c; i++) {
         double scale, offset;
         channel_affine(model, op->fold.weights, op->fold.epsilon, i, &scale, &offset);
         bias[i] = (float)((from_bias ? from_bias[i] * scale : 0) + offset);
         for (size_t k = 0; k < rows; k++) kernel[k * c + i] = (float)(from[k * c + i] * scale);
     }
+    if (op->rounding != HONE_ROUNDING_NONE) round_weights(op, rows, c, kernel);
 }
 
 /* ---- batch normalisation --------------------------------------------------------------------------------------- */

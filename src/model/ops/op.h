@@ -74,6 +74,17 @@ typedef enum hone__merge_kind {
     HONE_MERGE_MINIMUM
 } hone__merge_kind;
 
+/* How a tensor's numbers become 8 bits: <hone/quantize.h>. */
+typedef struct hone__quantisation {
+    float scale; /* 0: not known */
+    int32_t zero_point;
+} hone__quantisation;
+
+/* Training with weights rounded to what 8 bits hold (the gradient is that of the rounded ones). */
+typedef enum hone__rounding { HONE_ROUNDING_NONE, HONE_ROUNDING_PER_CHANNEL, HONE_ROUNDING_PER_TENSOR } hone__rounding;
+
+typedef struct hone__int8 hone__int8; /* int8.h */
+
 /* A BatchNormalization with constant statistics that was folded into the weights before it:
  * kernel[..., c] * s[c] and (bias[c] - mean[c]) * s[c] + beta[c], with s = gamma / sqrt(variance + epsilon). */
 typedef struct hone__fold {
@@ -90,6 +101,8 @@ struct hone__op {
     int output;
     int weights[HONE_OP_WEIGHTS]; /* HONE_NO_WEIGHT where absent */
     hone__fold fold;
+    hone__rounding rounding;
+    hone__int8 *int8; /* owned: what an operation on 8-bit numbers has beside this; NULL: it works on floats */
     hone_shape in_shape, out_shape; /* without the batch, for the description */
     size_t in_size, out_size;       /* elements of one sample */
 
@@ -159,6 +172,7 @@ struct hone__op {
         struct {
             float *values, *gradients; /* (batch, out_size): the plan's */
         } watch;
+        hone__quantisation fake;
     } as;
     float *literal; /* affine: scale and offset as emitted (2 c); owned */
 
@@ -186,7 +200,7 @@ extern const hone__op_type hone__op_conv2d, hone__op_depthwise_conv2d, hone__op_
     hone__op_layer_normalization, hone__op_dropout, hone__op_merge, hone__op_concatenate, hone__op_slice,
     hone__op_cropping2d, hone__op_scale, hone__op_resize, hone__op_transpose, hone__op_conv2d_transpose,
     hone__op_group_normalization, hone__op_attention, hone__op_embedding, hone__op_prelu, hone__op_random_image,
-    hone__op_watch;
+    hone__op_watch, hone__op_fake_quantise;
 
 /* ---- for the operations' own files ----------------------------------------------------------------------------- */
 
@@ -211,7 +225,17 @@ static inline size_t hone__line(size_t floats) {
     return (floats + 15) / 16 * 16;
 }
 
-/* The kernel (rows, c) and bias of op with its fold applied. bias is (c). */
+/* Some operations do not multiply by the model's weights as they are, but by what hone__fold_weights makes of them. */
+static inline bool hone__op_own_kernel(const hone__op *op) {
+    return op->fold.on || op->rounding != HONE_ROUNDING_NONE;
+}
+
+/* What a type was before it worked on 8-bit numbers. */
+const hone__op_type *hone__op_origin(const hone__op *op);
+size_t hone__int8_bytes(const hone__int8 *int8); /* of memory; 0 of NULL */
+void hone__int8_free(hone__int8 *int8);
+
+/* The kernel (rows, c) and bias (c) of op with its fold and its rounding applied. */
 void hone__fold_weights(const hone__op *op, const hone_model *model, size_t rows, size_t c, float *kernel, float *bias);
 /* scale and offset (c) that a BatchNormalization with constant statistics comes to. */
 void hone__fold_affine(const hone_model *model, const int weights[HONE_OP_WEIGHTS], float epsilon, size_t c,

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Conv2D and Dense in 8-bit integers: windows of the picture as it lies in memory meet panels of packed weights.
+ *
+ * A window is a few runs of bytes that lie together (a row of the kernel by all channels). A run is cut into words of
+ * four; where its length is no multiple of that, the last word reaches into what lies behind, and meets weights of zero.
+ * A picture with padding, or with such words, is copied first, into a frame of zero points and with room behind. */
+
+typedef struct int8_geometry {
+    size_t c, f, groups, cg, fg;
+    size_t runs, run, per_row, words; /* run: bytes; per_row: runs in a row of the kernel; words: of all runs */
+    bool copied;
+    size_t hp, wp, row, sample; /* the picture that windows are read from, in bytes */
+    size_t oh, ow, pixels;      /* what is left: after pooling */
+    size_t out;                 /* bytes of one output number, times f */
+} int8_geometry;
+
+static int8_geometry int8_geometry_of(const hone_conv2d_shape *s) {
+    int8_geometry g;
+    g.c = (size_t)s->c;
+    g.f = (size_t)s->filters;
+    g.groups = (size_t)s->groups;
+    g.cg = g.c / g.groups;
+    g.fg = g.f / g.groups;
+    const bool together = s->dilation_w == 1 && g.groups == 1;
+    g.per_row = together ? 1 : (size_t)s->kw;
+    g.runs = (size_t)s->kh * g.per_row;
+    g.run = together ? (size_t)s->kw * g.cg : g.cg;
+    g.words = g.runs * ((g.run + 3) / 4);
+    const size_t reach_h = (size_t)((s->oh - 1) * s->stride_h + (s->kh - 1) * s->dilation_h + 1);
+    const size_t reach_w = (size_t)((s->ow - 1) * s->stride_w + (s->kw - 1) * s->dilation_w + 1);
+    const bool bordered = s->pad_top > 0 || s->pad_left > 0 || reach_h > (size_t)s->h || reach_w > (size_t)s->w;
+    g.copied = bordered || g.run % 4 != 0;
+    g.hp = bordered ? reach_h : (size_t)s->h;
+    g.wp = bordered ? reach_w : (size_t)s->w;
+    g.row = g.wp * g.c;
+    g.sample = g.hp * g.row;
+    g.oh = (size_t)(s->pool_h > 0 ? s->ph : s->oh);
+    g.ow = (size_t)(s->pool_h > 0 ? s->pw : s->ow);
+    g.pixels = g.oh * g.ow;
+    return g;
+}
+
+/* The lanes of the panel that begins at channel first of a group. */
+static size_t int8_lanes(const int8_geometry *g, size_t first) {
+    const size_t width = g->fg - first < INT8_LANES ? g->fg - first : INT8_LANES;
+    return (width + VL - 1) / VL * VL;
+}
+
+enum { INT8_ARRAYS = 4 }; /* of a panel, 4 bytes a lane: bias, multiplier, shift, scale */
+
+static size_t int8_panel_bytes(const int8_geometry *g, size_t lanes) {
+    return lanes * 4 * (INT8_ARRAYS + g->words);
+}
+
+static size_t int8_offset_bytes(const int8_geometry *g) {
+    return (g->words * sizeof(int32_t) + 63) / 64 * 64;
+}
+
+static size_t int8_conv2d_packed(const hone_conv2d_shape *s) {
+    const int8_geometry g = int8_geometry_of(s);
+    size_t bytes = 0;
+    for (size_t first = 0; first < g.fg; first += INT8_LANES) bytes += int8_panel_bytes(&g, int8_lanes(&g, first));
+    return int8_offset_bytes(&g) + g.groups * bytes;
+}
+
+/* Samples whose windows are worked on together: small maps make uneven blocks. */
+static size_t int8_together(const int8_geometry *g) {
+    enum { WINDOWS = 48 };
+    const size_t samples = WINDOWS / g->pixels;
+    return !g->copied || samples < 1 ? 1 : samples;
+}
+
+static size_t int8_conv2d_scratch(const hone_conv2d_shape *s) {
+    const int8_geometry g = int8_geometry_of(s);
+    return g.copied ? int8_together(&g) * g.sample + 4 : 0;
+}
+
+/* ---- packing --------------------------------------------------------------------------------------------------- */
+
+static void int8_pack_offsets(const hone_conv2d_shape *s, const int8_geometry *g, int32_t *offset) {
+    for (size_t run = 0; run < g->runs; run++) {
+        const size_t at =
+            run / g->per_row * (size_t)s->dilation_h * g->row + run % g->per_row * (size_t)s->dilation_w * g->c;
+        for (size_t byte = 0; byte < g->run; byte += 4) *offset++ = (int32_t)(at + byte);
+    }
+}
+
+/* Channels first … of one group; weights is (taps, f). */
+static void int8_pack_panel(const hone_int8_conv2d *p, const int8_geometry *g, size_t channel, size_t width,
+                            size_t lanes, const int8_t *weights, void *packed) {
+    const hone_int8_output *o = &p->output;
+    int32_t *bias = packed, *multiplier = bias + lanes, *shift = multiplier + lanes;
+    float *scale = (float *)(void *)(shift + lanes);
+    int8_t *to = (int8_t *)(void *)(scale + lanes);
+    memset(packed, 0, int8_panel_bytes(g, lanes));
+    for (size_t i = 0; i < lanes; i++) shift[i] = 30;
+    for (size_t i = 0; i < width; i++) {
+        bias[i] = o->bias[channel + i];
+        if (o->real) {
+            scale[i] = o->scale[channel + i];
+        } else {
+            multiplier[i] = o->multipliers[channel + i];
+            shift[i] = o->shifts[channel + i] - 1;
+        }
+    }
+    for (size_t run = 0; run < g->runs; run++)
+        for (size_t byte = 0; byte < g->run; byte += 4, to += 4 * lanes)
+            for (size_t k = 0; k < 4 && byte + k < g->run; k++) {
+                const int8_t *tap = weights + (run * g->run + byte + k) * g->f + channel;
+                for (size_t i = 0; i < width; i++) {
+                    to[4 * i + k] = tap[i];
+                    bias[i] -= p->zero_point * tap[i]; /* of x: taken out of every sum beforehand */
+                }
+            }
+}
+
+static void int8_conv2d_pack(const hone_int8_conv2d *p, const int8_t *weights, void *packed) {
+    const int8_geometry g = int8_geometry_of(&p->shape);
+    int8_pack_offsets(&p->shape, &g, packed);
+    uint8_t *panel = (uint8_t *)packed + int8_offset_bytes(&g);
+    for (size_t group = 0; group < g.groups; group++)
+        for (size_t first = 0; first < g.fg; first += INT8_LANES) {
+            const size_t lanes = int8_lanes(&g, first), left = g.fg - first;
+            int8_pack_panel(p, &g, group * g.fg + first, left < lanes ? left : lanes, lanes, weights, panel);
+            panel += int8_panel_bytes(&g, lanes);
+        }
+}
+
+/* ---- running --------------------------------------------------------------------------------------------------- */
+
+/* Copies one sample to its place inside the frame. Rows and columns that no window reaches stay behind. */
+static void int8_frame(const hone_conv2d_shape *s, const int8_geometry *g, int32_t zero_point, const uint8_t *x,
+                       uint8_t *to) {
+    const size_t line = (size_t)s->w * g->c, left = (size_t)s->pad_left * g->c;
+    const size_t before = left < g->row ? left : g->row, room = g->row - before, inside = room < line ? room : line;
+    for (size_t y = 0; y < g->hp; y++, to += g->row) {
+        const int source = (int)y - s->pad_top;
+        if (source < 0 || source >= s->h) {
+            memset(to, zero_point, g->row);
+            continue;
+        }
+        memset(to, zero_point, before);
+        memcpy(to + before, x + (size_t)source * line, inside);
+        memset(to + before + inside, zero_point, room - inside);
+    }
+}
+
+/* Where the next output is, in scan order through the rows of one sample after another. */
+typedef struct int8_walk {
+    size_t column, line, sample;
+    const int8_geometry *g;
+    size_t step_column, step_line; /* bytes between neighbours */
+} int8_walk;
+
+HONE_INLINE size_t int8_walk_next(int8_walk *w) {
+    const size_t at = w->sample * w->g->sample + w->line * w->step_line + w->column * w->step_column;
+    if (++w->column == w->g->ow) {
+        w->column = 0;
+        if (++w->line == w->g->oh) {
+            w->line = 0;
+            w->sample++;
+        }
+    }
+    return at;
+}
+
+/* All windows of samples pictures at x through one panel. y: the panel's first channel of the first output. */
+static void int8_windows(const hone_conv2d_shape *s, const int8_geometry *g, const int8_panel *p, size_t samples,
+                         const uint8_t *x, uint8_t *y) {
+    const int vectors = (int)(p->lanes / VL);
+    const size_t step_column = (size_t)s->stride_w * g->c, step_line = (size_t)s->stride_h * g->row;
+    const size_t total = samples * g->pixels;
+    const uint8_t *row[INT8_ROWS];
+    void *out[INT8_ROWS];
+    if (p->pooled) {
+        int8_walk w = {.g = g,
+                       .step_column = (size_t)s->pool_stride_w * step_column,
+                       .step_line = (size_t)s->pool_stride_h * step_line};
+        const int taps = s->pool_h * s->pool_w;
+        size_t inner[INT8_ROWS];
+        for (int i = 0; i < taps; i++)
+            inner[i] = (size_t)(i / s->pool_w) * step_line + (size_t)(i % s->pool_w) * step_column;
+        for (size_t i = 0; i < total; i++, y += g->out) {
+            const uint8_t *window = x + int8_walk_next(&w);
+            for (int r = 0; r < taps; r++) row[r] = window + inner[r];
+            out[0] = y;
+            int8_blocks[vectors - 1][taps - 1](row, p, out);
+        }
+        return;
+    }
+    int8_walk w = {.g = g, .step_column = step_column, .step_line = step_line};
+    for (size_t i = 0; i < total;) {
+        const size_t left = total - i, blocks = (left + INT8_ROWS - 1) / INT8_ROWS, rows = (left + blocks - 1) / blocks;
+        for (size_t r = 0; r < rows; r++, y += g->out) {
+            row[r] = x + int8_walk_next(&w);
+            out[r] = y;
+        }
+        int8_blocks[vectors - 1][rows - 1](row, p, out);
+        i += rows;
+    }
+}
+
+static void int8_conv2d(const hone_int8_conv2d *p, size_t n, const uint8_t *x, const void *packed, void *y,
+                        void *scratch) {
+    const hone_conv2d_shape *s = &p->shape;
+    int8_geometry g = int8_geometry_of(s);
+    const size_t element = p->output.real ? sizeof(float) : 1, together = g.copied ? int8_together(&g) : n;
+    const size_t image = (size_t)s->h * (size_t)s->w * g.c;
+    g.out = g.f * element;
+    for (size_t i = 0, samples; i < n; i += samples) {
+        samples = n - i < together ? n - i : together;
+        const uint8_t *from = x + i * image;
+        if (g.copied) {
+            uint8_t *frame = scratch;
+            for (size_t k = 0; k < samples; k++)
+                int8_frame(s, &g, p->zero_point, from + k * image, frame + k * g.sample);
+            memset(frame + samples * g.sample, 0, 4);
+            from = frame;
+        }
+        const uint8_t *panel = (const uint8_t *)packed + int8_offset_bytes(&g);
+        for (size_t group = 0; group < g.groups; group++)
+            for (size_t first = 0; first < g.fg; first += INT8_LANES) {
+                const size_t lanes = int8_lanes(&g, first), left = g.fg - first;
+                const int32_t *arrays = (const int32_t *)(const void *)panel;
+                const int8_panel q = {.bias = arrays,
+                                      .multiplier = arrays + lanes,
+                                      .shift = arrays + 2 * lanes,
+                                      .scale = (const float *)(const void *)(arrays + 3 * lanes),
+                                      .weights = (const int8_t *)(const void *)(arrays + INT8_ARRAYS * lanes),
+                                      .lanes = lanes,
+                                      .last = left >= lanes ? VL : left - (lanes - VL),
+                                      .offset = packed,
+                                      .words = g.words,
+                                      .output = &p->output,
+                                      .pooled = s->pool_h > 0};
+                int8_windows(s, &g, &q, samples, from + group * g.cg,
+                             (uint8_t *)y + i * g.pixels * g.out + (group * g.fg + first) * element);
+                panel += int8_panel_bytes(&g, lanes);
+            }
+    }
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Products of 8-bit integers, on top of simd.h. Four neighbours in a sum make a word; a lane holds one:
+ *
+ *     vq_dot(sum, x, w)   sum + x[0] w[0] + x[1] w[1] + x[2] w[2] + x[3] w[3], x unsigned, w signed, in every lane
+ *
+ * vbytes is a word of four numbers of x in every lane, vweights the words of VL channels. Where a CPU has the instruction
+ * (HONE_VNNI) that is all there is to it; elsewhere bytes become 16-bit numbers first, whose products no instruction
+ * saturates, so every level has the same sums.
+ *
+ *     vq_requantise(a, m, s)   (int32)(((int64)a * m) >> s), s 30 … 61, |a| < 2^30: the shift is arithmetic
+ *     vq_max, vq_min           of int32
+ *     vq_store, vq_store_part  lanes of 0 … 255 as bytes; all, or the first n */
+#ifndef HONE_SIMD_INT8_H
+#define HONE_SIMD_INT8_H
+
+#include "simd.h"
+
+#if defined(HONE_ISA_avx512) || defined(HONE_ISA_avx2)
+HONE_INLINE int32_t vq_word(const uint8_t *p) {
+    int32_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+#endif
+
+#if defined(HONE_ISA_avx512)
+
+#ifdef HONE_VNNI
+typedef __m512i vbytes, vweights;
+HONE_INLINE vbytes vq_broadcast(const uint8_t *p) {
+    return _mm512_set1_epi32(vq_word(p));
+}
+HONE_INLINE vweights vq_weights(const int8_t *p) {
+    return _mm512_loadu_si512(p);
+}
+HONE_INLINE vint vq_dot(vint sum, vbytes x, vweights w) {
+    return _mm512_dpbusd_epi32(sum, x, w);
+}
+#else
+typedef struct vq_halves {
+    __m512i even, odd; /* bytes 0, 2 and 1, 3 of every word as 16-bit numbers */
+} vq_halves;
+typedef vq_halves vbytes, vweights;
+HONE_INLINE vbytes vq_broadcast(const uint8_t *p) {
+    const __m512i x = _mm512_set1_epi32(vq_word(p));
+    return (vbytes){_mm512_and_si512(x, _mm512_set1_epi16(0xff)), _mm512_srli_epi16(x, 8)};
+}
+HONE_INLINE vweights vq_weights(const int8_t *p) {
+    const __m512i w = _mm512_loadu_si512(p);
+    return (vweights){_mm512_srai_epi16(_mm512_slli_epi16(w, 8), 8), _mm512_srai_epi16(w, 8)};
+}
+HONE_INLINE vint vq_dot(vint sum, vbytes x, vweights w) {
+    const __m512i even = _mm512_madd_epi16(x.even, w.even), odd = _mm512_madd_epi16(x.odd, w.odd);
+    return _mm512_add_epi32(sum, _mm512_add_epi32(even, odd));
+}
+#endif
+HONE_INLINE vint vq_requantise(vint a, vint m, vint s) {
+    const __m512i low = _mm512_set1_epi64(0xffffffff);
+    const __m512i even = _mm512_srav_epi64(_mm512_mul_epi32(a, m), _mm512_and_si512(s, low));
+    const __m512i odd = _mm512_srav_epi64(_mm512_mul_epi32(_mm512_srli_epi64(a, 32), _mm512_srli_epi64(m, 32)),
+                                          _mm512_srli_epi64(s, 32));
+    return _mm512_mask_shuffle_epi32(even, (__mmask16)0xaaaa, odd, _MM_PERM_CCAA);
+}
+HONE_INLINE vint vq_max(vint a, vint b) {
+    return _mm512_max_epi32(a, b);
+}
+HONE_INLINE vint vq_min(vint a, vint b) {
+    return _mm512_min_epi32(a, b);
+}
+HONE_INLINE void vq_store(uint8_t *p, vint a) {
+    _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(a));
+}
+HONE_INLINE void vq_store_part(uint8_t *p, vint a, size_t n) {
+    _mm_mask_storeu_epi8(p, v_part_mask(n), _mm512_cvtepi32_epi8(a));
+}
+
+#elif defined(HONE_ISA_avx2)
+
+#ifdef HONE_VNNI
+typedef __m256i vbytes, vweights;
+HONE_INLINE vbytes vq_broadcast(const uint8_t *p) {
+    return _mm256_set1_epi32(vq_word(p));
+}
+HONE_INLINE vweights vq_weights(const int8_t *p) {
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+HONE_INLINE vint vq_dot(vint sum, vbytes x, vweights w) {
+    return _mm256_dpbusd_avx_epi32(sum, x, w);
+}
+#else
+typedef struct vq_halves {
+    __m256i even, odd; /* bytes 0, 2 and 1, 3 of every word as 16-bit numbers */
+} vq_halves;
+typedef vq_halves vbytes, vweights;
+HONE_INLINE vbytes vq_broadcast(const uint8_t *p) {
+    const __m256i x = _mm256_set1_epi32(vq_word(p));
+    return (vbytes){_mm256_and_si256(x, _mm256_set1_epi16(0xff)), _mm256_srli_epi16(x, 8)};
+}
+HONE_INLINE vweights vq_weights(const int8_t *p) {
+    const __m256i w = _mm256_loadu_si256((const __m256i *)(const void *)p);
+    return (vweights){_mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8), _mm256_srai_epi16(w, 8)};
+}
+HONE_INLINE vint vq_dot(vint sum, vbytes x, vweights w) {
+    const __m256i even = _mm256_madd_epi16(x.even, w.even), odd = _mm256_madd_epi16(x.odd, w.odd);
+    return _mm256_add_epi32(sum, _mm256_add_epi32(even, odd));
+}
+#endif
+/* There is no arithmetic shift of 64 bits: the product is made positive, and what that added is taken away again. Only
+ * the low halves are wanted, which is right for them. */
+HONE_INLINE __m256i vq_shifted_product(__m256i a, __m256i m, __m256i s) {
+    const __m256i large = _mm256_set1_epi64x(INT64_C(1) << 62);
+    return _mm256_sub_epi64(_mm256_srlv_epi64(_mm256_add_epi64(_mm256_mul_epi32(a, m), large), s),
+                            _mm256_srlv_epi64(large, s));
+}
+HONE_INLINE vint vq_requantise(vint a, vint m, vint s) {
+    const __m256i even = vq_shifted_product(a, m, _mm256_and_si256(s, _mm256_set1_epi64x(0xffffffff)));
+    const __m256i odd =
+        vq_shifted_product(_mm256_srli_epi64(a, 32), _mm256_srli_epi64(m, 32), _mm256_srli_epi64(s, 32));
+    return _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
+}
+HONE_INLINE vint vq_max(vint a, vint b) {
+    return _mm256_max_epi32(a, b);
+}
+HONE_INLINE vint vq_min(vint a, vint b) {
+    return _mm256_min_epi32(a, b);
+}
+HONE_INLINE void vq_store(uint8_t *p, vint a) {
+    vi_store_u8_part(p, a, VL);
+}
+HONE_INLINE void vq_store_part(uint8_t *p, vint a, size_t n) {
+    vi_store_u8_part(p, a, n);
+}
+
+#elif defined(HONE_ISA_neon)
+
+typedef int16x8_t vbytes; /* the word twice, as 16-bit numbers */
+typedef struct vweights {
+    int16x8_t low, high; /* the words of lanes 0, 1 and 2, 3 */
+} vweights;
+HONE_INLINE vbytes vq_broadcast(const uint8_t *p) {
+    uint32_t word;
+    memcpy(&word, p, sizeof word);
+    return vreinterpretq_s16_u16(vmovl_u8(vreinterpret_u8_u32(vdup_n_u32(word))));
+}
+HONE_INLINE vweights vq_weights(const int8_t *p) {
+    const int8x16_t w = vld1q_s8(p);
+    return (vweights){vmovl_s8(vget_low_s8(w)), vmovl_high_s8(w)};
+}
+HONE_INLINE vint vq_dot(vint sum, vbytes x, vweights w) {
+    const int32x4_t a = vmull_s16(vget_low_s16(x), vget_low_s16(w.low)), b = vmull_high_s16(x, w.low);
+    const int32x4_t c = vmull_s16(vget_low_s16(x), vget_low_s16(w.high)), d = vmull_high_s16(x, w.high);
+    return vaddq_s32(sum, vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d)));
+}
+HONE_INLINE vint vq_requantise(vint a, vint m, vint s) {
+    const int64x2_t low = vshlq_s64(vmull_s32(vget_low_s32(a), vget_low_s32(m)), vnegq_s64(vmovl_s32(vget_low_s32(s))));
+    const int64x2_t high = vshlq_s64(vmull_high_s32(a, m), vnegq_s64(vmovl_high_s32(s)));
+    return vcombine_s32(vmovn_s64(low), vmovn_s64(high));
+}
+HONE_INLINE vint vq_max(vint a, vint b) {
+    return vmaxq_s32(a, b);
+}
+HONE_INLINE vint vq_min(vint a, vint b) {
+    return vminq_s32(a, b);
+}
+HONE_INLINE void vq_store(uint8_t *p, vint a) {
+    vi_store_u8_part(p, a, VL);
+}
+HONE_INLINE void vq_store_part(uint8_t *p, vint a, size_t n) {
+    vi_store_u8_part(p, a, n);
+}
+
+#else
+
+typedef const uint8_t *vbytes;
+typedef const int8_t *vweights;
+HONE_INLINE vbytes vq_broadcast(const uint8_t *p) {
+    return p;
+}
+HONE_INLINE vweights vq_weights(const int8_t *p) {
+    return p;
+}
+HONE_INLINE vint vq_dot(vint sum, vbytes x, vweights w) {
+    return sum + x[0] * w[0] + x[1] * w[1] + x[2] * w[2] + x[3] * w[3];
+}
+/* Right shifts of negative numbers are arithmetic with every compiler that builds this. */
+HONE_INLINE vint vq_requantise(vint a, vint m, vint s) {
+    return (int32_t)(((int64_t)a * m) >> s);
+}
+HONE_INLINE vint vq_max(vint a, vint b) {
+    return a > b ? a : b;
+}
+HONE_INLINE vint vq_min(vint a, vint b) {
+    return a < b ? a : b;
+}
+HONE_INLINE void vq_store(uint8_t *p, vint a) {
+    *p = (uint8_t)a;
+}
+HONE_INLINE void vq_store_part(uint8_t *p, vint a, size_t n) {
+    if (n) *p = (uint8_t)a;
+}
+
+#endif
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Models in 8-bit integers: the record that says how, and the graph made to measure (int8_record.c, int8_graph.c).
+ *
+ * A tensor is named after the layer that made it: tensors get their numbers when a model is lowered, before anything is
+ * fused, so a name means the same whatever a graph is for. */
+#ifndef HONE_INT8_GRAPH_H
+#define HONE_INT8_GRAPH_H
+
+#include "graph.h"
+
+#define HONE_INT8_RECORD "quantization"
+
+/* "conv2d", or "conv2d:1" for the second tensor of that layer; on the heap, NULL: memory is out. */
+char *hone__tensor_name(const hone__builder *b, int tensor);
+
+/* A number that is another one when a weight is. In hex, for the record. */
+void hone__weights_hash(const hone_model *model, char out[17]);
+
+/* Sets q of all tensors that the model's record knows; HONE_ARGUMENT without a record or where it is void, HONE_FORMAT
+ * where it makes no sense. */
+hone_status hone__int8_read(hone__builder *b, bool *per_tensor, hone_error *err);
+
+/* The graph, fused for inference, with 8-bit operations wherever they can be: q of its tensors says how. */
+hone_status hone__int8_graph(hone__builder *b, bool per_tensor, hone_error *err);
+/* The graph, fused for training, that feels what 8 bits will do to it: weights and tensors are rounded, in float. q is
+ * that of a graph of the same model after hone__int8_graph. */
+hone_status hone__fake_quantise_graph(hone__builder *b, const hone__builder *int8, bool per_tensor, hone_error *err);
+
+/* Both from the model's record, as a plan wants it. */
+hone_status hone__int8_plan_graph(hone__builder *b, bool training, hone_error *err);
+
+#endif
