@@ -44,6 +44,20 @@ HONE_API double hone_model_temperature(const hone_model *model);
 /* To be called after a model was trained further: its temperature was that of other weights. */
 HONE_API hone_status hone_model_forget_temperature(hone_model *model, hone_error *err);
 
+/* ---- predictions in words -------------------------------------------------------------------------------------- */
+
+typedef struct hone_prediction {
+    size_t index;      /* of the class */
+    double confidence; /* its probability */
+} hone_prediction;
+
+/* Of one row of outputs; one output alone is the probability of class 1. */
+HONE_API hone_prediction hone_prediction_of(const float *scores, size_t outputs);
+/* {"file", "class", "index", "confidence", "probabilities", "unknown"}: what hone predict and hone serve answer of a picture;
+ * unknown is what the model's rejection says (<hone/anomaly.h>). top > 0: and "top", the most likely so many classes. NULL where memory is out. */
+HONE_API hone_value *hone_prediction_value(const hone_model *model, const char *file, const float *scores,
+                                           size_t outputs, bool unknown, size_t top);
+
 /* ---- scores ---------------------------------------------------------------------------------------------------- */
 
 /* One class against the rest. Where a quotient is 0 / 0 it is 0, as scikit-learn's zero_division=0; areas then are NaN. */

@@ -22,6 +22,7 @@
  *   runs.h     what every training leaves behind
  *   clean.h    what is probably wrong with a data set
  *   label.h    a web page on which people label pictures, helped by a model
+ *   serve.h    models over HTTP, in the protocols that clients already speak
  *   live.h     a web page that shows a training while it runs
  *   bind.h     hone for other languages: no struct crosses
  *   bench.h    what the machine could do, and where a model's time goes
@@ -63,6 +64,7 @@
 #include <hone/runs.h>
 #include <hone/clean.h>
 #include <hone/label.h>
+#include <hone/serve.h>
 #include <hone/live.h>
 #include <hone/bind.h>
 #include <hone/bench.h>

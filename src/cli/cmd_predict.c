@@ -82,27 +82,6 @@ static size_t best_of(const float *scores, size_t count, const bool *taken) {
     return best;
 }
 
-static hone_value *prediction_value(const hone_model *model, const char *path, const float *scores, size_t count,
-                                    bool unknown) {
-    char number[32];
-    size_t best = 0;
-    for (size_t i = 1; i < count; i++)
-        if (scores[i] > scores[best]) best = i;
-    /* One sigmoid output is the probability of class 1. */
-    bool binary = count == 1;
-    size_t index = binary ? scores[0] > 0.5f : best;
-    double confidence = binary ? (index ? scores[0] : 1.0 - scores[0]) : scores[best];
-    hone_value *value = hone_value_object(), *probabilities = hone_value_list();
-    for (size_t i = 0; i < count; i++) hone_value_append(probabilities, hone_value_real(scores[i]));
-    hone_value_set_string(value, "file", path);
-    hone_value_set_string(value, "class", class_text(model, index, number));
-    hone_value_set_integer(value, "index", (int64_t)index);
-    hone_value_set_real(value, "confidence", confidence);
-    hone_value_set(value, "probabilities", probabilities);
-    hone_value_set_boolean(value, "unknown", unknown);
-    return value;
-}
-
 static void print_prediction(const hone_model *model, const char *path, const float *scores, size_t count, bool unknown,
                              size_t top, bool *taken) {
     char number[32];
@@ -180,7 +159,8 @@ static int predict_all(hone_model *model, const files *list, const settings *s, 
         }
         hone_temperature_apply(hone_model_temperature(model), scores, 1, count);
         if (common->json)
-            hone_value_append(predictions, prediction_value(model, list->paths[i], scores, count, verdict.unknown));
+            hone_value_append(predictions,
+                              hone_prediction_value(model, list->paths[i], scores, count, verdict.unknown, 0));
         else
             print_prediction(model, list->paths[i], scores, count, verdict.unknown, (size_t)s->top, taken);
     }

@@ -19,9 +19,10 @@ typedef struct hone__http_exchange hone__http_exchange;
 typedef void (*hone__http_handler)(void *context, hone__http_exchange *exchange);
 
 typedef struct hone__http_route {
-    const char *method; /* "GET" (answers HEAD as well), "POST", "PUT", "DELETE" */
-    const char *path;   /* "/api/state"; one that ends in a star takes any single segment there that is not empty */
-    size_t max_body;    /* more is refused with 413; 0: a body is refused */
+    const char *method; /* "GET" (answers HEAD as well), "POST", "PUT", "DELETE"; "*": whatever comes */
+    const char *path; /* "/api/state"; one that ends in a star takes any single segment there that is not empty, in two
+                           stars everything below */
+    size_t max_body;  /* more is refused with 413; 0: a body is refused */
     hone__http_handler handle;
 } hone__http_route;
 
@@ -48,6 +49,20 @@ typedef struct hone__http_config {
         request_seconds;  /* a client that has not sent its whole request by then is cut off, however busily it drips */
     double send_seconds;  /* one that has not taken its reply by then, likewise */
     double grace_seconds; /* how long stopping waits for requests in progress */
+    bool json_errors;     /* refusals are {"error": "…"}, not a line of text */
+    bool compress;        /* bodies may come and go gzipped or deflated, as the client says */
+    bool any_host;        /* the Host header is believed where others than this machine can reach the server */
+    const char *const *origins; /* pages of these sites ("https://example.org", or "*") may send requests (CORS) */
+    size_t origin_count;
+    const char *certificate, *key; /* PEM texts: TLS; NULL: none */
+    /* A connection has local_size bytes of the application's, zeroed at first and kept from one of its requests to the
+     * next (hone__http_local); released when it ends. */
+    size_t local_size;
+    void (*release_local)(void *context, void *local);
+    /* Called when a request is over, its reply sent or not: for logs and counters. NULL: nobody asks. */
+    void (*completed)(void *context, hone__http_exchange *exchange);
+    /* Called while stopping, after the grace: whatever was deferred must be answered at once. */
+    void (*stopping)(void *context);
 } hone__http_config;
 
 hone__http_config hone__http_config_default(void);
@@ -57,6 +72,12 @@ hone_status hone__http_server_create(hone__http_server **out, const hone__http_c
 /* Takes no new connections, lets requests in progress finish (grace_seconds), closes the rest. NULL is fine. */
 void hone__http_server_free(hone__http_server *server);
 int hone__http_server_port(const hone__http_server *server);
+bool hone__http_server_is_draining(const hone__http_server *server);
+/* From now on every reply ends its connection, and no new ones are taken: so that others take over. */
+void hone__http_server_drain(hone__http_server *server);
+/* Connections that are open. */
+int hone__http_server_connections(const hone__http_server *server);
+int hone__http_server_active(const hone__http_server *server); /* requests in progress */
 
 /* ---- looking at a request -------------------------------------------------------------------------------------- */
 
@@ -69,6 +90,10 @@ const char *hone__http_query(const hone__http_exchange *x, const char *name);
 const char *hone__http_header_value(const hone__http_exchange *x, const char *name);
 const char *hone__http_cookie(const hone__http_exchange *x, const char *name);
 const char *hone__http_body(const hone__http_exchange *x, size_t *size); /* a zero byte follows it */
+void *hone__http_local(const hone__http_exchange *x); /* the connection's, of config->local_size bytes */
+/* The client's address as text, without the port. Returns buffer. */
+const char *hone__http_client(const hone__http_exchange *x, char *buffer, size_t size);
+double hone__http_began(const hone__http_exchange *x); /* when the head of the request had come (hone__seconds) */
 /* Whether the client's copy, by its If-None-Match, is the one that etag (without quotes) names. */
 bool hone__http_client_has(const hone__http_exchange *x, const char *etag);
 
@@ -84,8 +109,30 @@ void hone__http_reply(hone__http_exchange *x, int status, const char *type, void
 void hone__http_reply_copy(hone__http_exchange *x, int status, const char *type, const void *data, size_t size);
 /* The file's bytes, sent as they lie; 404 where there is none. */
 void hone__http_reply_file(hone__http_exchange *x, int status, const char *type, const char *path);
-/* One line of plain text: refusals, errors. */
+/* One line of plain text (or {"error": …} where config->json_errors): refusals, errors. */
 void hone__http_reply_text(hone__http_exchange *x, int status, const char *format, ...) HONE_PRINTF(3, 4);
+
+/* Postpones the reply: the handler calls it before it hands the exchange to another thread, returns without a reply, and
+ * the other thread leaves the reply and calls hone__http_resume, once, after which the exchange is the server's again. */
+void hone__http_defer(hone__http_exchange *x);
+void hone__http_resume(hone__http_exchange *x);
+
+/* Of a reply that was left: for config->completed. status 0: the connection ended before there was one. */
+int hone__http_reply_status(const hone__http_exchange *x);
+size_t hone__http_reply_size(const hone__http_exchange *x);
+const char *hone__http_route_path(const hone__http_exchange *x); /* NULL: no route was found */
+
+/* ---- compression (http_encoding.c) ----------------------------------------------------------------------------- */
+
+/* Whether an Accept-Encoding list takes coding ("gzip"), by name and not with q=0. */
+bool hone__http_accepts(const char *list, const char *coding);
+/* Unpacks gzip or zlib data into *out (of *capacity bytes, grown as needed, a zero byte follows), at most limit bytes:
+ * more is HONE_LIMIT. HONE_UNSUPPORTED in a build without zlib. */
+hone_status hone__http_unpack(const void *data, size_t size, size_t limit, char **out, size_t *capacity,
+                              size_t *unpacked, hone_error *err);
+/* Packs quickly; gzip false: the zlib form that HTTP calls deflate. *packed is from hone__alloc. */
+hone_status hone__http_pack(const void *data, size_t size, bool gzip, void **packed, size_t *packed_size,
+                            hone_error *err);
 
 /* ---- rules, for the server and for whoever tests them ---------------------------------------------------------- */
 
@@ -97,9 +144,12 @@ bool hone__http_same_secret(const char *secret, const char *given);
  * some other site's name was pointed at us for (DNS rebinding) names that site, and is refused. With loopback only
  * the addresses of this machine itself are right. */
 bool hone__http_host_allowed(const char *host, const char *const *names, size_t count, bool loopback);
-/* Whether Origin (NULL: not sent, so no browser's page on another site) is the page served under this Host. */
-bool hone__http_origin_allowed(const char *origin, const char *host);
-/* Whether path is pattern; *segment is what its '*' stands for, or NULL. */
+/* Whether Origin (NULL: not sent, so no browser's page on another site) is the page served under this Host, by TLS
+ * or not. */
+bool hone__http_origin_allowed(const char *origin, const char *host, bool tls);
+/* Whether origin is one of the list, or the list has "*". */
+bool hone__http_origin_listed(const char *origin, const char *const *list, size_t count);
+/* Whether path is pattern; *segment is what its '*' or '**' stands for, or NULL. */
 bool hone__http_path_matches(const char *pattern, const char *path, const char **segment);
 /* Whether an If-None-Match list has this etag. */
 bool hone__http_etag_listed(const char *list, const char *etag);

@@ -5,8 +5,10 @@
 #include "http_internal.h"
 
 #include <fcntl.h>
+#include <netdb.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -42,7 +44,39 @@ const char *hone__http_cookie(const hone__http_exchange *x, const char *name) {
 
 const char *hone__http_body(const hone__http_exchange *x, size_t *size) {
     *size = x->body_size;
-    return x->body_size > 0 ? x->body : "";
+    if (x->body_size == 0) return "";
+    return x->unpacked ? x->unpacked : x->body;
+}
+
+void *hone__http_local(const hone__http_exchange *x) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return ((hone__http_connection *)info->socket_context)->local;
+}
+
+const char *hone__http_client(const hone__http_exchange *x, char *buffer, size_t size) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *address = info ? info->client_addr : NULL;
+    socklen_t length =
+        address && address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    if (!address || getnameinfo(address, length, buffer, (socklen_t)size, NULL, 0, NI_NUMERICHOST) != 0)
+        snprintf(buffer, size, "-");
+    return buffer;
+}
+
+double hone__http_began(const hone__http_exchange *x) {
+    return x->began;
+}
+
+int hone__http_reply_status(const hone__http_exchange *x) {
+    return x->status;
+}
+
+size_t hone__http_reply_size(const hone__http_exchange *x) {
+    return x->size;
+}
+
+const char *hone__http_route_path(const hone__http_exchange *x) {
+    return x->route ? x->route->path : NULL;
 }
 
 bool hone__http_client_has(const hone__http_exchange *x, const char *etag) {
@@ -91,15 +125,37 @@ void hone__http_reply(hone__http_exchange *x, int status, const char *type, void
     x->release = release;
 }
 
+static void reply_no_memory(hone__http_exchange *x) {
+    static char text[] = "out of memory\n", json[] = "{\"error\": \"out of memory\"}\n";
+    if (hone__http_server_config(x->server)->json_errors)
+        hone__http_reply(x, MHD_HTTP_SERVICE_UNAVAILABLE, "application/json", json, sizeof json - 1, NULL);
+    else
+        hone__http_reply(x, MHD_HTTP_SERVICE_UNAVAILABLE, "text/plain; charset=utf-8", text, sizeof text - 1, NULL);
+}
+
 void hone__http_reply_copy(hone__http_exchange *x, int status, const char *type, const void *data, size_t size) {
-    void *copy = hone__alloc(size, 1);
-    if (!copy) {
-        static char none[] = "out of memory\n";
-        hone__http_reply(x, MHD_HTTP_SERVICE_UNAVAILABLE, "text/plain; charset=utf-8", none, sizeof none - 1, NULL);
+    void *array = x->copy;
+    hone__http_exchange_release(x);
+    if (hone__grow(&array, &x->copy_capacity, size + 1, 1, NULL) != HONE_OK) {
+        reply_no_memory(x);
         return;
     }
-    memcpy(copy, data, size);
-    hone__http_reply(x, status, type, copy, size, hone__free);
+    x->copy = array;
+    memcpy(x->copy, data, size);
+    hone__http_reply(x, status, type, x->copy, size, NULL);
+}
+
+/* A JSON string of text, its bytes that JSON does not take as they are escaped. */
+static size_t quote(char *out, size_t room, const char *text) {
+    size_t used = 0;
+    for (const unsigned char *c = (const unsigned char *)text; *c && used + 8 < room; c++) {
+        if (*c == '"' || *c == '\\') out[used++] = '\\';
+        if (*c < 0x20 || *c == 0x7f)
+            used += (size_t)snprintf(out + used, room - used, "\\u%04x", *c);
+        else
+            out[used++] = (char)*c;
+    }
+    return used;
 }
 
 void hone__http_reply_text(hone__http_exchange *x, int status, const char *format, ...) {
@@ -108,6 +164,16 @@ void hone__http_reply_text(hone__http_exchange *x, int status, const char *forma
     va_start(arguments, format);
     vsnprintf(text, sizeof text - 1, format, arguments);
     va_end(arguments);
+    if (hone__http_server_config(x->server)->json_errors) {
+        static const char begin[] = "{\"error\": \"", end[] = "\"}\n";
+        char json[2 * HONE_ERROR_MESSAGE_SIZE];
+        memcpy(json, begin, sizeof begin - 1);
+        size_t used = sizeof begin - 1;
+        used += quote(json + used, sizeof json - used - sizeof end, text);
+        memcpy(json + used, end, sizeof end - 1);
+        hone__http_reply_copy(x, status, "application/json", json, used + sizeof end - 1);
+        return;
+    }
     strcat(text, "\n");
     hone__http_reply_copy(x, status, "text/plain; charset=utf-8", text, strlen(text));
 }
@@ -124,9 +190,46 @@ void hone__http_reply_file(hone__http_exchange *x, int status, const char *type,
     x->file = file;
 }
 
+void hone__http_defer(hone__http_exchange *x) {
+    x->stage = HONE_STAGE_DEFERRED;
+    hone__http_server_count_deferred(x->server, 1);
+    MHD_suspend_connection(x->connection);
+}
+
+void hone__http_resume(hone__http_exchange *x) {
+    hone__http_server *server = x->server;
+    MHD_resume_connection(x->connection); /* from here on x may be gone */
+    hone__http_server_count_deferred(server, -1);
+}
+
+/* Replaces a reply in memory by its packed form, where the client takes it and it is worth it. */
+static void pack(hone__http_exchange *x) {
+    const char *list = hone__http_header_value(x, MHD_HTTP_HEADER_ACCEPT_ENCODING);
+    if (!list || x->file >= 0 || !x->data || x->size < HONE_HTTP_LEAST_PACKED) return;
+    bool gzip = hone__http_accepts(list, "gzip");
+    if (!gzip && !hone__http_accepts(list, "deflate")) return;
+    void *packed;
+    size_t size;
+    if (hone__http_pack(x->data, x->size, gzip, &packed, &size, NULL) != HONE_OK) return; /* as it is, then */
+    hone__http_reply(x, x->status, x->type, packed, size, hone__free);
+    hone__http_set_header(x, MHD_HTTP_HEADER_CONTENT_ENCODING, gzip ? "gzip" : "deflate");
+    hone__http_set_header(x, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT_ENCODING);
+}
+
+/* Tells a browser that a page of a listed site may read this reply. */
+static void allow_origin(hone__http_exchange *x, const hone__http_config *config) {
+    const char *origin = hone__http_header_value(x, MHD_HTTP_HEADER_ORIGIN);
+    if (!hone__http_origin_listed(origin, config->origins, config->origin_count)) return;
+    hone__http_set_header(x, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    hone__http_set_header(x, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ORIGIN);
+}
+
 enum MHD_Result hone__http_exchange_send(hone__http_exchange *x, const hone__http_config *config) {
     static char nothing[1];
     struct MHD_Response *response;
+    if (config->compress) pack(x);
+    if (config->origin_count > 0) allow_origin(x, config);
+    if (hone__http_server_is_draining(x->server)) hone__http_set_header(x, MHD_HTTP_HEADER_CONNECTION, "close");
     if (x->file >= 0) {
         response = MHD_create_response_from_fd64(x->size, x->file);
     } else if (x->release) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What http_server.c (connections, reading) and http_exchange.c (looking, answering) share. */
+ * What http_server.c (connections, reading) and http_exchange.c (looking, answering) share. An exchange lives in its
+ * connection and keeps its memory from one request to the next: a client that stays costs no allocation of ours. */
 #ifndef HONE_HTTP_INTERNAL_H
 #define HONE_HTTP_INTERNAL_H
 
@@ -10,25 +11,38 @@
 
 #include <microhttpd.h>
 
-enum { HONE_HTTP_MAX_HEADERS = 12, HONE_HTTP_MAX_HEADER_VALUE = 400 };
+#include <stdatomic.h>
+
+enum {
+    HONE_HTTP_MAX_HEADERS = 12,
+    HONE_HTTP_MAX_HEADER_VALUE = 400,
+    HONE_HTTP_KEPT_BYTES = 256 << 10, /* of memory that a connection keeps for its next request */
+    HONE_HTTP_LEAST_PACKED = 860      /* a reply that fits into one packet is not made smaller by packing */
+};
 
 /* What a connection is waiting for: only while it is the client's turn does a clock run against the client. */
 typedef enum hone__http_turn { HONE_TURN_REQUEST, HONE_TURN_SERVER, HONE_TURN_REPLY } hone__http_turn;
 
-typedef struct hone__http_connection {
-    int socket;
-    hone__http_turn turn;
-    double since; /* when the turn began */
-    struct hone__http_connection *next, *previous;
-} hone__http_connection;
+/* Handlers that defer: the exchange is the application's until it resumes. */
+typedef enum hone__http_stage {
+    HONE_STAGE_IDLE,
+    HONE_STAGE_READING,
+    HONE_STAGE_DEFERRED,
+    HONE_STAGE_OVER
+} hone__http_stage;
 
 struct hone__http_exchange {
     struct MHD_Connection *connection;
+    hone__http_server *server;
     const char *method, *path, *segment;
     const hone__http_route *route;
     int port;
+    hone__http_stage stage;
+    double began;
     char *body;
     size_t body_size, body_capacity;
+    char *unpacked; /* the body as it was before the client packed it */
+    size_t unpacked_capacity;
     int refused; /* status with which the end of the body will be answered, or 0 */
     /* the reply */
     int status;
@@ -36,6 +50,8 @@ struct hone__http_exchange {
     void *data;
     size_t size;
     void (*release)(void *);
+    char *copy; /* of hone__http_reply_copy */
+    size_t copy_capacity;
     int file; /* descriptor to be sent, or -1 */
     struct {
         const char *name;
@@ -43,6 +59,18 @@ struct hone__http_exchange {
     } headers[HONE_HTTP_MAX_HEADERS];
     size_t header_count;
 };
+
+typedef struct hone__http_connection {
+    int socket;
+    _Atomic int turn;     /* hone__http_turn */
+    _Atomic double since; /* when the turn began */
+    void *local;          /* the application's */
+    hone__http_exchange exchange;
+    struct hone__http_connection *next, *previous;
+} hone__http_connection;
+
+const hone__http_config *hone__http_server_config(const hone__http_server *server);
+void hone__http_server_count_deferred(hone__http_server *server, int change);
 
 void hone__http_exchange_release(hone__http_exchange *x); /* what the reply holds */
 /* Hands the reply to libmicrohttpd, with the server's own headers; MHD_NO closes the connection. */

@@ -90,17 +90,28 @@ bool hone__http_host_allowed(const char *host, const char *const *names, size_t 
     return false;
 }
 
-bool hone__http_origin_allowed(const char *origin, const char *host) {
-    static const char scheme[] = "http://";
+bool hone__http_origin_allowed(const char *origin, const char *host, bool tls) {
     if (!origin) return true;
-    return host && strncmp(origin, scheme, sizeof scheme - 1) == 0 &&
-           is_word(origin + sizeof scheme - 1, strlen(origin) - (sizeof scheme - 1), host);
+    const char *scheme = tls ? "https://" : "http://";
+    size_t length = strlen(scheme);
+    return host && strncmp(origin, scheme, length) == 0 && is_word(origin + length, strlen(origin) - length, host);
+}
+
+bool hone__http_origin_listed(const char *origin, const char *const *list, size_t count) {
+    for (size_t i = 0; origin && i < count; i++)
+        if (strcmp(list[i], "*") == 0 || is_word(origin, strlen(origin), list[i])) return true;
+    return false;
 }
 
 bool hone__http_path_matches(const char *pattern, const char *path, const char **segment) {
     *segment = NULL;
     size_t length = strlen(pattern);
     if (length == 0 || pattern[length - 1] != '*') return strcmp(pattern, path) == 0;
+    if (length > 1 && pattern[length - 2] == '*') {
+        if (strncmp(pattern, path, length - 2) != 0 || path[length - 2] == '\0') return false;
+        *segment = path + length - 2;
+        return true;
+    }
     if (strncmp(pattern, path, length - 1) != 0) return false;
     const char *rest = path + length - 1;
     if (*rest == '\0' || strchr(rest, '/')) return false;

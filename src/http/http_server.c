@@ -35,7 +35,10 @@ struct hone__http_server {
     char host[256];
     pthread_t watcher;
     bool has_watcher;
-    _Atomic int active; /* requests in progress */
+    _Atomic int active;   /* requests in progress */
+    _Atomic int deferred; /* of these, in the application's hands */
+    _Atomic int open;     /* connections */
+    _Atomic bool draining;
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool quit;                          /* under lock */
@@ -60,22 +63,42 @@ static void *watch(void *context) {
         pthread_cond_timedwait(&s->wake, &s->lock, &until);
         double now = hone__seconds();
         for (hone__http_connection *c = s->connections; c; c = c->next) {
-            double limit = c->turn == HONE_TURN_REQUEST ? s->config.request_seconds : s->config.send_seconds;
-            if (c->turn != HONE_TURN_SERVER && now - c->since > limit) shutdown(c->socket, SHUT_RDWR);
+            int turn = atomic_load(&c->turn);
+            double limit = turn == HONE_TURN_REQUEST ? s->config.request_seconds : s->config.send_seconds;
+            if (turn != HONE_TURN_SERVER && now - atomic_load(&c->since) > limit) shutdown(c->socket, SHUT_RDWR);
         }
     }
     pthread_mutex_unlock(&s->lock);
     return NULL;
 }
 
-static void set_turn(hone__http_server *s, struct MHD_Connection *connection, hone__http_turn turn) {
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    hone__http_connection *c = info ? info->socket_context : NULL;
-    if (!c) return;
-    pthread_mutex_lock(&s->lock);
-    c->turn = turn;
-    c->since = hone__seconds();
-    pthread_mutex_unlock(&s->lock);
+static void set_turn(hone__http_connection *c, hone__http_turn turn) {
+    atomic_store(&c->since, hone__seconds());
+    atomic_store(&c->turn, (int)turn);
+}
+
+static hone__http_connection *connection_create(const hone__http_server *s, int socket) {
+    hone__http_connection *c = hone__alloc(1, sizeof *c);
+    if (!c) return NULL;
+    c->local = hone__alloc(s->config.local_size, 1);
+    if (!c->local) {
+        hone__free(c);
+        return NULL;
+    }
+    c->socket = socket;
+    c->exchange.file = -1;
+    set_turn(c, HONE_TURN_REQUEST);
+    return c;
+}
+
+static void connection_free(hone__http_server *s, hone__http_connection *c) {
+    if (s->config.release_local) s->config.release_local(s->config.context, c->local);
+    hone__http_exchange_release(&c->exchange);
+    hone__free(c->exchange.body);
+    hone__free(c->exchange.unpacked);
+    hone__free(c->exchange.copy);
+    hone__free(c->local);
+    hone__free(c);
 }
 
 static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
@@ -83,16 +106,13 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
     hone__http_server *s = context;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        hone__http_connection *c = hone__alloc(1, sizeof *c);
+        hone__http_connection *c = info ? connection_create(s, info->connect_fd) : NULL;
         *socket_context = c;
-        if (!info || !c) { /* one that could not be watched is not served */
+        if (!c) { /* one that could not be watched is not served */
             if (info) shutdown(info->connect_fd, SHUT_RDWR);
-            hone__free(c);
-            *socket_context = NULL;
             return;
         }
-        c->socket = info->connect_fd;
-        c->since = hone__seconds();
+        atomic_fetch_add(&s->open, 1);
         pthread_mutex_lock(&s->lock);
         c->next = s->connections;
         if (c->next) c->next->previous = c;
@@ -109,19 +129,21 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
     else
         s->connections = c->next;
     pthread_mutex_unlock(&s->lock);
-    hone__free(c);
+    connection_free(s, c);
     *socket_context = NULL;
+    atomic_fetch_sub(&s->open, 1);
 }
 
 /* ---- requests -------------------------------------------------------------------------------------------------- */
 
 static bool route_takes(const hone__http_route *route, const char *method) {
-    return strcmp(route->method, method) == 0 || (strcmp(route->method, "GET") == 0 && strcmp(method, "HEAD") == 0);
+    return strcmp(route->method, "*") == 0 || strcmp(route->method, method) == 0 ||
+           (strcmp(route->method, "GET") == 0 && strcmp(method, "HEAD") == 0);
 }
 
 /* Finds the route, or leaves 404 or 405. */
 static bool find_route(const hone__http_config *config, hone__http_exchange *x) {
-    const char *other = NULL;
+    const char *other = NULL, *origin;
     for (size_t i = 0; i < config->route_count; i++) {
         const char *segment;
         if (!hone__http_path_matches(config->routes[i].path, x->path, &segment)) continue;
@@ -132,7 +154,11 @@ static bool find_route(const hone__http_config *config, hone__http_exchange *x) 
         }
         other = config->routes[i].method;
     }
-    if (other) {
+    origin = hone__http_header_value(x, MHD_HTTP_HEADER_ORIGIN);
+    if (other && strcmp(x->method, "OPTIONS") == 0 &&
+        hone__http_origin_listed(origin, config->origins, config->origin_count)) {
+        hone__http_reply(x, MHD_HTTP_NO_CONTENT, NULL, NULL, 0, NULL); /* the question before a page's own request */
+    } else if (other) {
         hone__http_set_header(x, MHD_HTTP_HEADER_ALLOW, other);
         hone__http_reply_text(x, MHD_HTTP_METHOD_NOT_ALLOWED, "'%.200s' takes %s", x->path, other);
     } else {
@@ -161,13 +187,16 @@ static bool announced_length(const hone__http_exchange *x, uint64_t *length) {
 static bool admit(hone__http_server *s, hone__http_exchange *x) {
     const hone__http_config *config = &s->config;
     const char *host = hone__http_header_value(x, MHD_HTTP_HEADER_HOST);
-    if (!hone__http_host_allowed(host, config->hosts, config->host_count, s->loopback)) {
+    if ((s->loopback || !config->any_host) &&
+        !hone__http_host_allowed(host, config->hosts, config->host_count, s->loopback)) {
         hone__http_reply_text(x, MHD_HTTP_MISDIRECTED_REQUEST, "this server is not known by the name '%.100s'",
                               host ? host : "");
         return false;
     }
-    if (config->check_origin && !reads_only(x->method) &&
-        !hone__http_origin_allowed(hone__http_header_value(x, MHD_HTTP_HEADER_ORIGIN), host)) {
+    const char *origin = hone__http_header_value(x, MHD_HTTP_HEADER_ORIGIN);
+    if (config->check_origin && !reads_only(x->method) && strcmp(x->method, "OPTIONS") != 0 &&
+        !hone__http_origin_allowed(origin, host, config->certificate != NULL) &&
+        !hone__http_origin_listed(origin, config->origins, config->origin_count)) {
         hone__http_reply_text(x, MHD_HTTP_FORBIDDEN, "requests from pages of other sites are refused");
         return false;
     }
@@ -205,46 +234,91 @@ static void append_body(hone__http_exchange *x, const char *data, size_t size) {
     x->body[x->body_size] = '\0';
 }
 
-static enum MHD_Result send_reply(hone__http_server *s, hone__http_exchange *x) {
-    set_turn(s, x->connection, HONE_TURN_REPLY);
-    return hone__http_exchange_send(x, &s->config);
+/* Undoes the client's Content-Encoding; leaves a refusal and returns false where that cannot be. */
+static bool unpack(hone__http_exchange *x) {
+    const char *coding = hone__http_header_value(x, MHD_HTTP_HEADER_CONTENT_ENCODING);
+    hone__free(x->unpacked);
+    x->unpacked = NULL;
+    x->unpacked_capacity = 0;
+    if (!coding || strcmp(coding, "identity") == 0 || x->body_size == 0) return true;
+    if (strcmp(coding, "gzip") != 0 && strcmp(coding, "deflate") != 0) {
+        hone__http_reply_text(x, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "content encoding '%.40s', expected gzip or deflate",
+                              coding);
+        return false;
+    }
+    hone_error err = {0};
+    size_t size;
+    hone_status status =
+        hone__http_unpack(x->body, x->body_size, x->route->max_body, &x->unpacked, &x->unpacked_capacity, &size, &err);
+    if (status == HONE_OK) {
+        x->body_size = size;
+        return true;
+    }
+    hone__http_reply_text(x,
+                          status == HONE_UNSUPPORTED ? MHD_HTTP_UNSUPPORTED_MEDIA_TYPE : hone__http_status_of(status),
+                          "%s", err.message);
+    return false;
 }
 
-/* libmicrohttpd calls this once when the head is there, once for each piece of the body, and once at its end. */
+static enum MHD_Result send_reply(hone__http_server *s, hone__http_connection *c) {
+    set_turn(c, HONE_TURN_REPLY);
+    c->exchange.stage = HONE_STAGE_OVER;
+    return hone__http_exchange_send(&c->exchange, &s->config);
+}
+
+/* The request is there as a whole. */
+static enum MHD_Result handle(hone__http_server *s, hone__http_connection *c) {
+    hone__http_exchange *x = &c->exchange;
+    set_turn(c, HONE_TURN_SERVER);
+    if (x->refused == MHD_HTTP_CONTENT_TOO_LARGE) {
+        hone__http_reply_text(x, x->refused, "the body has more than the %zu bytes that are read", x->route->max_body);
+    } else if (x->refused) {
+        hone__http_reply_text(x, x->refused, "out of memory");
+    } else if (!s->config.compress || unpack(x)) {
+        x->route->handle(s->config.context, x);
+        /* libmicrohttpd calls again when the exchange was resumed, perhaps it was already: only this thread looks. */
+        if (x->stage == HONE_STAGE_DEFERRED) return MHD_YES;
+        if (x->status == 0)
+            hone__http_reply_text(x, MHD_HTTP_INTERNAL_SERVER_ERROR, "'%.200s' was left unanswered", x->path);
+    }
+    return send_reply(s, c);
+}
+
+/* libmicrohttpd calls this once when the head is there, once for each piece of the body, once at its end, and, of a
+ * request that was deferred, once more when it was resumed. */
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
                                   const char *version, const char *data, size_t *size, void **state) {
     (void)version;
     hone__http_server *s = context;
-    hone__http_exchange *x = *state;
-    if (!x) {
-        x = hone__alloc(1, sizeof *x);
-        if (!x) return MHD_NO;
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    hone__http_connection *c = info ? info->socket_context : NULL;
+    if (!c) return MHD_NO;
+    hone__http_exchange *x = &c->exchange;
+    if (!*state) {
         *state = x;
         atomic_fetch_add(&s->active, 1);
         x->connection = connection;
-        x->file = -1;
+        x->server = s;
+        x->stage = HONE_STAGE_READING;
+        x->began = hone__seconds();
         x->method = method;
         x->path = url;
+        x->segment = NULL;
+        x->route = NULL;
         x->port = s->port;
-        set_turn(s, connection, HONE_TURN_REQUEST);
-        return admit(s, x) ? MHD_YES : send_reply(s, x);
+        x->body_size = 0;
+        x->refused = x->status = 0;
+        x->header_count = 0;
+        set_turn(c, HONE_TURN_REQUEST);
+        return admit(s, x) ? MHD_YES : send_reply(s, c);
     }
+    if (x->stage == HONE_STAGE_DEFERRED) return send_reply(s, c);
     if (*size > 0) {
         append_body(x, data, *size);
         *size = 0;
         return MHD_YES;
     }
-    set_turn(s, connection, HONE_TURN_SERVER);
-    if (x->refused == MHD_HTTP_CONTENT_TOO_LARGE) {
-        hone__http_reply_text(x, x->refused, "the body has more than the %zu bytes that are read", x->route->max_body);
-    } else if (x->refused) {
-        hone__http_reply_text(x, x->refused, "out of memory");
-    } else {
-        x->route->handle(s->config.context, x);
-        if (x->status == 0)
-            hone__http_reply_text(x, MHD_HTTP_INTERNAL_SERVER_ERROR, "'%.200s' was left unanswered", x->path);
-    }
-    return send_reply(s, x);
+    return handle(s, c);
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **state,
@@ -252,12 +326,23 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     (void)code;
     hone__http_server *s = context;
     hone__http_exchange *x = *state;
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     if (!x) return;
-    hone__http_exchange_release(x);
-    hone__free(x->body);
-    hone__free(x);
     *state = NULL;
-    set_turn(s, connection, HONE_TURN_REQUEST);
+    if (s->config.completed) s->config.completed(s->config.context, x);
+    hone__http_exchange_release(x);
+    x->stage = HONE_STAGE_IDLE;
+    if (x->body_capacity > HONE_HTTP_KEPT_BYTES) {
+        hone__free(x->body);
+        x->body = NULL;
+        x->body_capacity = 0;
+    }
+    if (x->copy_capacity > HONE_HTTP_KEPT_BYTES) {
+        hone__free(x->copy);
+        x->copy = NULL;
+        x->copy_capacity = 0;
+    }
+    if (info && info->socket_context) set_turn(info->socket_context, HONE_TURN_REQUEST);
     atomic_fetch_sub(&s->active, 1);
 }
 
@@ -326,14 +411,28 @@ static hone_status start(hone__http_server *s, hone_error *err) {
     int threads = s->config.threads < 1 ? 1 : s->config.threads;
     int connections = s->config.max_connections < threads ? threads : s->config.max_connections;
     /* libmicrohttpd takes a pool of one thread for a mistake. */
-    struct MHD_OptionItem pool[] = {{MHD_OPTION_THREAD_POOL_SIZE, threads, NULL}, {MHD_OPTION_END, 0, NULL}};
-    s->daemon = MHD_start_daemon(
-        MHD_USE_AUTO_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, s->listener,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(s->config.send_seconds + 1),
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, threads > 1 ? pool : pool + 1, MHD_OPTION_END);
-    if (!s->daemon) HONE_FAIL(err, HONE_IO, "cannot start the server on '%s', port %d", s->host, s->port);
+    struct MHD_OptionItem options[4];
+    size_t count = 0;
+    if (threads > 1) options[count++] = (struct MHD_OptionItem){MHD_OPTION_THREAD_POOL_SIZE, threads, NULL};
+    unsigned flags = MHD_USE_AUTO_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME;
+    if (s->config.certificate) {
+        if (MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
+            HONE_FAIL(err, HONE_UNSUPPORTED, "this build of libmicrohttpd has no TLS");
+        flags |= MHD_USE_TLS;
+        options[count++] =
+            (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)s->config.certificate};
+        options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)s->config.key};
+    }
+    options[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
+    s->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, s->listener,
+                                 MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION,
+                                 on_connection, s, MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections,
+                                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+                                 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(s->config.send_seconds + 1),
+                                 MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    if (!s->daemon)
+        HONE_FAIL(err, HONE_IO, "cannot start the server on '%s', port %d%s", s->host, s->port,
+                  s->config.certificate ? ": perhaps the certificate and the key do not belong together" : "");
     return HONE_OK;
 }
 
@@ -364,14 +463,26 @@ hone_status hone__http_server_create(hone__http_server **out, const hone__http_c
     return HONE_OK;
 }
 
+/* Waits until count is 0, at most for seconds (negative: however long it takes). */
+static void wait_for_none(_Atomic int *count, double seconds) {
+    const struct timespec moment = {0, 5 * 1000 * 1000};
+    for (double end = hone__seconds() + seconds; atomic_load(count) > 0 && (seconds < 0 || hone__seconds() < end);)
+        nanosleep(&moment, NULL);
+}
+
+void hone__http_server_drain(hone__http_server *s) {
+    if (!s->daemon || atomic_exchange(&s->draining, true)) return;
+    MHD_quiesce_daemon(s->daemon);
+}
+
 void hone__http_server_free(hone__http_server *s) {
     if (!s) return;
     if (s->daemon) {
-        MHD_quiesce_daemon(s->daemon);
-        const struct timespec moment = {0, 5 * 1000 * 1000};
-        for (double end = hone__seconds() + s->config.grace_seconds;
-             atomic_load(&s->active) > 0 && hone__seconds() < end;)
-            nanosleep(&moment, NULL);
+        hone__http_server_drain(s);
+        wait_for_none(&s->active, s->config.grace_seconds);
+        /* A connection that is suspended must be resumed before the daemon may stop. */
+        if (s->config.stopping) s->config.stopping(s->config.context);
+        wait_for_none(&s->deferred, -1);
     }
     if (s->has_watcher) {
         pthread_mutex_lock(&s->lock);
@@ -389,4 +500,24 @@ void hone__http_server_free(hone__http_server *s) {
 
 int hone__http_server_port(const hone__http_server *server) {
     return server->port;
+}
+
+bool hone__http_server_is_draining(const hone__http_server *server) {
+    return atomic_load(&server->draining);
+}
+
+int hone__http_server_connections(const hone__http_server *server) {
+    return atomic_load(&server->open);
+}
+
+int hone__http_server_active(const hone__http_server *server) {
+    return atomic_load(&server->active);
+}
+
+const hone__http_config *hone__http_server_config(const hone__http_server *server) {
+    return &server->config;
+}
+
+void hone__http_server_count_deferred(hone__http_server *server, int change) {
+    atomic_fetch_add(&server->deferred, change);
 }

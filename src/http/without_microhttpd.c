@@ -93,3 +93,61 @@ void hone__http_reply_file(hone__http_exchange *x, int status, const char *type,
 void hone__http_reply_text(hone__http_exchange *x, int status, const char *format, ...) {
     (void)x, (void)status, (void)format;
 }
+
+bool hone__http_server_is_draining(const hone__http_server *server) {
+    (void)server;
+    return false;
+}
+
+void hone__http_server_drain(hone__http_server *server) {
+    (void)server;
+}
+
+int hone__http_server_connections(const hone__http_server *server) {
+    (void)server;
+    return 0;
+}
+
+int hone__http_server_active(const hone__http_server *server) {
+    (void)server;
+    return 0;
+}
+
+void *hone__http_local(const hone__http_exchange *x) {
+    (void)x;
+    return NULL;
+}
+
+const char *hone__http_client(const hone__http_exchange *x, char *buffer, size_t size) {
+    (void)x, (void)size;
+    *buffer = '\0';
+    return buffer;
+}
+
+double hone__http_began(const hone__http_exchange *x) {
+    (void)x;
+    return 0;
+}
+
+void hone__http_defer(hone__http_exchange *x) {
+    (void)x;
+}
+
+void hone__http_resume(hone__http_exchange *x) {
+    (void)x;
+}
+
+int hone__http_reply_status(const hone__http_exchange *x) {
+    (void)x;
+    return 0;
+}
+
+size_t hone__http_reply_size(const hone__http_exchange *x) {
+    (void)x;
+    return 0;
+}
+
+const char *hone__http_route_path(const hone__http_exchange *x) {
+    (void)x;
+    return NULL;
+}

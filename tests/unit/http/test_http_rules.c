@@ -56,14 +56,16 @@ static void an_open_server_answers_to_any_address_but_to_no_strange_name(void **
 
 static void only_the_page_itself_may_write(void **state) {
     (void)state;
-    assert_true(hone__http_origin_allowed(NULL, "127.0.0.1:80"));
-    assert_true(hone__http_origin_allowed("http://127.0.0.1:80", "127.0.0.1:80"));
-    assert_false(hone__http_origin_allowed("http://127.0.0.1:81", "127.0.0.1:80"));
-    assert_false(hone__http_origin_allowed("https://127.0.0.1:80", "127.0.0.1:80"));
-    assert_false(hone__http_origin_allowed("http://evil.example", "127.0.0.1:80"));
-    assert_false(hone__http_origin_allowed("null", "127.0.0.1:80"));
-    assert_false(hone__http_origin_allowed("", "127.0.0.1:80"));
-    assert_false(hone__http_origin_allowed("http://127.0.0.1:80/", "127.0.0.1:80"));
+    assert_true(hone__http_origin_allowed(NULL, "127.0.0.1:80", false));
+    assert_true(hone__http_origin_allowed("http://127.0.0.1:80", "127.0.0.1:80", false));
+    assert_false(hone__http_origin_allowed("http://127.0.0.1:81", "127.0.0.1:80", false));
+    assert_false(hone__http_origin_allowed("https://127.0.0.1:80", "127.0.0.1:80", false));
+    assert_true(hone__http_origin_allowed("https://127.0.0.1:80", "127.0.0.1:80", true));
+    assert_false(hone__http_origin_allowed("http://127.0.0.1:80", "127.0.0.1:80", true));
+    assert_false(hone__http_origin_allowed("http://evil.example", "127.0.0.1:80", false));
+    assert_false(hone__http_origin_allowed("null", "127.0.0.1:80", false));
+    assert_false(hone__http_origin_allowed("", "127.0.0.1:80", false));
+    assert_false(hone__http_origin_allowed("http://127.0.0.1:80/", "127.0.0.1:80", false));
 }
 
 static void a_secret_is_all_or_nothing(void **state) {

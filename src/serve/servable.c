@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One version of one model, ready to answer. Everything that can fail happens here, before anybody asks: the file is
+ * read, its self-test run, each lane's plan made and used once. */
+#include "serve_internal.h"
+
+#include <hone/format.h>
+
+#include "model_internal.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { MEASURED_RUNS = 3 };
+
+static hone_status describe(hone__tensor_spec **out, size_t *count, size_t *row, const hone_model *model, bool inputs,
+                            hone_error *err) {
+    size_t offset = 0;
+    *count = inputs ? model->input_count : model->output_count;
+    if (*count > HONE_SERVE_MAX_INPUTS)
+        HONE_FAIL(err, HONE_LIMIT, "a model with %zu inputs or outputs, %d are served", *count, HONE_SERVE_MAX_INPUTS);
+    *out = hone__alloc(*count, sizeof **out);
+    if (!*out) return hone__fail_memory(err, *count * sizeof **out, "a model's tensors");
+    for (size_t i = 0; i < *count; i++) {
+        hone__tensor_spec *spec = &(*out)[i];
+        const hone__node *node = &model->nodes[inputs ? model->inputs[i] : model->outputs[i]];
+        spec->shape = inputs ? hone_model_input_shape_at(model, i) : hone_model_output_shape_at(model, i);
+        int64_t size = hone_shape_size(&spec->shape);
+        if (size < 1) HONE_FAIL(err, HONE_SHAPE, "%s %zu has no fixed size", inputs ? "input" : "output", i);
+        spec->size = (size_t)size;
+        spec->offset = offset;
+        offset += spec->size;
+        spec->name = hone__strdup(model->layers[node->layer]->name);
+        if (!spec->name) return hone__fail_memory(err, 0, "a tensor's name");
+    }
+    *row = offset;
+    return HONE_OK;
+}
+
+static hone_status make_lane(hone__lane *lane, hone__servable *s, hone_error *err) {
+    hone_plan_config config = hone_plan_config_default();
+    config.max_batch = s->max_batch;
+    HONE_TRY(hone_plan_create(&lane->plan, s->model, &config, err));
+    size_t inputs, outputs;
+    if (hone__multiply(s->max_batch, s->input_size, &inputs) &&
+        hone__multiply(s->max_batch, s->output_size, &outputs)) {
+        lane->inputs = hone__alloc(inputs, sizeof *lane->inputs);
+        lane->pixels = hone__alloc(inputs, 1);
+        lane->outputs = hone__alloc(outputs, sizeof *lane->outputs);
+    }
+    if (!lane->inputs || !lane->pixels || !lane->outputs) return hone__fail_memory(err, 0, "a model's inputs");
+    return HONE_OK;
+}
+
+/* The first run touches all memory; the best of the others is what a sample costs. */
+static void measure(hone__servable *s) {
+    hone__lane *lane = &s->lanes[0];
+    for (int i = 0; i <= MEASURED_RUNS; i++) {
+        double began = hone__seconds();
+        hone_plan_predict(lane->plan, lane->inputs, 1, lane->outputs);
+        double took = hone__seconds() - began;
+        if (i == 1 || (i > 1 && took < s->cost)) s->cost = took;
+    }
+    for (size_t i = 1; i < s->lane_count; i++)
+        hone_plan_predict(s->lanes[i].plan, s->lanes[i].inputs, 1, s->lanes[i].outputs);
+}
+
+static hone_status load(hone__servable *s, const hone__servable_config *config, hone_error *err) {
+    HONE_TRY(hone_model_load(&s->model, config->path, NULL, err));
+    double worst;
+    if (hone_model_self_test(s->model, &worst, err) != HONE_OK)
+        return hone__fail_context(err, HONE_FORMAT, "the self-test fails");
+    if (config->input) hone_model_set_preprocessing(s->model, config->input);
+    HONE_TRY(describe(&s->inputs, &s->input_count, &s->input_size, s->model, true, err));
+    HONE_TRY(describe(&s->outputs, &s->output_count, &s->output_size, s->model, false, err));
+    const hone_shape *in = &s->inputs[0].shape;
+    s->takes_pictures =
+        s->input_count == 1 && s->output_count == 1 && in->rank == 3 && (in->dims[2] == 1 || in->dims[2] == 3);
+    HONE_TRY(hone__model_counters_init(&s->counters, s->output_size, err));
+    HONE_TRY(hone__drift_create(&s->drift, s->model, err));
+    s->lanes = hone__alloc(2 * (size_t)config->threads, sizeof *s->lanes);
+    if (!s->lanes) return hone__fail_memory(err, 0, "a model's lanes");
+    for (int i = 0; i < 2 * config->threads; i++) {
+        /* The first tells what the model costs; one that is never run by the protocol's threads needs no more. */
+        if (i == config->threads && s->cost > config->at_once_seconds) break;
+        s->lane_count++;
+        HONE_TRY(make_lane(&s->lanes[i], s, err));
+        if (i == 0) measure(s);
+    }
+    measure(s);
+    return HONE_OK;
+}
+
+hone_status hone__servable_create(hone__servable **out, const hone__servable_config *config, hone_error *err) {
+    *out = NULL;
+    double began = hone__seconds();
+    hone__servable *s = hone__alloc(1, sizeof *s);
+    if (!s) return hone__fail_memory(err, sizeof *s, "a model");
+    atomic_store(&s->references, 1);
+    s->version = config->version;
+    s->max_batch = config->max_batch;
+    s->name = hone__strdup(config->name);
+    hone_status status = s->name ? load(s, config, err) : hone__fail_memory(err, 0, "a model's name");
+    if (status != HONE_OK) {
+        hone__servable_drop(s);
+        return hone__fail_context(err, status, "'%s'", config->path);
+    }
+    s->load_seconds = hone__seconds() - began;
+    *out = s;
+    return HONE_OK;
+}
+
+static void release_specs(hone__tensor_spec *specs, size_t count) {
+    for (size_t i = 0; specs && i < count; i++) hone__free(specs[i].name);
+    hone__free(specs);
+}
+
+void hone__servable_hold(hone__servable *s) {
+    atomic_fetch_add(&s->references, 1);
+}
+
+void hone__servable_drop(hone__servable *s) {
+    if (!s || atomic_fetch_sub(&s->references, 1) > 1) return;
+    for (size_t i = 0; i < s->lane_count; i++) {
+        hone_plan_free(s->lanes[i].plan);
+        hone__free(s->lanes[i].inputs);
+        hone__free(s->lanes[i].pixels);
+        hone__free(s->lanes[i].outputs);
+    }
+    hone__free(s->lanes);
+    release_specs(s->inputs, s->input_count);
+    release_specs(s->outputs, s->output_count);
+    hone__model_counters_release(&s->counters);
+    hone__drift_free(s->drift);
+    hone_model_free(s->model);
+    hone__free(s->name);
+    hone__free(s);
+}
+
+hone__lane *hone__servable_take(hone__servable *s) {
+    for (size_t i = 0; i < s->lane_count; i++)
+        if (!atomic_load_explicit(&s->lanes[i].busy, memory_order_relaxed) && !atomic_exchange(&s->lanes[i].busy, true))
+            return &s->lanes[i];
+    return NULL;
+}
+
+void hone__servable_give(hone__lane *lane) {
+    atomic_store(&lane->busy, false);
+}

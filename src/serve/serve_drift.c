@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Drift: histograms of what came in and went out of late, against those of the validation part that training left in the
+ * model (the record "reference"). Late is the last one to two thousand samples: two windows, of which the older is
+ * forgotten when the newer is full. The measure is the population stability index, the sum of (p - q) ln(p / q) over
+ * bins; by custom below 0.1 is the same population and above 0.25 is another. */
+#include "drift.h"
+
+#include "core_internal.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <string.h>
+
+enum { WINDOW = 1024, LEAST_SAMPLES = 100, PIXELS_LOOKED_AT = 64 };
+static const double half = 0.5; /* added to each bin's count (Jeffreys): an empty one has no infinite say */
+
+struct hone__drift {
+    pthread_mutex_t lock;
+    hone__drift_counts windows[2]; /* under lock: the older, the newer */
+    size_t size, outputs;          /* of a row */
+    size_t channels;
+    bool has_reference, knows_pixels;
+    double scale[HONE_MAX_CHANNELS], offset[HONE_MAX_CHANNELS]; /* input = scale * pixel + offset, pixel in 0 … 1 */
+    double *reference[HONE_DRIFT_FEATURES];                     /* shares */
+    double reference_samples;
+};
+
+/* ---- counting -------------------------------------------------------------------------------------------------- */
+
+static const char *const names[HONE_DRIFT_FEATURES] = {"mean", "std", "pixel", "class", "confidence"};
+
+const char *hone__drift_name(hone__drift_feature feature) {
+    return names[feature];
+}
+
+static size_t bins_of(hone__drift_feature feature, size_t outputs) {
+    return feature == HONE_DRIFT_CLASS ? (outputs < 2 ? 2 : outputs) : HONE_DRIFT_BINS;
+}
+
+static size_t bin(double value, double most) {
+    double place = value / most * HONE_DRIFT_BINS;
+    return place >= HONE_DRIFT_BINS ? HONE_DRIFT_BINS - 1 : place > 0 ? (size_t)place : 0;
+}
+
+hone_status hone__drift_counts_init(hone__drift_counts *c, size_t outputs, hone_error *err) {
+    memset(c, 0, sizeof *c);
+    for (int f = 0; f < HONE_DRIFT_FEATURES; f++) {
+        c->bins[f] = bins_of((hone__drift_feature)f, outputs);
+        c->counts[f] = hone__alloc(c->bins[f], sizeof *c->counts[f]);
+        if (!c->counts[f]) {
+            hone__drift_counts_release(c);
+            return hone__fail_memory(err, c->bins[f] * sizeof *c->counts[f], "statistics");
+        }
+    }
+    return HONE_OK;
+}
+
+void hone__drift_counts_release(hone__drift_counts *c) {
+    for (int f = 0; f < HONE_DRIFT_FEATURES; f++) hone__free(c->counts[f]);
+    memset(c, 0, sizeof *c);
+}
+
+static void count_picture(hone__drift_counts *c, double mean, double variance) {
+    c->counts[HONE_DRIFT_MEAN][bin(mean, 1)]++;
+    c->counts[HONE_DRIFT_STD][bin(variance > 0 ? sqrt(variance) : 0, 0.5)]++; /* no std is larger */
+}
+
+void hone__drift_count_pixels(hone__drift_counts *c, const unsigned char *pixels, size_t size) {
+    uint64_t sum = 0, squares = 0;
+    for (size_t i = 0; i < size; i++) {
+        sum += pixels[i];
+        squares += (uint32_t)pixels[i] * pixels[i];
+    }
+    double mean = (double)sum / (double)size / 255;
+    count_picture(c, mean, (double)squares / (double)size / (255.0 * 255.0) - mean * mean);
+    size_t step = size / PIXELS_LOOKED_AT + 1;
+    for (size_t i = step / 2; i < size; i += step) c->counts[HONE_DRIFT_PIXEL][pixels[i] * HONE_DRIFT_BINS / 256]++;
+}
+
+void hone__drift_count_output(hone__drift_counts *c, const float *row, size_t outputs) {
+    size_t best = 0;
+    for (size_t k = 1; k < outputs; k++)
+        if (row[k] > row[best]) best = k;
+    double confidence = row[best];
+    if (outputs == 1) {
+        best = row[0] > 0.5f;
+        confidence = best ? row[0] : 1 - row[0];
+    }
+    c->counts[HONE_DRIFT_CLASS][best]++;
+    c->counts[HONE_DRIFT_CONFIDENCE][bin(confidence, 1)]++;
+    c->samples++;
+}
+
+/* ---- the servable's -------------------------------------------------------------------------------------------- */
+
+/* The record's shares; false where they are not what they should be. */
+static bool read_reference(hone__drift *d, const hone_value *record) {
+    if (!hone_value_as_real(hone_value_get(record, "samples"), &d->reference_samples) || d->reference_samples < 1)
+        return false;
+    for (int f = 0; f < HONE_DRIFT_FEATURES; f++) {
+        const hone_value *list = hone_value_get(record, names[f]);
+        size_t bins = bins_of((hone__drift_feature)f, d->outputs);
+        if (hone_value_count(list) != bins) return false;
+        for (size_t i = 0; i < bins; i++) {
+            double *share = &d->reference[f][i];
+            if (!hone_value_as_real(hone_value_at(list, i), share) || !(*share >= 0 && *share <= 1)) return false;
+        }
+    }
+    return true;
+}
+
+/* How an input comes of a pixel, where that is a scale and an offset. */
+static void read_preprocessing(hone__drift *d, const hone_model *model) {
+    hone_preprocessing p = hone_model_preprocessing(model);
+    hone_shape shape = hone_model_input_shape(model);
+    d->channels = shape.rank == 3 && shape.dims[2] <= HONE_MAX_CHANNELS ? (size_t)shape.dims[2] : 1;
+    d->knows_pixels = shape.rank == 3 && shape.dims[2] <= HONE_MAX_CHANNELS && hone_model_input_is_affine(model);
+    for (size_t c = 0; c < d->channels; c++) {
+        d->scale[c] = p.kind == HONE_INPUT_RAW ? 255 : p.kind == HONE_INPUT_SIGNED ? 2 : 1;
+        d->offset[c] = p.kind == HONE_INPUT_SIGNED ? -1 : 0;
+        if (p.kind != HONE_INPUT_STANDARD || !(p.std[c] > 0)) continue;
+        d->scale[c] = 1 / (double)p.std[c];
+        d->offset[c] = -(double)p.mean[c] / (double)p.std[c];
+    }
+}
+
+hone_status hone__drift_create(hone__drift **out, const hone_model *model, hone_error *err) {
+    *out = NULL;
+    hone__drift *d = hone__alloc(1, sizeof *d);
+    if (!d) return hone__fail_memory(err, sizeof *d, "statistics");
+    pthread_mutex_init(&d->lock, NULL);
+    d->size = (size_t)hone_model_input_size(model);
+    d->outputs = (size_t)hone_model_output_size(model);
+    hone_status status = hone__drift_counts_init(&d->windows[0], d->outputs, err);
+    if (status == HONE_OK) status = hone__drift_counts_init(&d->windows[1], d->outputs, err);
+    for (int f = 0; status == HONE_OK && f < HONE_DRIFT_FEATURES; f++) {
+        size_t bins = bins_of((hone__drift_feature)f, d->outputs);
+        d->reference[f] = hone__alloc(bins, sizeof *d->reference[f]);
+        if (!d->reference[f]) status = hone__fail_memory(err, bins * sizeof *d->reference[f], "statistics");
+    }
+    if (status != HONE_OK) {
+        hone__drift_free(d);
+        return status;
+    }
+    d->has_reference = read_reference(d, hone_model_record(model, HONE_REFERENCE_RECORD));
+    read_preprocessing(d, model);
+    *out = d;
+    return HONE_OK;
+}
+
+void hone__drift_free(hone__drift *d) {
+    if (!d) return;
+    for (int f = 0; f < HONE_DRIFT_FEATURES; f++) hone__free(d->reference[f]);
+    hone__drift_counts_release(&d->windows[0]);
+    hone__drift_counts_release(&d->windows[1]);
+    pthread_mutex_destroy(&d->lock);
+    hone__free(d);
+}
+
+void hone__drift_pixels(hone__drift *d, const unsigned char *pixels, size_t n) {
+    if (!d->has_reference) return;
+    pthread_mutex_lock(&d->lock);
+    for (size_t i = 0; i < n; i++) hone__drift_count_pixels(&d->windows[1], pixels + i * d->size, d->size);
+    pthread_mutex_unlock(&d->lock);
+}
+
+/* As the pixels that the inputs were made of. A few hundred of each are enough for its mean. */
+static void count_inputs(hone__drift *d, const unsigned char *row) {
+    enum { MOST_LOOKED_AT = 1024 };
+    size_t pixels = d->size / d->channels, step = pixels / MOST_LOOKED_AT + 1, seen = 0;
+    double sum = 0, squares = 0;
+    size_t bin_step = pixels * d->channels / PIXELS_LOOKED_AT + 1;
+    for (size_t i = 0; i < pixels; i += step) {
+        for (size_t c = 0; c < d->channels; c++) {
+            float x;
+            memcpy(&x, row + (i * d->channels + c) * sizeof x, sizeof x);
+            double pixel = ((double)x - d->offset[c]) / d->scale[c];
+            sum += pixel;
+            squares += pixel * pixel;
+            seen++;
+        }
+    }
+    double mean = sum / (double)seen;
+    if (!isfinite(mean) || !isfinite(squares)) return;
+    count_picture(&d->windows[1], mean, squares / (double)seen - mean * mean);
+    for (size_t i = bin_step / 2; i < d->size; i += bin_step) {
+        float x;
+        size_t c = i % d->channels;
+        memcpy(&x, row + i * sizeof x, sizeof x);
+        d->windows[1].counts[HONE_DRIFT_PIXEL][bin(((double)x - d->offset[c]) / d->scale[c], 1)]++;
+    }
+}
+
+void hone__drift_inputs(hone__drift *d, const void *rows, size_t n) {
+    if (!d->has_reference || !d->knows_pixels) return;
+    pthread_mutex_lock(&d->lock);
+    for (size_t i = 0; i < n; i++) count_inputs(d, (const unsigned char *)rows + i * d->size * sizeof(float));
+    pthread_mutex_unlock(&d->lock);
+}
+
+void hone__drift_outputs(hone__drift *d, const float *outputs, size_t n) {
+    if (!d->has_reference) return;
+    pthread_mutex_lock(&d->lock);
+    for (size_t i = 0; i < n; i++) hone__drift_count_output(&d->windows[1], outputs + i * d->outputs, d->outputs);
+    if (d->windows[1].samples >= WINDOW) {
+        hone__drift_counts older = d->windows[0];
+        d->windows[0] = d->windows[1];
+        for (int f = 0; f < HONE_DRIFT_FEATURES; f++)
+            memset(older.counts[f], 0, older.bins[f] * sizeof *older.counts[f]);
+        older.samples = 0;
+        d->windows[1] = older;
+    }
+    pthread_mutex_unlock(&d->lock);
+}
+
+bool hone__drift_has_reference(const hone__drift *d) {
+    return d->has_reference;
+}
+
+double hone__drift_psi(hone__drift *d, hone__drift_feature feature) {
+    if (!d->has_reference) return NAN;
+    size_t bins = bins_of(feature, d->outputs);
+    double total = 0, psi = 0, reference_total = 0;
+    pthread_mutex_lock(&d->lock);
+    const uint64_t *older = d->windows[0].counts[feature], *newer = d->windows[1].counts[feature];
+    for (size_t i = 0; i < bins; i++) {
+        total += (double)(older[i] + newer[i]);
+        reference_total += d->reference[feature][i];
+    }
+    /* Of single pixels the reference saw as many times more as here. */
+    double weight = reference_total > 0 ? d->reference_samples / reference_total : 0;
+    for (size_t i = 0; i < bins; i++) {
+        double p = ((double)(older[i] + newer[i]) + half) / (total + half * (double)bins);
+        double q = (d->reference[feature][i] * weight + half) / (d->reference_samples + half * (double)bins);
+        psi += (p - q) * log(p / q);
+    }
+    pthread_mutex_unlock(&d->lock);
+    return total < LEAST_SAMPLES ? NAN : psi;
+}
