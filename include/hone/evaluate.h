@@ -202,6 +202,7 @@ typedef struct hone_evaluation_page {
     const hone_evaluation *evaluation;
     const hone_scores *scores;
     const float *probabilities; /* what scores were made of: for the curves; may be NULL */
+    size_t outputs;             /* of them per sample; 0: the model's */
     double temperature;
     const hone_calibration *uncalibrated; /* where temperature is not 1 */
     const hone_robustness *robustness;

@@ -47,6 +47,9 @@ HONE_API hone_status hone_model_save(const hone_model *model, const hone_trainer
 /* Puts the model's records (hone_model_set_record) into the HDF5 file that it was loaded from and leaves everything else
  * there as it is: weights, optimizer, what resuming needs. Atomic. */
 HONE_API hone_status hone_model_save_records(const hone_model *model, const char *path, hone_error *err);
+/* The same, but what is read is from and what is written is to: a copy with other records. */
+HONE_API hone_status hone_model_save_records_to(const hone_model *model, const char *from, const char *to,
+                                                hone_error *err);
 
 typedef enum hone_file_format {
     HONE_FILE_H5,             /* "h5": whole, as hone_model_save */

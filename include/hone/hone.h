@@ -19,6 +19,7 @@
  *   evaluate.h scores, calibration, robustness, comparison of models, and a page that shows them
  *   anomaly.h  "none of the above": strange pictures told from known ones
  *   explain.h  where in the picture an answer comes from, nearest training pictures
+ *   teach.h    a trained network shown a picture and told what it is
  *   runs.h     what every training leaves behind
  *   clean.h    what is probably wrong with a data set
  *   label.h    a web page on which people label pictures, helped by a model
@@ -61,6 +62,7 @@
 #include <hone/evaluate.h>
 #include <hone/anomaly.h>
 #include <hone/explain.h>
+#include <hone/teach.h>
 #include <hone/runs.h>
 #include <hone/clean.h>
 #include <hone/label.h>

@@ -183,6 +183,11 @@ HONE_API hone_status hone_model_replace_head(hone_model **out, const hone_model 
  * no chain of layers up to the output, nothing is frozen before it, or the model augments its own input. */
 HONE_API hone_status hone_model_cut(const hone_model *model, hone_model **front, hone_model **tail, hone_error *err);
 
+/* Cuts it in front of its head, whatever is frozen: *front gives the features that the head decides by. Both NULL where
+ * that is not possible; HONE_NOT_FOUND where there is no head. */
+HONE_API hone_status hone_model_cut_head(const hone_model *model, hone_model **front, hone_model **tail,
+                                         hone_error *err);
+
 /* ---- what a model carries along -------------------------------------------------------------------------------- */
 
 typedef enum hone_input_kind {

@@ -4,16 +4,22 @@
  * as they are; what it is taught are examples in its feature space, which is the input of its head.
  *
  * The rule. A picture is compared with every example by the cosine of their features, around the mean of what the network
- * usually sees. An example reaches as far as its reach: from the model's reference, a few hundred pictures that the model
- * was not trained on, the reach is chosen so that it ends before the first of them that is of another class, and at what
- * tells pictures of one class from pictures of two. Where no example reaches, the answer is the network's, to the bit.
- * Else the nearest example's class c answers, with y = (1 - a) p + a e_c and a from 1/2 at the edge of the reach to 1 at
- * the example itself: p are the network's probabilities, e_c is 1 for c. */
+ * usually sees. The model's reference, a few hundred pictures that it was not trained on, says how near is near enough:
+ *
+ * - an example reaches no further than the nearest picture of another class in the reference, and no further than the
+ *   cosine that 99 % of the reference's pairs of different classes stay below;
+ * - and it answers only where the picture is nearer to it than to any picture of another class in the reference, by a
+ *   third of what that one's cosine t lacks to 1: from t + (1 - t) / 3 on.
+ *
+ * Where no example answers, the answer is the network's, to the bit. Else the nearest one's class c does, with
+ * y = (1 - a) p + a e_c and a from 1/2 at that edge to 1 at the example itself: p are the network's probabilities, e_c is
+ * 1 for c. */
 #ifndef HONE_TEACH_H
 #define HONE_TEACH_H
 
 #include <hone/data.h>
 #include <hone/model.h>
+#include <hone/train.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -41,7 +47,7 @@ enum { HONE_MAX_LESSONS = 10000 };
 typedef struct hone_lesson_info {
     const char *label, *name; /* name: what the example is called, a path as a rule */
     size_t index;             /* of the class, as in hone_lessons_class_name */
-    float reach;              /* the least cosine at which it answers: above 1 - 1e-6 it is heard for nothing else */
+    float reach;              /* the least cosine at which it may answer: at 1 it does for nothing but itself */
 } hone_lesson_info;
 
 /* Of the model's record; none there: lessons without examples. HONE_FORMAT where the record cannot be believed,
@@ -67,13 +73,20 @@ HONE_API bool hone_lessons_info(const hone_lessons *lessons, size_t index, hone_
 /* The network's classes and, behind them, those that are new. */
 HONE_API size_t hone_lessons_classes(const hone_lessons *lessons);
 HONE_API const char *hone_lessons_class_name(const hone_lessons *lessons, size_t index);
-/* Of the pictures in the model's reference, and how many of them another class would be said of now. */
-HONE_API size_t hone_lessons_reference(const hone_lessons *lessons, size_t *taken);
+/* How many pictures the model's reference has; 0: it has none. */
+HONE_API size_t hone_lessons_reference(const hone_lessons *lessons);
 
 /* y (hone_lessons_classes) from a picture's feature and the network's probabilities (its own classes). Allocates nothing,
  * cannot fail, any number of threads. Returns the example that answered, or -1: the network did. */
 HONE_API ptrdiff_t hone_lessons_combine(const hone_lessons *lessons, const float *feature, const float *probabilities,
                                         float *y);
+
+/* hone_evaluate of model and lessons together: loss and accuracy of their answers, with the model's temperature, and the
+ * answers themselves, *probabilities (samples, hone_lessons_classes), which the caller frees with hone_predictions_free.
+ * data's labels are those classes. */
+HONE_API hone_status hone_lessons_evaluate(hone_evaluation *out, float **probabilities, const hone_model *model,
+                                           const hone_lessons *lessons, const hone_dataset *data, hone_threads *threads,
+                                           hone_error *err);
 
 /* ---- a model that can be taught, as one caller runs it ----------------------------------------------------------- */
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Opening DATA for a verb: what was understood, what was left out and why. */
+#define _POSIX_C_SOURCE 200809L
 #include "commands.h"
 #include "progress.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { BAD_FILES_SHOWN = 5 };
 
@@ -82,9 +84,11 @@ int open_data(hone_dataset **out, const data_options *options, hone_threads *thr
             config.width = (int)shape.dims[1];
             config.channels = (int)shape.dims[2];
         }
-        size_t count = hone_model_class_count(options->fit_to);
+        const hone_lessons *taught = options->lessons;
+        size_t count = taught ? hone_lessons_classes(taught) : hone_model_class_count(options->fit_to);
         names = count > 0 ? calloc(count, sizeof *names) : NULL;
-        for (size_t i = 0; names && i < count; i++) names[i] = hone_model_class_name(options->fit_to, i);
+        for (size_t i = 0; names && i < count; i++)
+            names[i] = taught ? hone_lessons_class_name(taught, i) : hone_model_class_name(options->fit_to, i);
         config.class_names = names;
         config.class_count = names ? count : 0;
     }
@@ -104,5 +108,52 @@ int open_data(hone_dataset **out, const data_options *options, hone_threads *thr
     if (exit_status >= 0) return exit_status;
     if (status != HONE_OK) return failed(&err, NULL, "cannot read the data '%s'", options->source);
     note(quiet, "%s", hone_dataset_description(*out));
+    return -1;
+}
+
+/* ---- the part that validates ------------------------------------------------------------------------------------- */
+
+static bool has_folder(const char *source, const char *name) {
+    char path[4096];
+    struct stat info;
+    int length = snprintf(path, sizeof path, "%s/%s", source, name);
+    return length > 0 && (size_t)length < sizeof path && stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+/* A packed file and a catalog say themselves what parts they have. */
+static bool has_validation(const char *source) {
+    if (!hone_is_pack(source) && !hone_catalog_exists(source))
+        return has_folder(source, "val") || has_folder(source, "validation");
+    hone_dataset_config probe = hone_dataset_config_default();
+    probe.split = "validation";
+    probe.limit = 1;
+    hone_dataset *found = NULL;
+    hone_error err;
+    bool is_there = hone_dataset_open(&found, source, &probe, &err) == HONE_OK;
+    hone_dataset_free(found);
+    return is_there;
+}
+
+int open_training_parts(hone_dataset **out, size_t *validation, const data_options *like, hone_threads *threads,
+                        bool quiet) {
+    data_options options = *like;
+    hone_dataset *more = NULL, *both = NULL;
+    hone_error err = {0};
+    if (validation) *validation = 0;
+    int status = open_data(out, &options, threads, quiet);
+    if (status >= 0 || !validation || !has_validation(like->source)) return status;
+    options.split = "validation"; /* which must look alike */
+    options.height = hone_dataset_height(*out);
+    options.width = hone_dataset_width(*out);
+    options.channels = hone_dataset_channels(*out);
+    status = open_data(&more, &options, threads, quiet);
+    if (status >= 0) return status;
+    size_t samples = hone_dataset_samples(more);
+    if (hone_dataset_join(&both, *out, more, &err) != HONE_OK) {
+        hone_dataset_free(more);
+        return failed(&err, NULL, "cannot validate with the validation part of '%s'", like->source);
+    }
+    *out = both;
+    *validation = samples;
     return -1;
 }

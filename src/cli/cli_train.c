@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the verbs that train have in common: where the model goes, and what classes weigh. */
+ * What the verbs that train have in common: where the model goes, its record in runs/, and what classes weigh. */
 #define _POSIX_C_SOURCE 200809L
 #include "commands.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -43,6 +44,47 @@ int check_output(const char *output) {
     free(folder);
     return status;
 }
+
+/* ---- runs/ID ----------------------------------------------------------------------------------------------------- */
+
+const char *default_runs(void) {
+    const char *folder = hone_environment("HONE_RUNS");
+    return folder ? folder : "runs";
+}
+
+hone_run *begin_run(const char *folder, const hone_model *model) {
+    hone_error err = {0};
+    hone_run *run;
+    if (!folder) folder = default_runs();
+    if (hone_run_begin(&run, folder, hone_model_record(model, "provenance"), &err) == HONE_OK) return run;
+    fprintf(stderr, "hone: warning: this run leaves no record in '%s': %s\n", folder, err.message);
+    return NULL;
+}
+
+void end_run(hone_run *run, const char *how, const hone_model *model, const hone_trainer *trainer,
+             const hone_value *results, bool quiet) {
+    hone_error err = {0};
+    if (!run) return;
+    if (hone_run_finish(run, how, model, trainer, results, &err) != HONE_OK)
+        fprintf(stderr, "hone: warning: the record of this run is incomplete: %s\n", err.message);
+    else
+        note(quiet, "run %s is in '%s'", hone_run_id(run), hone_run_folder(run));
+}
+
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
+
+hone_status save_undisturbed(const hone_model *model, const hone_trainer *trainer, const char *path, hone_error *err) {
+    sigset_t waiting, before;
+    sigemptyset(&waiting);
+    sigaddset(&waiting, SIGINT);
+    sigaddset(&waiting, SIGTERM);
+    sigprocmask(SIG_BLOCK, &waiting, &before);
+    hone_status status = hone_model_save(model, trainer, path, err);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return status;
+}
+
+/* ---- classes ----------------------------------------------------------------------------------------------------- */
 
 float *balanced_class_weight(const hone_dataset *data, const hone_split *split) {
     size_t classes = hone_dataset_classes(data);

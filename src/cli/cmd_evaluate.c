@@ -12,7 +12,7 @@ typedef struct settings {
     const char *split, *input, *loss, *metrics, *tta;
     const char *calibrate, *compare, *report, *confusion;
     const char *ood, *fit_rejection, *reject;
-    bool robustness;
+    bool robustness, untaught;
     int64_t batch_size, limit, k, worst, pictures;
     weights_settings weights;
 } settings;
@@ -25,6 +25,7 @@ typedef struct evaluation {
     const char *path, *source;
     hone_threads *threads;
     hone_model *model, *other;
+    hone_lessons *lessons; /* what the model was taught; NULL: nothing */
     hone_dataset *data;
     hone_augmentation *variants;
     hone_tta_config tta;
@@ -53,7 +54,9 @@ static int open_all(evaluation *e) {
     if (status < 0) status = open_model(&e->model, e->path, s->input, &compiled, e->common.quiet);
     if (status < 0) status = put_weights(e->model, &s->weights, e->common.quiet);
     if (status < 0) {
-        data_options options = {.source = e->source, .split = s->split, .limit = s->limit, .fit_to = e->model};
+        e->lessons = s->untaught || s->tta ? NULL : open_lessons(e->model, e->path);
+        data_options options = {
+            .source = e->source, .split = s->split, .limit = s->limit, .fit_to = e->model, .lessons = e->lessons};
         status = open_data(&e->data, &options, e->threads, e->common.quiet);
     }
     if (status >= 0) return status;
@@ -76,7 +79,7 @@ static int name_classes(evaluation *e) {
     e->names = calloc(classes, sizeof *e->names);
     if (!e->names) return failed(NULL, NULL, "out of memory");
     for (size_t i = 0; i < classes; i++) {
-        const char *name = hone_model_class_name(e->model, i);
+        const char *name = e->lessons ? hone_lessons_class_name(e->lessons, i) : hone_model_class_name(e->model, i);
         e->names[i] = name ? name : i < named ? hone_dataset_class_name(e->data, i) : "unnamed";
     }
     return -1;
@@ -85,10 +88,10 @@ static int name_classes(evaluation *e) {
 /* The scores of the model as it answers: with its temperature. */
 static hone_status score(evaluation *e, hone_error *err) {
     const int32_t *labels = hone_dataset_labels(e->data);
-    size_t samples = e->result.samples, outputs = (size_t)hone_model_output_size(e->model);
-    size_t k = (size_t)e->s.k;
+    size_t samples = e->result.samples, k = (size_t)e->s.k;
+    size_t outputs = e->lessons ? hone_lessons_classes(e->lessons) : (size_t)hone_model_output_size(e->model);
     hone_status status = hone_scores_create(&e->scores, e->probabilities, labels, samples, outputs, k, err);
-    e->temperature = hone_model_temperature(e->model);
+    e->temperature = e->lessons ? 1 : hone_model_temperature(e->model); /* lessons' answers have it already */
     if (status == HONE_OK && e->temperature != 1) {
         e->uncalibrated = e->scores->calibration;
         hone_scores_free(e->scores);
@@ -103,8 +106,11 @@ static hone_status score(evaluation *e, hone_error *err) {
 
 static int measure(evaluation *e) {
     hone_error err = {0};
-    hone_status status = hone_evaluate_predictions(&e->result, &e->probabilities, e->model, e->data, &e->config, &err);
-    if (status == HONE_UNSUPPORTED) { /* a regression has a loss and nothing else */
+    hone_status status =
+        e->lessons
+            ? hone_lessons_evaluate(&e->result, &e->probabilities, e->model, e->lessons, e->data, e->threads, &err)
+            : hone_evaluate_predictions(&e->result, &e->probabilities, e->model, e->data, &e->config, &err);
+    if (!e->lessons && status == HONE_UNSUPPORTED) { /* a regression has a loss and nothing else */
         status = hone_evaluate(&e->result, e->model, e->data, &e->config, &err);
         return status == HONE_OK ? -1 : failed(&err, NULL, "cannot evaluate '%s' on '%s'", e->path, e->source);
     }
@@ -180,6 +186,7 @@ static int write_files(const evaluation *e) {
                                  .evaluation = &e->result,
                                  .scores = e->scores,
                                  .probabilities = e->probabilities,
+                                 .outputs = e->lessons ? hone_lessons_classes(e->lessons) : 0,
                                  .temperature = e->temperature,
                                  .uncalibrated = e->temperature != 1 ? &e->uncalibrated : NULL,
                                  .robustness = s->robustness ? &e->robustness : NULL,
@@ -257,6 +264,7 @@ static void release(evaluation *e) {
     free(e->names);
     hone_augmentation_free(e->variants);
     hone_dataset_free(e->data);
+    hone_lessons_free(e->lessons);
     hone_model_free(e->model);
     hone_model_free(e->other);
     hone_threads_free(e->threads);
@@ -275,6 +283,8 @@ static int run(int argc, char **argv) {
         {OPTION_INTEGER, "batch-size", 0, "N", &s->batch_size, 1, 1 << 20, "samples at once (default 256)", NULL},
         {OPTION_TEXT, "tta", 0, "N[:HOW]", &s->tta, 0, 0,
          "test-time augmentation: the mean over N variants (HOW as --augment)", NULL},
+        {OPTION_FLAG, "untaught", 0, NULL, &s->untaught, 0, 0,
+         "the network alone, without what hone teach added (as with --tta)", NULL},
         {OPTION_TEXT, "loss", 0, "NAME", &s->loss, 0, 0, "instead of the one the model was compiled with", NULL},
         {.kind = OPTION_HEADING, .name = "what to measure"},
         {OPTION_TEXT, "metrics", 0, "LIST", &s->metrics, 0, 0,

@@ -11,10 +11,10 @@
 #include <unistd.h>
 
 typedef struct settings {
-    const char *recipe, *output, *size, *input, *augment, *class_weight, *validation, *old_data, *delta, *merge;
+    const char *recipe, *output, *size, *input, *augment, *class_weight, *validation, *old_data, *delta, *merge, *runs;
     int64_t epochs, probe_epochs, batch_size, limit, patience, rank;
     double learning_rate, probe_rate, layer_decay, l2_sp, alpha, validation_split;
-    bool learning_rate_given, validation_split_given, keep_classes, no_cache, train_normalization, no_test;
+    bool learning_rate_given, validation_split_given, keep_classes, no_cache, train_normalization, no_test, no_run;
 } settings;
 
 /* What a run holds; all of it is released in one place. */
@@ -22,19 +22,23 @@ typedef struct session {
     settings settings;
     common_options common;
     const char *base_path, *source;
+    char **arguments; /* what was typed, kept in the model for hone runs reproduce */
+    int argument_count;
     hone_threads *threads;
     hone_model *base, *model;
     hone_head_report head;
     hone_dataset *data;
+    size_t own_validation; /* samples at the end of data that its own validation part gave */
     hone_split split;
     hone_augmentation *augmentation;
     float *class_weight;
     hone_finetune_config config;
     hone_finetune_result result;
     progress *bar;
+    hone_run *record; /* runs/ID; NULL: none */
     char *output;
     hone_evaluation test, old_before, old_after_old_head, old_after_new_head;
-    bool has_test, has_old, has_old_head, has_new_head;
+    bool has_test, has_old, has_old_head, has_new_head, is_silent;
 } session;
 
 /* ---- Ctrl-C ---------------------------------------------------------------------------------------------------- */
@@ -42,10 +46,13 @@ typedef struct session {
 static hone_trainer *volatile stage_trainer;
 static volatile sig_atomic_t interrupts;
 
+/* Once: ask the stage to stop after its step, or the next one not to begin. Twice: stop now. */
 static void on_interrupt(int number) {
     (void)number;
-    if (++interrupts > 1 || !stage_trainer) _exit(EXIT_INTERRUPTED);
-    hone_trainer_cancel(stage_trainer);
+    static const char words[] = "\nstopping after this step; Ctrl-C again stops at once\n";
+    if (++interrupts > 1) _exit(EXIT_INTERRUPTED);
+    if (stage_trainer) hone_trainer_cancel(stage_trainer);
+    if (write(STDERR_FILENO, words, sizeof words - 1) < 0) return;
 }
 
 static void watch_interrupts(void) {
@@ -62,9 +69,13 @@ static hone_status on_stage(void *context, const char *stage, hone_trainer *trai
         progress_break(r->bar);
         return HONE_OK;
     }
+    if (interrupts) return HONE_CANCELLED;
     note(r->common.quiet, "%s", stage);
     hone_callback bar = progress_callback(r->bar);
-    return hone_trainer_add_callback(trainer, &bar, err);
+    hone_status status = hone_trainer_add_callback(trainer, &bar, err);
+    if (status != HONE_OK || !r->record) return status;
+    hone_callback record = hone_run_callback(r->record);
+    return hone_trainer_add_callback(trainer, &record, err);
 }
 
 /* ---- data and model -------------------------------------------------------------------------------------------- */
@@ -97,6 +108,11 @@ static int find_input(const session *r, hone_shape *input) {
     return -1;
 }
 
+static int open_parts(session *r, const data_options *options, bool quiet) {
+    bool is_split = r->settings.validation || r->settings.validation_split_given;
+    return open_training_parts(&r->data, is_split ? NULL : &r->own_validation, options, r->threads, quiet);
+}
+
 static int open_training_data(session *r, const hone_shape *input) {
     data_options options = {.source = r->source,
                             .split = "train",
@@ -104,7 +120,7 @@ static int open_training_data(session *r, const hone_shape *input) {
                             .height = (int)input->dims[0],
                             .width = (int)input->dims[1],
                             .channels = (int)input->dims[2]};
-    return open_data(&r->data, &options, r->threads, r->common.quiet);
+    return open_parts(r, &options, r->common.quiet);
 }
 
 /* The labels by the model's classes. */
@@ -112,7 +128,7 @@ static int reopen_data(session *r) {
     hone_dataset_free(r->data);
     r->data = NULL;
     data_options options = {.source = r->source, .split = "train", .limit = r->settings.limit, .fit_to = r->model};
-    return open_data(&r->data, &options, r->threads, true);
+    return open_parts(r, &options, true);
 }
 
 static int make_model(session *r, const hone_shape *input) {
@@ -135,13 +151,14 @@ static int make_model(session *r, const hone_shape *input) {
 }
 
 static int split_data(session *r) {
-    train_settings like = train_settings_default();
-    like.validation = r->settings.validation;
-    like.validation_split = r->settings.validation_split;
-    like.validation_split_given = r->settings.validation_split_given;
+    settings *s = &r->settings;
     /* Few pictures, often sorted by class: every class validates, unless a plain fraction was asked for. */
-    if (!like.validation && !like.validation_split_given) like.validation = "stratified:0.1";
-    return train_settings_split(&like, &r->common, r->data, 0, &r->split);
+    if (!s->validation && !s->validation_split_given) s->validation = "stratified:0.1";
+    train_settings like = train_settings_default();
+    like.validation = s->validation;
+    like.validation_split = s->validation_split;
+    like.validation_split_given = s->validation_split_given;
+    return train_settings_split(&like, &r->common, r->data, r->own_validation, &r->split);
 }
 
 static int configure(session *r) {
@@ -174,15 +191,27 @@ static int configure(session *r) {
     return s->augment ? parse_augmentation(&r->augmentation, &verb_finetune, s->augment) : -1;
 }
 
+/* Which samples validate, as hone train writes it, so that hone evaluate --calibrate validation finds them again. */
+static void set_validation(const session *r, hone_value *data) {
+    const settings *s = &r->settings;
+    char last[48];
+    snprintf(last, sizeof last, "last:%.17g", s->validation_split);
+    hone_value_set_string(data, "validation", r->own_validation > 0 ? "own" : s->validation ? s->validation : last);
+}
+
 static int record_provenance(session *r) {
     char hash[65];
     hone_dataset_hash(r->data, hash);
-    hone_value *record = hone_value_object(), *data = hone_value_object();
+    hone_value *record = hone_value_object(), *arguments = hone_value_list(), *data = hone_value_object();
+    for (int i = 0; i < r->argument_count; i++) hone_value_append(arguments, hone_value_string(r->arguments[i]));
     hone_value_set_string(data, "source", r->source);
     hone_value_set_string(data, "sha256", hash);
     hone_value_set_integer(data, "samples", (int64_t)hone_dataset_samples(r->data));
+    hone_value_set_integer(data, "limit", r->settings.limit);
+    set_validation(r, data);
     hone_value_set_string(record, "program", "hone finetune");
     hone_value_set_string(record, "version", hone_version());
+    hone_value_set(record, "arguments", arguments);
     hone_value_set_string(record, "base", r->base_path);
     hone_value_set_string(record, "recipe", hone_recipe_name(r->config.recipe));
     hone_value_set(record, "data", data);
@@ -297,15 +326,7 @@ static hone_value *forgetting_value(const session *r) {
     return value;
 }
 
-static int report(session *r) {
-    if (!r->common.json) {
-        if (r->has_test) print_evaluation(stdout, "test", &r->test);
-        if (r->has_old) print_evaluation(stdout, "old task, before", &r->old_before);
-        if (r->has_old_head) print_evaluation(stdout, "old task, after, old head", &r->old_after_old_head);
-        if (r->has_new_head) print_evaluation(stdout, "old task, after, new head", &r->old_after_new_head);
-        printf("saved %s\n", r->output);
-        return finish_output();
-    }
+static hone_value *summary(const session *r) {
     int64_t parameters = 0;
     for (size_t i = 0; i < hone_model_layer_count(r->model); i++) {
         hone_layer_info info;
@@ -332,26 +353,64 @@ static int report(session *r) {
     hone_value_set_integer(value, "threads", hone_threads_count(r->threads));
     hone_value_set_string(value, "cpu_level", hone_cpu_level());
     hone_value_set_integer(value, "peak_memory", peak_memory());
-    return print_json(value);
+    return value;
+}
+
+static int report(session *r) {
+    hone_value *value = summary(r);
+    if (hone_value_failed(value)) {
+        hone_value_free(value);
+        return failed(NULL, NULL, "out of memory");
+    }
+    end_run(r->record, "done", r->model, NULL, value, r->common.quiet);
+    if (r->common.json && !r->is_silent) return print_json(value);
+    hone_value_free(value);
+    if (r->is_silent) return EXIT_DONE;
+    if (r->has_test) print_evaluation(stdout, "test", &r->test);
+    if (r->has_old) print_evaluation(stdout, "old task, before", &r->old_before);
+    if (r->has_old_head) print_evaluation(stdout, "old task, after, old head", &r->old_after_old_head);
+    if (r->has_new_head) print_evaluation(stdout, "old task, after, new head", &r->old_after_new_head);
+    printf("saved %s\n", r->output);
+    return finish_output();
+}
+
+/* The model and, where one was asked for, the delta. */
+static int save(session *r) {
+    hone_error err = {0};
+    fit_reference(r->model, r->data, &r->split, r->threads);
+    if (save_undisturbed(r->model, NULL, r->output, &err) != HONE_OK)
+        return failed(&err, NULL, "the model was not saved");
+    if (r->settings.delta && hone_delta_save(r->result.lora, r->model, r->head.layer, r->base, r->base_path,
+                                             r->settings.delta, &err) != HONE_OK)
+        return failed(&err, NULL, "the delta was not saved");
+    return -1;
+}
+
+static int interrupted(session *r) {
+    if (r->result.epochs == 0) {
+        fprintf(stderr, "hone: interrupted before the end of the first epoch; nothing was saved\n");
+        end_run(r->record, "interrupted", NULL, NULL, NULL, r->common.quiet);
+        return EXIT_INTERRUPTED;
+    }
+    int status = save(r);
+    if (status >= 0) return status;
+    end_run(r->record, "interrupted", r->model, NULL, NULL, r->common.quiet);
+    fprintf(stderr, "hone: interrupted after %d epochs; the best so far is in '%s'\n", r->result.epochs, r->output);
+    return EXIT_INTERRUPTED;
 }
 
 static int finetune(session *r) {
     int status = prepare(r);
     if (status >= 0) return status;
+    if (!r->settings.no_run) r->record = begin_run(r->settings.runs, r->model);
     watch_interrupts();
     hone_error err = {0};
     hone_status tuned = hone_finetune(&r->result, r->model, r->head.layer, r->data, &r->config, &err);
-    if (tuned == HONE_CANCELLED) {
-        fprintf(stderr, "hone: interrupted; nothing was saved\n");
-        return EXIT_INTERRUPTED;
-    }
+    if (tuned == HONE_CANCELLED) return interrupted(r);
     if (tuned != HONE_OK) return failed(&err, NULL, "cannot fine-tune '%s' on '%s'", r->base_path, r->source);
-    if (hone_model_save(r->model, NULL, r->output, &err) != HONE_OK)
-        return failed(&err, NULL, "the model was not saved");
-    if (r->settings.delta && hone_delta_save(r->result.lora, r->model, r->head.layer, r->base, r->base_path,
-                                             r->settings.delta, &err) != HONE_OK)
-        return failed(&err, NULL, "the delta was not saved");
-    if (!r->settings.no_test) status = evaluate_on(r, r->model, r->source, "test", &r->test, &r->has_test);
+    status = save(r);
+    if (status < 0 && !r->settings.no_test)
+        status = evaluate_on(r, r->model, r->source, "test", &r->test, &r->has_test);
     if (status < 0 && !r->settings.no_test && !r->has_test)
         note(r->common.quiet, "no test part in '%s': nothing was held back to test on", r->source);
     if (status < 0) status = check_forgetting(r);
@@ -383,6 +442,7 @@ static int merge(session *r) {
 
 static void release(session *r) {
     stage_trainer = NULL;
+    hone_run_free(r->record);
     hone_finetune_result_release(&r->result);
     progress_free(r->bar);
     hone_split_release(&r->split);
@@ -452,14 +512,20 @@ static int parse(session *r, positionals *words, int argc, char **argv) {
         {OPTION_TEXT, "class-weight", 0, "HOW", &s->class_weight, 0, 0, "balanced: rare classes weigh more", NULL},
         {OPTION_INTEGER, "limit", 0, "N", &s->limit, 0, 1e12, "only N images, of each class its share", NULL},
         {OPTION_FLAG, "no-test", 0, NULL, &s->no_test, 0, 0, "leave the test part alone", NULL},
+        {OPTION_TEXT, "runs", 0, "FOLDER", &s->runs, 0, 0,
+         "where runs leave their records (default $HONE_RUNS, or runs)", NULL},
+        {OPTION_FLAG, "no-run", 0, NULL, &s->no_run, 0, 0, "leave no record of this run (hone runs)", NULL},
     };
     return options_parse(&verb_finetune, table, sizeof table / sizeof table[0], &r->common, words, argc, argv);
 }
 
-static int run(int argc, char **argv) {
+static int run_as(bool is_silent, int argc, char **argv) {
     static session r; /* zeroed; its evaluation records are large for a stack */
     positionals *words = calloc(1, sizeof *words);
     if (!words) return failed(NULL, NULL, "out of memory");
+    r.is_silent = is_silent;
+    r.arguments = argv;
+    r.argument_count = argc;
     int status = parse(&r, words, argc, argv);
     bool merges = r.settings.merge != NULL;
     if (status < 0 && merges && (words->count != 1 || !r.settings.output))
@@ -478,6 +544,14 @@ static int run(int argc, char **argv) {
     return status;
 }
 
+static int run(int argc, char **argv) {
+    return run_as(false, argc, argv);
+}
+
+int finetune_silently(int argc, char **argv) {
+    return run_as(true, argc, argv);
+}
+
 const verb verb_finetune = {
     .name = "finetune",
     .usage = "BASE DATA [options]",
@@ -491,7 +565,7 @@ const verb verb_finetune = {
         "leaves\n"
         "the base as it is and learns a low-rank difference. Pictures are made to fit the base, grey or RGB. The test "
         "part of\n"
-        "DATA is looked at once, at the end.",
+        "DATA is looked at once, at the end. Ctrl-C saves the best so far.",
     .examples = "  hone finetune mnist_model.h5 letters/ --output letters.h5\n"
                 "  hone finetune mobilenet.h5 photos/ --recipe gradual --layer-decay 0.9 --augment photos\n"
                 "  hone finetune base.h5 new/ --recipe lora --delta new.delta.h5 --output new.h5\n"

@@ -13,7 +13,7 @@
 typedef struct settings {
     const char *input, *tta, *reject;
     int64_t top;
-    bool invert;
+    bool invert, untaught;
     weights_settings weights;
 } settings;
 
@@ -67,9 +67,23 @@ static void release_files(files *list) {
     free(list->paths);
 }
 
+/* Who answers: the model, and what it was taught (lessons NULL: nothing). */
+typedef struct answerer {
+    hone_model *model;
+    hone_tta *tta;
+    hone_lessons *lessons;
+    hone_taught *taught;
+    float *feature;
+    rejecter strange;
+    size_t outputs, classes; /* of the model; of both */
+    /* Of the last answer. */
+    const char *example; /* that made it; NULL: the network did */
+    bool unknown;
+} answerer;
+
 /* The name of output i: the class's, or its number. */
-static const char *class_text(const hone_model *model, size_t i, char buffer[32]) {
-    const char *name = hone_model_class_name(model, i);
+static const char *class_text(const answerer *a, size_t i, char buffer[32]) {
+    const char *name = a->lessons ? hone_lessons_class_name(a->lessons, i) : hone_model_class_name(a->model, i);
     if (name) return name;
     snprintf(buffer, 32, "%zu", i);
     return buffer;
@@ -82,27 +96,72 @@ static size_t best_of(const float *scores, size_t count, const bool *taken) {
     return best;
 }
 
-static void print_prediction(const hone_model *model, const char *path, const float *scores, size_t count, bool unknown,
-                             size_t top, bool *taken) {
+/* As any prediction, and what the lessons know of it. */
+static hone_value *prediction_value(const answerer *a, const char *path, const float *scores) {
     char number[32];
-    printf("%s%s", path, unknown ? "\tunknown" : "");
+    int64_t index = 0;
+    hone_value *value = hone_prediction_value(a->model, path, scores, a->classes, a->unknown, 0);
+    if (a->lessons && hone_value_as_integer(hone_value_get(value, "index"), &index))
+        hone_value_set_string(value, "class", class_text(a, (size_t)index, number));
+    if (a->example) hone_value_set_string(value, "example", a->example);
+    return value;
+}
+
+static void print_prediction(const answerer *a, const char *path, const float *scores, size_t top, bool *taken) {
+    char number[32];
+    size_t count = a->classes;
+    printf("%s%s", path, a->unknown ? "\tunknown" : "");
     if (count == 1) {
         size_t index = scores[0] > 0.5f;
-        printf("\t%s %.4f\n", class_text(model, index, number), index ? scores[0] : 1.0 - scores[0]);
+        printf("\t%s %.4f\n", class_text(a, index, number), index ? scores[0] : 1.0 - scores[0]);
         return;
     }
     memset(taken, 0, count * sizeof *taken);
     for (size_t k = 0; k < top && k < count; k++) {
         size_t i = best_of(scores, count, taken);
         taken[i] = true;
-        printf("\t%s %.4f", class_text(model, i, number), scores[i]);
+        printf("\t%s %.4f", class_text(a, i, number), scores[i]);
     }
     putchar('\n');
 }
 
+/* What an example answers is known. Examples are compared with the picture itself, whatever variants of it the network is asked about. */
+static void ask_lessons(answerer *a, const unsigned char *pixels, const float *network, float *scores) {
+    hone_lesson_info info;
+    hone_taught_features(a->taught, pixels, 1, a->feature);
+    ptrdiff_t example = hone_lessons_combine(a->lessons, a->feature, network, scores);
+    if (example >= 0 && hone_lessons_info(a->lessons, (size_t)example, &info)) a->example = info.name;
+    if (example >= 0) a->unknown = false;
+}
+
+static int open_answerer(answerer *a, hone_model *model, const char *path, const hone_tta_config *config,
+                         const reject_settings *reject, bool untaught) {
+    hone_error err = {0};
+    *a = (answerer){.model = model, .outputs = (size_t)hone_model_output_size(model)};
+    if (hone_tta_create(&a->tta, model, config, &err) != HONE_OK) return failed(&err, NULL, "cannot run the model");
+    int status = rejecter_open(&a->strange, model, reject);
+    if (status >= 0) return status;
+    a->classes = a->outputs;
+    a->lessons = untaught ? NULL : open_lessons(model, path);
+    if (!a->lessons) return -1;
+    a->classes = hone_lessons_classes(a->lessons);
+    if (hone_taught_create(&a->taught, model, 1, NULL, &err) != HONE_OK)
+        return failed(&err, "--untaught asks the network alone", "cannot run the model with what it was taught");
+    a->feature = calloc(hone_taught_feature_size(a->taught), sizeof *a->feature);
+    return a->feature ? -1 : failed(NULL, NULL, "out of memory");
+}
+
+static void close_answerer(answerer *a) {
+    rejecter_release(&a->strange);
+    hone_tta_free(a->tta);
+    hone_taught_free(a->taught);
+    hone_lessons_free(a->lessons);
+    free(a->feature);
+}
+
 /* One file: decoded, fitted to the model, run. Returns a status with words in err. */
-static hone_status predict_file(hone_tta *tta, rejecter *strange, const hone_shape *shape, const char *path,
-                                bool invert, float *scores, hone_verdict *verdict, hone_error *err) {
+static hone_status predict_file(answerer *a, const hone_shape *shape, const char *path, bool invert, float *network,
+                                float *scores, hone_error *err) {
     hone_image read = {0}, fitted = {0};
     hone_status status = hone_image_read(&read, path, err);
     if (status == HONE_OK)
@@ -110,65 +169,41 @@ static hone_status predict_file(hone_tta *tta, rejecter *strange, const hone_sha
     if (status == HONE_OK) {
         size_t size = (size_t)fitted.height * (size_t)fitted.width * (size_t)fitted.channels;
         for (size_t i = 0; invert && i < size; i++) fitted.pixels[i] = (unsigned char)(255 - fitted.pixels[i]);
-        hone_tta_predict(tta, fitted.pixels, 1, scores);
-        *verdict = rejecter_ask(strange, fitted.pixels);
+        hone_tta_predict(a->tta, fitted.pixels, 1, network);
+        hone_temperature_apply(hone_model_temperature(a->model), network, 1, a->outputs);
+        a->unknown = rejecter_ask(&a->strange, fitted.pixels).unknown;
+        a->example = NULL;
+        if (a->lessons)
+            ask_lessons(a, fitted.pixels, network, scores);
+        else
+            memcpy(scores, network, a->outputs * sizeof *scores);
     }
     hone_image_release(&read);
     hone_image_release(&fitted);
     return status;
 }
 
-static int predict_all(hone_model *model, const files *list, const settings *s, const common_options *common) {
-    hone_shape shape = hone_model_input_shape(model), output = hone_model_output_shape(model);
-    if (shape.rank != 3 || (shape.dims[2] != 1 && shape.dims[2] != 3)) {
-        char text[128];
-        return failed(NULL, NULL, "the model's input is %s, which is no grey or RGB image",
-                      hone_shape_text(&shape, true, text, sizeof text));
-    }
-    hone_error err = {0};
-    hone_augmentation *variants = NULL;
-    hone_tta_config config;
-    hone_tta *tta = NULL;
-    rejecter strange = {0};
-    hone_verdict verdict;
-    reject_settings reject;
-    /* Without --tta: one variant, which is the picture. */
-    int status = parse_tta(&config, &variants, &verb_predict, s->tta ? s->tta : "1:none", common->seed);
-    config.max_batch = 1;
-    if (status < 0) status = parse_reject(&verb_predict, s->reject, &reject);
-    if (status < 0 && hone_tta_create(&tta, model, &config, &err) != HONE_OK)
-        status = failed(&err, NULL, "cannot run the model");
-    if (status < 0) status = rejecter_open(&strange, model, &reject);
-    if (status >= 0) {
-        rejecter_release(&strange);
-        hone_tta_free(tta);
-        hone_augmentation_free(variants);
-        return status;
-    }
-    size_t count = (size_t)hone_shape_size(&output);
-    float *scores = calloc(count, sizeof *scores);
-    bool *taken = calloc(count, sizeof *taken);
+static int predict_files(answerer *a, const hone_shape *shape, const files *list, const settings *s,
+                         const common_options *common) {
+    float *network = calloc(a->outputs, sizeof *network), *scores = calloc(a->classes, sizeof *scores);
+    bool *taken = calloc(a->classes, sizeof *taken);
     hone_value *predictions = common->json ? hone_value_list() : NULL;
-    status = EXIT_DONE;
-    if (!scores || !taken) status = failed(NULL, NULL, "out of memory");
-    for (size_t i = 0; scores && taken && i < list->count; i++) {
-        err = (hone_error){0};
-        if (predict_file(tta, &strange, &shape, list->paths[i], s->invert, scores, &verdict, &err) != HONE_OK) {
+    int status = EXIT_DONE;
+    if (!network || !scores || !taken) status = failed(NULL, NULL, "out of memory");
+    for (size_t i = 0; network && scores && taken && i < list->count; i++) {
+        hone_error err = {0};
+        if (predict_file(a, shape, list->paths[i], s->invert, network, scores, &err) != HONE_OK) {
             status = failed(&err, NULL, "cannot predict");
             continue;
         }
-        hone_temperature_apply(hone_model_temperature(model), scores, 1, count);
         if (common->json)
-            hone_value_append(predictions,
-                              hone_prediction_value(model, list->paths[i], scores, count, verdict.unknown, 0));
+            hone_value_append(predictions, prediction_value(a, list->paths[i], scores));
         else
-            print_prediction(model, list->paths[i], scores, count, verdict.unknown, (size_t)s->top, taken);
+            print_prediction(a, list->paths[i], scores, (size_t)s->top, taken);
     }
+    free(network);
     free(scores);
     free(taken);
-    rejecter_release(&strange);
-    hone_tta_free(tta);
-    hone_augmentation_free(variants);
     int written;
     if (common->json) {
         hone_value *document = hone_value_object();
@@ -178,6 +213,29 @@ static int predict_all(hone_model *model, const files *list, const settings *s, 
         written = finish_output();
     }
     return status != EXIT_DONE ? status : written;
+}
+
+static int predict_all(hone_model *model, const char *path, const files *list, const settings *s,
+                       const common_options *common) {
+    hone_shape shape = hone_model_input_shape(model);
+    if (shape.rank != 3 || (shape.dims[2] != 1 && shape.dims[2] != 3)) {
+        char text[128];
+        return failed(NULL, NULL, "the model's input is %s, which is no grey or RGB image",
+                      hone_shape_text(&shape, true, text, sizeof text));
+    }
+    hone_augmentation *variants = NULL;
+    hone_tta_config config;
+    reject_settings reject;
+    answerer a = {0};
+    /* Without --tta: one variant, which is the picture. */
+    int status = parse_tta(&config, &variants, &verb_predict, s->tta ? s->tta : "1:none", common->seed);
+    config.max_batch = 1;
+    if (status < 0) status = parse_reject(&verb_predict, s->reject, &reject);
+    if (status < 0) status = open_answerer(&a, model, path, &config, &reject, s->untaught);
+    if (status < 0) status = predict_files(&a, &shape, list, s, common);
+    close_answerer(&a);
+    hone_augmentation_free(variants);
+    return status;
 }
 
 static int run(int argc, char **argv) {
@@ -192,6 +250,8 @@ static int run(int argc, char **argv) {
          "turn black and white around first (dark ink on paper, for a model of white strokes)", NULL},
         {OPTION_TEXT, "reject", 0, "HOW", &s.reject, 0, 0,
          "what is unknown: none (answer all), tpr=0.95,score=NAME (default: as the model was fitted)", NULL},
+        {OPTION_FLAG, "untaught", 0, NULL, &s.untaught, 0, 0, "the network's answers, without what hone teach added",
+         NULL},
         WEIGHTS_OPTIONS(&s.weights),
     };
     positionals words;
@@ -214,7 +274,7 @@ static int run(int argc, char **argv) {
     else if (list.count == 0)
         status = failed(NULL, NULL, "there are no files in '%s'", words.at[1]);
     else
-        status = predict_all(model, &list, &s, &common);
+        status = predict_all(model, words.at[0], &list, &s, &common);
     release_files(&list);
     hone_model_free(model);
     return status;

@@ -90,7 +90,8 @@ static int compare(const hone_value *const *chosen, size_t count, const settings
 
 /* Options that write somewhere, or that belong to the run as it happened and not to what it computed. */
 static bool is_left_out(const char *word) {
-    static const char *const options[] = {"--output", "--checkpoint", "--csv-log", "--log", "--resume", "--runs"};
+    static const char *const options[] = {"--output", "--checkpoint", "--csv-log", "--log",
+                                          "--resume", "--runs",       "--delta",   "--old-data"};
     size_t length = strcspn(word, "=");
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
         if (strlen(options[i]) == length && strncmp(word, options[i], length) == 0) return true;
@@ -101,7 +102,7 @@ static bool takes_next(const char *word) {
     return strcmp(word, "-o") == 0 || (word[1] == '-' && !strchr(word, '='));
 }
 
-/* The words of the run, without those, and the new output behind them. out has room for all of them and four more. */
+/* The words of the run, without those, and the new output behind them. out has room for all of them and five more. */
 static int rebuild(const hone_value *arguments, char **out, char *output) {
     static char to[] = "--output", quiet[] = "--quiet", no_test[] = "--no-test", no_run[] = "--no-run";
     int count = 0;
@@ -179,7 +180,8 @@ static int train_again(const hone_value *run, const common_options *common) {
         status = failed(NULL, NULL, "cannot go to '%s', where the run was started", where);
     if (status < 0) {
         note(common->quiet, "training run %s again", text_of(run, "id"));
-        int trained = train_silently(count, list_of);
+        const char *program = text_of(hone_value_get(run, "config"), "program");
+        int trained = (strcmp(program, "hone finetune") == 0 ? finetune_silently : train_silently)(count, list_of);
         status = trained == EXIT_DONE ? conclude(run, output, common) : trained;
         unlink(output);
     }
@@ -255,12 +257,12 @@ const verb verb_runs = {
     .name = "runs",
     .usage = "[list | show ID | compare ID ID … | reproduce ID] [options]",
     .summary = "what trainings left behind: listed, compared, done again",
-    .details =
-        "hone train leaves a folder runs/ID with the command, the data's hash, the machine, a line per epoch and "
-        "the model\n"
-        "(--no-run: it does not). The beginning of an ID is enough. reproduce trains once more with the stored "
-        "command and\n"
-        "compares the weights to the bit.",
+    .details = "hone train and hone finetune leave a folder runs/ID with the command, the data's hash, the machine, a "
+               "line per epoch and "
+               "the model\n"
+               "(--no-run: it does not). The beginning of an ID is enough. reproduce trains once more with the stored "
+               "command and\n"
+               "compares the weights to the bit.",
     .examples = "  hone runs\n  hone runs compare 3f2a 9b01 --report compared.html\n  hone runs reproduce 3f2a",
     .run = run,
 };

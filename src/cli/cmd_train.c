@@ -56,21 +56,11 @@ static hone_status save_checkpoint(void *context, const char *path, hone_trainer
     return hone_model_save(hone_trainer_model(trainer), trainer, path, err);
 }
 
-const char *default_runs(void) {
-    const char *folder = hone_environment("HONE_RUNS");
-    return folder ? folder : "runs";
-}
-
-/* runs/ID is begun. That it cannot be is no reason not to train. */
 static int begin_record(train_session *r) {
-    const train_settings *s = &r->settings;
     hone_error err = {0};
-    if (s->no_run) return -1;
-    const char *folder = s->runs ? s->runs : default_runs();
-    if (hone_run_begin(&r->record, folder, hone_model_record(r->model, "provenance"), &err) != HONE_OK) {
-        fprintf(stderr, "hone: warning: this run leaves no record in '%s': %s\n", folder, err.message);
-        return -1;
-    }
+    if (r->settings.no_run) return -1;
+    r->record = begin_run(r->settings.runs, r->model);
+    if (!r->record) return -1;
     hone_callback callback = hone_run_callback(r->record);
     if (hone_trainer_add_callback(r->trainer, &callback, &err) != HONE_OK)
         return failed(&err, NULL, "cannot start training");
@@ -104,12 +94,7 @@ static void close_page(train_session *r, hone_live_end end, const char *file, co
 }
 
 static void end_record(train_session *r, const char *how, const hone_value *results) {
-    hone_error err = {0};
-    if (!r->record) return;
-    if (hone_run_finish(r->record, how, r->model, r->trainer, results, &err) != HONE_OK)
-        fprintf(stderr, "hone: warning: the record of this run is incomplete: %s\n", err.message);
-    else
-        note(r->common.quiet, "run %s is in '%s'", hone_run_id(r->record), hone_run_folder(r->record));
+    end_run(r->record, how, r->model, r->trainer, results, r->common.quiet);
 }
 
 static int prepare(train_session *r) {
@@ -161,22 +146,10 @@ static int prepare(train_session *r) {
     return -1;
 }
 
-/* Saving takes milliseconds and is not cut in the middle: Ctrl-C waits for it, so no half-written file is left. */
-static hone_status save_undisturbed(train_session *r, const char *path, hone_error *err) {
-    sigset_t waiting, before;
-    sigemptyset(&waiting);
-    sigaddset(&waiting, SIGINT);
-    sigaddset(&waiting, SIGTERM);
-    sigprocmask(SIG_BLOCK, &waiting, &before);
-    hone_status status = hone_model_save(r->model, r->trainer, path, err);
-    sigprocmask(SIG_SETMASK, &before, NULL);
-    return status;
-}
-
 static int interrupted(train_session *r) {
     hone_error err = {0};
     progress_break(r->bar);
-    if (save_undisturbed(r, r->checkpoint, &err) != HONE_OK)
+    if (save_undisturbed(r->model, r->trainer, r->checkpoint, &err) != HONE_OK)
         return failed(&err, NULL, "interrupted, and the state could not be saved");
     end_record(r, "interrupted", NULL);
     close_page(r, HONE_LIVE_STOPPED, r->checkpoint, NULL);
@@ -276,7 +249,9 @@ static int train(train_session *r) {
     status = record_history(r);
     if (status < 0) status = learn_unknown(r);
     if (status >= 0) return status;
-    if (save_undisturbed(r, r->output, &err) != HONE_OK) return failed(&err, NULL, "the model was not saved");
+    fit_reference(r->model, r->data, &r->split, r->threads);
+    if (save_undisturbed(r->model, r->trainer, r->output, &err) != HONE_OK)
+        return failed(&err, NULL, "the model was not saved");
     char rate[32];
     note(r->common.quiet, "trained %d epochs in %.1fs, %s images/s", hone_trainer_epoch(r->trainer),
          hone_trainer_seconds(r->trainer), with_commas((int64_t)hone_trainer_images_per_second(r->trainer), rate));

@@ -10,12 +10,11 @@
 #include <stdio.h>
 
 extern const verb verb_collect, verb_clean, verb_augment, verb_label, verb_train, verb_finetune, verb_evaluate,
-    verb_predict, verb_info, verb_bench, verb_convert, verb_export, verb_runs, verb_serve;
+    verb_predict, verb_info, verb_bench, verb_convert, verb_export, verb_runs, verb_serve, verb_teach;
 
-/* hone train with these words, but nothing on stdout; an exit status (cmd_train.c). */
+/* hone train and hone finetune with these words, but nothing on stdout; an exit status (cmd_train.c, cmd_finetune.c). */
 int train_silently(int argc, char **argv);
-/* Where runs are kept: HONE_RUNS, or "runs". */
-const char *default_runs(void);
+int finetune_silently(int argc, char **argv);
 
 /* ---- data (cli_data.c) ----------------------------------------------------------------------------------------- */
 
@@ -25,12 +24,18 @@ typedef struct data_options {
     int64_t limit;
     bool allow_unlabelled;
     const hone_model *fit_to;    /* take size and class names from this model; NULL: as the files are */
+    const hone_lessons *lessons; /* classes are these instead of the model's own; NULL: not */
     int height, width, channels; /* 0: as the files are */
 } data_options;
 
 /* Opens DATA, downloading a named set that is not there yet, with progress; unusable files are named on stderr and left
  * out, and counted at the end. Prints the error itself; returns an exit status, -1 when all went well. */
 int open_data(hone_dataset **out, const data_options *options, hone_threads *threads, bool quiet);
+
+/* The same for what is trained on, with the source's own validation part behind it, *validation samples, where it has one.
+ * validation NULL: that part is not looked at. */
+int open_training_parts(hone_dataset **out, size_t *validation, const data_options *options, hone_threads *threads,
+                        bool quiet);
 
 /* "28x28", "32x32x3" into height, width, channels (0 where left out). False when it is something else. */
 bool parse_size(const char *text, int *height, int *width, int *channels);
@@ -51,6 +56,17 @@ void note_unsafe_labels(const hone_augmentation *augmentation, const hone_datase
 char *default_output(const char *source);
 /* Whether output can be written is asked before training, not after an hour of it. Returns an exit status, or -1. */
 int check_output(const char *output);
+/* Where runs are kept: HONE_RUNS, or "runs". */
+const char *default_runs(void);
+/* A folder/ID (folder NULL: the default) is begun for what model's provenance says; NULL, and a warning, where it cannot
+ * be, which is no reason not to train. */
+hone_run *begin_run(const char *folder, const hone_model *model);
+/* how as in hone_run_finish; run NULL: nothing. trainer and results may be NULL. */
+void end_run(hone_run *run, const char *how, const hone_model *model, const hone_trainer *trainer,
+             const hone_value *results, bool quiet);
+/* Saving takes milliseconds and is not cut in the middle: Ctrl-C waits for it, so no half-written file is left. */
+hone_status save_undisturbed(const hone_model *model, const hone_trainer *trainer, const char *path, hone_error *err);
+
 /* --class-weight balanced: samples / (classes * samples of the class), as scikit-learn's "balanced"; NULL: out of
  * memory. The caller frees. */
 float *balanced_class_weight(const hone_dataset *data, const hone_split *split);
@@ -104,6 +120,14 @@ void print_evaluation(FILE *stream, const char *what, const hone_evaluation *e);
 
 /* --metrics: names with commas between, into metrics[HONE_MAX_METRICS]. Returns an exit status, -1 when all went well. */
 int parse_metrics(const verb *v, const char *list, hone_metric *metrics, size_t *count);
+
+/* ---- lessons (cli_teach.c) --------------------------------------------------------------------------------------- */
+
+/* What the model was taught; NULL where that is nothing. Lessons that cannot be used are said on stderr and left out. */
+hone_lessons *open_lessons(const hone_model *model, const char *path);
+/* After training: the reference is fitted, for later lessons, on the samples that validated or, without any, on those
+ * that trained. That it cannot be is no failure. */
+void fit_reference(hone_model *model, const hone_dataset *data, const hone_split *split, hone_threads *threads);
 
 /* Starts the pool that --threads asks for. */
 int start_threads(hone_threads **out, int64_t count);

@@ -7,7 +7,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* ---- data ------------------------------------------------------------------------------------------------------ */
 
@@ -17,58 +16,13 @@ bool is_preset(const char *name) {
     return false;
 }
 
-static bool has_folder(const char *source, const char *name) {
-    char path[4096];
-    struct stat info;
-    int length = snprintf(path, sizeof path, "%s/%s", source, name);
-    return length > 0 && (size_t)length < sizeof path && stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-}
-
-/* data = train followed by validation, which must look alike. */
-static int append_validation(train_session *r, const data_options *like) {
-    data_options options = *like;
-    hone_dataset *more = NULL, *both = NULL;
-    hone_error err = {0};
-    options.split = "validation";
-    options.height = hone_dataset_height(r->data);
-    options.width = hone_dataset_width(r->data);
-    options.channels = hone_dataset_channels(r->data);
-    int status = open_data(&more, &options, r->threads, r->common.quiet);
-    if (status >= 0) return status;
-    size_t validation = hone_dataset_samples(more);
-    if (hone_dataset_join(&both, r->data, more, &err) != HONE_OK) {
-        hone_dataset_free(more);
-        return failed(&err, NULL, "cannot validate with the validation part of '%s'", r->source);
-    }
-    r->data = both;
-    r->own_validation = validation;
-    return -1;
-}
-
-/* A packed file and a catalog say themselves what parts they have. */
-static bool has_validation(const char *source) {
-    if (!hone_is_pack(source) && !hone_catalog_exists(source))
-        return has_folder(source, "val") || has_folder(source, "validation");
-    hone_dataset_config probe = hone_dataset_config_default();
-    probe.split = "validation";
-    probe.limit = 1;
-    hone_dataset *found = NULL;
-    hone_error err;
-    bool is_there = hone_dataset_open(&found, source, &probe, &err) == HONE_OK;
-    hone_dataset_free(found);
-    return is_there;
-}
-
 int open_training_data(train_session *r) {
     const train_settings *s = &r->settings;
     data_options options = {.source = r->source, .split = "train", .limit = s->limit, .fit_to = r->model};
     if (s->size && !parse_size(s->size, &options.height, &options.width, &options.channels))
         return usage_error(&verb_train, "--size is '%s', expected HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS", s->size);
-    int status = open_data(&r->data, &options, r->threads, r->common.quiet);
-    if (status >= 0) return status;
-    bool brings_its_own = has_validation(r->source);
-    if (brings_its_own && !s->validation && !s->validation_split_given) return append_validation(r, &options);
-    return -1;
+    bool is_split = s->validation || s->validation_split_given;
+    return open_training_parts(&r->data, is_split ? NULL : &r->own_validation, &options, r->threads, r->common.quiet);
 }
 
 int set_classes(train_session *r) {

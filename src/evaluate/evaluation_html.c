@@ -384,7 +384,8 @@ static hone_status add_sections(page_context *c, hone_error *err) {
 }
 
 hone_status hone_evaluation_write_html(const hone_evaluation_page *page, const char *path, hone_error *err) {
-    page_context c = {.p = page, .outputs = (size_t)hone_model_output_size(page->model)};
+    page_context c = {.p = page,
+                      .outputs = page->outputs ? page->outputs : (size_t)hone_model_output_size(page->model)};
     char title[512];
     size_t classes = page->scores->classes, named = hone_dataset_classes(page->data);
     snprintf(title, sizeof title, "%s on %s", page->model_name, page->data_name);

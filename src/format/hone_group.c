@@ -171,6 +171,9 @@ static hone_status replace_records(const hone_model *model, const unsigned char 
     unsigned char *changed = NULL;
     if (size >= 4 && memcmp(bytes, "PK\x03\x04", 4) == 0)
         HONE_FAIL(err, HONE_UNSUPPORTED, "a .keras archive is not changed in place; written as .h5 the model can be");
+    if (hone__is_delta(bytes, size))
+        HONE_FAIL(err, HONE_UNSUPPORTED,
+                  "a delta keeps no records; merged with its base (hone finetune --merge) it can");
     HONE_TRY(hone__h5_open_copy(&h5, bytes, size, err));
     hone_status status = replace_records_of(h5, model, err);
     if (status == HONE_OK) status = hone__h5_image(h5, &changed, &size, err);
@@ -180,14 +183,18 @@ static hone_status replace_records(const hone_model *model, const unsigned char 
     return status;
 }
 
-hone_status hone_model_save_records(const hone_model *model, const char *path, hone_error *err) {
+hone_status hone_model_save_records_to(const hone_model *model, const char *from, const char *to, hone_error *err) {
     unsigned char *bytes;
     size_t size;
-    HONE_TRY(hone__file_read(path, HONE_MAX_MODEL_FILE, &bytes, &size, err));
-    hone_status status = replace_records(model, bytes, size, path, err);
+    HONE_TRY(hone__file_read(from, HONE_MAX_MODEL_FILE, &bytes, &size, err));
+    hone_status status = replace_records(model, bytes, size, to, err);
     hone__free(bytes);
     if (status == HONE_OK) return HONE_OK;
-    return hone__fail_context(err, status, "model '%.200s'", path);
+    return hone__fail_context(err, status, "model '%.200s'", from);
+}
+
+hone_status hone_model_save_records(const hone_model *model, const char *path, hone_error *err) {
+    return hone_model_save_records_to(model, path, path, err);
 }
 
 /* ---- reading -------------------------------------------------------------------------------------------------- */

@@ -61,6 +61,11 @@ hone_status hone_model_save_records(const hone_model *model, const char *path, h
     return unsupported(err);
 }
 
+hone_status hone_model_save_records_to(const hone_model *model, const char *from, const char *to, hone_error *err) {
+    (void)model, (void)from, (void)to;
+    return unsupported(err);
+}
+
 hone_status hone_delta_save(const hone_lora *lora, const hone_model *tuned, size_t head, const hone_model *base,
                             const char *base_path, const char *path, hone_error *err) {
     (void)lora, (void)tuned, (void)head, (void)base, (void)base_path, (void)path;

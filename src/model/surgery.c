@@ -532,3 +532,15 @@ hone_status hone_model_cut(const hone_model *model, hone_model **front, hone_mod
     }
     return status;
 }
+
+hone_status hone_model_cut_head(const hone_model *model, hone_model **front, hone_model **tail, hone_error *err) {
+    size_t head;
+    hone_model *copy;
+    *front = *tail = NULL;
+    HONE_TRY(hone_model_find_head(model, &head, err));
+    HONE_TRY(hone_model_copy(&copy, model, err));
+    for (size_t i = 0; i < copy->layer_count; i++) copy->layers[i]->trainable = i == head;
+    hone_status status = hone_model_cut(copy, front, tail, err);
+    hone_model_free(copy);
+    return status;
+}
