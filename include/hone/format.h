@@ -99,6 +99,24 @@ HONE_API hone_status hone_delta_apply(hone_model **out, const hone_model *base, 
  * the trainer as it was. */
 HONE_API hone_status hone_trainer_resume(hone_trainer *trainer, const char *path, hone_error *err);
 
+/* ---- TensorBoard ----------------------------------------------------------------------------------------------- */
+
+typedef struct hone_tensorboard_config {
+    int64_t every;            /* also every so many batches; 0: epochs alone */
+    bool histograms;          /* of the weights, each epoch */
+    const hone_dataset *data; /* whose first pictures are shown, outlives the training; NULL: none */
+    size_t images;            /* so many of them; 8 */
+} hone_tensorboard_config;
+
+HONE_API hone_tensorboard_config hone_tensorboard_config_default(void);
+/* Events that TensorBoard shows, as Keras' callback writes them: folder/train and folder/validation with loss, metrics and
+ * learning rate of each epoch ("epoch_loss", …), the graph, a table of the layers. A training that goes on adds files.
+ * config NULL: defaults. */
+HONE_API hone_status hone_callback_tensorboard(hone_callback *out, const char *folder,
+                                               const hone_tensorboard_config *config, hone_error *err);
+
+/* ---- safety and checks ------------------------------------------------------------------------------------------ */
+
 /* On: HDF5 (also in .keras archives) is read in a process of its own with little memory, little time and, on Linux,
  * without files, network or processes of its own; libhdf5 has errors that hostile files can use. Off, as the library
  * begins: read here, for files that are trusted, as those that the embedding program brings itself. For all of the

@@ -131,7 +131,8 @@ static int prepare(train_session *r) {
     hone_error err = {0};
     if (hone_trainer_create(&r->trainer, r->model, r->data, &config, &err) != HONE_OK)
         return failed(&err, NULL, "cannot train '%s' on '%s'", s->model, r->source);
-    status = train_settings_callbacks(s, r->split.validation_count > 0, s->resume != NULL, r->trainer, save_checkpoint);
+    status = train_settings_callbacks(s, r->split.validation_count > 0, s->resume != NULL, r->data, r->trainer,
+                                      save_checkpoint);
     if (status < 0) status = begin_record(r);
     if (status >= 0) return status;
     status = watch_training(r);
@@ -352,6 +353,12 @@ static int parse(train_session *r, positionals *words, int argc, char **argv) {
          NULL},
         {OPTION_TEXT, "csv-log", 0, "FILE", &s->csv_log, 0, 0, "a line per epoch, as Keras' CSVLogger", NULL},
         {OPTION_TEXT, "log", 0, "FILE", &s->log, 0, 0, "a JSON line per epoch", NULL},
+        {OPTION_TEXT, "tensorboard", 0, "DIR", &s->tensorboard, 0, 0,
+         "events for TensorBoard: losses, metrics, rate, graph, a few pictures", NULL},
+        {OPTION_INTEGER, "tensorboard-every", 0, "N", &s->tensorboard_every, 0, INT32_MAX,
+         "also the numbers of every N-th batch", NULL},
+        {OPTION_FLAG, "tensorboard-histograms", 0, NULL, &s->tensorboard_histograms, 0, 0,
+         "also how the weights are distributed, each epoch", NULL},
         {OPTION_TEXT, "runs", 0, "FOLDER", &s->runs, 0, 0,
          "where runs leave their records (default $HONE_RUNS, or runs)", NULL},
         {OPTION_FLAG, "no-run", 0, NULL, &s->no_run, 0, 0, "leave no record of this run (hone runs)", NULL},

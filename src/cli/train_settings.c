@@ -128,10 +128,22 @@ static int add(hone_trainer *trainer, hone_status made, const hone_callback *cal
     return made == HONE_OK ? -1 : failed(err, NULL, "cannot start training");
 }
 
-int train_settings_callbacks(const train_settings *s, bool validates, bool resumed, hone_trainer *trainer,
-                             hone_save_function save) {
+static int add_tensorboard(const train_settings *s, const hone_dataset *data, hone_trainer *trainer) {
     hone_error err = {0};
     hone_callback callback;
+    hone_tensorboard_config config = hone_tensorboard_config_default();
+    config.every = s->tensorboard_every;
+    config.histograms = s->tensorboard_histograms;
+    config.data = data;
+    return add(trainer, hone_callback_tensorboard(&callback, s->tensorboard, &config, &err), &callback, &err);
+}
+
+int train_settings_callbacks(const train_settings *s, bool validates, bool resumed, const hone_dataset *data,
+                             hone_trainer *trainer, hone_save_function save) {
+    hone_error err = {0};
+    hone_callback callback;
+    if (!s->tensorboard && (s->tensorboard_every > 0 || s->tensorboard_histograms))
+        return usage_error(&verb_train, "--tensorboard is missing: where the events go");
     int status = add(trainer, hone_callback_terminate_on_nan(&callback, &err), &callback, &err);
     const char *monitor = s->monitor;
     if (!validates && strncmp(monitor, "val_", 4) == 0) {
@@ -163,5 +175,6 @@ int train_settings_callbacks(const train_settings *s, bool validates, bool resum
         status = add(trainer, hone_callback_csv_logger(&callback, s->csv_log, ',', resumed, &err), &callback, &err);
     if (status < 0 && s->log)
         status = add(trainer, hone_callback_jsonl_logger(&callback, s->log, resumed, &err), &callback, &err);
+    if (status < 0 && s->tensorboard) status = add_tensorboard(s, data, trainer);
     return status;
 }

@@ -23,10 +23,11 @@ typedef struct train_settings {
     const char *augment, *tta, *mixed_precision;
     const char *reject; /* what is unknown: "none", "tpr=0.95,score=knn" */
 
-    const char *monitor, *checkpoint, *csv_log, *log, *runs;
+    const char *monitor, *checkpoint, *csv_log, *log, *runs, *tensorboard;
     int64_t early_stopping, reduce_lr;
     double reduce_lr_factor, min_delta, ema;
-    bool save_best_only;
+    bool save_best_only, tensorboard_histograms;
+    int64_t tensorboard_every;
 } train_settings;
 
 train_settings train_settings_default(void);
@@ -40,8 +41,9 @@ int train_settings_config(const train_settings *s, const common_options *common,
 int train_settings_split(const train_settings *s, const common_options *common, const hone_dataset *data,
                          size_t own_validation, hone_split *out);
 
-/* Adds the callbacks that were asked for. save: how checkpoints are written. Returns an exit status, or -1. */
-int train_settings_callbacks(const train_settings *s, bool validates, bool resumed, hone_trainer *trainer,
-                             hone_save_function save);
+/* Adds the callbacks that were asked for. data: what is trained on. save: how checkpoints are written. Returns an exit
+ * status, or -1. */
+int train_settings_callbacks(const train_settings *s, bool validates, bool resumed, const hone_dataset *data,
+                             hone_trainer *trainer, hone_save_function save);
 
 #endif

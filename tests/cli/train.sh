@@ -113,5 +113,20 @@ run train data --model mlp --epochs 1 --optimizer sgd --momentum 0.9 --nesterov 
 want_status 0
 run train data --model lenet5 --epochs 1 --output lenet.h5
 want_status 0
+
+# Events for TensorBoard, where they are asked for; a second training writes beside the first.
+for times in 1 2; do
+    run train data --epochs 1 --model mlp --tensorboard board --tensorboard-every 1 --tensorboard-histograms --output b.h5
+    want_status 0
+    for part in train validation; do
+        [ "$(find board/$part -name 'events.out.tfevents.*' -size +0c | wc -l)" -eq $times ] || fail "events of $part"
+    done
+done
+run train data --epochs 1 --tensorboard-every 3 --output none.h5
+want_status 2
+want_err "--tensorboard is missing"
+run train data --epochs 1 --model mlp --tensorboard /dev/null/board --output none.h5 --quiet
+want_error "/dev/null/board"
+[ ! -e none.h5 ] || fail "a failed run left a model"
 no_leftovers
 finish

@@ -10,6 +10,8 @@
  *   driver fit      MODEL IMAGES.u8 LABELS.i32 SAMPLES BATCH EPOCHS OPTIMIZER OUTPUT
  *   driver resume   MODEL IMAGES.u8 LABELS.i32 SAMPLES BATCH EPOCHS OPTIMIZER OUTPUT
  *   driver evaluate MODEL IMAGES.u8 LABELS.i32 SAMPLES
+ *   driver weights  MODEL WEIGHTS OUTPUT
+ *   driver tensorboard FOLDER SAMPLES BATCH EPOCHS
  *
  * fit trains MODEL's weights with batches in the order of the file; OPTIMIZER "file" takes the one MODEL was compiled
  * with. resume goes on with its optimizer's state as well. */
@@ -145,6 +147,51 @@ static void fit(hone_model *model, const hone_compiled *compiled, char **argumen
     hone_dataset_free(data);
 }
 
+/* FOLDER SAMPLES BATCH EPOCHS: events for TensorBoard of mlp on the digits; the history, and the range of a kernel. */
+static void tensorboard(char **arguments) {
+    hone_error err;
+    hone_dataset *data;
+    hone_model *model;
+    hone_trainer *trainer;
+    hone_split split;
+    hone_callback callback;
+    hone_weight_info kernel;
+    hone_shape shape = {3, {28, 28, 1}};
+    hone_fit_config config = hone_fit_config_default();
+    size_t samples = strtoul(arguments[1], NULL, 10);
+    check(hone_digits_create(&data, samples, 1, NULL, &err), &err);
+    check(hone_model_preset(&model, "mlp", &shape, 10, &err), &err);
+    check(hone_model_build(model, 1, &err), &err);
+    check(hone_split_last(&split, samples, 0.25, &err), &err);
+    config.batch_size = strtoul(arguments[2], NULL, 10);
+    config.epochs = atoi(arguments[3]);
+    config.split = &split;
+    check(hone_trainer_create(&trainer, model, data, &config, &err), &err);
+    hone_tensorboard_config board = {.every = 2, .histograms = true, .data = data, .images = 3};
+    check(hone_callback_tensorboard(&callback, arguments[0], &board, &err), &err);
+    check(hone_trainer_add_callback(trainer, &callback, &err), &err);
+    check(hone_trainer_fit(trainer, &err), &err);
+    check(hone_model_weight(model, 0, &kernel), &err);
+
+    hone_value *result = hone_value_copy(hone_trainer_history(trainer)), *range = hone_value_object();
+    size_t count = (size_t)hone_shape_size(&kernel.shape);
+    float least = kernel.data[0], most = kernel.data[0];
+    for (size_t i = 0; i < count; i++) {
+        if (kernel.data[i] < least) least = kernel.data[i];
+        if (kernel.data[i] > most) most = kernel.data[i];
+    }
+    hone_value_set_integer(range, "count", (int64_t)count);
+    hone_value_set_real(range, "least", (double)least);
+    hone_value_set_real(range, "most", (double)most);
+    hone_value_set(result, "kernel", range);
+    print(result);
+    hone_value_free(result);
+    hone_trainer_free(trainer);
+    hone_split_release(&split);
+    hone_model_free(model);
+    hone_dataset_free(data);
+}
+
 int main(int argc, char **argv) {
     hone_error err;
     hone_model *model;
@@ -154,6 +201,10 @@ int main(int argc, char **argv) {
         return 2;
     }
     const char *verb = argv[1];
+    if (strcmp(verb, "tensorboard") == 0 && argc == 6) {
+        tensorboard(argv + 2);
+        return 0;
+    }
     check(hone_model_load(&model, argv[2], &compiled, &err), &err);
     check(hone_model_self_test(model, NULL, &err), &err);
     if (strcmp(verb, "copy") == 0 && argc == 4) {
