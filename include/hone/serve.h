@@ -58,6 +58,12 @@ typedef struct hone_server_config {
     int64_t sample_max_bytes;
     double sample_below; /* pictures of which the model was less sure than this */
 
+    /* A folder for what people say a picture really is (POST /feedback, and the page): a data set of class folders for hone
+     * label and hone finetune. NULL: none is kept. */
+    const char *feedback_folder;
+    size_t feedback_max_images;
+    int64_t feedback_max_bytes;
+
     /* One JSON line for each request, without a line end, and one line of words for each event (a model loaded, a file
      * refused). Called from several threads, one at a time. NULL: nobody listens. */
     void (*on_access)(void *context, const char *line);

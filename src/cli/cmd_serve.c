@@ -14,8 +14,9 @@
 enum { MAX_MODELS = 256, MAX_TOKENS = 256, MAX_TOKEN_FILE = 65536, MAX_ORIGINS = 32 };
 
 typedef struct settings {
-    const char *host, *input, *certificate, *key, *token_file, *origins, *access_log, *samples;
-    int64_t port, versions, connections, max_body, max_pixels, max_batch, max_queue, sample_images, sample_bytes;
+    const char *host, *input, *certificate, *key, *token_file, *origins, *access_log, *samples, *feedback;
+    int64_t port, versions, connections, max_body, max_pixels, max_batch, max_queue, sample_images, sample_bytes,
+        feedback_images, feedback_bytes;
     double batch_delay, deadline, grace, watch, sample_below;
     bool no_ui, other_metrics;
 } settings;
@@ -181,6 +182,9 @@ static int start(const settings *s, const common_options *common, positionals *w
     config.sample_max_images = (size_t)s->sample_images;
     config.sample_max_bytes = s->sample_bytes;
     config.sample_below = s->sample_below;
+    config.feedback_folder = s->feedback;
+    config.feedback_max_images = (size_t)s->feedback_images;
+    config.feedback_max_bytes = s->feedback_bytes;
     config.on_event = write_event;
     config.context = &w;
     if (s->input) {
@@ -214,6 +218,8 @@ static int run(int argc, char **argv) {
                   .sample_images = (int64_t)d.sample_max_images,
                   .sample_bytes = d.sample_max_bytes,
                   .sample_below = d.sample_below,
+                  .feedback_images = (int64_t)d.feedback_max_images,
+                  .feedback_bytes = d.feedback_max_bytes,
                   .deadline = d.deadline_seconds,
                   .grace = d.grace_seconds,
                   .watch = d.watch_seconds};
@@ -258,6 +264,12 @@ static int run(int argc, char **argv) {
         {OPTION_INTEGER, "sample-max-images", 0, "N", &s.sample_images, 1, 10000000, "at most so many (default 1000)",
          NULL},
         {OPTION_INTEGER, "sample-max-bytes", 0, "BYTES", &s.sample_bytes, 1, 1e15, "together (default 256 MiB)", NULL},
+        {OPTION_TEXT, "feedback", 0, "FOLDER", &s.feedback, 0, 0,
+         "keep what people say a picture really is there, for hone label and hone finetune", NULL},
+        {OPTION_INTEGER, "feedback-max-images", 0, "N", &s.feedback_images, 1, 10000000,
+         "at most so many (default 1000)", NULL},
+        {OPTION_INTEGER, "feedback-max-bytes", 0, "BYTES", &s.feedback_bytes, 1, 1e15, "together (default 256 MiB)",
+         NULL},
         {OPTION_REAL, "sample-below", 0, "P", &s.sample_below, 0, 1, "less sure than this is hard (default 0.6)", NULL},
     };
     positionals words;
@@ -279,6 +291,8 @@ const verb verb_serve = {
                "while requests go on; one that cannot be loaded leaves the old model in its place.\n"
                "\n"
                "  POST /predict                    a PNG or JPEG, or a form with files: what hone predict --json says\n"
+               "  /                                the page: draw or drop a picture, see the answer (--no-ui: none)\n"
+               "  POST /feedback?label=CLASS       a picture and what it really is, with --feedback\n"
                "  /v1/models/NAME[:predict]        as TensorFlow Serving's REST interface\n"
                "  /v2/models/NAME/infer            as the Open Inference Protocol (KServe, Triton), JSON or binary\n"
                "  /metrics, /healthz               for Prometheus, and for whoever asks whether it lives\n"

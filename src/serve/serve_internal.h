@@ -255,7 +255,8 @@ struct hone__serve {
     hone__batcher *batcher;
     hone__http_server *http;
     struct hone__metrics *metrics;
-    struct hone__samples *samples; /* NULL: none are kept */
+    struct hone__samples *samples;   /* NULL: none are kept */
+    struct hone__feedback *feedback; /* likewise */
     pthread_mutex_t log_lock;
     double started;
     int threads;
@@ -299,6 +300,10 @@ hone_status hone__samples_create(struct hone__samples **out, const hone_server_c
 void hone__samples_free(struct hone__samples *s);
 /* Keeps the picture where the model was not sure enough and there is room. Never fails the request. */
 void hone__samples_offer(struct hone__samples *s, const hone__picture *picture, double confidence);
+
+/* ---- feedback (feedback.h, serve_feedback.c) ------------------------------------------------------------------- */
+
+void hone__serve_feedback(void *context, hone__http_exchange *x); /* POST /feedback */
 
 /* ---- the page (serve_ui.c) ------------------------------------------------------------------------------------- */
 

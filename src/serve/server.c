@@ -4,6 +4,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "serve_internal.h"
 
+#include "feedback.h"
 #include "file.h"
 
 #include <hone/threads.h>
@@ -38,7 +39,9 @@ hone_server_config hone_server_config_default(void) {
                                 .page = true,
                                 .sample_max_images = 1000,
                                 .sample_max_bytes = (int64_t)256 << 20,
-                                .sample_below = 0.6};
+                                .sample_below = 0.6,
+                                .feedback_max_images = 1000,
+                                .feedback_max_bytes = (int64_t)256 << 20};
 }
 
 /* ---- what the protocols share ---------------------------------------------------------------------------------- */
@@ -192,10 +195,11 @@ static void stopping(void *context) {
 static void add_routes(hone_server *s) {
     size_t body = s->serve.config.max_body;
     const hone__http_route own[] = {
-        {"POST", "/predict", body, hone__serve_pictures},     {"*", "/v1/models", body, hone__serve_tensorflow},
-        {"*", "/v1/models/**", body, hone__serve_tensorflow}, {"*", "/v2", body, hone__serve_inference},
-        {"*", "/v2/", body, hone__serve_inference},           {"*", "/v2/**", body, hone__serve_inference},
-        {"GET", "/healthz", 0, hone__serve_health},           {"GET", "/metrics", 0, hone__serve_metrics},
+        {"POST", "/feedback", body, hone__serve_feedback}, {"POST", "/predict", body, hone__serve_pictures},
+        {"*", "/v1/models", body, hone__serve_tensorflow}, {"*", "/v1/models/**", body, hone__serve_tensorflow},
+        {"*", "/v2", body, hone__serve_inference},         {"*", "/v2/", body, hone__serve_inference},
+        {"*", "/v2/**", body, hone__serve_inference},      {"GET", "/healthz", 0, hone__serve_health},
+        {"GET", "/metrics", 0, hone__serve_metrics},
     };
     if (s->serve.config.page)
         for (size_t i = 0; i < hone__serve_ui_route_count && i < MAX_ROUTES / 2; i++)
@@ -282,6 +286,9 @@ hone_status hone_server_create(hone_server **out, const hone_server_config *conf
     pthread_mutex_init(&serve->log_lock, NULL);
     hone_status status = count_threads(&serve->threads, config->threads, err);
     if (status == HONE_OK) status = hone__metrics_create(&serve->metrics, serve, err);
+    if (status == HONE_OK && config->feedback_folder)
+        status = hone__feedback_create(&serve->feedback, config->feedback_folder, config->feedback_max_images,
+                                       config->feedback_max_bytes, err);
     if (status == HONE_OK && config->sample_folder) status = hone__samples_create(&serve->samples, &serve->config, err);
     if (status == HONE_OK) status = hone__repository_create(&serve->repository, serve, err);
     if (status == HONE_OK) status = hone__batcher_create(&serve->batcher, serve, err);
@@ -301,6 +308,7 @@ void hone_server_free(hone_server *s) {
     hone__batcher_free(s->serve.batcher);
     hone__repository_free(s->serve.repository);
     hone__samples_free(s->serve.samples);
+    hone__feedback_free(s->serve.feedback);
     hone__metrics_free(s->serve.metrics);
     pthread_mutex_destroy(&s->serve.log_lock);
     hone__free(s->certificate);

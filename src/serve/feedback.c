@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The feedback queue on the disk: FOLDER/CLASS/HASH.png. The name is a hash of the pixels, so the same picture is found
+ * again whoever sends it: told the same it stays, told otherwise it moves. The disk is the only truth; what is counted
+ * here is counted from it when the server starts, and people may take pictures away meanwhile. */
+#define _POSIX_C_SOURCE 200809L
+#include "feedback.h"
+
+#include <hone/catalog.h>
+
+#include "core_internal.h"
+#include "file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { NAME_SIZE = 24 }; /* 16 digits and ".png" */
+
+struct hone__feedback {
+    char *folder;
+    size_t max_images;
+    int64_t max_bytes;
+    pthread_mutex_t lock; /* of what follows, and of the folder among our threads */
+    size_t images;
+    int64_t bytes;
+};
+
+/* ---- looking at the folder ---------------------------------------------------------------------------------------- */
+
+typedef hone_status (*visitor)(void *context, const char *path, const char *label, const char *name,
+                               const struct stat *info, hone_error *err);
+
+static hone_status visit_class(const char *folder, const char *label, visitor visit, void *context, hone_error *err) {
+    char *path = hone__join_path(folder, label);
+    if (!path) return hone__fail_memory(err, strlen(folder), "a path");
+    hone_status status = HONE_OK;
+    DIR *dir = opendir(path);
+    for (struct dirent *entry; dir && status == HONE_OK && (entry = readdir(dir));) {
+        if (entry->d_name[0] == '.') continue;
+        struct stat info;
+        char *file = hone__join_path(path, entry->d_name);
+        if (!file)
+            status = hone__fail_memory(err, strlen(path), "a path");
+        else if (stat(file, &info) == 0 && S_ISREG(info.st_mode))
+            status = visit(context, file, label, entry->d_name, &info, err);
+        hone__free(file);
+    }
+    if (dir) closedir(dir);
+    hone__free(path);
+    return status;
+}
+
+/* Every file in a class folder; what else lies there is not ours. */
+static hone_status visit_all(const char *folder, visitor visit, void *context, hone_error *err) {
+    DIR *dir = opendir(folder);
+    if (!dir) HONE_FAIL(err, HONE_IO, "cannot read the folder '%s': %s", folder, strerror(errno));
+    hone_status status = HONE_OK;
+    for (struct dirent *entry; status == HONE_OK && (entry = readdir(dir));)
+        if (entry->d_name[0] != '.') status = visit_class(folder, entry->d_name, visit, context, err);
+    closedir(dir);
+    return status;
+}
+
+static hone_status count_file(void *context, const char *path, const char *label, const char *name,
+                              const struct stat *info, hone_error *err) {
+    (void)path, (void)label, (void)name, (void)err;
+    hone__feedback *f = context;
+    f->images++;
+    f->bytes += (int64_t)info->st_size;
+    return HONE_OK;
+}
+
+static hone_status recount(hone__feedback *f, hone_error *err) {
+    f->images = 0;
+    f->bytes = 0;
+    return visit_all(f->folder, count_file, f, err);
+}
+
+hone_status hone__feedback_create(hone__feedback **out, const char *folder, size_t max_images, int64_t max_bytes,
+                                  hone_error *err) {
+    *out = NULL;
+    hone__feedback *f = hone__alloc(1, sizeof *f);
+    if (!f) return hone__fail_memory(err, sizeof *f, "the feedback queue");
+    pthread_mutex_init(&f->lock, NULL);
+    f->max_images = max_images;
+    f->max_bytes = max_bytes;
+    f->folder = hone__strdup(folder);
+    hone_status status = f->folder ? hone__make_folders(folder, err) : hone__fail_memory(err, strlen(folder), "a path");
+    if (status == HONE_OK) status = recount(f, err);
+    if (status == HONE_OK && access(folder, W_OK) != 0)
+        status = hone__fail(err, HONE_IO, "cannot write into the folder '%s': %s", folder, strerror(errno));
+    if (status != HONE_OK) {
+        hone__feedback_free(f);
+        return status;
+    }
+    *out = f;
+    return HONE_OK;
+}
+
+void hone__feedback_free(hone__feedback *f) {
+    if (!f) return;
+    pthread_mutex_destroy(&f->lock);
+    hone__free(f->folder);
+    hone__free(f);
+}
+
+size_t hone__feedback_count(hone__feedback *f) {
+    pthread_mutex_lock(&f->lock);
+    size_t count = f->images;
+    pthread_mutex_unlock(&f->lock);
+    return count;
+}
+
+size_t hone__feedback_room(const hone__feedback *f) {
+    return f->max_images;
+}
+
+/* ---- adding ------------------------------------------------------------------------------------------------------- */
+
+/* FNV-1a of the size and the pixels. Two pictures of one name count as the same: nothing worse can come of it. */
+static void picture_name(char name[NAME_SIZE], const hone_image *image) {
+    uint64_t hash = 0xcbf29ce484222325u;
+    const int32_t shape[] = {image->height, image->width, image->channels};
+    const unsigned char *bytes = (const unsigned char *)shape;
+    for (size_t i = 0; i < sizeof shape; i++) hash = (hash ^ bytes[i]) * 0x100000001b3u;
+    size_t size = (size_t)image->height * (size_t)image->width * (size_t)image->channels;
+    for (size_t i = 0; i < size; i++) hash = (hash ^ image->pixels[i]) * 0x100000001b3u;
+    snprintf(name, NAME_SIZE, "%016llx.png", (unsigned long long)hash);
+}
+
+/* A label becomes a folder that must be read back as this class: nothing hidden, no path, no name of a part. */
+static hone_status check_label(const char *label, hone_error *err) {
+    static const char *const parts[] = {"train", "val", "valid", "validation", "test"};
+    size_t length = strlen(label);
+    bool ok = length > 0 && length <= HONE_MAX_CLASS_NAME && label[0] != '.' && !strchr(label, '/');
+    for (size_t i = 0; ok && i < length; i++) ok = (unsigned char)label[i] >= 0x20 && label[i] != 0x7f;
+    for (size_t i = 0; ok && i < sizeof parts / sizeof parts[0]; i++) ok = strcmp(label, parts[i]) != 0;
+    if (!ok)
+        HONE_FAIL(err, HONE_ARGUMENT, "the class '%.100s' cannot be the name of a folder, so no picture of it is kept",
+                  label);
+    return HONE_OK;
+}
+
+typedef struct search {
+    const char *name, *label;
+    bool is_here;
+    char *elsewhere; /* its path under another label */
+    int64_t bytes;   /* of that file */
+} search;
+
+static hone_status compare(void *context, const char *path, const char *label, const char *name,
+                           const struct stat *info, hone_error *err) {
+    search *s = context;
+    if (strcmp(name, s->name) != 0) return HONE_OK;
+    if (strcmp(label, s->label) == 0) {
+        s->is_here = true;
+    } else if (!s->elsewhere) {
+        s->elsewhere = hone__strdup(path);
+        if (!s->elsewhere) return hone__fail_memory(err, strlen(path), "a path");
+        s->bytes = (int64_t)info->st_size;
+    }
+    return HONE_OK;
+}
+
+/* hone label has made a catalog of the folder: it shall know the new picture, too. */
+static hone_status tell_catalog(const hone__feedback *f, hone_error *err) {
+    char *file = hone__join_path(f->folder, "hone.db");
+    if (!file) return hone__fail_memory(err, strlen(f->folder), "a path");
+    bool exists = hone__file_exists(file);
+    hone__free(file);
+    if (!exists) return HONE_OK;
+    hone_catalog *catalog;
+    HONE_TRY(hone_catalog_open(&catalog, f->folder, NULL, err));
+    hone_status status = hone_catalog_scan(catalog, NULL, NULL, err);
+    hone_catalog_close(catalog);
+    return status;
+}
+
+static hone_status write_picture(hone__feedback *f, const hone_image *image, const char *label, const char *name,
+                                 hone_error *err) {
+    char *folder = hone__join_path(f->folder, label), *path = folder ? hone__join_path(folder, name) : NULL;
+    struct stat info = {0};
+    hone_status status = path ? hone__make_folders(folder, err) : hone__fail_memory(err, strlen(label), "a path");
+    if (status == HONE_OK) status = hone_image_write(image, path, err);
+    if (status == HONE_OK && stat(path, &info) == 0 && (int64_t)info.st_size > f->max_bytes - f->bytes) {
+        unlink(path);
+        status = hone__fail(err, HONE_LIMIT,
+                            "the feedback queue is full: it has %lld of %lld bytes; train on it and empty it",
+                            (long long)f->bytes, (long long)f->max_bytes);
+    } else if (status == HONE_OK) {
+        f->images++;
+        f->bytes += (int64_t)info.st_size;
+    }
+    hone__free(path);
+    hone__free(folder);
+    return status;
+}
+
+/* With the lock held. */
+static hone_status add(hone__feedback *f, const hone_image *image, const char *label, hone__feedback_result *result,
+                       hone_error *err) {
+    char name[NAME_SIZE];
+    picture_name(name, image);
+    search s = {.name = name, .label = label};
+    hone_status status = visit_all(f->folder, compare, &s, err);
+    *result = s.is_here ? HONE_FEEDBACK_KNOWN : s.elsewhere ? HONE_FEEDBACK_MOVED : HONE_FEEDBACK_ADDED;
+    /* People may have emptied it: before it is said to be full it is counted again. */
+    if (status == HONE_OK && !s.is_here && f->images >= f->max_images) status = recount(f, err);
+    if (status == HONE_OK && *result == HONE_FEEDBACK_ADDED && f->images >= f->max_images)
+        status = hone__fail(err, HONE_LIMIT,
+                            "the feedback queue is full: it has %zu pictures; train on it and empty it", f->images);
+    if (status == HONE_OK && !s.is_here) status = write_picture(f, image, label, name, err);
+    if (status == HONE_OK && s.elsewhere && unlink(s.elsewhere) == 0) {
+        f->images--;
+        f->bytes -= s.bytes;
+    }
+    if (status == HONE_OK && (!s.is_here || s.elsewhere)) status = tell_catalog(f, err);
+    hone__free(s.elsewhere);
+    return status;
+}
+
+hone_status hone__feedback_add(hone__feedback *f, const hone_image *image, const char *label,
+                               hone__feedback_result *result, hone_error *err) {
+    HONE_TRY(check_label(label, err));
+    pthread_mutex_lock(&f->lock);
+    hone_status status = add(f, image, label, result, err);
+    pthread_mutex_unlock(&f->lock);
+    return status;
+}
