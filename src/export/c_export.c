@@ -8,9 +8,9 @@
 
 #include <string.h>
 
-/* Machine code for Thumb-2 with -Os, measured over the models of tests/unit/export: what stands around the network, and
+/* Machine code for Thumb-2 with -Os, measured over the presets: what stands around the network, and
  * a step. */
-enum { BASE_CODE_BYTES = 600, STEP_CODE_BYTES = 320 };
+enum { BASE_CODE_BYTES = 700, STEP_CODE_BYTES = 200 };
 
 hone_c_config hone_c_config_default(void) {
     return (hone_c_config){0};
@@ -56,19 +56,31 @@ static hone_status choose_name(hone__c_writer *w, const hone_c_config *config, h
 
 /* ---- what both files begin with -------------------------------------------------------------------------------- */
 
-static void put_provenance(hone__c_text *t, const hone_model *model) {
+/* A value in words: text and numbers as they are, lists one behind the other. */
+static void put_value(hone__c_text *t, const hone_value *value) {
+    char words[HONE_C_COMMENT_SIZE], number[HONE_NUMBER_SIZE];
+    const char *text = hone_value_as_string(value);
+    int64_t integer;
+    double real;
+    if (text)
+        hone__c_put(t, " %s", hone__c_comment(words, text));
+    else if (hone_value_as_integer(value, &integer))
+        hone__c_put(t, " %lld", (long long)integer);
+    else if (hone_value_as_real(value, &real))
+        hone__c_put(t, " %s", hone__format_double(number, real));
+    else if (hone_value_kind_of(value) == HONE_VALUE_LIST)
+        for (size_t i = 0; i < hone_value_count(value); i++) put_value(t, hone_value_at(value, i));
+}
+
+/* Where the model is from, a line for each thing known. */
+static void put_provenance(hone__c_text *t, const hone_value *record, int depth) {
     char words[HONE_C_COMMENT_SIZE];
-    const hone_value *record = hone_model_record(model, "provenance");
-    for (size_t i = 0; i < hone_value_count(record); i++) {
+    for (size_t i = 0; depth < 4 && i < hone_value_count(record); i++) {
         const hone_value *value = hone_value_at(record, i);
-        const char *key = hone_value_key_at(record, i), *text = hone_value_as_string(value);
-        int64_t integer;
-        if (!key || !(text || hone_value_as_integer(value, &integer))) continue;
-        hone__c_put(t, " *   %s: ", hone__c_comment(words, key));
-        if (text)
-            hone__c_put(t, "%s\n", hone__c_comment(words, text));
-        else
-            hone__c_put(t, "%lld\n", (long long)integer);
+        hone__c_put(t, " * %*s%s:", 2 * depth, "", hone__c_comment(words, hone_value_key_at(record, i)));
+        put_value(t, value);
+        hone__c_put(t, "\n");
+        if (hone_value_kind_of(value) == HONE_VALUE_OBJECT) put_provenance(t, value, depth + 1);
     }
 }
 
@@ -76,7 +88,8 @@ static void put_title(hone__c_text *t, const hone__c_writer *w, const char *what
     char words[HONE_C_COMMENT_SIZE];
     hone__c_put(t, "/* %s: %s\n * Made by hone %s from the model '%s'; to change it, export again.\n", w->name, what,
                 hone_version(), hone__c_comment(words, hone_model_name(w->program.model)));
-    put_provenance(t, w->program.model);
+    const hone_value *record = hone_model_record(w->program.model, "provenance");
+    if (hone_value_kind_of(record) == HONE_VALUE_OBJECT) put_provenance(t, record, 1);
 }
 
 /* ---- the header ------------------------------------------------------------------------------------------------ */
