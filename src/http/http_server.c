@@ -22,7 +22,7 @@
 
 enum {
     CONNECTION_MEMORY = 64 << 10, /* of request line and headers; libmicrohttpd answers 431 to more */
-    LISTEN_BACKLOG = 128,
+    LISTEN_BACKLOG = 1024,
     FIRST_BODY_BYTES = 4096
 };
 static const double clock_pause = 0.2; /* between two looks at the clocks */
@@ -157,7 +157,12 @@ static bool find_route(const hone__http_config *config, hone__http_exchange *x) 
     origin = hone__http_header_value(x, MHD_HTTP_HEADER_ORIGIN);
     if (other && strcmp(x->method, "OPTIONS") == 0 &&
         hone__http_origin_listed(origin, config->origins, config->origin_count)) {
-        hone__http_reply(x, MHD_HTTP_NO_CONTENT, NULL, NULL, 0, NULL); /* the question before a page's own request */
+        /* The question before a page's own request. */
+        hone__http_set_header(x, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_METHODS, other);
+        hone__http_set_header(x, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_HEADERS,
+                              "Authorization, Content-Type, Content-Encoding, Inference-Header-Content-Length");
+        hone__http_set_header(x, MHD_HTTP_HEADER_ACCESS_CONTROL_MAX_AGE, "600");
+        hone__http_reply(x, MHD_HTTP_NO_CONTENT, NULL, NULL, 0, NULL);
     } else if (other) {
         hone__http_set_header(x, MHD_HTTP_HEADER_ALLOW, other);
         hone__http_reply_text(x, MHD_HTTP_METHOD_NOT_ALLOWED, "'%.200s' takes %s", x->path, other);

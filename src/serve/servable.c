@@ -67,9 +67,8 @@ static void measure(hone__servable *s) {
 
 static hone_status load(hone__servable *s, const hone__servable_config *config, hone_error *err) {
     HONE_TRY(hone_model_load(&s->model, config->path, NULL, err));
-    double worst;
-    if (hone_model_self_test(s->model, &worst, err) != HONE_OK)
-        return hone__fail_context(err, HONE_FORMAT, "the self-test fails");
+    hone_status status = hone_model_self_test(s->model, NULL, err);
+    if (status != HONE_OK) return hone__fail_context(err, status, "the self-test fails");
     if (config->input) hone_model_set_preprocessing(s->model, config->input);
     HONE_TRY(describe(&s->inputs, &s->input_count, &s->input_size, s->model, true, err));
     HONE_TRY(describe(&s->outputs, &s->output_count, &s->output_size, s->model, false, err));
