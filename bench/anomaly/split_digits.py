@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""MNIST without one digit, and that digit alone: split_digits.py MNIST-FOLDER DIGIT OUTPUT
+"""MNIST without one digit, and that digit alone: split_digits.py MNIST-FOLDER DIGIT OUTPUT [test|validation]
 
 OUTPUT/known has the other nine in both parts (classes.txt names them), OUTPUT/strange the left out one's test images.
-Nothing but the standard library.
+With "validation" the last 10,000 training images play the test part: to choose methods by. Only the standard library.
 """
 
 import gzip
@@ -31,12 +31,18 @@ def write(folder, part, images, labels):
 
 
 def main():
-    if len(sys.argv) != 4:
+    if len(sys.argv) not in (4, 5):
         sys.exit(__doc__)
     source, left_out, output = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    chooses = sys.argv[4:] == ["validation"]
     for part in ("train", "t10k"):
-        pixels = read(source, part + "-images-idx3-ubyte")[16:]
-        labels = read(source, part + "-labels-idx1-ubyte")[8:]
+        stored = "train" if chooses else part
+        pixels = read(source, stored + "-images-idx3-ubyte")[16:]
+        labels = read(source, stored + "-labels-idx1-ubyte")[8:]
+        if chooses and part == "train":
+            pixels, labels = pixels[: -784 * 10000], labels[:-10000]
+        elif chooses:
+            pixels, labels = pixels[-784 * 10000 :], labels[-10000:]
         pictures = [pixels[784 * i : 784 * i + 784] for i in range(len(labels))]
         known = [i for i, label in enumerate(labels) if label != left_out]
         names = [label - (label > left_out) for label in labels]

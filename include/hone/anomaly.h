@@ -49,8 +49,9 @@ HONE_API hone_status hone_separation_measure(hone_separation *out, const float *
 
 typedef struct hone_rejection_config {
     double tpr; /* the share of known pictures that are to be answered; 0.95 */
-    /* A hone_ood_score, or -1: the one that tells best, by the mean area under the ROC curve, the held back pictures from
-     * what is made of them: two of them laid over each other, cut together of two classes, shuffled, noise. */
+    /* A hone_ood_score, or -1: kNN, unless another one is clearly better (by 0.1 of the mean area under the ROC curve) at
+     * telling the held back pictures from what is made of them: two of them laid over each other, cut together of two
+     * classes, shuffled, noise. */
     int score;
     size_t most; /* samples looked at; 4000 */
     uint64_t seed;

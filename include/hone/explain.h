@@ -62,6 +62,16 @@ HONE_API void hone_explainer_run(hone_explainer *explainer, const unsigned char 
  * (height, width) of picture. The caller releases the image. */
 HONE_API hone_status hone_heat_map_overlay(hone_image *out, const hone_image *picture, const float *map, int enlarge,
                                            hone_error *err);
+/* ---- what the layers see ----------------------------------------------------------------------------------------- */
+
+/* One sheet of pictures: a band of tiles for each layer with maps, at most 64 of them, and a strip for each that gives a
+ * vector, from the first layer to the last. Each tile is stretched to black … white on its own. layers (room for most)
+ * become those shown, from the top; *count how many. The caller releases the image. */
+HONE_API hone_status hone_activation_sheet(hone_image *out, size_t *layers, size_t most, size_t *count,
+                                           hone_model *model, const unsigned char *pixels, hone_error *err);
+/* Pictures (grey or RGB) side by side, the first one set apart, small ones enlarged. The caller releases the image. */
+HONE_API hone_status hone_picture_row(hone_image *out, const hone_image *pictures, size_t count, hone_error *err);
+
 /* ---- nearest training pictures ----------------------------------------------------------------------------------- */
 
 /* Features of pictures, with the pictures in small: the model's, stored in its record "examples" (hone train
@@ -71,7 +81,6 @@ typedef struct hone_examples hone_examples;
 typedef struct hone_examples_config {
     size_t count; /* most; each class gets its share; 2000 */
     int side;     /* of the small pictures, at most; 64 */
-    uint64_t seed;
     hone_threads *threads;
 } hone_examples_config;
 
@@ -86,6 +95,8 @@ HONE_API hone_status hone_examples_open(hone_examples **out, const hone_model *m
 HONE_API void hone_examples_free(hone_examples *examples);
 /* Makes them the model's record "examples". */
 HONE_API hone_status hone_examples_store(const hone_examples *examples, hone_model *model, hone_error *err);
+/* To be called after a model was trained further: its features are others now. */
+HONE_API hone_status hone_model_forget_examples(hone_model *model, hone_error *err);
 
 HONE_API size_t hone_examples_count(const hone_examples *examples);
 /* What is compared are the outputs of the model's feature layer (hone_model_feature_layer), so many floats. */

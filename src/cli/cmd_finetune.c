@@ -220,7 +220,8 @@ static int record_provenance(session *r) {
     hone_error err = {0};
     if (hone_model_set_record(r->model, "provenance", record, &err) != HONE_OK ||
         hone_model_forget_temperature(r->model, &err) != HONE_OK ||
-        hone_model_forget_rejection(r->model, &err) != HONE_OK)
+        hone_model_forget_rejection(r->model, &err) != HONE_OK ||
+        hone_model_forget_examples(r->model, &err) != HONE_OK)
         return failed(&err, NULL, "cannot record the run");
     return -1;
 }

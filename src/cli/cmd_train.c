@@ -249,6 +249,7 @@ static int train(train_session *r) {
     }
     status = record_history(r);
     if (status < 0) status = learn_unknown(r);
+    if (status < 0) status = keep_examples(r);
     if (status >= 0) return status;
     fit_reference(r->model, r->data, &r->split, r->threads);
     if (save_undisturbed(r->model, r->trainer, r->output, &err) != HONE_OK)
@@ -337,6 +338,8 @@ static int parse(train_session *r, positionals *words, int argc, char **argv) {
          "keep an exponential moving average of the weights, as Keras' use_ema (0.99)", NULL},
         {OPTION_TEXT, "reject", 0, "HOW", &s->reject, 0, 0,
          "what is unknown, by what validated: tpr=0.95 (default), score=NAME, none", NULL},
+        {OPTION_INTEGER, "keep-examples", 0, "N", &s->keep_examples, 1, 1 << 20,
+         "keep N training images, small, in the file: the nearest ones explain answers", NULL},
         {.kind = OPTION_HEADING, .name = "callbacks"},
         {OPTION_TEXT, "monitor", 0, "KEY", &s->monitor, 0, 0, "what they watch (default val_loss)", NULL},
         {OPTION_INTEGER, "early-stopping", 0, "N", &s->early_stopping, 0, 1000000,

@@ -109,6 +109,20 @@ int learn_unknown(train_session *r) {
                          (uint64_t)r->common.seed, r->settings.reject == NULL, r->common.quiet);
 }
 
+int keep_examples(train_session *r) {
+    hone_examples_config config = hone_examples_config_default();
+    hone_examples *examples = NULL;
+    hone_error err = {0};
+    if (r->settings.keep_examples == 0) return -1;
+    config.count = (size_t)r->settings.keep_examples;
+    config.threads = r->threads;
+    hone_status status =
+        hone_examples_create(&examples, r->model, r->data, r->split.train, r->split.train_count, &config, &err);
+    if (status == HONE_OK) status = hone_examples_store(examples, r->model, &err);
+    hone_examples_free(examples);
+    return status == HONE_OK ? -1 : failed(&err, NULL, "cannot keep examples");
+}
+
 /* What the model's file says of where it comes from; "arguments" is what --resume replays. */
 int record_provenance(train_session *r) {
     char hash[65];
@@ -127,7 +141,7 @@ int record_provenance(train_session *r) {
     hone_value_set_string(record, "cpu_level", hone_cpu_level());
     hone_error err = {0};
     if (hone_model_set_record(r->model, "provenance", record, &err) != HONE_OK ||
-        hone_model_forget_rejection(r->model, &err) != HONE_OK)
+        hone_model_forget_rejection(r->model, &err) != HONE_OK || hone_model_forget_examples(r->model, &err) != HONE_OK)
         return failed(&err, NULL, "cannot record the run");
     return -1;
 }

@@ -60,5 +60,7 @@ int record_provenance(train_session *r);
 int record_history(train_session *r);
 /* What the model will call unknown, by the pictures that validated. */
 int learn_unknown(train_session *r);
+/* --keep-examples: training pictures that the file will carry, for hone explain. */
+int keep_examples(train_session *r);
 
 #endif

@@ -21,6 +21,7 @@ typedef struct train_settings {
     bool nesterov, amsgrad, learning_rate_given, momentum_given, weight_decay_given;
 
     const char *augment, *tta, *mixed_precision;
+    int64_t keep_examples;
     const char *reject; /* what is unknown: "none", "tpr=0.95,score=knn" */
 
     const char *monitor, *checkpoint, *csv_log, *log, *runs, *tensorboard;
