@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 extern const verb verb_collect, verb_clean, verb_augment, verb_label, verb_train, verb_finetune, verb_evaluate,
-    verb_predict, verb_explain, verb_info, verb_bench, verb_convert, verb_export, verb_runs;
+    verb_predict, verb_explain, verb_info, verb_bench, verb_convert, verb_export, verb_runs, verb_serve, verb_teach;
 
 /* hone train and hone finetune with these words, but nothing on stdout; an exit status (cmd_train.c, cmd_finetune.c). */
 int train_silently(int argc, char **argv);
