@@ -81,11 +81,11 @@ HONE_API void hone_server_free(hone_server *server);
 HONE_API const char *hone_server_url(const hone_server *server);
 HONE_API int hone_server_port(const hone_server *server);
 
-/* Leaves in the model (the record "reference") what these samples look like and what the model answers to them; indices
+/* Leaves in the model (the record "statistics") what these samples look like and what the model answers to them; indices
  * NULL: all, count of them. A server measures drift against it. To be called when training is over, with samples that were
  * not trained on. */
-HONE_API hone_status hone_model_set_reference(hone_model *model, const hone_dataset *data, const uint32_t *indices,
-                                              size_t count, hone_threads *threads, hone_error *err);
+HONE_API hone_status hone_model_set_statistics(hone_model *model, const hone_dataset *data, const uint32_t *indices,
+                                               size_t count, hone_threads *threads, hone_error *err);
 
 #ifdef __cplusplus
 }

@@ -96,3 +96,10 @@ float *balanced_class_weight(const hone_dataset *data, const hone_split *split) 
         if (weights[c] > 0) weights[c] = (float)((double)split->train_count / ((double)classes * (double)weights[c]));
     return weights;
 }
+
+void keep_statistics(hone_model *model, const hone_dataset *data, const hone_split *split, hone_threads *threads) {
+    const uint32_t *indices = split->validation_count > 0 ? split->validation : split->train;
+    size_t count = split->validation_count > 0 ? split->validation_count : split->train_count;
+    hone_error err = {0};
+    hone_model_set_statistics(model, data, indices, count, threads, &err);
+}

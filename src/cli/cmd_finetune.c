@@ -379,6 +379,7 @@ static int report(session *r) {
 static int save(session *r) {
     hone_error err = {0};
     fit_reference(r->model, r->data, &r->split, r->threads);
+    keep_statistics(r->model, r->data, &r->split, r->threads);
     if (save_undisturbed(r->model, NULL, r->output, &err) != HONE_OK)
         return failed(&err, NULL, "the model was not saved");
     if (r->settings.delta && hone_delta_save(r->result.lora, r->model, r->head.layer, r->base, r->base_path,

@@ -252,6 +252,7 @@ static int train(train_session *r) {
     if (status < 0) status = keep_examples(r);
     if (status >= 0) return status;
     fit_reference(r->model, r->data, &r->split, r->threads);
+    keep_statistics(r->model, r->data, &r->split, r->threads);
     if (save_undisturbed(r->model, r->trainer, r->output, &err) != HONE_OK)
         return failed(&err, NULL, "the model was not saved");
     char rate[32];

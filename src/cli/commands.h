@@ -128,6 +128,9 @@ hone_lessons *open_lessons(const hone_model *model, const char *path);
 /* After training: the reference is fitted, for later lessons, on the samples that validated or, without any, on those
  * that trained. That it cannot be is no failure. */
 void fit_reference(hone_model *model, const hone_dataset *data, const hone_split *split, hone_threads *threads);
+/* What hone serve measures drift against: the model's answers to what validated (or trained, where nothing did). A model
+ * that takes no pictures goes without. */
+void keep_statistics(hone_model *model, const hone_dataset *data, const hone_split *split, hone_threads *threads);
 
 /* Starts the pool that --threads asks for. */
 int start_threads(hone_threads **out, int64_t count);

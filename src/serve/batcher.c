@@ -29,10 +29,11 @@ struct hone__batcher {
 /* ---- running --------------------------------------------------------------------------------------------------- */
 
 static void compute(hone__lane *lane, const hone__job *job, const void *rows, size_t n, float *outputs) {
+    hone_plan *plan = job->is_judged ? lane->judged : lane->plan;
     if (job->is_pixels)
-        hone_plan_predict_pixels(lane->plan, rows, n, outputs);
+        hone_plan_predict_pixels(plan, rows, n, outputs);
     else
-        hone_plan_predict(lane->plan, rows, n, outputs);
+        hone_plan_predict(plan, rows, n, outputs);
 }
 
 /* The size of one row of the job's input, in bytes. */
@@ -48,12 +49,12 @@ static void run_alone(hone__lane *lane, hone__job *job) {
         size_t n = job->n - i < s->max_batch ? job->n - i : s->max_batch;
         const unsigned char *rows = (const unsigned char *)job->rows + i * size;
         if (!job->is_pixels) memcpy(lane->inputs, rows, n * size);
-        compute(lane, job, job->is_pixels ? (const void *)rows : lane->inputs, n, job->outputs + i * s->output_size);
+        compute(lane, job, job->is_pixels ? (const void *)rows : lane->inputs, n, job->outputs + i * job->row);
     }
 }
 
 static void run_together(hone__lane *lane, hone__job *const *jobs, size_t count) {
-    size_t size = row_bytes(jobs[0]), outputs = jobs[0]->servable->output_size, n = 0;
+    size_t size = row_bytes(jobs[0]), outputs = jobs[0]->row, n = 0;
     unsigned char *rows = jobs[0]->is_pixels ? lane->pixels : (unsigned char *)lane->inputs;
     for (size_t i = 0; i < count; n += jobs[i++]->n) memcpy(rows + n * size, jobs[i]->rows, jobs[i]->n * size);
     compute(lane, jobs[0], rows, n, lane->outputs);
@@ -69,13 +70,13 @@ static void note_done(hone__job *job) {
     hone__histogram_add(&s->counters.run, job->run);
     if (s->output_count == 1) {
         for (size_t i = 0; i < job->n; i++) {
-            const float *row = job->outputs + i * s->output_size;
+            const float *row = job->outputs + i * job->row;
             size_t best = s->output_size == 1 ? row[0] > 0.5f : 0;
             for (size_t k = 1; k < s->output_size; k++)
                 if (row[k] > row[best]) best = k;
             atomic_fetch_add_explicit(&s->counters.classes[best], 1, memory_order_relaxed);
         }
-        hone__drift_outputs(s->drift, job->outputs, job->n);
+        hone__drift_outputs(s->drift, job->outputs, job->row, job->n);
     }
     if (job->is_pixels)
         hone__drift_pixels(s->drift, job->rows, job->n);
@@ -126,7 +127,7 @@ static void run_jobs(hone__job *const *jobs, size_t count) {
 /* ---- the queue ------------------------------------------------------------------------------------------------- */
 
 static bool fits(const hone__job *a, const hone__job *b) {
-    return a->servable == b->servable && a->is_pixels == b->is_pixels;
+    return a->servable == b->servable && a->is_pixels == b->is_pixels && a->is_judged == b->is_judged;
 }
 
 /* With the lock held: takes the oldest job, and those that can be computed with it. */

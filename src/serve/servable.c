@@ -41,9 +41,17 @@ static hone_status make_lane(hone__lane *lane, hone__servable *s, hone_error *er
     hone_plan_config config = hone_plan_config_default();
     config.max_batch = s->max_batch;
     HONE_TRY(hone_plan_create(&lane->plan, s->model, &config, err));
+    if (s->rejection) {
+        size_t layer;
+        HONE_TRY(hone_model_feature_layer(s->model, &layer, err));
+        config.layers = &layer;
+        config.layer_count = 1;
+        HONE_TRY(hone_plan_create(&lane->judged, s->model, &config, err));
+        s->judged_size = hone_plan_row_size(lane->judged);
+    }
     size_t inputs, outputs;
     if (hone__multiply(s->max_batch, s->input_size, &inputs) &&
-        hone__multiply(s->max_batch, s->output_size, &outputs)) {
+        hone__multiply(s->max_batch, s->judged_size, &outputs)) {
         lane->inputs = hone__alloc(inputs, sizeof *lane->inputs);
         lane->pixels = hone__alloc(inputs, 1);
         lane->outputs = hone__alloc(outputs, sizeof *lane->outputs);
@@ -75,6 +83,8 @@ static hone_status load(hone__servable *s, const hone__servable_config *config, 
     const hone_shape *in = &s->inputs[0].shape;
     s->takes_pictures =
         s->input_count == 1 && s->output_count == 1 && in->rank == 3 && (in->dims[2] == 1 || in->dims[2] == 3);
+    s->judged_size = s->output_size;
+    if (s->takes_pictures) HONE_TRY(hone_rejection_create(&s->rejection, s->model, err));
     HONE_TRY(hone__model_counters_init(&s->counters, s->output_size, err));
     HONE_TRY(hone__drift_create(&s->drift, s->model, err));
     s->lanes = hone__alloc(2 * (size_t)config->threads, sizeof *s->lanes);
@@ -122,6 +132,7 @@ void hone__servable_drop(hone__servable *s) {
     if (!s || atomic_fetch_sub(&s->references, 1) > 1) return;
     for (size_t i = 0; i < s->lane_count; i++) {
         hone_plan_free(s->lanes[i].plan);
+        hone_plan_free(s->lanes[i].judged);
         hone__free(s->lanes[i].inputs);
         hone__free(s->lanes[i].pixels);
         hone__free(s->lanes[i].outputs);
@@ -131,6 +142,7 @@ void hone__servable_drop(hone__servable *s) {
     release_specs(s->outputs, s->output_count);
     hone__model_counters_release(&s->counters);
     hone__drift_free(s->drift);
+    hone_rejection_free(s->rejection);
     hone_model_free(s->model);
     hone__free(s->name);
     hone__free(s);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Drift: histograms of what came in and went out of late, against those of the validation part that training left in the
- * model (the record "reference"). Late is the last one to two thousand samples: two windows, of which the older is
+ * model (the record "statistics"). Late is the last one to two thousand samples: two windows, of which the older is
  * forgotten when the newer is full. The measure is the population stability index, the sum of (p - q) ln(p / q) over
  * bins; by custom below 0.1 is the same population and above 0.25 is another. */
 #include "drift.h"
@@ -143,7 +143,7 @@ hone_status hone__drift_create(hone__drift **out, const hone_model *model, hone_
         hone__drift_free(d);
         return status;
     }
-    d->has_reference = read_reference(d, hone_model_record(model, HONE_REFERENCE_RECORD));
+    d->has_reference = read_reference(d, hone_model_record(model, HONE_STATISTICS_RECORD));
     read_preprocessing(d, model);
     *out = d;
     return HONE_OK;
@@ -199,10 +199,10 @@ void hone__drift_inputs(hone__drift *d, const void *rows, size_t n) {
     pthread_mutex_unlock(&d->lock);
 }
 
-void hone__drift_outputs(hone__drift *d, const float *outputs, size_t n) {
+void hone__drift_outputs(hone__drift *d, const float *outputs, size_t row, size_t n) {
     if (!d->has_reference) return;
     pthread_mutex_lock(&d->lock);
-    for (size_t i = 0; i < n; i++) hone__drift_count_output(&d->windows[1], outputs + i * d->outputs, d->outputs);
+    for (size_t i = 0; i < n; i++) hone__drift_count_output(&d->windows[1], outputs + i * row, d->outputs);
     if (d->windows[1].samples >= WINDOW) {
         hone__drift_counts older = d->windows[0];
         d->windows[0] = d->windows[1];

@@ -14,6 +14,7 @@
 #ifndef HONE_SERVE_INTERNAL_H
 #define HONE_SERVE_INTERNAL_H
 
+#include <hone/anomaly.h>
 #include <hone/data.h>
 #include <hone/evaluate.h>
 #include <hone/serve.h>
@@ -129,7 +130,8 @@ typedef struct hone__lane {
     hone_plan *plan;
     float *inputs;         /* (max_batch, input_size) */
     unsigned char *pixels; /* the same, of pictures */
-    float *outputs;        /* (max_batch, output_size) */
+    float *outputs;        /* (max_batch, judged_size) */
+    hone_plan *judged;     /* the same plan with the features that the rejection reads behind each row; NULL: none */
 } hone__lane;
 
 typedef struct hone__servable {
@@ -140,6 +142,8 @@ typedef struct hone__servable {
     hone__tensor_spec *inputs, *outputs;
     size_t input_count, output_count;
     size_t input_size, output_size; /* elements of a row */
+    hone_rejection *rejection;      /* says "unknown"; NULL: everything is known */
+    size_t judged_size;             /* elements of a row with features; output_size where there is no rejection */
     bool takes_pictures;            /* one input, an image of 1 or 3 channels; one output */
     double cost;                    /* seconds of one sample on one thread, as measured when it was loaded */
     double load_seconds;
@@ -195,7 +199,9 @@ struct hone__job {
     bool is_pixels;           /* rows are 8-bit pixels for the model's preprocessing, else its inputs as float32 */
     const void *rows;         /* (n, input_size), of any alignment */
     size_t n;
-    float *outputs;      /* (n, output_size) */
+    bool is_judged;      /* with features behind each row of outputs, for the rejection */
+    size_t row;          /* elements of a row of outputs */
+    float *outputs;      /* (n, row) */
     double cost;         /* seconds that prepare will take, about */
     double deadline;     /* hone__seconds; 0: none */
     double entered, run; /* when it entered the queue, or 0; seconds that the model took */

@@ -40,6 +40,14 @@ static void prepare(hone__job *job) {
     job->n = n;
 }
 
+/* Asked of the model's own outputs, before they are calibrated. */
+static bool is_unknown(hone__serve_local *l, const float *row) {
+    const hone__servable *s = l->job.servable;
+    if (!s->rejection || !hone__buffer_reserve(&l->word, hone_rejection_scratch_size(s->rejection) * sizeof(double)))
+        return false;
+    return hone_rejection_judge(s->rejection, row, row + s->output_size, l->word.data).unknown;
+}
+
 static void offer_sample(const hone__serve_local *l, const hone__picture *p, const float *scores) {
     const hone__servable *s = l->job.servable;
     if (!l->serve->samples) return;
@@ -61,9 +69,10 @@ static void finish(hone__job *job) {
     for (size_t i = 0; i < l->picture_count; i++) {
         const hone__picture *p = &pictures[i];
         if (p->decoded) {
-            float *scores = job->outputs + n++ * s->output_size;
+            float *scores = job->outputs + n++ * job->row;
+            bool unknown = is_unknown(l, scores);
             hone_temperature_apply(hone_model_temperature(s->model), scores, 1, s->output_size);
-            hone_value_append(list, hone_prediction_value(s->model, p->file, scores, s->output_size, false, l->top));
+            hone_value_append(list, hone_prediction_value(s->model, p->file, scores, s->output_size, unknown, l->top));
             offer_sample(l, p, scores);
         } else {
             hone_value *one = hone_value_object();
@@ -155,6 +164,7 @@ void hone__serve_pictures(void *context, hone__http_exchange *x) {
         hone__serve_reply_error(x, status, &err);
         return;
     }
+    l->job.is_judged = s->rejection != NULL;
     if (!hone__serve_job(l, x, s, l->picture_count)) return;
     l->job.is_pixels = true;
     l->job.prepare = prepare;

@@ -83,10 +83,11 @@ static double deadline_of(const hone__serve *serve, const hone__http_exchange *x
 
 bool hone__serve_job(hone__serve_local *l, hone__http_exchange *x, hone__servable *servable, size_t n) {
     size_t count, bytes;
+    l->job.row = l->job.is_judged ? servable->judged_size : servable->output_size;
     l->job.servable = servable;
     l->job.n = n;
     l->job.deadline = deadline_of(l->serve, x);
-    if (hone__multiply(n, servable->output_size, &count) && hone__multiply(count, sizeof(float), &bytes) &&
+    if (hone__multiply(n, l->job.row, &count) && hone__multiply(count, sizeof(float), &bytes) &&
         hone__buffer_reserve(&l->outputs, bytes)) {
         l->job.outputs = l->outputs.data;
         return true;

@@ -308,7 +308,7 @@ static void drift_is_measured_against_the_reference(void **state) {
     assert_int_equal(hone_dataset_create(&data, pixels, NULL, SAMPLES, 8, 8, 1, NULL, 3, NULL), HONE_OK);
     hone_model *m = make_model(&image, 0, 3);
     hone_error err = {0};
-    if (hone_model_set_reference(m, data, NULL, SAMPLES, NULL, &err) != HONE_OK) fail_msg("%s", err.message);
+    if (hone_model_set_statistics(m, data, NULL, SAMPLES, NULL, &err) != HONE_OK) fail_msg("%s", err.message);
     assert_int_equal(hone_model_save(m, NULL, in_folder("d.h5"), NULL), HONE_OK);
     hone_model_free(m);
     hone_dataset_free(data);
