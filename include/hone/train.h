@@ -303,6 +303,7 @@ typedef struct hone_tta_config {
     uint64_t seed;
     size_t max_batch; /* pictures at once */
     hone_threads *threads;
+    hone_precision precision; /* of the plan */
 } hone_tta_config;
 
 /* Predicts as the mean of the model's outputs for a picture and for its variants. Variant v is the same change for every
@@ -334,7 +335,7 @@ typedef struct hone_evaluate_config {
     size_t index_count;
     float *predictions;       /* (samples, outputs) is filled in, or NULL */
     hone_precision precision; /* of the plan */
-    /* Test-time augmentation, or NULL; its max_batch and threads are those above. */
+    /* Test-time augmentation, or NULL; its max_batch, threads and precision are those above. */
     const hone_tta_config *tta;
     const float *features; /* as in hone_fit_config */
 } hone_evaluate_config;

@@ -12,7 +12,7 @@ typedef struct bench_settings {
     int64_t batch_size; /* 0: 32 in training, 128 in inference */
     int64_t classes, repeats;
     double seconds; /* of one repeat */
-    bool layers;
+    bool layers, int8;
     common_options common;
 } bench_settings;
 

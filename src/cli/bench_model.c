@@ -28,6 +28,7 @@ typedef struct bench {
     hone_dataset *data; /* training */
     float *x, *y;       /* inference */
     series speed;       /* images per second, of each repeat */
+    series reference;   /* … of the same model in float32, where that is not what speed is of */
     series latency;     /* seconds, of each call with one image */
     double peak;        /* GFLOP/s on all threads */
     double peak_one;    /* … and on one */
@@ -184,17 +185,25 @@ static int make_inputs(bench *b) {
     return ok ? -1 : failed(NULL, NULL, "cannot make %zu images: out of memory", b->batch_size);
 }
 
-static void measure_calls(bench *b, hone_plan *plan) {
+/* Images per second over one repeat. */
+static double time_calls(const bench *b, hone_plan *plan) {
+    double start = bench_clock(), now;
+    size_t images = 0;
+    do {
+        hone_plan_predict(plan, b->x, b->batch_size, b->y);
+        images += b->batch_size;
+        now = bench_clock();
+    } while (now - start < b->s->seconds);
+    return (double)images / (now - start);
+}
+
+/* Both by turns, so that whatever else the machine does meets both. */
+static void measure_calls(bench *b, hone_plan *plan, hone_plan *reference) {
     hone_plan_predict(plan, b->x, b->batch_size, b->y);
+    if (reference) hone_plan_predict(reference, b->x, b->batch_size, b->y);
     for (int64_t i = 0; i < b->s->repeats; i++) {
-        double start = bench_clock(), now;
-        size_t images = 0;
-        do {
-            hone_plan_predict(plan, b->x, b->batch_size, b->y);
-            images += b->batch_size;
-            now = bench_clock();
-        } while (now - start < b->s->seconds);
-        series_add(&b->speed, (double)images / (now - start));
+        if (reference) series_add(&b->reference, time_calls(b, reference));
+        series_add(&b->speed, time_calls(b, plan));
     }
 }
 
@@ -211,8 +220,27 @@ static void measure_latency(bench *b, hone_plan *plan) {
     } while (now - begin < b->s->seconds && b->latency.count < b->latency.capacity);
 }
 
+/* A model without a record gets one for made-up images: good enough to be fast on. */
+static int quantize(bench *b) {
+    enum { PICTURES = 64 };
+    if (!b->s->int8 || hone_model_is_quantized(b->model)) return -1;
+    uint32_t first[PICTURES];
+    hone_error err = {0};
+    int status = make_data(b);
+    if (status >= 0) return status;
+    size_t samples = hone_dataset_samples(b->data);
+    hone_quantize_config config = hone_quantize_config_default();
+    config.ranges = HONE_RANGE_MIN_MAX;
+    config.indices = first;
+    for (; config.index_count < PICTURES && config.index_count < samples; config.index_count++)
+        first[config.index_count] = (uint32_t)config.index_count;
+    if (hone_model_quantize(b->model, b->data, &config, NULL, &err) == HONE_OK) return -1;
+    return failed(&err, NULL, "cannot quantize '%s'", b->s->model);
+}
+
 static int measure_inference(bench *b) {
     int status = make_inputs(b);
+    if (status < 0) status = quantize(b);
     if (status >= 0) return status;
     hone_error err = {0};
     const size_t batches[] = {b->batch_size, 1};
@@ -222,14 +250,20 @@ static int measure_inference(bench *b) {
         config.max_batch = batches[i];
         config.threads = b->threads;
         config.precision = b->s->precision;
-        hone_plan *plan;
+        hone_plan *plan, *reference = NULL;
         if (hone_plan_create(&plan, b->model, &config, &err) != HONE_OK)
             return failed(&err, NULL, "cannot run '%s'", b->s->model);
+        config.precision = HONE_PRECISION_FLOAT32;
+        if (i == 0 && b->s->int8 && hone_plan_create(&reference, b->model, &config, &err) != HONE_OK) {
+            hone_plan_free(plan);
+            return failed(&err, NULL, "cannot run '%s'", b->s->model);
+        }
         if (i == 0)
-            measure_calls(b, plan);
+            measure_calls(b, plan, reference);
         else
             measure_latency(b, plan);
         hone_plan_free(plan);
+        hone_plan_free(reference);
     }
     series_sort(&b->latency);
     return -1;
@@ -237,14 +271,18 @@ static int measure_inference(bench *b) {
 
 /* ---- telling --------------------------------------------------------------------------------------------------- */
 
-static double images_per_second(const bench *b) {
+static double median_of(const series *s) {
     series sorted;
-    if (!series_create(&sorted, b->speed.count)) return b->speed.values[0];
-    for (size_t i = 0; i < b->speed.count; i++) series_add(&sorted, b->speed.values[i]);
+    if (!series_create(&sorted, s->count)) return s->values[0];
+    for (size_t i = 0; i < s->count; i++) series_add(&sorted, s->values[i]);
     series_sort(&sorted);
     double median = quantile(&sorted, 0.5);
     free(sorted.values);
     return median;
+}
+
+static double images_per_second(const bench *b) {
+    return median_of(&b->speed);
 }
 
 static void least_and_most(const series *s, double *least, double *most) {
@@ -308,6 +346,10 @@ static int report_json(const bench *b) {
     hone_value_set_real(value, "min", least);
     hone_value_set_real(value, "max", most);
     hone_value_set(value, "repeats", repeats);
+    if (b->s->int8) {
+        hone_value_set_real(value, "float32_images_per_second", median_of(&b->reference));
+        hone_value_set_real(value, "speedup", images_per_second(b) / median_of(&b->reference));
+    }
     if (!b->training) {
         hone_value *latency = hone_value_object();
         hone_value_set_real(latency, "p50", 1e6 * quantile(&b->latency, 0.5));
@@ -369,6 +411,10 @@ static int report_text(const bench *b) {
     printf("images/s   %s", with_commas((int64_t)(images_per_second(b) + 0.5), text));
     printf("   (median of %zu; %s to %s)\n", b->speed.count, with_commas((int64_t)(least + 0.5), text),
            with_commas((int64_t)(most + 0.5), more));
+    if (b->s->int8)
+        printf("float32    %s images/s: int8 is %.2f times as fast\n",
+               with_commas((int64_t)(median_of(&b->reference) + 0.5), text),
+               images_per_second(b) / median_of(&b->reference));
     if (!b->training)
         printf("latency    %.1f us p50, %.1f us p99   (one image; %zu calls)\n", 1e6 * quantile(&b->latency, 0.5),
                1e6 * quantile(&b->latency, 0.99), b->latency.count);
@@ -385,7 +431,8 @@ static int report_text(const bench *b) {
 static void measure_peak(bench *b) {
     const double seconds = 0.2;
     double all = 0, one = 0;
-    const char *level = hone_precision_level(b->s->precision);
+    /* there is no peak of 8-bit products: they are compared with that of float32 */
+    const char *level = b->s->int8 ? hone_cpu_level() : hone_precision_level(b->s->precision);
     if (hone_bench_peak(&all, level, b->threads, seconds, NULL) == HONE_OK && all > b->peak) b->peak = all;
     if (hone_bench_peak(&one, level, NULL, seconds, NULL) == HONE_OK && one > b->peak_one) b->peak_one = one;
 }
@@ -409,7 +456,8 @@ static int measure(bench *b) {
     if (b->input.rank != 3)
         return failed(NULL, NULL, "cannot measure '%s': its input is no picture (height, width, channels)",
                       b->s->model);
-    if (!series_create(&b->speed, (size_t)b->s->repeats) || (!b->training && !series_create(&b->latency, MOST_CALLS)))
+    if (!series_create(&b->speed, (size_t)b->s->repeats) || !series_create(&b->reference, (size_t)b->s->repeats) ||
+        (!b->training && !series_create(&b->latency, MOST_CALLS)))
         return failed(NULL, NULL, "cannot measure: out of memory");
     measure_peak(b);
     int status = b->training ? measure_training(b) : measure_inference(b);
@@ -436,6 +484,7 @@ int bench_model(const bench_settings *s, bool training) {
     free(b.x);
     free(b.y);
     free(b.speed.values);
+    free(b.reference.values);
     free(b.latency.values);
     return status;
 }

@@ -95,6 +95,15 @@ int parse_precision(const verb *v, const char *text, hone_precision *precision) 
     return failed(&err, "without that option the computation is in float32, on any CPU", "--mixed-precision %s", text);
 }
 
+hone_precision engine_of(const hone_model *model, bool float32, bool quiet) {
+    if (float32) return HONE_PRECISION_FLOAT32;
+    if (hone_model_is_quantized(model)) return HONE_PRECISION_INT8;
+    hone_value_kind record = hone_value_kind_of(hone_model_record(model, "quantization"));
+    if (record != HONE_VALUE_NULL)
+        note(quiet, "the model was quantized with other weights than it has now: it runs in float32 (hone quantize)");
+    return HONE_PRECISION_FLOAT32;
+}
+
 int open_or_build(hone_model **out, const verb *v, const char *name, const char *size, int64_t classes, uint64_t seed) {
     hone_error err = {0};
     for (size_t i = 0; hone_preset_name(i); i++) {

@@ -122,6 +122,8 @@ static int run(int argc, char **argv) {
          "how long one measurement takes (default 1; for each of the kernels 0.1)", &seconds_given},
         {OPTION_TEXT, "mixed-precision", 0, "TYPE", &s.mixed_precision, 0, 0,
          "bfloat16: train or predict so, where the CPU has AVX512-BF16", NULL},
+        {OPTION_FLAG, "int8", 0, NULL, &s.int8, 0, 0,
+         "infer: in 8-bit integers, by turns with float32 (a model without a record is quantized)", NULL},
         {OPTION_FLAG, "layers", 0, NULL, &s.layers, 0, 0, "also where the time goes, operation by operation", NULL},
         {OPTION_TEXT, "size", 0, "HxW[xC]", &s.size, 0, 0, "input of a preset (default 28x28x1)", NULL},
         {OPTION_INTEGER, "classes", 0, "N", &s.classes, 1, HONE_MAX_CLASSES, "outputs of a preset (default 10)", NULL},
@@ -140,6 +142,9 @@ static int run(int argc, char **argv) {
     if (words.count == 2) s.model = words.at[1];
     status = parse_precision(&verb_bench, s.mixed_precision, &s.precision);
     if (status >= 0) return status;
+    if (s.int8 && (!infer || s.mixed_precision))
+        return usage_error(&verb_bench, "--int8 goes with infer, and not with --mixed-precision");
+    if (s.int8) s.precision = HONE_PRECISION_INT8;
     if (!seconds_given) s.seconds = kernels ? 0.1 : 1;
     if (kernels) return bench_kernels(&s);
     if (peak) return bench_peak(&s);
@@ -157,6 +162,7 @@ const verb verb_bench = {
         "peak: the rate of multiply-adds in registers, which nothing can exceed but by leaving work out.\n"
         "Speeds in GFLOP/s count the operations of dense arithmetic, whatever was really computed.",
     .examples = "  hone bench train\n  hone bench train mnist-cnn --batch-size 128 --layers\n"
-                "  hone bench infer model.h5 --threads 1\n  hone bench kernels --level all\n  hone bench peak --json",
+                "  hone bench infer model.h5 --threads 1\n  hone bench infer model.h5 --int8\n  hone bench kernels "
+                "--level all\n  hone bench peak --json",
     .run = run,
 };

@@ -12,7 +12,7 @@ typedef struct settings {
     const char *split, *input, *loss, *metrics, *tta;
     const char *calibrate, *compare, *report, *confusion;
     const char *ood, *fit_rejection, *reject;
-    bool robustness, untaught;
+    bool robustness, untaught, float32;
     int64_t batch_size, limit, k, worst, pictures;
     weights_settings weights;
 } settings;
@@ -69,6 +69,7 @@ static int open_all(evaluation *e) {
     e->config.tta = s->tta ? &e->tta : NULL;
     e->config.batch_size = (size_t)s->batch_size;
     e->config.threads = e->threads;
+    e->config.precision = engine_of(e->model, s->float32, e->common.quiet);
     return status;
 }
 
@@ -160,6 +161,7 @@ static int measure_other(evaluation *e) {
     if (status >= 0) return status;
     hone_evaluate_config config = e->config;
     if (compiled.has_loss && !e->s.loss) config.loss = compiled.loss;
+    config.precision = engine_of(e->other, e->s.float32, e->common.quiet);
     hone_status done = hone_evaluate_predictions(&result, &p, e->other, data, &config, &err);
     if (done == HONE_OK) {
         size_t outputs = (size_t)hone_model_output_size(e->other);
@@ -281,6 +283,8 @@ static int run(int argc, char **argv) {
         {OPTION_TEXT, "input", 0, "KIND", &s->input, 0, 0, "how pixels are scaled: raw, unit, signed or MEAN,STD",
          NULL},
         {OPTION_INTEGER, "batch-size", 0, "N", &s->batch_size, 1, 1 << 20, "samples at once (default 256)", NULL},
+        {OPTION_FLAG, "float32", 0, NULL, &s->float32, 0, 0, "a quantized model in float32, not in 8-bit integers",
+         NULL},
         {OPTION_TEXT, "tta", 0, "N[:HOW]", &s->tta, 0, 0,
          "test-time augmentation: the mean over N variants (HOW as --augment)", NULL},
         {OPTION_FLAG, "untaught", 0, NULL, &s->untaught, 0, 0,

@@ -13,7 +13,7 @@
 typedef struct settings {
     const char *input, *tta, *reject;
     int64_t top;
-    bool invert, untaught;
+    bool invert, untaught, float32;
     weights_settings weights;
 } settings;
 
@@ -230,6 +230,7 @@ static int predict_all(hone_model *model, const char *path, const files *list, c
     /* Without --tta: one variant, which is the picture. */
     int status = parse_tta(&config, &variants, &verb_predict, s->tta ? s->tta : "1:none", common->seed);
     config.max_batch = 1;
+    config.precision = engine_of(model, s->float32, common->quiet);
     if (status < 0) status = parse_reject(&verb_predict, s->reject, &reject);
     if (status < 0) status = open_answerer(&a, model, path, &config, &reject, s->untaught);
     if (status < 0) status = predict_files(&a, &shape, list, s, common);
@@ -251,6 +252,8 @@ static int run(int argc, char **argv) {
         {OPTION_TEXT, "reject", 0, "HOW", &s.reject, 0, 0,
          "what is unknown: none (answer all), tpr=0.95,score=NAME (default: as the model was fitted)", NULL},
         {OPTION_FLAG, "untaught", 0, NULL, &s.untaught, 0, 0, "the network's answers, without what hone teach added",
+         NULL},
+        {OPTION_FLAG, "float32", 0, NULL, &s.float32, 0, 0, "a quantized model in float32, not in 8-bit integers",
          NULL},
         WEIGHTS_OPTIONS(&s.weights),
     };

@@ -10,7 +10,8 @@
 #include <stdio.h>
 
 extern const verb verb_collect, verb_clean, verb_augment, verb_label, verb_train, verb_finetune, verb_evaluate,
-    verb_predict, verb_explain, verb_info, verb_bench, verb_convert, verb_export, verb_runs, verb_serve, verb_teach;
+    verb_predict, verb_explain, verb_info, verb_bench, verb_convert, verb_export, verb_quantize, verb_runs, verb_serve,
+    verb_teach;
 
 /* hone train and hone finetune with these words, but nothing on stdout; an exit status (cmd_train.c, cmd_finetune.c). */
 int train_silently(int argc, char **argv);
@@ -108,6 +109,10 @@ int put_weights(hone_model *model, const weights_settings *w, bool quiet);
 /* --mixed-precision, NULL: float32. Prints the error itself, also where this CPU cannot; returns an exit status, -1 when
  * all went well. */
 int parse_precision(const verb *v, const char *text, hone_precision *precision);
+
+/* What a model is run in: 8-bit integers where it has been quantized, unless --float32 says otherwise. A record that its
+ * weights have outlived is told of on stderr. */
+hone_precision engine_of(const hone_model *model, bool float32, bool quiet);
 
 /* For looking at a model: a preset is built for size (NULL: 28x28x1) and classes, everything else is a file. v is who
  * is told of a wrong size. Returns an exit status, -1 when all went well. */

@@ -14,7 +14,7 @@
 static const verb *const verbs[] = {&verb_collect, &verb_clean,    &verb_augment,  &verb_label,
                                     &verb_train,   &verb_finetune, &verb_evaluate, &verb_predict,
                                     &verb_explain, &verb_info,     &verb_bench,    &verb_convert,
-                                    &verb_export,  &verb_runs,     &verb_serve,    &verb_teach};
+                                    &verb_export,  &verb_quantize, &verb_runs,     &verb_serve,    &verb_teach};
 enum { VERBS = sizeof verbs / sizeof verbs[0] };
 
 static void print_help(FILE *stream) {

@@ -12,7 +12,7 @@
 
 /* What becomes of a channel's sum. All arrays are (channels). */
 typedef struct hone_int8_output {
-    bool real;           /* y is float32, (float)(sum + bias) * scale; else 8-bit */
+    bool real;           /* y is float32, (float)(sum + bias) * scale; else 8-bit. Not behind a pooling */
     const int32_t *bias; /* of sums of (q - zero point) * weight */
     const int32_t *multipliers, *shifts;
     const float *scale;

@@ -29,80 +29,116 @@ typedef struct int8_panel {
     bool pooled; /* the rows are one window, and only the largest sum counts */
 } int8_panel;
 
+/* hone_int8_output's numbers for all lanes. */
+typedef struct int8_clamp {
+    vint zero, low, high; /* zero: twice the zero point, and one */
+} int8_clamp;
+
+HONE_INLINE int8_clamp int8_clamp_of(const hone_int8_output *o) {
+    return (int8_clamp){vi_set(2 * o->zero_point + 1), vi_set(o->low), vi_set(o->high)};
+}
+
 /* (a m + 2^(s-1)) >> s is ((a m >> (s-1)) + 1) >> 1; the zero point is added before the last shift. */
-HONE_INLINE vint int8_finish(const hone_int8_output *o, vint a, vint multiplier, vint shift_less_one) {
-    const vint q = vi_add(vq_requantise(a, multiplier, shift_less_one), vi_set(2 * o->zero_point + 1));
-    return vq_min(vq_max(vi_shift_right_arithmetic(q, 1), vi_set(o->low)), vi_set(o->high));
+HONE_INLINE vint int8_finish(const int8_clamp *c, vint a, vfactor factor) {
+    const vint q = vi_shift_right_arithmetic(vi_add(vq_requantise(a, factor), c->zero), 1);
+    return vq_min(vq_max(q, c->low), c->high);
 }
 
-/* One vector of sums on its way out; y is its first channel, of bytes or floats. */
-HONE_INLINE void int8_store(const int8_panel *p, int v, bool whole, vint sum, void *y) {
-    const size_t at = (size_t)v * VL;
-    const vint a = vi_add(sum, vi_load(p->bias + at));
-    if (p->output->real) {
-        const vfloat value = v_mul(vi_to_float(a), v_load(p->scale + at));
-        if (whole)
-            v_store((float *)y + at, value);
-        else
-            v_store_part((float *)y + at, value, p->last);
-        return;
-    }
-    const vint q = int8_finish(p->output, a, vi_load(p->multiplier + at), vi_load(p->shift + at));
+HONE_INLINE void int8_store(uint8_t *y, vint q, bool whole, size_t last) {
     if (whole)
-        vq_store((uint8_t *)y + at, q);
+        vq_store(y, q);
     else
-        vq_store_part((uint8_t *)y + at, q, p->last);
+        vq_store_part(y, q, last);
 }
 
-typedef void (*int8_block_function)(const uint8_t *const *row, const int8_panel *p, void *const *y);
+HONE_INLINE void int8_store_real(const int8_panel *p, int v, bool whole, vint sum, float *y) {
+    const vfloat value = v_mul(vi_to_float(sum), v_load(p->scale + v * VL));
+    if (whole)
+        v_store(y + v * VL, value);
+    else
+        v_store_part(y + v * VL, value, p->last);
+}
 
-HONE_INLINE void int8_block_body(int rows, int vectors, const uint8_t *const *row, const int8_panel *p,
-                                 void *const *y) {
-    const uint8_t *x[INT8_ROWS];
-    vint sum[INT8_ROWS][INT8_VECTORS];
+/* Blocks of rows, one after the other: row and y hold those of all blocks; of a pooled block y is one. */
+typedef void (*int8_block_function)(size_t blocks, const uint8_t *const *row, const int8_panel *p, void *const *y);
+
+HONE_INLINE void int8_block_body(int rows, int vectors, bool pooled, size_t blocks, const uint8_t *const *row,
+                                 const int8_panel *p, void *const *y) {
+    const int8_clamp clamp = int8_clamp_of(p->output);
+    const size_t words = p->words, last = p->last;
+    const bool real = p->output->real, whole = last == VL;
+    const int8_t *const all_weights = p->weights;
+    const int32_t *const offset = p->offset;
+    vfactor factor[INT8_VECTORS];
+    vint bias[INT8_VECTORS];
     HONE_UNROLL
-    for (int r = 0; r < rows; r++) x[r] = row[r];
-    HONE_UNROLL
-    for (int r = 0; r < rows; r++) {
-        HONE_UNROLL
-        for (int v = 0; v < vectors; v++) sum[r][v] = vi_set(0);
+    for (int v = 0; v < vectors; v++) {
+        factor[v] = vq_factor(vi_load(p->multiplier + v * VL), vi_load(p->shift + v * VL));
+        bias[v] = vi_load(p->bias + v * VL);
     }
-    const int8_t *weights = p->weights;
-    const int32_t *offset = p->offset;
-    HONE_NO_UNROLL
-    for (size_t i = p->words; i > 0; i--, weights += 4 * vectors * VL) {
-        const ptrdiff_t at = *offset++;
-        vweights w[INT8_VECTORS];
+    for (; blocks > 0; blocks--, row += rows, y += pooled ? 1 : rows) {
+        const uint8_t *x[INT8_ROWS];
+        vint sum[INT8_ROWS][INT8_VECTORS];
         HONE_UNROLL
-        for (int v = 0; v < vectors; v++) w[v] = vq_weights(weights + 4 * v * VL);
+        for (int r = 0; r < rows; r++) x[r] = row[r];
         HONE_UNROLL
         for (int r = 0; r < rows; r++) {
-            const vbytes four = vq_broadcast(x[r] + at);
             HONE_UNROLL
-            for (int v = 0; v < vectors; v++) sum[r][v] = vq_dot(sum[r][v], four, w[v]);
+            for (int v = 0; v < vectors; v++) sum[r][v] = bias[v];
         }
-    }
-    const bool whole = p->last == VL;
-    if (p->pooled) {
-        HONE_UNROLL
-        for (int v = 0; v < vectors; v++) {
-            vint most = sum[0][v];
+        const int8_t *weights = all_weights;
+        HONE_NO_UNROLL
+        for (size_t i = 0; i < words; i++, weights += 4 * vectors * VL) {
+            const ptrdiff_t at = offset[i];
+            vweights w[INT8_VECTORS];
             HONE_UNROLL
-            for (int r = 1; r < rows; r++) most = vq_max(most, sum[r][v]);
-            int8_store(p, v, whole || v < vectors - 1, most, y[0]);
+            for (int v = 0; v < vectors; v++) w[v] = vq_weights(weights + 4 * v * VL);
+            HONE_UNROLL
+            for (int r = 0; r < rows; r++) {
+                const vbytes four = vq_broadcast(x[r] + at);
+                HONE_UNROLL
+                for (int v = 0; v < vectors; v++) sum[r][v] = vq_dot(sum[r][v], four, w[v]);
+            }
         }
-        return;
-    }
-    HONE_UNROLL
-    for (int r = 0; r < rows; r++) {
+        if (pooled) { /* never real */
+            HONE_UNROLL
+            for (int v = 0; v < vectors; v++) {
+                vint most = sum[0][v];
+                HONE_UNROLL
+                for (int r = 1; r < rows; r++) most = vq_max(most, sum[r][v]);
+                int8_store((uint8_t *)y[0] + v * VL, int8_finish(&clamp, most, factor[v]), whole || v < vectors - 1,
+                           last);
+            }
+            continue;
+        }
+        /* Through memory: an epilogue for every register would be unrolled into pages of code. */
+        vint sums[INT8_ROWS][INT8_VECTORS];
         HONE_UNROLL
-        for (int v = 0; v < vectors; v++) int8_store(p, v, whole || v < vectors - 1, sum[r][v], y[r]);
+        for (int r = 0; r < rows; r++) {
+            HONE_UNROLL
+            for (int v = 0; v < vectors; v++) sums[r][v] = sum[r][v];
+        }
+        HONE_NO_UNROLL
+        for (int r = 0; r < rows; r++) {
+            HONE_UNROLL
+            for (int v = 0; v < vectors; v++) {
+                const bool all = whole || v < vectors - 1;
+                if (real)
+                    int8_store_real(p, v, all, sums[r][v], y[r]);
+                else
+                    int8_store((uint8_t *)y[r] + v * VL, int8_finish(&clamp, sums[r][v], factor[v]), all, last);
+            }
+        }
     }
 }
 
 #define INT8_BLOCK(rows, vectors)                                                                                      \
-    static void int8_block_##rows##x##vectors(const uint8_t *const *row, const int8_panel *p, void *const *y) {        \
-        int8_block_body(rows, vectors, row, p, y);                                                                     \
+    static void int8_block_##rows##x##vectors(size_t blocks, const uint8_t *const *row, const int8_panel *p,           \
+                                              void *const *y) {                                                        \
+        if (p->pooled)                                                                                                 \
+            int8_block_body(rows, vectors, true, blocks, row, p, y);                                                   \
+        else                                                                                                           \
+            int8_block_body(rows, vectors, false, blocks, row, p, y);                                                  \
     }
 #define INT8_BLOCKS(vectors)                                                                                           \
     INT8_BLOCK(1, vectors) INT8_BLOCK(2, vectors) INT8_BLOCK(3, vectors) INT8_BLOCK(4, vectors) INT8_MORE(vectors)

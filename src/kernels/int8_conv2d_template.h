@@ -148,19 +148,24 @@ static void int8_frame(const hone_conv2d_shape *s, const int8_geometry *g, int32
 
 /* Where the next output is, in scan order through the rows of one sample after another. */
 typedef struct int8_walk {
-    size_t column, line, sample;
+    size_t column, line;
+    size_t at, line_at, sample_at; /* bytes */
     const int8_geometry *g;
-    size_t step_column, step_line; /* bytes between neighbours */
+    size_t step_column, step_line; /* between neighbours */
 } int8_walk;
 
 HONE_INLINE size_t int8_walk_next(int8_walk *w) {
-    const size_t at = w->sample * w->g->sample + w->line * w->step_line + w->column * w->step_column;
+    const size_t at = w->at;
+    w->at += w->step_column;
     if (++w->column == w->g->ow) {
         w->column = 0;
+        w->line_at += w->step_line;
         if (++w->line == w->g->oh) {
             w->line = 0;
-            w->sample++;
+            w->sample_at += w->g->sample;
+            w->line_at = w->sample_at;
         }
+        w->at = w->line_at;
     }
     return at;
 }
@@ -168,36 +173,42 @@ HONE_INLINE size_t int8_walk_next(int8_walk *w) {
 /* All windows of samples pictures at x through one panel. y: the panel's first channel of the first output. */
 static void int8_windows(const hone_conv2d_shape *s, const int8_geometry *g, const int8_panel *p, size_t samples,
                          const uint8_t *x, uint8_t *y) {
-    const int vectors = (int)(p->lanes / VL);
+    enum { BLOCKS = 16 }; /* for one call */
+    const int8_block_function *functions = int8_blocks[p->lanes / VL - 1];
     const size_t step_column = (size_t)s->stride_w * g->c, step_line = (size_t)s->stride_h * g->row;
     const size_t total = samples * g->pixels;
-    const uint8_t *row[INT8_ROWS];
-    void *out[INT8_ROWS];
+    const uint8_t *row[BLOCKS * INT8_ROWS];
+    void *out[BLOCKS * INT8_ROWS];
     if (p->pooled) {
         int8_walk w = {.g = g,
                        .step_column = (size_t)s->pool_stride_w * step_column,
                        .step_line = (size_t)s->pool_stride_h * step_line};
-        const int taps = s->pool_h * s->pool_w;
+        const size_t taps = (size_t)(s->pool_h * s->pool_w);
         size_t inner[INT8_ROWS];
-        for (int i = 0; i < taps; i++)
-            inner[i] = (size_t)(i / s->pool_w) * step_line + (size_t)(i % s->pool_w) * step_column;
-        for (size_t i = 0; i < total; i++, y += g->out) {
-            const uint8_t *window = x + int8_walk_next(&w);
-            for (int r = 0; r < taps; r++) row[r] = window + inner[r];
-            out[0] = y;
-            int8_blocks[vectors - 1][taps - 1](row, p, out);
+        for (size_t i = 0; i < taps; i++)
+            inner[i] = i / (size_t)s->pool_w * step_line + i % (size_t)s->pool_w * step_column;
+        for (size_t i = 0, blocks; i < total; i += blocks) {
+            blocks = total - i < BLOCKS ? total - i : BLOCKS;
+            for (size_t b = 0; b < blocks; b++, y += g->out) {
+                const uint8_t *window = x + int8_walk_next(&w);
+                for (size_t r = 0; r < taps; r++) row[b * taps + r] = window + inner[r];
+                out[b] = y;
+            }
+            functions[taps - 1](blocks, row, p, out);
         }
         return;
     }
     int8_walk w = {.g = g, .step_column = step_column, .step_line = step_line};
     for (size_t i = 0; i < total;) {
-        const size_t left = total - i, blocks = (left + INT8_ROWS - 1) / INT8_ROWS, rows = (left + blocks - 1) / blocks;
-        for (size_t r = 0; r < rows; r++, y += g->out) {
+        /* even blocks: one of a single row would wait for its own sums */
+        const size_t left = total - i, parts = (left + INT8_ROWS - 1) / INT8_ROWS, rows = (left + parts - 1) / parts;
+        const size_t whole = left / rows, blocks = whole < BLOCKS ? whole : BLOCKS;
+        for (size_t r = 0; r < blocks * rows; r++, y += g->out) {
             row[r] = x + int8_walk_next(&w);
             out[r] = y;
         }
-        int8_blocks[vectors - 1][rows - 1](row, p, out);
-        i += rows;
+        functions[rows - 1](blocks, row, p, out);
+        i += blocks * rows;
     }
 }
 

@@ -22,6 +22,7 @@ static void int8_depthwise_tap(const hone_depthwise_shape *s, int32_t zero_point
 }
 
 static void int8_depthwise_finish(const hone_int8_output *o, size_t channels, const int32_t *sums, void *y) {
+    const int8_clamp clamp = int8_clamp_of(o);
     for (size_t i = 0; i < channels; i += VL) {
         const size_t n = channels - i < VL ? channels - i : VL;
         const vint a = vi_add(vi_load_part(sums + i, n), vi_load_part(o->bias + i, n));
@@ -30,7 +31,8 @@ static void int8_depthwise_finish(const hone_int8_output *o, size_t channels, co
         } else {
             /* lanes that are none must not shift by -1 */
             const vint shift = vq_max(vi_sub(vi_load_part(o->shifts + i, n), vi_set(1)), vi_set(30));
-            vq_store_part((uint8_t *)y + i, int8_finish(o, a, vi_load_part(o->multipliers + i, n), shift), n);
+            vq_store_part((uint8_t *)y + i,
+                          int8_finish(&clamp, a, vq_factor(vi_load_part(o->multipliers + i, n), shift)), n);
         }
     }
 }

@@ -8,7 +8,8 @@
  * (HONE_VNNI) that is all there is to it; elsewhere bytes become 16-bit numbers first, whose products no instruction
  * saturates, so every level has the same sums.
  *
- *     vq_requantise(a, m, s)   (int32)(((int64)a * m) >> s), s 30 … 61, |a| < 2^30: the shift is arithmetic
+ *     vq_requantise(a, c)      (int32)(((int64)a * m) >> s) with c = vq_factor(m, s), s 30 … 61, |a| < 2^30: the shift is
+ *                              arithmetic. vfactor is what can be computed beforehand
  *     vq_max, vq_min           of int32
  *     vq_store, vq_store_part  lanes of 0 … 255 as bytes; all, or the first n */
 #ifndef HONE_SIMD_INT8_H
@@ -34,8 +35,10 @@ HONE_INLINE vbytes vq_broadcast(const uint8_t *p) {
 HONE_INLINE vweights vq_weights(const int8_t *p) {
     return _mm512_loadu_si512(p);
 }
+/* Not by its intrinsic: gcc 12 takes that one's sum through another type, and then a block's sums live in memory. */
 HONE_INLINE vint vq_dot(vint sum, vbytes x, vweights w) {
-    return _mm512_dpbusd_epi32(sum, x, w);
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(x), "v"(w));
+    return sum;
 }
 #else
 typedef struct vq_halves {
@@ -55,11 +58,16 @@ HONE_INLINE vint vq_dot(vint sum, vbytes x, vweights w) {
     return _mm512_add_epi32(sum, _mm512_add_epi32(even, odd));
 }
 #endif
-HONE_INLINE vint vq_requantise(vint a, vint m, vint s) {
-    const __m512i low = _mm512_set1_epi64(0xffffffff);
-    const __m512i even = _mm512_srav_epi64(_mm512_mul_epi32(a, m), _mm512_and_si512(s, low));
-    const __m512i odd = _mm512_srav_epi64(_mm512_mul_epi32(_mm512_srli_epi64(a, 32), _mm512_srli_epi64(m, 32)),
-                                          _mm512_srli_epi64(s, 32));
+typedef struct vfactor {
+    __m512i even, odd, even_shift, odd_shift; /* of every second lane, as 64-bit numbers */
+} vfactor;
+HONE_INLINE vfactor vq_factor(vint m, vint s) {
+    return (vfactor){m, _mm512_srli_epi64(m, 32), _mm512_and_si512(s, _mm512_set1_epi64(0xffffffff)),
+                     _mm512_srli_epi64(s, 32)};
+}
+HONE_INLINE vint vq_requantise(vint a, vfactor c) {
+    const __m512i even = _mm512_srav_epi64(_mm512_mul_epi32(a, c.even), c.even_shift);
+    const __m512i odd = _mm512_srav_epi64(_mm512_mul_epi32(_mm512_srli_epi64(a, 32), c.odd), c.odd_shift);
     return _mm512_mask_shuffle_epi32(even, (__mmask16)0xaaaa, odd, _MM_PERM_CCAA);
 }
 HONE_INLINE vint vq_max(vint a, vint b) {
@@ -86,7 +94,8 @@ HONE_INLINE vweights vq_weights(const int8_t *p) {
     return _mm256_loadu_si256((const __m256i *)(const void *)p);
 }
 HONE_INLINE vint vq_dot(vint sum, vbytes x, vweights w) {
-    return _mm256_dpbusd_avx_epi32(sum, x, w);
+    __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(x), "x"(w));
+    return sum;
 }
 #else
 typedef struct vq_halves {
@@ -113,10 +122,16 @@ HONE_INLINE __m256i vq_shifted_product(__m256i a, __m256i m, __m256i s) {
     return _mm256_sub_epi64(_mm256_srlv_epi64(_mm256_add_epi64(_mm256_mul_epi32(a, m), large), s),
                             _mm256_srlv_epi64(large, s));
 }
-HONE_INLINE vint vq_requantise(vint a, vint m, vint s) {
-    const __m256i even = vq_shifted_product(a, m, _mm256_and_si256(s, _mm256_set1_epi64x(0xffffffff)));
-    const __m256i odd =
-        vq_shifted_product(_mm256_srli_epi64(a, 32), _mm256_srli_epi64(m, 32), _mm256_srli_epi64(s, 32));
+typedef struct vfactor {
+    __m256i even, odd, even_shift, odd_shift; /* of every second lane, as 64-bit numbers */
+} vfactor;
+HONE_INLINE vfactor vq_factor(vint m, vint s) {
+    return (vfactor){m, _mm256_srli_epi64(m, 32), _mm256_and_si256(s, _mm256_set1_epi64x(0xffffffff)),
+                     _mm256_srli_epi64(s, 32)};
+}
+HONE_INLINE vint vq_requantise(vint a, vfactor c) {
+    const __m256i even = vq_shifted_product(a, c.even, c.even_shift);
+    const __m256i odd = vq_shifted_product(_mm256_srli_epi64(a, 32), c.odd, c.odd_shift);
     return _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
 }
 HONE_INLINE vint vq_max(vint a, vint b) {
@@ -152,9 +167,16 @@ HONE_INLINE vint vq_dot(vint sum, vbytes x, vweights w) {
     const int32x4_t c = vmull_s16(vget_low_s16(x), vget_low_s16(w.high)), d = vmull_high_s16(x, w.high);
     return vaddq_s32(sum, vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d)));
 }
-HONE_INLINE vint vq_requantise(vint a, vint m, vint s) {
-    const int64x2_t low = vshlq_s64(vmull_s32(vget_low_s32(a), vget_low_s32(m)), vnegq_s64(vmovl_s32(vget_low_s32(s))));
-    const int64x2_t high = vshlq_s64(vmull_high_s32(a, m), vnegq_s64(vmovl_high_s32(s)));
+typedef struct vfactor {
+    vint multiplier, shift;
+} vfactor;
+HONE_INLINE vfactor vq_factor(vint m, vint s) {
+    return (vfactor){m, s};
+}
+HONE_INLINE vint vq_requantise(vint a, vfactor c) {
+    const int64x2_t low =
+        vshlq_s64(vmull_s32(vget_low_s32(a), vget_low_s32(c.multiplier)), vnegq_s64(vmovl_s32(vget_low_s32(c.shift))));
+    const int64x2_t high = vshlq_s64(vmull_high_s32(a, c.multiplier), vnegq_s64(vmovl_high_s32(c.shift)));
     return vcombine_s32(vmovn_s64(low), vmovn_s64(high));
 }
 HONE_INLINE vint vq_max(vint a, vint b) {
@@ -183,9 +205,15 @@ HONE_INLINE vweights vq_weights(const int8_t *p) {
 HONE_INLINE vint vq_dot(vint sum, vbytes x, vweights w) {
     return sum + x[0] * w[0] + x[1] * w[1] + x[2] * w[2] + x[3] * w[3];
 }
+typedef struct vfactor {
+    vint multiplier, shift;
+} vfactor;
+HONE_INLINE vfactor vq_factor(vint m, vint s) {
+    return (vfactor){m, s};
+}
 /* Right shifts of negative numbers are arithmetic with every compiler that builds this. */
-HONE_INLINE vint vq_requantise(vint a, vint m, vint s) {
-    return (int32_t)(((int64_t)a * m) >> s);
+HONE_INLINE vint vq_requantise(vint a, vfactor c) {
+    return (int32_t)(((int64_t)a * c.multiplier) >> c.shift);
 }
 HONE_INLINE vint vq_max(vint a, vint b) {
     return a > b ? a : b;

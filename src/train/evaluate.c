@@ -79,10 +79,12 @@ static hone_status allocate(hone__evaluator *e, float *predictions, hone_error *
 }
 
 /* The mean is one of probabilities, so the loss cannot see through to what became them. */
-static hone_status use_tta(hone__evaluator *e, const hone_tta_config *wanted, hone_error *err) {
+static hone_status use_tta(hone__evaluator *e, const hone_tta_config *wanted, hone_precision precision,
+                           hone_error *err) {
     hone_tta_config config = *wanted;
     config.max_batch = e->batch_size;
     config.threads = e->threads;
+    config.precision = precision;
     hone_plan_free(e->plan);
     e->plan = NULL;
     if (e->objective.head) e->objective.form = hone__loss_form_of(&e->objective.loss, false);
@@ -111,7 +113,7 @@ hone_status hone__evaluator_create(hone__evaluator **out, hone_model *model, con
     plan.precision = config->precision;
     hone_status status = hone__objective_create_plan(&e->objective, &e->plan, model, &plan, &config->loss,
                                                      config->metrics, config->metric_count, err);
-    if (status == HONE_OK && config->tta) status = use_tta(e, config->tta, err);
+    if (status == HONE_OK && config->tta) status = use_tta(e, config->tta, config->precision, err);
     if (status == HONE_OK)
         status = (config->features ? hone__check_labels : hone__check_data)(model, data, &config->loss, e->indices,
                                                                             e->count, "the data to evaluate", err);

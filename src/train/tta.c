@@ -24,7 +24,7 @@ struct hone_tta {
     uint64_t variant;
 };
 
-static hone_status prepare(hone_tta *t, hone_model *model, hone_error *err) {
+static hone_status prepare(hone_tta *t, hone_model *model, hone_precision precision, hone_error *err) {
     hone_shape in = hone_model_input_shape(model), out = hone_model_output_shape(model);
     if (in.rank != 3) HONE_FAIL(err, HONE_SHAPE, "test-time augmentation needs pictures, the model's input is none");
     t->height = (int)in.dims[0];
@@ -35,6 +35,7 @@ static hone_status prepare(hone_tta *t, hone_model *model, hone_error *err) {
     hone_plan_config config = hone_plan_config_default();
     config.max_batch = t->max_batch;
     config.threads = t->threads;
+    config.precision = precision;
     HONE_TRY(hone_plan_create(&t->plan, model, &config, err));
     size_t workers = (size_t)hone_threads_count(t->threads), values, one;
     HONE_TRY(hone_augmentation_scratch_size(t->augmentation, t->height, t->width, t->channels, &one, err));
@@ -62,7 +63,7 @@ hone_status hone_tta_create(hone_tta **out, hone_model *model, const hone_tta_co
     t->variants = config->variants;
     t->max_batch = config->max_batch;
     t->seed = config->seed;
-    hone_status status = prepare(t, model, err);
+    hone_status status = prepare(t, model, config->precision, err);
     if (status != HONE_OK) {
         hone_tta_free(t);
         return status;

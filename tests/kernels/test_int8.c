@@ -166,7 +166,7 @@ static void convolutions(void **state) {
         for (size_t j = 0; k && j < sizeof shapes / sizeof *shapes; j++)
             for (size_t n = 0; n <= 9; n = 2 * n + 1) {
                 conv2d_case(k, &shapes[j], n, false);
-                conv2d_case(k, &shapes[j], n, true);
+                if (!shapes[j].pool_h) conv2d_case(k, &shapes[j], n, true);
             }
     }
 }
