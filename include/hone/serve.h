@@ -63,6 +63,7 @@ typedef struct hone_server_config {
     const char *feedback_folder;
     size_t feedback_max_images;
     int64_t feedback_max_bytes;
+    bool teach; /* what people say is known at once, until the server ends: for those whom one trusts */
 
     /* One JSON line for each request, without a line end, and one line of words for each event (a model loaded, a file
      * refused). Called from several threads, one at a time. NULL: nobody listens. */

@@ -18,7 +18,7 @@ typedef struct settings {
     int64_t port, versions, connections, max_body, max_pixels, max_batch, max_queue, sample_images, sample_bytes,
         feedback_images, feedback_bytes;
     double batch_delay, deadline, grace, watch, sample_below;
-    bool no_ui, other_metrics;
+    bool no_ui, other_metrics, teach;
 } settings;
 
 /* What the server's words are written to. */
@@ -185,6 +185,7 @@ static int start(const settings *s, const common_options *common, positionals *w
     config.feedback_folder = s->feedback;
     config.feedback_max_images = (size_t)s->feedback_images;
     config.feedback_max_bytes = s->feedback_bytes;
+    config.teach = s->teach;
     config.on_event = write_event;
     config.context = &w;
     if (s->input) {
@@ -270,6 +271,8 @@ static int run(int argc, char **argv) {
          "at most so many (default 1000)", NULL},
         {OPTION_INTEGER, "feedback-max-bytes", 0, "BYTES", &s.feedback_bytes, 1, 1e15, "together (default 256 MiB)",
          NULL},
+        {OPTION_FLAG, "teach", 0, NULL, &s.teach, 0, 0,
+         "answers follow what people say at once, in memory, until the server ends", NULL},
         {OPTION_REAL, "sample-below", 0, "P", &s.sample_below, 0, 1, "less sure than this is hard (default 0.6)", NULL},
     };
     positionals words;
@@ -292,7 +295,7 @@ const verb verb_serve = {
                "\n"
                "  POST /predict                    a PNG or JPEG, or a form with files: what hone predict --json says\n"
                "  /                                the page: draw or drop a picture, see the answer (--no-ui: none)\n"
-               "  POST /feedback?label=CLASS       a picture and what it really is, with --feedback\n"
+               "  POST /feedback?label=CLASS       a picture and what it really is, with --feedback or --teach\n"
                "  /v1/models/NAME[:predict]        as TensorFlow Serving's REST interface\n"
                "  /v2/models/NAME/infer            as the Open Inference Protocol (KServe, Triton), JSON or binary\n"
                "  /metrics, /healthz               for Prometheus, and for whoever asks whether it lives\n"

@@ -4,6 +4,8 @@
  * read, its self-test run, each lane's plan made and used once. */
 #include "serve_internal.h"
 
+#include "teaching.h"
+
 #include <hone/format.h>
 
 #include "model_internal.h"
@@ -73,6 +75,14 @@ static void measure(hone__servable *s) {
         hone_plan_predict(s->lanes[i].plan, s->lanes[i].inputs, 1, s->lanes[i].outputs);
 }
 
+/* What hone teach has put into the file; lessons that do not fit the model any more are no reason not to serve it. */
+static hone_status load_lessons(hone__servable *s, const char *path, hone_error *err) {
+    char why[HONE_ERROR_MESSAGE_SIZE];
+    HONE_TRY(hone__teaching_create(&s->teaching, s->model, why, err));
+    if (*why) hone__log(HONE_LOG_WARNING, "'%s' answers without what it was taught: %s", path, why);
+    return HONE_OK;
+}
+
 static hone_status load(hone__servable *s, const hone__servable_config *config, hone_error *err) {
     HONE_TRY(hone_model_load(&s->model, config->path, NULL, err));
     hone_status status = hone_model_self_test(s->model, NULL, err);
@@ -87,6 +97,7 @@ static hone_status load(hone__servable *s, const hone__servable_config *config, 
     if (s->takes_pictures) HONE_TRY(hone_rejection_create(&s->rejection, s->model, err));
     HONE_TRY(hone__model_counters_init(&s->counters, s->output_size, err));
     HONE_TRY(hone__drift_create(&s->drift, s->model, err));
+    if (s->takes_pictures) HONE_TRY(load_lessons(s, config->path, err));
     s->lanes = hone__alloc(2 * (size_t)config->threads, sizeof *s->lanes);
     if (!s->lanes) return hone__fail_memory(err, 0, "a model's lanes");
     for (int i = 0; i < 2 * config->threads; i++) {
@@ -143,6 +154,7 @@ void hone__servable_drop(hone__servable *s) {
     hone__model_counters_release(&s->counters);
     hone__drift_free(s->drift);
     hone_rejection_free(s->rejection);
+    hone__teaching_free(s->teaching);
     hone_model_free(s->model);
     hone__free(s->name);
     hone__free(s);

@@ -4,6 +4,7 @@
 #include "serve_internal.h"
 
 #include "feedback.h"
+#include "teaching.h"
 
 #include <hone/format.h>
 
@@ -22,6 +23,9 @@ static bool is_foreign(const hone__serve *serve, const hone__http_exchange *x) {
 /* The label must be one of the model's classes, by name or, where they have none, by number. */
 static bool knows_class(const hone__servable *s, const char *label) {
     size_t classes = s->output_size == 1 ? 2 : s->output_size;
+    char taught[HONE_MAX_CLASS_NAME + 1];
+    for (size_t i = 0; s->teaching && hone__teaching_class_name(s->teaching, i, taught); i++)
+        if (strcmp(label, taught) == 0) return true;
     for (size_t i = 0; i < classes; i++) {
         char number[32];
         const char *name = hone_model_class_name(s->model, i);
@@ -46,22 +50,54 @@ static hone_status read_picture(hone_image *out, const hone__serve *serve, const
     return status;
 }
 
-static hone_status keep(hone__serve *serve, const hone__servable *s, const hone__http_exchange *x, const char *label,
-                        hone__feedback_result *result, hone_error *err) {
+/* What became of a picture. */
+typedef struct outcome {
+    bool queued, taught;
+    hone__feedback_result result;
+} outcome;
+
+static hone_status teach(const hone__servable *s, const hone_image *image, const char *label, hone_error *err) {
+    static _Atomic unsigned long count;
+    const int64_t *dims = s->inputs[0].shape.dims;
+    char name[64];
+    hone_image fitted;
+    snprintf(name, sizeof name, "feedback %lu", atomic_fetch_add(&count, 1) + 1);
+    HONE_TRY(hone_image_convert(&fitted, image, (int)dims[0], (int)dims[1], (int)dims[2], err));
+    hone_status status = hone__teaching_add(s->teaching, fitted.pixels, label, name, err);
+    hone_image_release(&fitted);
+    return status;
+}
+
+static hone_status keep(outcome *out, hone__serve *serve, const hone__servable *s, const hone__http_exchange *x,
+                        const char *label, hone_error *err) {
     hone_image image;
     if (!s->takes_pictures) HONE_FAIL(err, HONE_UNSUPPORTED, "the model '%s' takes no pictures", s->name);
     if (!knows_class(s, label)) HONE_FAIL(err, HONE_ARGUMENT, "the model '%s' has no class '%.100s'", s->name, label);
     HONE_TRY(read_picture(&image, serve, s, x, err));
-    hone_status status = hone__feedback_add(serve->feedback, &image, label, result, err);
+    hone_status status = HONE_OK;
+    if (serve->feedback) {
+        status = hone__feedback_add(serve->feedback, &image, label, &out->result, err);
+        out->queued = status == HONE_OK;
+    }
+    if (status == HONE_OK && serve->config.teach && s->teaching) {
+        status = teach(s, &image, label, err);
+        out->taught = status == HONE_OK;
+    }
     hone_image_release(&image);
     return status;
 }
 
-static void reply(hone__serve *serve, hone__http_exchange *x, hone__feedback_result result) {
-    char text[160];
-    int size = snprintf(text, sizeof text, "{\"queued\": true, \"known\": %s, \"moved\": %s, \"count\": %zu}\n",
-                        result == HONE_FEEDBACK_KNOWN ? "true" : "false",
-                        result == HONE_FEEDBACK_MOVED ? "true" : "false", hone__feedback_count(serve->feedback));
+static const char *yes_or_no(bool value) {
+    return value ? "true" : "false";
+}
+
+static void reply(hone__serve *serve, hone__http_exchange *x, const outcome *o) {
+    char text[200];
+    size_t count = serve->feedback ? hone__feedback_count(serve->feedback) : 0;
+    int size =
+        snprintf(text, sizeof text, "{\"queued\": %s, \"known\": %s, \"moved\": %s, \"taught\": %s, \"count\": %zu}\n",
+                 yes_or_no(o->queued), yes_or_no(o->result == HONE_FEEDBACK_KNOWN),
+                 yes_or_no(o->result == HONE_FEEDBACK_MOVED), yes_or_no(o->taught), count);
     hone__http_reply_copy(x, 200, "application/json", text, (size_t)size);
 }
 
@@ -73,8 +109,9 @@ void hone__serve_feedback(void *context, hone__http_exchange *x) {
         hone__http_reply_text(x, 403, "feedback from pages of other sites is refused");
         return;
     }
-    if (!serve->feedback) {
-        hone__http_reply_text(x, 404, "this server keeps no feedback: it was started without --feedback FOLDER");
+    if (!serve->feedback && !serve->config.teach) {
+        hone__http_reply_text(x, 404,
+                              "this server keeps no feedback: it was started without --feedback FOLDER or --teach");
         return;
     }
     if (!label) {
@@ -87,11 +124,14 @@ void hone__serve_feedback(void *context, hone__http_exchange *x) {
         return;
     }
     hone_error err = {0};
-    hone__feedback_result result = HONE_FEEDBACK_ADDED;
-    hone_status status = keep(serve, s, x, label, &result, &err);
+    outcome done = {0};
+    hone_status status = keep(&done, serve, s, x, label, &err);
+    if (status == HONE_OK && !done.queued && !done.taught)
+        status =
+            hone__fail(&err, HONE_UNSUPPORTED, "the model '%s' has no reference to be taught by (hone teach)", s->name);
     hone__servable_drop(s);
     if (status == HONE_OK)
-        reply(serve, x, result);
+        reply(serve, x, &done);
     else
         hone__serve_reply_error(x, status, &err);
 }

@@ -152,6 +152,7 @@ typedef struct hone__servable {
     size_t lane_count;
     hone__model_counters counters;
     hone__drift *drift;
+    struct hone__teaching *teaching; /* NULL: it cannot be taught */
 } hone__servable;
 
 typedef struct hone__servable_config {

@@ -3,6 +3,8 @@
  * POST /predict: pictures as their files are, in the body or as a form's files, to what hone predict --json says of them. */
 #include "serve_internal.h"
 
+#include "teaching.h"
+
 #include <hone/format.h>
 
 #include <stdio.h>
@@ -55,6 +57,28 @@ static void offer_sample(const hone__serve_local *l, const hone__picture *p, con
     hone__samples_offer(l->serve->samples, p, best.confidence);
 }
 
+/* What the model was taught speaks before the network: true where an example answers, with *out, NULL where memory is out. */
+static bool taught_value(hone_value **out, const hone__serve_local *l, const hone__picture *p,
+                         const unsigned char *pixels, const float *network) {
+    const hone__servable *s = l->job.servable;
+    char name[HONE_MAX_CLASS_NAME + 1];
+    int64_t index;
+    *out = NULL;
+    if (!s->teaching) return false;
+    size_t classes = hone__teaching_classes(s->teaching);
+    float *y = hone__alloc(classes, sizeof *y);
+    bool answered = !y || hone__teaching_answer(s->teaching, pixels, network, y, classes);
+    if (y && answered) {
+        *out = hone_prediction_value(s->model, p->file, y, classes, false, l->top);
+        if (hone_value_as_integer(hone_value_get(*out, "index"), &index) &&
+            hone__teaching_class_name(s->teaching, (size_t)index, name)) /* it may be a class the network has not */
+            hone_value_set_string(*out, "class", name);
+        hone_value_set_boolean(*out, "taught", true);
+    }
+    hone__free(y);
+    return answered;
+}
+
 static void finish(hone__job *job) {
     hone__serve_local *l = job->detail;
     const hone__servable *s = job->servable;
@@ -69,10 +93,14 @@ static void finish(hone__job *job) {
     for (size_t i = 0; i < l->picture_count; i++) {
         const hone__picture *p = &pictures[i];
         if (p->decoded) {
+            const unsigned char *pixels = (const unsigned char *)job->rows + n * s->input_size;
             float *scores = job->outputs + n++ * job->row;
             bool unknown = is_unknown(l, scores);
             hone_temperature_apply(hone_model_temperature(s->model), scores, 1, s->output_size);
-            hone_value_append(list, hone_prediction_value(s->model, p->file, scores, s->output_size, unknown, l->top));
+            hone_value *value;
+            if (!taught_value(&value, l, p, pixels, scores))
+                value = hone_prediction_value(s->model, p->file, scores, s->output_size, unknown, l->top);
+            hone_value_append(list, value);
             offer_sample(l, p, scores);
         } else {
             hone_value *one = hone_value_object();

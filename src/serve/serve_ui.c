@@ -6,6 +6,7 @@
 
 #include "feedback.h"
 #include "http_page.h"
+#include "teaching.h"
 
 #include <hone/anomaly.h>
 #include <hone/format.h>
@@ -110,7 +111,10 @@ static hone_value *rejection_value(const hone_model *model) {
 static hone_value *classes_value(const hone__servable *s) {
     size_t outputs = s->output_size == 1 ? 2 : s->output_size; /* one sigmoid decides between two */
     hone_value *list = hone_value_list();
-    for (size_t i = 0; i < outputs; i++) {
+    char taught[HONE_MAX_CLASS_NAME + 1];
+    for (size_t i = 0; s->teaching && hone__teaching_class_name(s->teaching, i, taught); i++)
+        hone_value_append(list, hone_value_string(taught));
+    for (size_t i = hone_value_count(list); i < outputs; i++) {
         char number[32];
         const char *name = hone_model_class_name(s->model, i);
         snprintf(number, sizeof number, "%zu", i);
@@ -147,6 +151,7 @@ static hone_value *model_value(hone__serve *serve, const hone__servable *s) {
     hone_value_set(value, "input", input);
     hone_value_set(value, "classes", classes_value(s));
     hone_value_set_integer(value, "parameters", parameters);
+    hone_value_set_boolean(value, "teachable", serve->config.teach && s->teaching);
     hone_value_set(value, "provenance", provenance_value(s->model));
     hone_value_set(value, "test", test_value(s->model));
     hone_value_set(value, "validation", validation_value(s->model));

@@ -252,6 +252,21 @@ def test_feedback_becomes_a_data_set():
         hone('finetune', MODELS['digits'], f'{root}/told', '--epochs', '1', '--output', f'{root}/tuned.h5', '--validation-split', '0')
 
 
+def test_what_is_taught_is_known_at_once():
+    with serving(MODELS['digits'], '--teach') as server, window(server) as page, window(server) as other:
+        stroke(page, SEVEN)
+        assert answered(page, '7') in ('7', 'Unknown')
+        page.click('#teach-classes [data-name="2"]')
+        page.until(lambda: answer(page) == '2', 'it is a 2 from now on')
+        assert 'taught' in page.text('#verdict-words')
+        stroke(other, SEVEN)
+        other.until(lambda: answer(other) == '2', 'for everybody')
+        other.click('#clear')
+        stroke(other, THREE)
+        assert answered(other, '3') in ('3', 'Unknown'), 'and nothing else is'
+        assert page.complaints() == [], page.complaints()
+
+
 def test_two_models_one_of_them_in_colours():
     with folder() as root, serving(f'numbers={MODELS["digits"]}', f'shapes={MODELS["shapes"]}') as server, window(server) as page:
         assert page.script("return [...document.getElementById('models').options].map((o) => o.value)") == ['numbers', 'shapes']

@@ -68,6 +68,7 @@ function verdict(prediction, p, classes) {
   const name = prediction.class, order = p.map((share, index) => ({ share, index })).sort((a, b) => b.share - a.share), second = order.find(({ index }) => index !== prediction.index);
   if (prediction.unknown) return { name: t('unknown'), words: t('unknownWords', { name }) };
   const confidence = shareText(prediction.confidence);
+  if (prediction.taught) return { name, words: t('wasTaught', { percent: confidence }) };
   if (prediction.confidence >= sure || !second || second.share < 0.05) return { name, words: t('sure', { percent: confidence }) };
   return { name, words: t('unsure', { percent: confidence, other: nameOf(classes, second.index), otherPercent: shareText(second.share) }) };
 }
