@@ -43,7 +43,7 @@ static hone_status make_lane(hone__lane *lane, hone__servable *s, hone_error *er
     hone_plan_config config = hone_plan_config_default();
     config.max_batch = s->max_batch;
     HONE_TRY(hone_plan_create(&lane->plan, s->model, &config, err));
-    if (s->rejection) {
+    if (s->rejection || hone__explanations_has_examples(s->explanations)) {
         size_t layer;
         HONE_TRY(hone_model_feature_layer(s->model, &layer, err));
         config.layers = &layer;
@@ -94,7 +94,10 @@ static hone_status load(hone__servable *s, const hone__servable_config *config, 
     s->takes_pictures =
         s->input_count == 1 && s->output_count == 1 && in->rank == 3 && (in->dims[2] == 1 || in->dims[2] == 3);
     s->judged_size = s->output_size;
-    if (s->takes_pictures) HONE_TRY(hone_rejection_create(&s->rejection, s->model, err));
+    if (s->takes_pictures) {
+        HONE_TRY(hone_rejection_create(&s->rejection, s->model, err));
+        HONE_TRY(hone__explanations_create(&s->explanations, s->model, err));
+    }
     HONE_TRY(hone__model_counters_init(&s->counters, s->output_size, err));
     HONE_TRY(hone__drift_create(&s->drift, s->model, err));
     if (s->takes_pictures) HONE_TRY(load_lessons(s, config->path, err));
@@ -155,6 +158,7 @@ void hone__servable_drop(hone__servable *s) {
     hone__drift_free(s->drift);
     hone_rejection_free(s->rejection);
     hone__teaching_free(s->teaching);
+    hone__explanations_free(s->explanations);
     hone_model_free(s->model);
     hone__free(s->name);
     hone__free(s);

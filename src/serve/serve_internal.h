@@ -116,6 +116,21 @@ typedef struct hone__model_counters {
     _Atomic uint64_t *classes; /* predictions per class, (outputs) */
 } hone__model_counters;
 
+/* ---- explanations (serve_explain.c) ---------------------------------------------------------------------------- */
+
+typedef struct hone__explanations hone__explanations;
+
+hone_status hone__explanations_create(hone__explanations **out, hone_model *model, hone_error *err);
+void hone__explanations_free(hone__explanations *e);
+bool hone__explanations_has_examples(const hone__explanations *e);
+/* Rows of numbers from 0 to 1: how much each place of pixels (of the model's size) speaks for class index. One caller after
+ * the other; the first waits longest. HONE_UNSUPPORTED for models whose layers have no maps. */
+hone_status hone__explanations_heat_map(hone__explanations *e, hone_value **out, const unsigned char *pixels,
+                                        size_t index, hone_error *err);
+/* [{"example", "class", "index", "distance"}, …] of the training pictures that the model carries, nearest first. */
+hone_value *hone__explanations_nearest(const hone__explanations *e, const float *features, size_t wanted);
+hone_status hone__explanations_example(const hone__explanations *e, size_t index, hone_image *out, hone_error *err);
+
 /* ---- servables (servable.c) ------------------------------------------------------------------------------------ */
 
 typedef struct hone__tensor_spec {
@@ -141,11 +156,12 @@ typedef struct hone__servable {
     hone_model *model;
     hone__tensor_spec *inputs, *outputs;
     size_t input_count, output_count;
-    size_t input_size, output_size; /* elements of a row */
-    hone_rejection *rejection;      /* says "unknown"; NULL: everything is known */
-    size_t judged_size;             /* elements of a row with features; output_size where there is no rejection */
-    bool takes_pictures;            /* one input, an image of 1 or 3 channels; one output */
-    double cost;                    /* seconds of one sample on one thread, as measured when it was loaded */
+    size_t input_size, output_size;   /* elements of a row */
+    hone_rejection *rejection;        /* says "unknown"; NULL: everything is known */
+    hone__explanations *explanations; /* NULL where it takes no pictures */
+    size_t judged_size;               /* elements of a row with features; output_size where there is no rejection */
+    bool takes_pictures;              /* one input, an image of 1 or 3 channels; one output */
+    double cost;                      /* seconds of one sample on one thread, as measured when it was loaded */
     double load_seconds;
     size_t max_batch;
     hone__lane *lanes;
@@ -253,7 +269,8 @@ typedef struct hone__serve_local {
     char id[256];
     bool has_id, is_columns;
     hone__wanted_output wanted[HONE_SERVE_MAX_OUTPUTS];
-    size_t wanted_count, picture_count, top;
+    size_t wanted_count, picture_count, top, nearest;
+    bool heat_map;
 } hone__serve_local;
 
 struct hone__serve {

@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* About what decoding and resizing a pixel takes: whether it may be done at once is all that this decides. */
-static const double seconds_per_pixel = 2e-8;
+static const double seconds_per_pixel = 2e-8, explaining_seconds = 1;
 
 /* Decodes the pictures into rows; what cannot be decoded keeps its reason instead. */
 static void prepare(hone__job *job) {
@@ -79,6 +79,33 @@ static bool taught_value(hone_value **out, const hone__serve_local *l, const hon
     return answered;
 }
 
+/* What is said of picture p, which is row n of the job. */
+static hone_status describe(hone__serve_local *l, const hone__picture *p, size_t n, hone_value **out, hone_error *err) {
+    const hone__servable *s = l->job.servable;
+    float *row = l->job.outputs + n * l->job.row;
+    bool unknown = is_unknown(l, row);
+    hone_temperature_apply(hone_model_temperature(s->model), row, 1, s->output_size);
+    const unsigned char *pixels = (const unsigned char *)l->job.rows + n * s->input_size;
+    if (!taught_value(out, l, p, pixels, row))
+        *out = hone_prediction_value(s->model, p->file, row, s->output_size, unknown, l->top);
+    offer_sample(l, p, row);
+    if (l->nearest > 0 && l->job.is_judged)
+        hone_value_set(*out, "nearest", hone__explanations_nearest(s->explanations, row + s->output_size, l->nearest));
+    if (!l->heat_map) return HONE_OK;
+    hone_value *map;
+    size_t index = hone_prediction_of(row, s->output_size).index;
+    HONE_TRY(hone__explanations_heat_map(s->explanations, &map, pixels, s->output_size > 1 ? index : 0, err));
+    hone_value_set(*out, "heat_map", map);
+    return HONE_OK;
+}
+
+static hone_value *not_decoded(const hone__picture *p) {
+    hone_value *one = hone_value_object();
+    hone_value_set_string(one, "file", p->file);
+    hone_value_set_string(one, "error", p->why);
+    return one;
+}
+
 static void finish(hone__job *job) {
     hone__serve_local *l = job->detail;
     const hone__servable *s = job->servable;
@@ -89,33 +116,24 @@ static void finish(hone__job *job) {
         return;
     }
     hone_value *document = hone_value_object(), *list = hone_value_list();
+    hone_error err = {0};
+    hone_status status = HONE_OK;
     size_t n = 0;
-    for (size_t i = 0; i < l->picture_count; i++) {
-        const hone__picture *p = &pictures[i];
-        if (p->decoded) {
-            const unsigned char *pixels = (const unsigned char *)job->rows + n * s->input_size;
-            float *scores = job->outputs + n++ * job->row;
-            bool unknown = is_unknown(l, scores);
-            hone_temperature_apply(hone_model_temperature(s->model), scores, 1, s->output_size);
-            hone_value *value;
-            if (!taught_value(&value, l, p, pixels, scores))
-                value = hone_prediction_value(s->model, p->file, scores, s->output_size, unknown, l->top);
-            hone_value_append(list, value);
-            offer_sample(l, p, scores);
-        } else {
-            hone_value *one = hone_value_object();
-            hone_value_set_string(one, "file", p->file);
-            hone_value_set_string(one, "error", p->why);
-            hone_value_append(list, one);
-        }
+    for (size_t i = 0; status == HONE_OK && i < l->picture_count; i++) {
+        hone_value *one = NULL;
+        if (pictures[i].decoded)
+            status = describe(l, &pictures[i], n++, &one, &err);
+        else
+            one = not_decoded(&pictures[i]);
+        hone_value_append(list, one);
     }
     hone_value_set(document, "predictions", list);
     hone_value_set_string(document, "model", s->name);
     hone_value_set_integer(document, "version", s->version);
     char *text = NULL;
-    hone_error err = {0};
-    hone_status status = hone_value_failed(document) ? hone__fail_memory(&err, 0, "an answer")
-                                                     : hone_json_print(&text, document, 0, false, &err);
+    if (status == HONE_OK)
+        status = hone_value_failed(document) ? hone__fail_memory(&err, 0, "an answer")
+                                             : hone_json_print(&text, document, 0, false, &err);
     hone_value_free(document);
     if (status == HONE_OK)
         hone__http_reply(job->exchange, 200, "application/json", text, strlen(text), hone__free);
@@ -164,9 +182,10 @@ void hone__serve_pictures(void *context, hone__http_exchange *x) {
     hone__serve *serve = context;
     hone__serve_local *l = hone__serve_begin(serve, x);
     const char *name = hone__http_query(x, "model");
-    int64_t top = 0, version = -1;
-    if (!query_number(x, "top", HONE_MAX_CLASSES, &top) || !query_number(x, "version", INT64_MAX, &version)) {
-        hone__http_reply_text(x, 400, "'top' and 'version' are whole numbers above 0");
+    int64_t top = 0, version = -1, nearest = 0;
+    if (!query_number(x, "top", HONE_MAX_CLASSES, &top) || !query_number(x, "version", INT64_MAX, &version) ||
+        !query_number(x, "nearest", HONE_MAX_CLASSES, &nearest)) {
+        hone__http_reply_text(x, 400, "'top', 'nearest' and 'version' are whole numbers above 0");
         return;
     }
     hone__servable *s = hone__repository_hold(serve->repository, name, version);
@@ -178,7 +197,10 @@ void hone__serve_pictures(void *context, hone__http_exchange *x) {
     hone_error err = {0};
     hone_status status = HONE_OK;
     size_t bytes = 0;
+    const char *heat_map = hone__http_query(x, "heat_map");
+    l->heat_map = heat_map && strcmp(heat_map, "0") != 0;
     l->top = (size_t)top;
+    l->nearest = (size_t)nearest;
     if (!s->takes_pictures)
         status = hone__fail(&err, HONE_UNSUPPORTED,
                             "the model '%s' takes no pictures: its input is no image of 1 or 3 channels", s->name);
@@ -192,7 +214,8 @@ void hone__serve_pictures(void *context, hone__http_exchange *x) {
         hone__serve_reply_error(x, status, &err);
         return;
     }
-    l->job.is_judged = s->rejection != NULL;
+    l->job.is_judged = s->rejection || hone__explanations_has_examples(s->explanations);
+    if (l->heat_map) l->job.cost += explaining_seconds;
     if (!hone__serve_job(l, x, s, l->picture_count)) return;
     l->job.is_pixels = true;
     l->job.prepare = prepare;

@@ -67,8 +67,8 @@ hone__serve_local *hone__serve_begin(hone__serve *serve, hone__http_exchange *x)
     hone__buffer_clear(&l->text);
     hone__buffer_clear(&l->pictures);
     hone__buffer_clear(&l->word);
-    l->has_id = l->is_columns = false;
-    l->wanted_count = l->picture_count = l->top = 0;
+    l->has_id = l->is_columns = l->heat_map = false;
+    l->wanted_count = l->picture_count = l->top = l->nearest = 0;
     return l;
 }
 

@@ -386,6 +386,37 @@ static void pictures_are_classified(void **state) {
     want(ask(server, "POST /predict?model=a%22b", "", png, size), 413, "limit");
 }
 
+/* A model with a convolution says where it looks; one without says that it cannot. */
+static void a_heat_map_is_as_large_as_the_input(void **state) {
+    (void)state;
+    char png[4096];
+    size_t size = make_png(png, sizeof png, 8);
+    hone_served_model models[] = {{"c", "mnist-cnn"}}; /* a preset: fresh weights */
+    hone_server_config config = hone_server_config_default();
+    config.models = models;
+    config.model_count = 1;
+    config.threads = 1;
+    hone_server *s = start_server(&config);
+    reply *r = ask(s, "POST /predict?heat_map=1&nearest=3", "", png, size);
+    want(r, 200, "heat_map");
+    hone_value *v = parse_reply(r);
+    const hone_value *map = hone_value_get(hone_value_at(hone_value_get(v, "predictions"), 0), "heat_map");
+    assert_int_equal(hone_value_count(map), 28);
+    for (size_t y = 0; y < 28; y++) {
+        assert_int_equal(hone_value_count(hone_value_at(map, y)), 28);
+        for (size_t x = 0; x < 28; x++) {
+            double value;
+            assert_true(hone_value_as_real(hone_value_at(hone_value_at(map, y), x), &value));
+            assert_true(value >= 0 && value <= 1);
+        }
+    }
+    hone_value_free(v);
+    hone_server_free(s);
+    want(ask(server, "POST /predict?model=a%22b&heat_map=1", "", png, size), 422, NULL);
+    want(ask(server, "POST /predict?model=a%22b&heat_map=0", "", png, size), 200, NULL);
+    want(ask(server, "POST /predict?model=a%22b&nearest=0", "", png, size), 400, "nearest");
+}
+
 static void forms_with_two_pictures_get_two_answers(void **state) {
     (void)state;
     char png[4096], form[16384];
@@ -470,6 +501,7 @@ int main(void) {
         cmocka_unit_test(inference_refuses_in_words),
         cmocka_unit_test(inference_describes_itself),
         cmocka_unit_test(pictures_are_classified),
+        cmocka_unit_test(a_heat_map_is_as_large_as_the_input),
         cmocka_unit_test(forms_with_two_pictures_get_two_answers),
         cmocka_unit_test(limits_and_compression),
         cmocka_unit_test(metrics_are_well_formed),
