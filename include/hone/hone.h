@@ -20,6 +20,7 @@
  *   anomaly.h  "none of the above": strange pictures told from known ones
  *   explain.h  where in the picture an answer comes from, nearest training pictures
  *   teach.h    a trained network shown a picture and told what it is
+ *   search.h   which learning rate suits a network, which network the data
  *   runs.h     what every training leaves behind
  *   clean.h    what is probably wrong with a data set
  *   label.h    a web page on which people label pictures, helped by a model
@@ -63,6 +64,7 @@
 #include <hone/anomaly.h>
 #include <hone/explain.h>
 #include <hone/teach.h>
+#include <hone/search.h>
 #include <hone/runs.h>
 #include <hone/clean.h>
 #include <hone/label.h>

@@ -192,11 +192,31 @@ static int train_again(const hone_value *run, const common_options *common) {
     return status;
 }
 
+/* What was chosen by the clock may be chosen otherwise next time. */
+static bool is_by_clock(const hone_value *run) {
+    const hone_value *arguments = hone_value_get(hone_value_get(run, "config"), "arguments");
+    bool automatic = false, by_clock = true;
+    for (size_t i = 0; i < hone_value_count(arguments); i++) {
+        const char *word = hone_value_as_string(hone_value_at(arguments, i));
+        const char *before = i > 0 ? hone_value_as_string(hone_value_at(arguments, i - 1)) : NULL;
+        if (!word) continue;
+        if (strcmp(word, "--model=auto") == 0 || strcmp(word, "-mauto") == 0) automatic = true;
+        if (before && strcmp(word, "auto") == 0 && (strcmp(before, "--model") == 0 || strcmp(before, "-m") == 0))
+            automatic = true;
+        if (strncmp(word, "--trials", 8) == 0) by_clock = false;
+        if (strncmp(word, "--time", 6) == 0) return automatic;
+    }
+    return automatic && by_clock;
+}
+
 static int reproduce(const hone_value *run, const common_options *common) {
     const char *status = text_of(run, "status");
     if (strcmp(status, "done") != 0)
         return failed(NULL, NULL, "cannot reproduce run %s: it is %s, so there is nothing to compare with",
                       text_of(run, "id"), status);
+    if (is_by_clock(run))
+        return failed(NULL, "with --trials and no --time the choice is the same each time",
+                      "cannot reproduce run %s: its network was chosen by the clock", text_of(run, "id"));
     if (!*text_of(run, "weights_sha256"))
         return failed(NULL, NULL, "cannot reproduce run %s: it has no hash of its weights", text_of(run, "id"));
     return train_again(run, common);

@@ -12,23 +12,37 @@
 /* ---- Ctrl-C ---------------------------------------------------------------------------------------------------- */
 
 static hone_trainer *volatile interrupted_trainer;
-static volatile sig_atomic_t interrupts;
+static volatile sig_atomic_t interrupts, is_searching;
 
 /* Once: ask the trainer to stop after its step. Twice: stop now. */
 static void on_interrupt(int number) {
     (void)number;
     static const char words[] = "\nstopping after this step; Ctrl-C again stops at once\n";
-    if (++interrupts > 1 || !interrupted_trainer) _exit(EXIT_INTERRUPTED);
-    hone_trainer_cancel(interrupted_trainer);
+    if (++interrupts > 1 || !(interrupted_trainer || is_searching)) _exit(EXIT_INTERRUPTED);
+    if (interrupted_trainer) hone_trainer_cancel(interrupted_trainer);
     if (write(STDERR_FILENO, words, sizeof words - 1) < 0) return;
 }
 
-static void watch_interrupts(hone_trainer *trainer) {
-    interrupted_trainer = trainer;
+static void watch_signals(void) {
     struct sigaction action = {.sa_handler = on_interrupt};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+}
+
+static void watch_interrupts(hone_trainer *trainer) {
+    interrupted_trainer = trainer;
+    watch_signals();
+}
+
+void watch_search(bool on) {
+    is_searching = on;
+    watch_signals();
+}
+
+bool keep_searching(void *context) {
+    (void)context;
+    return interrupts == 0;
 }
 
 /* ---- names of files -------------------------------------------------------------------------------------------- */
@@ -99,10 +113,12 @@ static void end_record(train_session *r, const char *how, const hone_value *resu
 
 static int prepare(train_session *r) {
     const train_settings *s = &r->settings;
-    int status = parse_reject(&verb_train, s->reject, &r->reject);
+    bool automatic = is_automatic(s);
+    int status = check_auto(s);
+    if (status < 0) status = parse_reject(&verb_train, s->reject, &r->reject);
     if (status < 0) status = start_threads(&r->threads, r->common.threads);
     bool preset = is_preset(s->model) && !s->resume;
-    if (status < 0 && !preset)
+    if (status < 0 && !preset && !automatic)
         status = open_model(&r->model, s->resume ? s->resume : s->model, s->input, &r->compiled, r->common.quiet);
     hone_fit_config config = hone_fit_config_default();
     if (status < 0) status = train_settings_config(s, &r->common, &r->compiled, &config);
@@ -112,27 +128,31 @@ static int prepare(train_session *r) {
     if (status < 0 && s->augment) status = parse_augmentation(&r->augmentation, &verb_train, s->augment);
     if (status < 0 && s->tta) status = parse_tta(&r->tta, &r->variants, &verb_train, s->tta, r->common.seed);
     if (status < 0) status = open_training_data(r);
+    if (status < 0) status = train_settings_split(s, &r->common, r->data, r->own_validation, &r->split);
+    if (status < 0) status = balance_classes(r, &config);
+    config.threads = r->threads;
+    config.split = &r->split;
+    config.augmentation = r->augmentation;
+    if (status < 0 && automatic) status = choose_model(r, &config);
+    if (status < 0 && automatic) status = train_settings_config(s, &r->common, &r->compiled, &config);
     if (status < 0 && preset) status = build_preset(r);
     if (status < 0 && s->init && !s->resume) status = take_weights(r);
     if (status < 0 && !s->resume) status = put_weights(r->model, &r->weights, r->common.quiet);
     if (status < 0 && hone_model_class_count(r->model) == 0) status = set_classes(r);
-    if (status < 0) status = train_settings_split(s, &r->common, r->data, r->own_validation, &r->split);
     if (status >= 0) return status;
 
     status = set_preprocessing(r);
-    if (status < 0) status = balance_classes(r, &config);
     if (status < 0) status = record_provenance(r);
     if (status >= 0) return status;
-    config.threads = r->threads;
-    config.split = &r->split;
-    config.augmentation = r->augmentation;
     if (!s->mixed_precision) config.precision = model_policy(r);
     if (r->augmentation) note_unsafe_labels(r->augmentation, r->data, r->common.quiet);
+    if (s->find_rate) return find_learning_rate(r, &config);
     hone_error err = {0};
     if (hone_trainer_create(&r->trainer, r->model, r->data, &config, &err) != HONE_OK)
         return failed(&err, NULL, "cannot train '%s' on '%s'", s->model, r->source);
     status = train_settings_callbacks(s, r->split.validation_count > 0, s->resume != NULL, r->data, r->trainer,
                                       save_checkpoint);
+    if (status < 0) status = keep_to_budget(r);
     if (status < 0) status = begin_record(r);
     if (status >= 0) return status;
     status = watch_training(r);
@@ -213,6 +233,7 @@ static hone_value *summary(const train_session *r) {
     hone_value_set_integer(value, "parameters", parameters);
     hone_value_set_integer(value, "seed", r->common.seed);
     hone_value_set_integer(value, "threads", hone_threads_count(r->threads));
+    if (r->choice) hone_value_set(value, "search", hone_value_copy(r->choice));
     hone_precision precision = hone_trainer_config(r->trainer)->precision;
     hone_value_set_string(value, "cpu_level", hone_precision_level(precision));
     hone_value_set_integer(value, "peak_memory", peak_memory());
@@ -229,6 +250,7 @@ static int report(train_session *r) {
     if (r->common.json && !r->is_silent) return print_json(value);
     hone_value_free(value);
     if (r->is_silent) return EXIT_DONE;
+    print_trials(stdout, r);
     if (r->has_test) print_evaluation(stdout, r->variants ? "test, with --tta" : "test", &r->test);
     printf("saved %s\n", r->output);
     return finish_output();
@@ -268,6 +290,7 @@ static void release(train_session *r) {
     interrupted_trainer = NULL;
     hone_live_free(r->live);
     hone_trainer_free(r->trainer);
+    release_choice(r);
     hone_run_free(r->record);
     progress_free(r->bar);
     hone_split_release(&r->split);
@@ -287,13 +310,28 @@ static int parse(train_session *r, positionals *words, int argc, char **argv) {
     train_settings *s = &r->settings;
     const option table[] = {
         {.kind = OPTION_HEADING, .name = "model and files"},
-        {OPTION_TEXT, "model", 'm', "MODEL", &s->model, 0, 0, "preset, .h5, .keras or .json (default mnist-cnn)", NULL},
+        {OPTION_TEXT, "model", 'm', "MODEL", &s->model, 0, 0,
+         "preset, .h5, .keras or .json (default mnist-cnn); auto: choose one", NULL},
         {OPTION_TEXT, "init", 0, "FILE", &s->init, 0, 0,
          "begin with this model's weights, by the layers' names, else by their shapes", NULL},
         WEIGHTS_OPTIONS(&r->weights),
         {OPTION_TEXT, "output", 'o', "FILE", &s->output, 0, 0,
          "where the model goes, .h5 or .keras (default DATA_model.h5)", NULL},
         {OPTION_TEXT, "resume", 0, "FILE", &s->resume, 0, 0, "go on with an interrupted run; DATA may be left out",
+         NULL},
+        {.kind = OPTION_HEADING, .name = "choosing (docs/model-choice.md)"},
+        {OPTION_TEXT, "time", 0, "T", &s->time, 0, 0,
+         "with --model auto: all of it in 90s, 5m, 1h (default 5m); two fifths choose, the rest trains", NULL},
+        {OPTION_INTEGER, "trials", 0, "N", &s->trials, 1, 64,
+         "try N networks; without --time by steps, the same on every machine, and --epochs for the winner", NULL},
+        {OPTION_INTEGER, "max-parameters", 0, "N", &s->max_parameters, 1, 1e12, "leave larger networks out", NULL},
+        {OPTION_REAL, "max-latency-us", 0, "N", &s->max_latency, 1e-3, 1e12,
+         "leave networks out that take longer for one picture, on one thread of this machine", NULL},
+        {OPTION_TEXT, "max-memory", 0, "BYTES", &s->max_memory, 0, 0,
+         "leave networks out whose weights and workspace take more (512K, 2M)", NULL},
+        {OPTION_FLAG, "find-learning-rate", 0, NULL, &s->find_rate, 0, 0,
+         "train nothing: show the loss while the rate grows, and suggest one", NULL},
+        {OPTION_TEXT, "report", 0, "FILE.html", &s->rate_report, 0, 0, "of --find-learning-rate: the curve as a page",
          NULL},
         {.kind = OPTION_HEADING, .name = "data"},
         {OPTION_REAL, "validation-split", 0, "F", &s->validation_split, 0, 0.999999,
@@ -447,6 +485,7 @@ static int run_as(bool is_silent, int argc, char **argv) {
     if (!words) return failed(NULL, NULL, "out of memory");
     word_list before = {0};
     r.is_silent = is_silent;
+    r.began = train_clock();
     int status = parse_all(&r, words, &before, argc, argv);
     if (status < 0 && words->count != 1) status = usage_error(&verb_train, "expected one DATA");
     if (status < 0) {

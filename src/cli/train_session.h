@@ -34,6 +34,11 @@ typedef struct train_session {
     char *output, *checkpoint; /* where the model and an interrupted run's state go */
     hone_run *record;          /* runs/ID; NULL: none */
     hone_live *live;           /* the page of --ui; NULL: none */
+    /* --model auto (train_auto.c) */
+    double began, budget; /* when the program did; seconds that it may take, 0: any */
+    hone_value *choice;   /* {"name", "seconds", "trials"}; NULL: the network was named */
+    char **auto_words;    /* the arguments with what was chosen behind them; NULL: as they were typed */
+    bool shows_trials;    /* the heads of the table are on the screen */
     hone_evaluation test;
     bool has_test, is_silent;
 } train_session;
@@ -53,6 +58,26 @@ int take_weights(train_session *r);
 int set_preprocessing(train_session *r);
 /* Where --mixed-precision says nothing: the policy of the model's file, if this CPU can. */
 hone_precision model_policy(const train_session *r);
+
+/* ---- train_auto.c ------------------------------------------------------------------------------------------------- */
+
+double train_clock(void);
+bool is_automatic(const train_settings *s);
+/* The options of --model auto and --find-learning-rate, by themselves. */
+int check_auto(const train_settings *s);
+/* Searches, and sets the model and the settings that it is trained with. fit: as it will be trained, data, split and threads
+ * included. EXIT_INTERRUPTED, and the best so far saved, after Ctrl-C. */
+int choose_model(train_session *r, const hone_fit_config *fit);
+/* Training ends where the next epoch would be over the budget; the trainer is there. */
+int keep_to_budget(train_session *r);
+void print_trials(FILE *stream, const train_session *r);
+void release_choice(train_session *r);
+/* --find-learning-rate: the whole of the run. An exit status, always. */
+int find_learning_rate(train_session *r, const hone_fit_config *fit);
+
+/* Ctrl-C while no trainer is watched: once asks the search to end (cmd_train.c). */
+void watch_search(bool on);
+bool keep_searching(void *context);
 
 /* What the model's file says of where it comes from; "arguments" is what --resume replays. */
 int record_provenance(train_session *r);

@@ -24,6 +24,12 @@ typedef struct train_settings {
     int64_t keep_examples;
     const char *reject; /* what is unknown: "none", "tpr=0.95,score=knn" */
 
+    /* --model auto and --find-learning-rate */
+    const char *time, *max_memory, *rate_report;
+    int64_t trials, max_parameters;
+    double max_latency; /* microseconds */
+    bool find_rate;
+
     const char *monitor, *checkpoint, *csv_log, *log, *runs, *tensorboard;
     int64_t early_stopping, reduce_lr;
     double reduce_lr_factor, min_delta, ema;
