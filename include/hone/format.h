@@ -32,7 +32,7 @@ typedef struct hone_compiled {
     size_t metric_count;
 } hone_compiled;
 
-/* Reads a model: a file with Keras HDF5, a .keras archive or Keras JSON, decided by content, never by extension; where
+/* Reads a model: a file with Keras HDF5, a .keras archive, Keras JSON or ONNX, decided by content, never by extension; where
  * there is no such file, a preset's name for 28x28x1 images and 10 classes (hone_model_preset makes others). The result
  * is built and holds the file's weights (presets and JSON: fresh ones from seed 0). compiled may be NULL; what the file
  * lacks is false or empty there, also what hone does not know (logged). */

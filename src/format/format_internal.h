@@ -27,9 +27,15 @@ typedef enum hone__content {
     HONE_CONTENT_HDF5,
     HONE_CONTENT_ZIP,
     HONE_CONTENT_JSON,
-    HONE_CONTENT_SAFETENSORS
+    HONE_CONTENT_SAFETENSORS,
+    HONE_CONTENT_ONNX
 } hone__content;
 hone__content hone__sniff(const unsigned char *bytes, size_t size);
+
+/* ---- ONNX (onnx_records.c) ------------------------------------------------------------------------------------- */
+
+/* bytes of an ONNX file: the network, and what hone put beside it. */
+hone_status hone__onnx_model_from_bytes(hone_model **out, const void *bytes, size_t size, hone_error *err);
 
 /* ---- compile state (keras_compile.c) --------------------------------------------------------------------------- */
 

@@ -4,6 +4,7 @@
 #include "format_internal.h"
 
 #include "file.h"
+#include "onnx_model.h"
 
 #include <string.h>
 
@@ -54,6 +55,7 @@ hone__content hone__sniff(const unsigned char *bytes, size_t size) {
     if (is_safetensors(bytes, size)) return HONE_CONTENT_SAFETENSORS;
     if (is_json_object(bytes, size)) return HONE_CONTENT_JSON;
     if (is_zip(bytes, size)) return HONE_CONTENT_ZIP;
+    if (hone__onnx_sniff(bytes, size)) return HONE_CONTENT_ONNX;
     return HONE_CONTENT_OTHER;
 }
 
@@ -67,9 +69,10 @@ static hone_status from_bytes(hone_model **out, const unsigned char *bytes, size
     case HONE_CONTENT_SAFETENSORS:
         HONE_FAIL(err, HONE_FORMAT,
                   "is a safetensors file: weights only; name the model that they are for and give them with --weights");
+    case HONE_CONTENT_ONNX: return hone__onnx_model_from_bytes(out, bytes, size, err);
     case HONE_CONTENT_OTHER: break;
     }
-    HONE_FAIL(err, HONE_FORMAT, "is no model file: neither Keras HDF5, nor a .keras archive, nor Keras JSON");
+    HONE_FAIL(err, HONE_FORMAT, "is no model file: neither Keras HDF5, nor a .keras archive, nor Keras JSON, nor ONNX");
 }
 
 /* ---- presets --------------------------------------------------------------------------------------------------- */

@@ -83,3 +83,56 @@ hone_status hone_model_export_onnx(const hone_model *model, const hone_onnx_opti
     hone_value_free(metadata);
     return status ? hone__fail_context(err, status, "cannot write '%.200s'", path) : HONE_OK;
 }
+
+/* ---- reading --------------------------------------------------------------------------------------------------- */
+
+static hone_status take_class_names(hone_model *model, const hone_value *names, hone_error *err) {
+    size_t count = hone_value_count(names);
+    if (hone_value_kind_of(names) != HONE_VALUE_LIST || (int64_t)count != hone_model_output_size(model)) return HONE_OK;
+    const char **texts = hone__alloc(count, sizeof *texts);
+    if (!texts) return hone__fail_memory(err, count * sizeof *texts, "class names");
+    bool fine = count > 0;
+    for (size_t i = 0; i < count; i++) {
+        texts[i] = hone_value_as_string(hone_value_at(names, i));
+        fine = fine && texts[i];
+    }
+    hone_status status = fine ? hone_model_set_class_names(model, texts, count, err) : HONE_OK;
+    hone__free(texts);
+    return status;
+}
+
+static hone_status take(hone_model *model, const char *key, const char *text, hone_error *err) {
+    hone_preprocessing preprocessing;
+    if (strcmp(key, key_preprocessing) == 0) {
+        if (hone_preprocessing_parse(&preprocessing, text, NULL) == HONE_OK)
+            hone_model_set_preprocessing(model, &preprocessing);
+        return HONE_OK;
+    }
+    bool is_names = strcmp(key, key_class_names) == 0;
+    bool is_record = strncmp(key, record_prefix, sizeof record_prefix - 1) == 0;
+    hone_value *value;
+    if (!is_names && !is_record) return HONE_OK;
+    hone_status status = hone_json_parse(&value, text, strlen(text), NULL);
+    if (status == HONE_MEMORY) return hone__fail_memory(err, strlen(text), key);
+    if (status) return HONE_OK;
+    if (is_record) return hone_model_set_record(model, key + sizeof record_prefix - 1, value, err);
+    status = take_class_names(model, value, err);
+    hone_value_free(value);
+    return status;
+}
+
+hone_status hone__onnx_model_from_bytes(hone_model **out, const void *bytes, size_t size, hone_error *err) {
+    hone_model *model;
+    hone_value *metadata;
+    HONE_TRY(hone__onnx_read(&model, &metadata, bytes, size, err));
+    hone_status status = HONE_OK;
+    for (size_t i = 0; i < hone_value_count(metadata) && !status; i++)
+        status = take(model, hone_value_key_at(metadata, i), hone_value_as_string(hone_value_at(metadata, i)), err);
+    hone_value_free(metadata);
+    if (status) {
+        hone_model_free(model);
+        return status;
+    }
+    *out = model;
+    return HONE_OK;
+}

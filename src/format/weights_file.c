@@ -64,6 +64,9 @@ static hone_status read_bytes(const unsigned char *bytes, size_t size, const hon
     case HONE_CONTENT_ZIP: return read_zip(bytes, size, model, matching, data, err);
     case HONE_CONTENT_SAFETENSORS: return read_tensors(hone__safetensors_read, bytes, size, model, matching, data, err);
     case HONE_CONTENT_JSON: HONE_FAIL(err, HONE_FORMAT, "is JSON: an architecture, which holds no weights");
+    case HONE_CONTENT_ONNX:
+        HONE_FAIL(err, HONE_UNSUPPORTED,
+                  "is an ONNX file, whose weights belong to its own graph: convert it to .h5 first");
     case HONE_CONTENT_OTHER: break;
     }
     HONE_FAIL(err, HONE_FORMAT, "is no file of weights: neither HDF5, nor a .keras archive, nor safetensors, nor .npz");

@@ -11,6 +11,12 @@
 /* The largest file that protocol buffers allow; larger networks keep their weights elsewhere, which is refused. */
 #define HONE_MAX_ONNX_FILE ((size_t)INT32_MAX)
 
+/* Do the bytes begin as an ONNX file does? Their format has no signature: this asks for the first fields of a model. */
+bool hone__onnx_sniff(const unsigned char *bytes, size_t size);
+
+/* A built model, and the texts that the file carries ("metadata_props"): an object of strings that the caller frees. */
+hone_status hone__onnx_read(hone_model **out, hone_value **metadata, const void *bytes, size_t size, hone_error *err);
+
 /* The bytes of a file (hone__free) of a built model. metadata: an object of strings; NULL: none. */
 hone_status hone__onnx_write(const hone_model *model, const hone_onnx_options *options, const hone_value *metadata,
                              unsigned char **bytes, size_t *size, hone_error *err);

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of the ONNX import share.
+ *
+ * Three ideas carry it. A tensor is known by where its elements lie: each of its axes consists of atoms, and the atoms lie in
+ * memory in an order of their own; so transposing, flattening and reshaping cost nothing until an operator insists on an
+ * order, and (N, C, H, W) becomes (N, H, W, C) by itself. A value is understood before it is made: x / sqrt 2, its erf, one
+ * more, times x, half of it are notes about x until they are known to be a GELU. And the batch is a number like the others
+ * (a large prime where the file leaves it open), so that arithmetic on shapes is plain arithmetic. */
+#ifndef HONE_ONNX_IMPORT_H
+#define HONE_ONNX_IMPORT_H
+
+#include "layer.h"
+#include "onnx.pb-c.h"
+#include "onnx_model.h"
+
+enum {
+    HONE_ONNX_AXES = 8,             /* of a tensor */
+    HONE_ONNX_ATOMS = 16,           /* of a tensor */
+    HONE_ONNX_OPEN_BATCH = 1000003, /* stands for a batch of any size */
+    HONE_ONNX_INPUTS = 64,          /* of a node */
+    HONE_ONNX_OLDEST_OPSET = 7,
+    HONE_ONNX_NEWEST_OPSET = 30,
+    HONE_ONNX_FOLDED = 1 << 27 /* elements of all constants that are computed, together */
+};
+
+typedef Hone__Onnx__Node hone__onnx_node_message;
+
+/* ---- where elements lie (import_layout.c) ----------------------------------------------------------------------- */
+
+typedef struct hone__onnx_layout {
+    int rank;                       /* as ONNX counts, the batch among them */
+    int64_t dims[HONE_ONNX_AXES];   /* as ONNX counts */
+    int count;                      /* of atoms; an axis of one element has none, but for the batch */
+    int64_t sizes[HONE_ONNX_ATOMS]; /* in the order of the axes */
+    int axes[HONE_ONNX_ATOMS];      /* which axis each belongs to, ascending */
+    int stored[HONE_ONNX_ATOMS];    /* the atom that is number i in memory; the batch's is number 0 */
+    int batch;                      /* which atom is the batch */
+} hone__onnx_layout;
+
+/* ---- values ----------------------------------------------------------------------------------------------------- */
+
+typedef struct hone__onnx_constant {
+    bool is_integer;
+    int rank;
+    int64_t dims[HONE_ONNX_AXES];
+    size_t count;
+    float *reals;      /* count of them, or */
+    int64_t *integers; /* these */
+} hone__onnx_constant;
+
+typedef enum hone__onnx_kind {
+    ONNX_NOTHING,
+    ONNX_CONSTANT,
+    ONNX_TENSOR,   /* the output of a layer */
+    ONNX_WEIGHTED, /* a layer with weights that is yet to be made: a bias may follow */
+    ONNX_NOTE,     /* something about another value: an expression of which a layer may come */
+    ONNX_SCORES,   /* query times key: of attention, as is what follows */
+    ONNX_ATTENDED  /* probabilities times value */
+} hone__onnx_kind;
+
+/* A layer with a kernel in wait. */
+typedef struct hone__onnx_weighted {
+    const char *class_name, *stem; /* its Keras class; what its name is made of */
+    hone_value *config;            /* without "use_bias" */
+    const char *kernel_name;
+    char source[HONE_MAX_NAME]; /* the layer whose output it takes, */
+    hone_shape source_shape;    /* and the shape of that */
+    hone_shape output;
+    float *kernel, *bias; /* bias NULL: none */
+    size_t kernel_size, units;
+    bool is_dense;                          /* kernel (in, units): columns can be picked */
+    char *layer;                            /* once it is made; then the kernel is gone */
+    struct hone__onnx_attention *attention; /* a MultiHeadAttention: the kernel is that of its output */
+} hone__onnx_weighted;
+
+typedef struct hone__onnx_attention hone__onnx_attention; /* import_attention.c */
+
+/* What is noted about a value, base. */
+typedef enum hone__onnx_note {
+    NOTE_AFFINE,     /* a x + b */
+    NOTE_FUNCTION,   /* an activation of x */
+    NOTE_ERF,        /* a (erf(x / sqrt 2) + b) */
+    NOTE_GATED,      /* a x (1 + erf(x / sqrt 2)) */
+    NOTE_MEAN,       /* over the last axis */
+    NOTE_CENTERED,   /* x - mean */
+    NOTE_SQUARED,    /* (x - mean)^2 */
+    NOTE_VARIANCE,   /* + b */
+    NOTE_DEVIATION,  /* sqrt(variance + b) */
+    NOTE_NORMALIZED, /* (x - mean) / deviation, times gamma, plus beta */
+} hone__onnx_note;
+
+typedef struct hone__onnx_value {
+    const char *name; /* as in the file */
+    hone__onnx_kind kind;
+    hone__onnx_layout layout; /* of all but constants */
+    hone__onnx_constant constant;
+    char *layer;      /* TENSOR: whose output it is */
+    hone_shape shape; /* TENSOR: of that */
+    bool not_negative;
+    bool is_input;                 /* TENSOR: nothing but scaling lies between it and the model's input */
+    hone__onnx_weighted *weighted; /* the import's */
+    /* NOTE */
+    hone__onnx_note note;
+    size_t base; /* a value */
+    double a, b;
+    const char *activation; /* FUNCTION */
+    float *gamma, *beta;    /* NORMALIZED */
+    /* SCORES, ATTENDED */
+    hone__onnx_attention *attention; /* the import's */
+} hone__onnx_value;
+
+/* Weights for a layer of the model, to be put there when it is built. */
+typedef struct hone__onnx_weights {
+    char *layer;
+    const char *name;
+    float *data;
+    size_t size;
+} hone__onnx_weights;
+
+typedef struct hone__onnx_import {
+    const Hone__Onnx__Graph *graph;
+    hone_model *model;
+    int64_t opset;
+    int64_t batch;
+    hone__onnx_value *values;
+    size_t value_count, value_capacity;
+    size_t *table; /* of values by name: 1 + index; open addressing */
+    size_t table_size;
+    hone__onnx_weights *weights;
+    size_t weights_count, weights_capacity;
+    hone__onnx_weighted **weighted; /* all there ever were */
+    size_t weighted_count, weighted_capacity;
+    hone__onnx_attention **attentions;
+    size_t attention_count, attention_capacity;
+    size_t folded;                       /* elements computed so far */
+    const hone__onnx_node_message *node; /* at hand */
+    hone_error *err;
+} hone__onnx_import;
+
+/* ---- the graph (import_graph.c) --------------------------------------------------------------------------------- */
+
+/* The value called name; a new one, of nothing, where there is none. HONE_MEMORY. */
+hone_status hone__onnx_find(hone__onnx_import *im, const char *name, size_t *index);
+/* Input number i of the node: NULL where it is left out. */
+hone__onnx_value *hone__onnx_in(const hone__onnx_import *im, size_t i);
+/* Its first output. */
+hone__onnx_value *hone__onnx_out(const hone__onnx_import *im);
+/* "node 'X' (Conv, opset 17): " and the rest. */
+void hone__onnx_tell(const hone__onnx_import *im, hone_status status, const char *format, ...) HONE_PRINTF(3, 4);
+#define hone__onnx_refuse(im, status, ...) (hone__onnx_tell((im), (status), __VA_ARGS__), hone__same(status))
+const Hone__Onnx__Attribute *hone__onnx_attribute(const hone__onnx_node_message *node, const char *name);
+int64_t hone__onnx_integer(const hone__onnx_node_message *node, const char *name, int64_t fallback);
+double hone__onnx_real(const hone__onnx_node_message *node, const char *name, double fallback);
+/* A word of fewer than size characters; fallback where there is none. */
+const char *hone__onnx_word(const hone__onnx_node_message *node, const char *name, const char *fallback, char *buffer,
+                            size_t size);
+/* Exactly count numbers; false where there are none, or others. */
+bool hone__onnx_integer_list(const hone__onnx_node_message *node, const char *name, int64_t *out, size_t count);
+/* An attribute or, in later operator sets, constant input number i: up to HONE_ONNX_AXES numbers. *count 0: not there. */
+hone_status hone__onnx_axes(const hone__onnx_import *im, const char *name, size_t i, int64_t *out, size_t *count);
+
+/* ---- constants (import_constants.c) ----------------------------------------------------------------------------- */
+
+hone_status hone__onnx_constant_read(hone__onnx_constant *out, const Hone__Onnx__Tensor *tensor, hone_error *err);
+void hone__onnx_constant_release(hone__onnx_constant *constant);
+double hone__onnx_constant_at(const hone__onnx_constant *constant, size_t index);
+/* As float32 whatever it was; NULL: no memory. The constant keeps it. */
+const float *hone__onnx_constant_reals(hone__onnx_constant *constant);
+/* Computes a node whose inputs are all constant (or of which only shapes count). *done false: not such a node. */
+hone_status hone__onnx_fold(hone__onnx_import *im, bool *done);
+
+/* ---- layouts (import_layout.c) ----------------------------------------------------------------------------------- */
+
+/* A fresh tensor of these dims whose axes lie in this order. */
+hone_status hone__onnx_layout_init(hone__onnx_import *im, hone__onnx_layout *layout, const int64_t *dims, int rank,
+                                   int batch_axis, const int *order);
+/* Axis i of the result is axis perm[i]. */
+void hone__onnx_layout_transpose(hone__onnx_layout *layout, const int64_t *perm);
+/* The same elements under other dims. False where they cannot be told apart so without moving them. */
+bool hone__onnx_layout_reshape(hone__onnx_layout *layout, const int64_t *dims, int rank);
+/* Is the batch an axis of its own, and axis number 0? */
+bool hone__onnx_layout_leads(const hone__onnx_layout *layout);
+/* Atoms of an axis, in order: how many, and the first. */
+int hone__onnx_layout_atoms(const hone__onnx_layout *layout, int axis, int *first);
+/* Puts the elements of a tensor in the order of these atoms (the batch not among them), under this shape. */
+hone_status hone__onnx_arrange(hone__onnx_import *im, hone__onnx_value *value, const int *order, int count,
+                               const hone_shape *shape);
+/* … so that axes lie in this order, one axis of the shape for each; the batch's is left out. */
+hone_status hone__onnx_arrange_axes(hone__onnx_import *im, hone__onnx_value *value, const int *axes, int count);
+/* A picture: (N, C, H, W) as (H, W, C). */
+hone_status hone__onnx_arrange_image(hone__onnx_import *im, hone__onnx_value *value);
+/* In the order of ONNX, as any tensor may be given out. */
+hone_status hone__onnx_arrange_plain(hone__onnx_import *im, hone__onnx_value *value);
+
+/* ---- layers (import_layers.c) ------------------------------------------------------------------------------------ */
+
+/* Applies a new layer to the outputs of others; config (taken over) may be NULL. *name is on the heap. */
+hone_status hone__onnx_add_layer(hone__onnx_import *im, const char *class_name, hone_value *config, const char *stem,
+                                 const char *const *sources, size_t count, char **name);
+/* data (taken over, also in failure) become a weight of the layer. */
+hone_status hone__onnx_add_weights(hone__onnx_import *im, const char *layer, const char *weight, float *data,
+                                   size_t size);
+/* out becomes the output of a new layer on in: of the same layout, and shape. in must be a tensor. */
+hone_status hone__onnx_map(hone__onnx_import *im, const char *class_name, hone_value *config,
+                           const hone__onnx_value *in, hone__onnx_value *out);
+/* Makes value a tensor: what was waiting, or only noted, becomes a layer. */
+hone_status hone__onnx_realise(hone__onnx_import *im, hone__onnx_value *value);
+/* out is the mean of x, or its maximum, over some axes. */
+hone_status hone__onnx_reduce(hone__onnx_import *im, hone__onnx_value *x, const bool *gone, bool keeps, bool is_max,
+                              hone__onnx_value *out);
+hone_value *hone__onnx_activation_config(const char *activation);
+/* rows x units numbers that are the same for every sample, as a layer: (rows, units). */
+hone_status hone__onnx_table(hone__onnx_import *im, const hone__onnx_value *reference, const float *numbers,
+                             int64_t rows, int64_t units, char **layer);
+/* The names of new layers: out of what the weight, or the node, is called. */
+const char *hone__onnx_stem(const hone__onnx_import *im, size_t weight_input);
+/* value becomes a layer in wait, of kernel_size and, where units are biased, bias; to be filled. */
+hone_status hone__onnx_weighted_create(hone__onnx_import *im, hone__onnx_value *value, const char *class_name,
+                                       size_t kernel_size, size_t units, bool biased, hone__onnx_weighted **out);
+/* Makes the last axis of a tensor the last one in memory, and of its shape; the axes before it lie as they like. */
+hone_status hone__onnx_arrange_last(hone__onnx_import *im, hone__onnx_value *value);
+/* A constant of n elements, whatever its dims; NULL, and an error, where it is none. */
+hone_status hone__onnx_vector(hone__onnx_import *im, size_t input, size_t n, const float **out);
+/* A copy of n numbers as a weight. */
+hone_status hone__onnx_add_copy(hone__onnx_import *im, const char *layer, const char *weight, const float *data,
+                                size_t n);
+
+/* ---- Dense layers and attention in wait (import_products.c, import_attention.c) -------------------------------------- */
+
+/* out is x, in wait, with so much more bias (a number for each unit), or all of it times scale. */
+hone_status hone__onnx_add_bias(hone__onnx_import *im, hone__onnx_value *x, const float *bias, hone__onnx_value *out);
+/* Is x a number times a Dense in wait? */
+bool hone__onnx_is_scaled_dense(const hone__onnx_import *im, const hone__onnx_value *x);
+hone_status hone__onnx_scale_dense(hone__onnx_import *im, hone__onnx_value *x, double scale, hone__onnx_value *out);
+/* The product of two tensors, which must be part of an attention. */
+hone_status hone__onnx_match_attention(hone__onnx_import *im, hone__onnx_value *a, hone__onnx_value *b,
+                                       hone__onnx_value *out);
+hone_status hone__onnx_scale_scores(hone__onnx_import *im, const hone__onnx_value *x, double scale,
+                                    hone__onnx_value *out);
+hone_status hone__onnx_softmax_scores(hone__onnx_import *im, const hone__onnx_value *x, hone__onnx_value *out);
+/* What comes out of an attention, times a kernel, which is left to the caller to fill: the whole layer. */
+hone_status hone__onnx_project_attention(hone__onnx_import *im, const hone__onnx_value *x, int64_t units,
+                                         hone__onnx_value *out);
+hone_status hone__onnx_make_attention(hone__onnx_import *im, hone__onnx_weighted *w);
+
+/* ---- operators ---------------------------------------------------------------------------------------------------- */
+
+typedef hone_status (*hone__onnx_operator)(hone__onnx_import *im);
+typedef struct hone__onnx_operators {
+    const char *op_type;
+    hone__onnx_operator function;
+} hone__onnx_operators;
+
+/* Each ends with a NULL. */
+extern const hone__onnx_operators hone__onnx_window_operators[];     /* import_windows.c */
+extern const hone__onnx_operators hone__onnx_normal_operators[];     /* import_normalization.c */
+extern const hone__onnx_operators hone__onnx_shape_operators[];      /* import_shapes.c */
+extern const hone__onnx_operators hone__onnx_arithmetic_operators[]; /* import_arithmetic.c */
+extern const hone__onnx_operators hone__onnx_product_operators[];    /* import_products.c */
+
+#endif
