@@ -30,6 +30,7 @@ typedef struct hone_server_config {
     size_t model_count;
     const hone_preprocessing *input; /* how pixels are scaled, whatever the files say; NULL: as they say */
     int threads;                     /* of the protocol, and as many for models; 0: as many as there are CPUs */
+    bool float32;                    /* also models that have been quantized; false: those in 8-bit integers */
     int versions;                    /* of each folder: the newest so many are loaded */
     double watch_seconds;            /* between two looks at the model files; 0: they are not looked at again */
 

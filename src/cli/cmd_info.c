@@ -144,6 +144,7 @@ static int info_json(hone_model *model, const char *name, const settings *s) {
     hone_value_set_string(value, "input", hone_preprocessing_text(&pixels, text, sizeof text));
     hone_value_set_boolean(value, "input_stated", pixels.stated);
     hone_value_set(value, "classes", classes);
+    hone_value_set_boolean(value, "quantized", hone_model_is_quantized(model));
     const hone_value *provenance = hone_model_record(model, "provenance");
     if (provenance) hone_value_set(value, "provenance", hone_value_copy(provenance));
     return print_json(value);
@@ -190,6 +191,13 @@ static int info_table(hone_model *model, const settings *s) {
     hone_preprocessing pixels = hone_model_preprocessing(model);
     printf("Input pixels: %s%s\n", hone_preprocessing_text(&pixels, text, sizeof text),
            pixels.stated ? "" : " (assumed; the model does not say)");
+    if (hone_model_is_quantized(model)) {
+        const hone_value *record = hone_model_record(model, "quantization");
+        int64_t samples = 0;
+        hone_value_as_integer(hone_value_get(record, "samples"), &samples);
+        printf("Quantized: to 8-bit integers, ranges by %s of %s images\n",
+               hone_value_as_string(hone_value_get(record, "ranges")), with_commas(samples, a));
+    }
     if (hone_model_class_count(model) > 0) {
         printf("Classes:");
         for (size_t i = 0; i < hone_model_class_count(model); i++) printf(" %s", hone_model_class_name(model, i));

@@ -18,7 +18,7 @@ typedef struct settings {
     int64_t port, versions, connections, max_body, max_pixels, max_batch, max_queue, sample_images, sample_bytes,
         feedback_images, feedback_bytes;
     double batch_delay, deadline, grace, watch, sample_below;
-    bool no_ui, other_metrics, teach;
+    bool no_ui, other_metrics, teach, float32;
 } settings;
 
 /* What the server's words are written to. */
@@ -169,6 +169,7 @@ static int start(const settings *s, const common_options *common, positionals *w
     config.max_connections = (int)s->connections;
     config.max_body = (size_t)s->max_body;
     config.max_pixels = s->max_pixels;
+    config.float32 = s->float32;
     config.max_batch = (size_t)s->max_batch;
     config.max_queue = (size_t)s->max_queue;
     config.batch_seconds = s->batch_delay / 1000;
@@ -235,6 +236,7 @@ static int run(int argc, char **argv) {
         {OPTION_INTEGER, "versions", 0, "N", &s.versions, 1, 32, "of a folder, serve the newest N (default 2)", NULL},
         {OPTION_REAL, "watch", 0, "SECONDS", &s.watch, 0, 86400,
          "look at the model files so often (default 1; 0: never again)", NULL},
+        {OPTION_FLAG, "float32", 0, NULL, &s.float32, 0, 0, "quantized models in float32, not in 8-bit integers", NULL},
         {OPTION_INTEGER, "max-batch", 0, "N", &s.max_batch, 1, 4096, "samples computed together (default 32)", NULL},
         {OPTION_REAL, "batch-delay", 0, "MS", &s.batch_delay, 0, 10000,
          "let a request that must wait wait so long for others (default 0)", NULL},

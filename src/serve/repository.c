@@ -169,6 +169,7 @@ static hone_status load(hone__repository *r, entry *e, const candidate *c, hone_
                                   .version = c->version,
                                   .path = c->path,
                                   .input = config->input,
+                                  .float32 = config->float32,
                                   .max_batch = config->max_batch,
                                   .threads = r->serve->threads,
                                   .at_once_seconds = hone__batcher_at_once_seconds()};

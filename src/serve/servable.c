@@ -7,6 +7,7 @@
 #include "teaching.h"
 
 #include <hone/format.h>
+#include <hone/quantize.h>
 
 #include "model_internal.h"
 
@@ -42,6 +43,7 @@ static hone_status describe(hone__tensor_spec **out, size_t *count, size_t *row,
 static hone_status make_lane(hone__lane *lane, hone__servable *s, hone_error *err) {
     hone_plan_config config = hone_plan_config_default();
     config.max_batch = s->max_batch;
+    config.precision = s->precision;
     HONE_TRY(hone_plan_create(&lane->plan, s->model, &config, err));
     if (s->rejection || hone__explanations_has_examples(s->explanations)) {
         size_t layer;
@@ -122,6 +124,8 @@ hone_status hone__servable_create(hone__servable **out, const hone__servable_con
     atomic_store(&s->references, 1);
     s->version = config->version;
     s->max_batch = config->max_batch;
+    bool int8 = !config->float32 && hone_model_is_quantized(s->model);
+    s->precision = int8 ? HONE_PRECISION_INT8 : HONE_PRECISION_FLOAT32;
     s->name = hone__strdup(config->name);
     hone_status status = s->name ? load(s, config, err) : hone__fail_memory(err, 0, "a model's name");
     if (status != HONE_OK) {

@@ -164,6 +164,7 @@ typedef struct hone__servable {
     double cost;                      /* seconds of one sample on one thread, as measured when it was loaded */
     double load_seconds;
     size_t max_batch;
+    hone_precision precision; /* of its plans */
     hone__lane *lanes;
     size_t lane_count;
     hone__model_counters counters;
@@ -176,6 +177,7 @@ typedef struct hone__servable_config {
     int64_t version;
     const char *path;
     const hone_preprocessing *input;
+    bool float32; /* although it has been quantized */
     size_t max_batch;
     int threads;
     double at_once_seconds; /* cheaper models get lanes for the threads of the protocol as well */

@@ -304,6 +304,35 @@ static void predicting_allocates_nothing(void **state) {
     release(&s);
 }
 
+/* A plan that gives layers as well answers what it answers without. */
+static void layers_beside_the_answer(void **state) {
+    (void)state;
+    subject s = subject_of(networks[0], false);
+    size_t middle = hone_model_layer_count(s.model) - 2, last = middle + 1;
+    const size_t wanted[] = {middle, last};
+    hone_plan_config config = hone_plan_config_default();
+    config.precision = HONE_PRECISION_INT8;
+    hone_plan *plain = pt_plan(s.model, &config, NULL);
+    config.layers = wanted;
+    config.layer_count = 2;
+    hone_plan *both = pt_plan(s.model, &config, NULL);
+    size_t row = hone_plan_row_size(both);
+    assert_int_equal(row, 2 * s.outputs + 12);
+    float *want = malloc(PICTURES * s.outputs * sizeof *want), *got = malloc(PICTURES * row * sizeof *got);
+    hone_plan_predict(plain, s.x, PICTURES, want);
+    hone_plan_predict(both, s.x, PICTURES, got);
+    for (size_t i = 0; i < PICTURES; i++) {
+        assert_memory_equal(got + i * row, want + i * s.outputs, s.outputs * sizeof *want);
+        assert_memory_equal(got + (i + 1) * row - s.outputs, want + i * s.outputs, s.outputs * sizeof *want);
+        for (size_t k = 0; k < 12; k++) assert_true(got[i * row + s.outputs + k] >= 0); /* relu */
+    }
+    free(want);
+    free(got);
+    hone_plan_free(plain);
+    hone_plan_free(both);
+    release(&s);
+}
+
 /* Rounded in training: the way back has a gradient, and a plan for training runs. */
 static void training_feels_the_rounding(void **state) {
     (void)state;
@@ -381,6 +410,7 @@ int main(void) {
         cmocka_unit_test(constant_tensors),
         cmocka_unit_test(refuses),
         cmocka_unit_test(predicting_allocates_nothing),
+        cmocka_unit_test(layers_beside_the_answer),
         cmocka_unit_test(training_feels_the_rounding),
         cmocka_unit_test(every_allocation_may_fail),
     };
