@@ -13,7 +13,7 @@ source=$1
 work=$2
 mkdir -p "$work"
 "$python" "$here/halves.py" "$source" "$work" "${COUNT:-100}" "${BASE_LIMIT:-1000000}"
-"$hone" train "$work/low" --epochs "${BASE_EPOCHS:-5}" --no-test --quiet --output "$work/base.h5" >/dev/null
+"$hone" train "$work/low" --epochs "${BASE_EPOCHS:-5}" --no-test --no-run --quiet --output "$work/base.h5" >/dev/null
 
 # row NAME JSON…: the mean and the least test accuracy, the mean of the seconds.
 row() {
@@ -36,7 +36,7 @@ echo "| recipe | mean | least | old task, old head | seconds |"
 echo "|---|---|---|---|---|"
 files=
 for seed in ${SEEDS:-1 2 3}; do
-    "$hone" train "$work/high" --epochs 40 --early-stopping 5 --validation stratified:0.1 --seed "$seed" --quiet --json \
+    "$hone" train "$work/high" --epochs 40 --early-stopping 5 --validation stratified:0.1 --seed "$seed" --no-run --quiet --json \
         --output "$work/scratch.h5" >"$work/scratch-$seed.json"
     files="$files $work/scratch-$seed.json"
 done
@@ -48,7 +48,7 @@ for recipe in probe full lp-ft gradual lora; do
     [ $recipe = lora ] && delta="--delta $work/lora.delta.h5"
     for seed in ${SEEDS:-1 2 3}; do
         # shellcheck disable=SC2086
-        "$hone" finetune "$work/base.h5" "$work/high" --recipe $recipe --epochs "${EPOCHS:-10}" --seed "$seed" --quiet \
+        "$hone" finetune "$work/base.h5" "$work/high" --recipe $recipe --epochs "${EPOCHS:-10}" --seed "$seed" --no-run --quiet \
             --json --old-data "$work/low" $delta --output "$work/$recipe.h5" >"$work/$recipe-$seed.json"
         files="$files $work/$recipe-$seed.json"
     done

@@ -91,5 +91,56 @@ want_err "weights from 'base.h5': [0-9]+ layers by name, 0 by shape, .* 0 layers
 run train digits:200:3 --model lenet5 --init base.h5 --epochs 1 --no-test --output warm2.h5
 want_status 1
 want_err "has no layer whose weights fit"
+
+# A run is left, and done again to the same bits; a delta is not written anew.
+rm -rf runs
+run finetune base.h5 few --recipe lora --epochs 2 --probe-epochs 2 --seed 3 --output l.h5 --delta l.delta.h5
+want_status 0
+want_err "is in 'runs/"
+id=$(ls runs)
+[ "$(wc -l <"runs/$id/metrics.jsonl")" -eq 4 ] || fail "a line per epoch of both stages"
+tail -n 1 "runs/$id/metrics.jsonl" | grep -q '"epoch": 4' || fail "epochs should be counted on from stage to stage"
+cp l.delta.h5 delta.copy
+run runs reproduce "$id" --threads 1
+want_status 0
+want_out 'the same bits'
+cmp -s l.delta.h5 delta.copy || fail "reproducing should write no delta"
+run runs
+want_out "^$id .* done "
+run finetune base.h5 few --probe-epochs 1 --recipe probe --no-run --quiet --output x.h5
+[ "$(ls runs | wc -l)" -eq 1 ] || fail "--no-run should leave none"
+
+# Data with a part that validates.
+mkdir -p parts/train parts/val
+cp -r few/3 few/other parts/train
+mkdir -p parts/val/3 parts/val/other
+cp few/3/0.pgm few/3/1.pgm parts/val/3
+cp few/other/0.pgm few/other/1.pgm few/other/2.pgm parts/val/other
+run finetune base.h5 parts --recipe probe --probe-epochs 2 --no-run --json --output x.h5
+want_status 0
+want_out '"validation_samples": 5'
+want_out '"samples": 24'
+run finetune base.h5 parts --recipe probe --probe-epochs 2 --no-run --json --output x.h5 --keep-classes
+want_out '"validation_samples": 5'
+run finetune base.h5 parts --recipe probe --probe-epochs 2 --no-run --json --output x.h5 --validation-split 0.25
+want_out '"validation_samples": 6'
+run evaluate x.h5 few --calibrate validation --quiet --split all
+want_status 0
+
+# Ctrl-C: what was reached is saved, and twice stops at once.
+: >err
+"$HONE" finetune base.h5 few --recipe full --epochs 100000 --early-stopping -1 --output part.h5 --runs broken >out 2>err &
+pid=$!
+for try in $(seq 1200); do grep -q '^epoch 2/' err && break; sleep 0.05; done
+kill -INT $pid
+wait $pid
+status=$?
+last="interrupted fine-tuning"
+want_status 130
+want_err "^hone: interrupted after [0-9]+ epochs; the best so far is in 'part.h5'"
+run predict part.h5 few/3/0.pgm
+want_status 0
+run runs --runs broken
+want_out ' interrupted '
 no_leftovers
 finish

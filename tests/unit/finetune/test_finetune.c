@@ -297,6 +297,139 @@ static void test_lora_is_low_rank(void **state) {
     hone_model_free(after);
 }
 
+static double lora_distance(double decay, double l2_sp, const char *layer) {
+    size_t head;
+    hone_finetune_result result;
+    hone_finetune_config config = make_config(HONE_RECIPE_LORA);
+    config.fit.epochs = 12;
+    config.patience = -1;
+    config.fit.optimizer = hone_optimizer_default(HONE_OPTIMIZER_SGD);
+    config.fit.optimizer.learning_rate = 0.01;
+    config.layer_decay = decay;
+    config.l2_sp = l2_sp;
+    hone_model *before = make_model(&head), *after = tune(&config, &result, 2);
+    double moved = distance(before, after, layer);
+    hone_finetune_result_release(&result);
+    hone_model_free(before);
+    hone_model_free(after);
+    return moved;
+}
+
+/* An adapter's rule is its kernel's: a lower rate moves it less, L2-SP pulls what its factors make together back. */
+static void test_adapters_have_rules(void **state) {
+    (void)state;
+    double plain = lora_distance(1, 0, "conv2d"), near = lora_distance(1, 0, "conv2d_1");
+    assert_true(plain > 0 && near > 0);
+    assert_true(lora_distance(0.1, 0, "conv2d") < 0.3 * plain);
+    assert_true(lora_distance(1, 10, "conv2d") < 0.5 * plain);
+    assert_true(lora_distance(1, 10, "conv2d_1") < 0.5 * near);
+}
+
+/* ---- interrupted -------------------------------------------------------------------------------------------------- */
+
+typedef struct interruption {
+    const char *stage;
+    int epoch; /* whole epochs before it */
+    bool is_on;
+} interruption;
+
+static hone_status interrupt(void *context, hone_trainer *trainer, int64_t step, int64_t steps, const hone_logs *logs,
+                             hone_error *err) {
+    const interruption *i = context;
+    (void)step, (void)steps, (void)logs, (void)err;
+    if (i->is_on && hone_trainer_epoch(trainer) == i->epoch) hone_trainer_cancel(trainer);
+    return HONE_OK;
+}
+
+static hone_status enter_stage(void *context, const char *stage, hone_trainer *trainer, hone_error *err) {
+    interruption *i = context;
+    i->is_on = trainer && strcmp(stage, i->stage) == 0;
+    hone_callback callback = {.context = context, .on_batch_end = interrupt, .name = "interruption"};
+    return trainer ? hone_trainer_add_callback(trainer, &callback, err) : HONE_OK;
+}
+
+/* As tune, but it is interrupted; *status tells how it ended. */
+static hone_model *tune_interrupted(hone_finetune_config config, interruption *i, hone_finetune_result *result,
+                                    hone_status *status) {
+    hone_error err;
+    size_t head;
+    hone_dataset *data = make_data();
+    hone_model *model = make_model(&head);
+    hone_split split;
+    assert_ok(hone_split_stratified(&split, data, 0.2, 1, &err), &err);
+    config.fit.split = &split;
+    config.on_stage = enter_stage;
+    config.context = i;
+    *status = hone_finetune(result, model, head, data, &config, &err);
+    hone_split_release(&split);
+    hone_dataset_free(data);
+    return model;
+}
+
+static void assert_same_weights(const hone_model *a, const hone_model *b) {
+    assert_memory_equal(a->data, b->data, a->data_size * sizeof *a->data);
+}
+
+static void test_an_interrupted_stage_keeps_its_best(void **state) {
+    (void)state;
+    static const struct {
+        hone_recipe recipe;
+        interruption at;
+        hone_recipe same_as; /* a run of this recipe … */
+        int probe_epochs;    /* … with so many epochs; 0: nothing was learnt */
+    } cases[] = {{HONE_RECIPE_PROBE, {"probe", 0, false}, HONE_RECIPE_PROBE, 0},
+                 {HONE_RECIPE_PROBE, {"probe", 1, false}, HONE_RECIPE_PROBE, 1},
+                 {HONE_RECIPE_LP_FT, {"probe", 2, false}, HONE_RECIPE_PROBE, 2},
+                 {HONE_RECIPE_LP_FT, {"fine-tune", 0, false}, HONE_RECIPE_PROBE, 4},
+                 {HONE_RECIPE_GRADUAL, {"unfreeze", 0, false}, HONE_RECIPE_PROBE, 4},
+                 {HONE_RECIPE_LORA, {"lora", 0, false}, HONE_RECIPE_PROBE, 4}};
+    for (size_t n = 0; n < sizeof cases / sizeof cases[0]; n++) {
+        size_t head;
+        hone_status status;
+        hone_finetune_result result, other;
+        interruption at = cases[n].at;
+        hone_finetune_config config = make_config(cases[n].recipe), like = make_config(cases[n].same_as);
+        hone_model *model = tune_interrupted(config, &at, &result, &status), *expected;
+        assert_int_equal(status, HONE_CANCELLED);
+        assert_int_equal(result.epochs, cases[n].probe_epochs);
+        like.probe_epochs = cases[n].probe_epochs;
+        expected = cases[n].probe_epochs > 0 ? tune(&like, &other, 1) : make_model(&head);
+        assert_same_weights(model, expected);
+        for (size_t i = 0; i < model->layer_count; i++) assert_true(model->layers[i]->trainable);
+        if (cases[n].probe_epochs > 0) hone_finetune_result_release(&other);
+        hone_lora_info x;
+        for (size_t i = 0; result.lora && hone_lora_adapter(result.lora, i, &x); i++)
+            for (size_t k = 0; k < x.rank * x.columns; k++) assert_true(x.b[k] == 0); /* a delta says the same */
+        hone_finetune_result_release(&result);
+        hone_model_free(model);
+        hone_model_free(expected);
+    }
+}
+
+/* Later in the stage: what it has learnt by then stays, and history and stages tell of it. */
+static void test_an_interrupted_stage_is_recorded(void **state) {
+    (void)state;
+    static const hone_recipe recipes[] = {HONE_RECIPE_FULL, HONE_RECIPE_LORA};
+    for (size_t n = 0; n < 2; n++) {
+        hone_status status;
+        hone_finetune_result result, whole;
+        interruption at = {hone_recipe_name(recipes[n]), 2, false};
+        hone_finetune_config config = make_config(recipes[n]), shorter = make_config(recipes[n]);
+        hone_model *model = tune_interrupted(config, &at, &result, &status), *expected;
+        shorter.fit.epochs = 2;
+        expected = tune(&shorter, &whole, 1);
+        assert_int_equal(status, HONE_CANCELLED);
+        assert_int_equal(result.epochs, whole.epochs);
+        assert_int_equal(hone_value_count(result.stages), hone_value_count(whole.stages));
+        assert_true(hone_value_equal(result.history, whole.history));
+        assert_same_weights(model, expected);
+        hone_finetune_result_release(&result);
+        hone_finetune_result_release(&whole);
+        hone_model_free(model);
+        hone_model_free(expected);
+    }
+}
+
 /* ---- what is left of the old task -------------------------------------------------------------------------------- */
 
 static void test_old_head(void **state) {
@@ -389,6 +522,9 @@ int main(void) {
         cmocka_unit_test(test_layer_decay),
         cmocka_unit_test(test_l2_sp_pulls_back),
         cmocka_unit_test(test_lora_is_low_rank),
+        cmocka_unit_test(test_adapters_have_rules),
+        cmocka_unit_test(test_an_interrupted_stage_keeps_its_best),
+        cmocka_unit_test(test_an_interrupted_stage_is_recorded),
         cmocka_unit_test(test_old_head),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_memory),
