@@ -348,8 +348,8 @@ static hone_status read_raw(hone__serve_local *l, const hone__servable *s, const
     return HONE_OK;
 }
 
-static hone_status read_request(hone__serve_local *l, const hone__servable *s, const char *header, const char *body,
-                                size_t size, hone_error *err) {
+hone_status hone__inference_read(hone__serve_local *l, const hone__servable *s, const char *header, const char *body,
+                                 size_t size, hone_error *err) {
     int64_t length = (int64_t)size;
     if (header && (!hone__parse_integer(header, &length) || length < 0 || (uint64_t)length > size))
         HONE_FAIL(err, HONE_ARGUMENT, "%s is '%.40s', which is no number up to the body's %zu bytes", length_header,
@@ -534,7 +534,7 @@ static void infer(hone__serve *serve, hone__http_exchange *x, hone__servable *s)
     size_t size;
     hone_error err = {0};
     const char *body = hone__http_body(x, &size);
-    hone_status status = read_request(l, s, hone__http_header_value(x, length_header), body, size, &err);
+    hone_status status = hone__inference_read(l, s, hone__http_header_value(x, length_header), body, size, &err);
     if (status != HONE_OK) {
         atomic_fetch_add(&s->counters.failed, 1);
         hone__servable_drop(s);

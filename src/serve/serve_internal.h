@@ -297,6 +297,15 @@ void hone__serve_event(hone__serve *serve, bool is_warning, const char *format, 
 void hone__serve_reply(hone__http_exchange *x, int status, const char *type, const hone__buffer *text);
 void hone__serve_reply_error(hone__http_exchange *x, hone_status status, const hone_error *err);
 
+/* The requests of the protocols, into l->job and what else l has of them; header is Inference-Header-Content-Length, NULL
+ * where there is none. They look at nothing but the bytes. */
+hone_status hone__tensorflow_read_predict(hone__serve_local *l, const hone__servable *s, const char *body, size_t size,
+                                          hone_error *err);
+hone_status hone__tensorflow_read_examples(hone__serve_local *l, const hone__servable *s, const char *body, size_t size,
+                                           hone_error *err);
+hone_status hone__inference_read(hone__serve_local *l, const hone__servable *s, const char *header, const char *body,
+                                 size_t size, hone_error *err);
+
 void hone__serve_tensorflow(void *context, hone__http_exchange *x); /* /v1/models… */
 void hone__serve_inference(void *context, hone__http_exchange *x);  /* /v2… */
 void hone__serve_pictures(void *context, hone__http_exchange *x);   /* /predict */

@@ -289,8 +289,8 @@ static void read_signature_name(hone__json *j) {
         hone__json_fail(j, HONE_ARGUMENT, "Serving signature name: \"%s\" not found in signature def", name);
 }
 
-static hone_status read_predict(hone__serve_local *l, const hone__servable *s, const char *body, size_t size,
-                                hone_error *err) {
+hone_status hone__tensorflow_read_predict(hone__serve_local *l, const hone__servable *s, const char *body, size_t size,
+                                          hone_error *err) {
     hone__json j;
     bool has_rows = false, has_columns = false;
     reading r = {.l = l, .s = s, .j = &j};
@@ -419,8 +419,8 @@ static void read_feature(reading *r, size_t i, size_t k) {
                         spec->size);
 }
 
-static hone_status read_examples(hone__serve_local *l, const hone__servable *s, const char *body, size_t size,
-                                 hone_error *err) {
+hone_status hone__tensorflow_read_examples(hone__serve_local *l, const hone__servable *s, const char *body, size_t size,
+                                           hone_error *err) {
     hone__json j;
     bool has_examples = false;
     reading r = {.l = l, .s = s, .j = &j};
@@ -496,8 +496,8 @@ static void infer(hone__serve *serve, hone__http_exchange *x, const target *t) {
     if (t->method != METHOD_PREDICT && s->output_count != 1)
         status = hone__fail(&err, HONE_ARGUMENT, "the model '%s' has several outputs", s->name);
     if (status == HONE_OK)
-        status =
-            t->method == METHOD_PREDICT ? read_predict(l, s, body, size, &err) : read_examples(l, s, body, size, &err);
+        status = t->method == METHOD_PREDICT ? hone__tensorflow_read_predict(l, s, body, size, &err)
+                                             : hone__tensorflow_read_examples(l, s, body, size, &err);
     if (status != HONE_OK) {
         atomic_fetch_add(&s->counters.failed, 1);
         hone__servable_drop(s);
