@@ -84,6 +84,13 @@ hone_status save_undisturbed(const hone_model *model, const hone_trainer *traine
     return status;
 }
 
+/* ---- the test part ----------------------------------------------------------------------------------------------- */
+
+hone_status forget_test(hone_model *model, hone_error *err) {
+    if (!hone_model_record(model, "test")) return HONE_OK;
+    return hone_model_set_record(model, "test", hone_value_null(), err);
+}
+
 /* ---- classes ----------------------------------------------------------------------------------------------------- */
 
 float *balanced_class_weight(const hone_dataset *data, const hone_split *split) {

@@ -219,9 +219,8 @@ static int record_provenance(session *r) {
     hone_value_set_string(record, "cpu_level", hone_cpu_level());
     hone_error err = {0};
     if (hone_model_set_record(r->model, "provenance", record, &err) != HONE_OK ||
-        hone_model_forget_temperature(r->model, &err) != HONE_OK ||
-        hone_model_forget_rejection(r->model, &err) != HONE_OK ||
-        hone_model_forget_examples(r->model, &err) != HONE_OK)
+        hone_model_forget_temperature(r->model, &err) != HONE_OK || forget_test(r->model, &err) != HONE_OK ||
+        hone_model_forget_rejection(r->model, &err) != HONE_OK || hone_model_forget_examples(r->model, &err) != HONE_OK)
         return failed(&err, NULL, "cannot record the run");
     return -1;
 }

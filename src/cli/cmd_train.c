@@ -282,6 +282,7 @@ static int train(train_session *r) {
          hone_trainer_seconds(r->trainer), with_commas((int64_t)hone_trainer_images_per_second(r->trainer), rate));
     status = test(r);
     if (status >= 0) return status;
+    if (r->has_test && !r->variants) record_test(r);
     close_page(r, HONE_LIVE_DONE, r->output, NULL);
     return report(r);
 }

@@ -68,6 +68,8 @@ void end_run(hone_run *run, const char *how, const hone_model *model, const hone
 /* Saving takes milliseconds and is not cut in the middle: Ctrl-C waits for it, so no half-written file is left. */
 hone_status save_undisturbed(const hone_model *model, const hone_trainer *trainer, const char *path, hone_error *err);
 
+/* To be called after a model was trained further: its file's record of how it did on a test part was of other weights. */
+hone_status forget_test(hone_model *model, hone_error *err);
 /* --class-weight balanced: samples / (classes * samples of the class), as scikit-learn's "balanced"; NULL: out of
  * memory. The caller frees. */
 float *balanced_class_weight(const hone_dataset *data, const hone_split *split);

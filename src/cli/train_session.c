@@ -97,9 +97,20 @@ int record_history(train_session *r) {
     hone_error err = {0};
     hone_value *history = hone_value_copy(hone_trainer_history(r->trainer));
     if (hone_model_set_record(r->model, "history", history, &err) != HONE_OK ||
-        hone_model_forget_temperature(r->model, &err) != HONE_OK)
+        hone_model_forget_temperature(r->model, &err) != HONE_OK || forget_test(r->model, &err) != HONE_OK)
         return failed(&err, NULL, "cannot record the history");
     return -1;
+}
+
+/* How the model did on the test part stands in its file, for whoever is given the file. That it cannot is no reason to
+ * call the training a failure. */
+void record_test(train_session *r) {
+    hone_error err = {0};
+    hone_value *test = evaluation_value(&r->test);
+    hone_value_set_string(test, "source", r->source);
+    if (hone_model_set_record(r->model, "test", test, &err) != HONE_OK ||
+        save_undisturbed(r->model, r->trainer, r->output, &err) != HONE_OK)
+        fprintf(stderr, "hone: warning: '%s' does not say how it did on the test part: %s\n", r->output, err.message);
 }
 
 /* What validated says what is unknown. */

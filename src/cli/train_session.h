@@ -83,6 +83,8 @@ bool keep_searching(void *context);
 int record_provenance(train_session *r);
 /* The history goes into the file, for the curves of hone evaluate --report. */
 int record_history(train_session *r);
+/* How it did on the test part goes into the file. */
+void record_test(train_session *r);
 /* What the model will call unknown, by the pictures that validated. */
 int learn_unknown(train_session *r);
 /* --keep-examples: training pictures that the file will carry, for hone explain. */
