@@ -134,6 +134,15 @@ static hone_value *versions_value(hone__serve *serve, const char *name) {
     return list;
 }
 
+/* Whether a layer has maps for a heat map to be made of. Cheaper than trying it out, which takes a plan for training. */
+static bool has_maps(const hone_model *model) {
+    for (size_t i = 0; i < hone_model_layer_count(model); i++) {
+        hone_layer_info info;
+        if (hone_model_layer_info(model, i, &info) == HONE_OK && strstr(info.class_name, "Conv")) return true;
+    }
+    return false;
+}
+
 static hone_value *model_value(hone__serve *serve, const hone__servable *s) {
     const int64_t *dims = s->inputs[0].shape.dims;
     hone_value *value = hone_value_object(), *input = hone_value_object();
@@ -152,6 +161,8 @@ static hone_value *model_value(hone__serve *serve, const hone__servable *s) {
     hone_value_set(value, "classes", classes_value(s));
     hone_value_set_integer(value, "parameters", parameters);
     hone_value_set_boolean(value, "teachable", serve->config.teach && s->teaching);
+    hone_value_set_boolean(value, "heat_map", s->explanations && has_maps(s->model));
+    hone_value_set_boolean(value, "nearest", hone__explanations_has_examples(s->explanations));
     hone_value_set(value, "provenance", provenance_value(s->model));
     hone_value_set(value, "test", test_value(s->model));
     hone_value_set(value, "validation", validation_value(s->model));
@@ -193,18 +204,62 @@ static void handle_model(void *context, hone__http_exchange *x) {
         hone__serve_reply_error(x, status, &err);
 }
 
+/* ---- training pictures -------------------------------------------------------------------------------------------- */
+
+static hone_status example_png(unsigned char **png, size_t *size, const hone__servable *s, int64_t index,
+                               hone_error *err) {
+    hone_image image;
+    if (!s->explanations || index < 0) HONE_FAIL(err, HONE_NOT_FOUND, "the model carries no such example");
+    HONE_TRY(hone__explanations_example(s->explanations, (size_t)index, &image, err));
+    hone_status status = hone_image_encode_png(png, size, &image, err);
+    hone_image_release(&image);
+    return status;
+}
+
+/* GET /api/ui/example?model=NAME&index=N: what /predict called by its number. */
+static void handle_example(void *context, hone__http_exchange *x) {
+    hone__serve *serve = context;
+    const char *name = hone__http_query(x, "model"), *number = hone__http_query(x, "index");
+    int64_t index;
+    if (!number || !hone__parse_integer(number, &index)) {
+        hone__http_reply_text(x, 400, "'index' is the number of an example");
+        return;
+    }
+    hone__servable *s = hone__repository_hold(serve->repository, name, -1);
+    unsigned char *png = NULL;
+    size_t size = 0;
+    hone_error err = {0};
+    hone_status status = s ? example_png(&png, &size, s, index, &err)
+                           : hone__fail(&err, HONE_NOT_FOUND, "there is no model '%.100s'", name ? name : "");
+    hone__servable_drop(s);
+    hone__http_set_header(x, "Cache-Control", "no-store");
+    if (status == HONE_OK)
+        hone__http_reply(x, 200, "image/png", png, size, hone__free);
+    else
+        hone__serve_reply_error(x, status, &err);
+}
+
 /* ---- routes -------------------------------------------------------------------------------------------------------- */
 
 /* One by one: a star here would hide the routes of the protocols. */
 const hone__http_route hone__serve_ui_routes[] = {
-    {"GET", "/", 0, handle_file},          {"GET", "/index.html", 0, handle_file},
-    {"GET", "/base.css", 0, handle_file},  {"GET", "/style.css", 0, handle_file},
-    {"GET", "/icon.svg", 0, handle_file},  {"GET", "/page.js", 0, handle_file},
-    {"GET", "/app.js", 0, handle_file},    {"GET", "/card.js", 0, handle_file},
-    {"GET", "/digit.js", 0, handle_file},  {"GET", "/draw.js", 0, handle_file},
-    {"GET", "/photo.js", 0, handle_file},  {"GET", "/result.js", 0, handle_file},
-    {"GET", "/server.js", 0, handle_file}, {"GET", "/teach.js", 0, handle_file},
-    {"GET", "/texts.js", 0, handle_file},  {"GET", "/api/ui/model", 0, handle_model},
+    {"GET", "/", 0, handle_file},
+    {"GET", "/index.html", 0, handle_file},
+    {"GET", "/base.css", 0, handle_file},
+    {"GET", "/style.css", 0, handle_file},
+    {"GET", "/icon.svg", 0, handle_file},
+    {"GET", "/page.js", 0, handle_file},
+    {"GET", "/app.js", 0, handle_file},
+    {"GET", "/card.js", 0, handle_file},
+    {"GET", "/digit.js", 0, handle_file},
+    {"GET", "/draw.js", 0, handle_file},
+    {"GET", "/photo.js", 0, handle_file},
+    {"GET", "/result.js", 0, handle_file},
+    {"GET", "/server.js", 0, handle_file},
+    {"GET", "/teach.js", 0, handle_file},
+    {"GET", "/texts.js", 0, handle_file},
+    {"GET", "/api/ui/model", 0, handle_model},
+    {"GET", "/api/ui/example", 0, handle_example},
 };
 const size_t hone__serve_ui_route_count = sizeof hone__serve_ui_routes / sizeof *hone__serve_ui_routes;
 

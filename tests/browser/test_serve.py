@@ -4,6 +4,7 @@ two models, a token, a server that goes away and comes back; both languages and 
 import contextlib
 import glob
 import http.server
+import math
 import os
 import re
 import signal
@@ -83,7 +84,7 @@ MODELS = {}
 def models(root):
     MODELS['digits'] = f'{root}/digits.h5'
     MODELS['shapes'] = f'{root}/shapes.h5'
-    hone('train', 'digits:6000:1', '--epochs', '3', '--model', 'mnist-fast', '--output', MODELS['digits'], '--no-run')
+    hone('train', 'digits:6000:1', '--epochs', '3', '--model', 'mnist-fast', '--validation-split', '0.1', '--output', MODELS['digits'], '--no-run', '--keep-examples', '200')
     make_photos(f'{root}/photos', each=20, new=0)
     os.remove(f'{root}/photos/circle/cut.png')
     hone('train', f'{root}/photos', '--epochs', '2', '--size', '24x24x3', '--output', MODELS['shapes'], '--no-run')
@@ -156,8 +157,22 @@ def test_drawing_with_a_mouse():
         # Off unless it was asked for, and the page says so.
         assert '--feedback' in page.text('#teach-words') and page.find('#teach-classes button').get_property('disabled')
         assert server.request('feedback?label=3', b'x')[0] == 404
-        for word in ('93,', 'digits:6000:1', 'hone train', '28 × 28'):
-            assert word in page.text('#card') or word == '93,', (word, page.text('#card'))
+        for words in ('digits:6000:1, 6,000 images', 'hone train --', '28 × 28, grey', 'on 6,000 images (95 % interval'):
+            assert words in page.text('#card'), (words, page.text('#card'))
+        assert page.complaints() == [], page.complaints()
+
+
+def test_what_is_no_digit_is_unknown():
+    circle = [(.5 + .38 * math.cos(i / 4), .5 + .38 * math.sin(i / 4)) for i in range(27)]
+    with serving(MODELS['digits']) as server, window(server) as page:
+        for points in (circle, [(.35, .35), (.38, .42)], [(.62, .35), (.6, .42)], [(.32, .62), (.5, .72), (.68, .62)], [(.5, .45), (.5, .55)]):
+            stroke(page, points)
+        page.until(lambda: answer(page) == 'Unknown', 'it is unknown')
+        assert 'If it had to say' in page.text('#verdict-words')
+        page.until(lambda: 'Unknown' in page.text('#said'), 'it is said')
+        shot(page, 'serve-unknown')
+        page.click('#language')
+        page.until(lambda: answer(page) == '无法识别', 'in Chinese, too')
         assert page.complaints() == [], page.complaints()
 
 
@@ -250,6 +265,25 @@ def test_feedback_becomes_a_data_set():
         # What the others make of it: hone label's catalog, and a fine-tuned model.
         hone('collect', f'{root}/told')
         hone('finetune', MODELS['digits'], f'{root}/told', '--epochs', '1', '--output', f'{root}/tuned.h5', '--validation-split', '0')
+
+
+def test_why_it_answers_so():
+    with serving(MODELS['digits']) as server, window(server) as page:
+        assert not page.find('#heat').is_displayed()
+        stroke(page, THREE)
+        answered(page)
+        page.until(lambda: page.script("return [...document.querySelectorAll('#near-list img')].filter((i) => i.naturalWidth > 0).length") == 6, 'six training pictures')
+        assert all(re.search(r', distance \d', alt) for alt in page.script("return [...document.querySelectorAll('#near-list img')].map((i) => i.alt)"))
+        page.click('#heat-toggle')
+        page.until(lambda: page.find('#heat').is_displayed(), 'the heat map is shown')
+        opaque = page.script("const c = document.getElementById('heat'); return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].filter((v, i) => i % 4 === 3 && v > 60).length")
+        assert 10 < opaque < 784, opaque
+        shot(page, 'serve-heat')
+        page.click('#heat-toggle')
+        page.until(lambda: not page.find('#heat').is_displayed(), 'it is hidden again')
+        for query, status in (('index=0', 200), ('index=200', 404), ('index=-1', 404), ('index=x', 400), ('', 400), ('index=0&model=other', 404)):
+            assert server.request(f'api/ui/example?{query}')[0] == status, query
+        assert page.complaints() == [], page.complaints()
 
 
 def test_what_is_taught_is_known_at_once():

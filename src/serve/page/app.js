@@ -14,7 +14,7 @@ import { t } from './texts.js';
 
 const $ = (id) => document.getElementById(id);
 const neighbours = 6, retryStart = 2000;
-const state = { about: null, model: null, tab: 'draw', heat: false, prediction: null };
+const state = { about: null, model: null, tab: 'draw', heat: false };
 
 /* ---- what goes in -------------------------------------------------------------------------------------------------- */
 
@@ -108,7 +108,7 @@ function changed() {
     answered: (answer) => {
       if (model !== state.model || isEmpty()) return;
       noTrouble();
-      result.show(answer.predictions[0], model.classes, state.heat);
+      result.show(answer, model.classes, state.heat);
       teach.setVisible(true);
     },
     failed: trouble,
@@ -151,6 +151,7 @@ function setModel(model) {
   $('tabs').hidden = !isGrey(); /* who paints in colours has a program for it */
   $('prepare-row').hidden = !isWritten();
   photo.setLimit(state.about.max_body);
+  result.forgetPictures();
   drawAbout();
   setTab(isGrey() ? state.tab : 'photo');
 }

@@ -2,11 +2,12 @@
  *
  * The answer: a verdict in words, a bar for each class, where the network looked, what it learnt from that is like it. */
 
+import { call } from './server.js';
 import { number, percent, t } from './texts.js';
 
 const $ = (id) => document.getElementById(id);
 const mostRows = 12, rowsOfMany = 8, sure = 0.75, sayPause = 900;
-let last = null; /* {prediction, classes} */
+let last = null; /* {answer, classes, wantHeat} */
 let saying = 0, said = '';
 
 /* What is not quite certain is not said to be. */
@@ -103,40 +104,62 @@ export function showNothing(classes, words) {
   drawBars(null, classes, -1, false);
 }
 
-function showNear(neighbours) {
+/* The small pictures are asked for once each: they are the model's own and do not change. */
+const pictures = new Map(); /* address to a promise of an object URL */
+
+function pictureOf(address) {
+  if (!pictures.has(address)) pictures.set(address, call(address).then((blob) => URL.createObjectURL(blob)));
+  return pictures.get(address);
+}
+
+function showNear(neighbours, model) {
   $('near').hidden = !neighbours?.length;
   $('near-list').replaceChildren(...(neighbours ?? []).map((one) => {
-    const item = element('li'), image = element('img');
-    image.src = one.image;
-    image.alt = t('nearAlt', { name: one.class, distance: number(one.distance, 3) });
-    item.append(image, element('span', '', one.class));
+    const item = element('li'), image = element('img'), name = one.class ?? String(one.index);
+    image.alt = t('nearAlt', { name, distance: number(one.distance, 3) });
+    pictureOf(`api/ui/example?model=${encodeURIComponent(model)}&index=${one.example}`).then((url) => { image.src = url; }, () => {});
+    item.append(image, element('span', '', name));
     return item;
   }));
 }
 
-export function showHeat(source) {
-  $('heat').hidden = !source;
-  $('heat').alt = source ? t('heatAlt') : '';
-  if (source) $('heat').src = source;
+/* Another version of a model has other examples. */
+export function forgetPictures() {
+  for (const one of pictures.values()) one.then((url) => URL.revokeObjectURL(url), () => {});
+  pictures.clear();
 }
 
-export function show(prediction, classes, wantHeat) {
+/* Blue, green, yellow, red, and clear where nothing speaks for the answer. */
+function heatColour(v) {
+  const stops = [[40, 60, 200], [40, 180, 160], [240, 210, 60], [230, 50, 40]], at = Math.min(2.999, v * 3), i = Math.floor(at), f = at - i;
+  return [...stops[i].map((c, k) => Math.round(c + (stops[i + 1][k] - c) * f)), Math.round(255 * Math.min(1, v * 1.6))];
+}
+
+function showHeat(map) {
+  const canvas = $('heat');
+  canvas.hidden = !map;
+  if (!map) return;
+  canvas.width = map[0].length;
+  canvas.height = map.length;
+  const context = canvas.getContext('2d'), image = context.createImageData(canvas.width, canvas.height);
+  map.flat().forEach((v, i) => image.data.set(heatColour(v), 4 * i));
+  context.putImageData(image, 0, 0);
+}
+
+export function show(answer, classes, wantHeat) {
+  const prediction = answer.predictions[0];
   const p = shares(prediction), { name, words } = verdict(prediction, p, classes);
-  last = { prediction, classes, wantHeat };
+  last = { answer, classes, wantHeat };
   $('verdict').className = `${prediction.unknown ? 'unknown' : ''} ${name.length > 3 ? 'long' : ''}`.trim();
   $('class-text').textContent = name;
   $('verdict-words').textContent = words;
   drawBars(p, classes, prediction.index, prediction.unknown);
   showHeat(wantHeat ? prediction.heat_map ?? null : null);
-  showNear(prediction.nearest);
+  showNear(prediction.nearest, answer.model);
   say(prediction.unknown ? t('saidUnknown', { name: prediction.class }) : t('saidAnswer', { name, percent: percent(prediction.confidence) }));
 }
 
 /* In another language. */
 export function redraw() {
-  if (last) show(last.prediction, last.classes, last.wantHeat);
-}
-
-export function current() {
-  return last?.prediction ?? null;
+  if (last) show(last.answer, last.classes, last.wantHeat);
 }

@@ -41,6 +41,7 @@ async function trouble(answer) {
   }
 }
 
+/* The answer's JSON or, of a picture, its bytes. */
 export async function call(path, options = {}) {
   const clock = new AbortController(), timer = setTimeout(() => clock.abort(), patience);
   const headers = { ...options.headers, ...(token ? { Authorization: `Bearer ${token}` } : {}) };
@@ -52,7 +53,7 @@ export async function call(path, options = {}) {
       throw new Trouble('away', '');
     }
     if (!answer.ok) throw await trouble(answer);
-    return await answer.json();
+    return await (answer.headers.get('Content-Type')?.startsWith('image/') ? answer.blob() : answer.json());
   } finally {
     clearTimeout(timer);
   }
