@@ -90,6 +90,8 @@ static hone_status load(hone__servable *s, const hone__servable_config *config, 
     hone_status status = hone_model_self_test(s->model, NULL, err);
     if (status != HONE_OK) return hone__fail_context(err, status, "the self-test fails");
     if (config->input) hone_model_set_preprocessing(s->model, config->input);
+    bool int8 = !config->float32 && hone_model_is_quantized(s->model);
+    s->precision = int8 ? HONE_PRECISION_INT8 : HONE_PRECISION_FLOAT32;
     HONE_TRY(describe(&s->inputs, &s->input_count, &s->input_size, s->model, true, err));
     HONE_TRY(describe(&s->outputs, &s->output_count, &s->output_size, s->model, false, err));
     const hone_shape *in = &s->inputs[0].shape;
@@ -124,8 +126,6 @@ hone_status hone__servable_create(hone__servable **out, const hone__servable_con
     atomic_store(&s->references, 1);
     s->version = config->version;
     s->max_batch = config->max_batch;
-    bool int8 = !config->float32 && hone_model_is_quantized(s->model);
-    s->precision = int8 ? HONE_PRECISION_INT8 : HONE_PRECISION_FLOAT32;
     s->name = hone__strdup(config->name);
     hone_status status = s->name ? load(s, config, err) : hone__fail_memory(err, 0, "a model's name");
     if (status != HONE_OK) {
