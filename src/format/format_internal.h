@@ -53,8 +53,6 @@ bool hone__optimizer_is_plain(const hone_optimizer *optimizer);
 
 /* What an open file is; anything but a whole model is an error that says what it is and what to do about it. */
 hone_status hone__keras_check_layout(hone__h5 *h5, hone_error *err);
-/* Refuses files of Keras 1 and Theano, whose kernels lie otherwise. */
-hone_status hone__keras_check_writer(hone__h5 *h5, hone_error *err);
 /* The file's model_config, parsed. */
 hone_status hone__keras_read_config(hone__h5 *h5, hone_value **out, hone_error *err);
 /* The file's weights into data, which has the layout of model->data (and may be it). */
@@ -74,6 +72,7 @@ hone_status hone__keras_write_model(hone__h5 *h5, const hone_model *model, const
 /* How stored weights find their layers, and what came of it (counts of layers). */
 typedef struct hone__matching {
     bool by_name, skip_mismatch;
+    bool turned; /* the file's kernels are Theano's: set by the reader */
     size_t loaded, skipped, missing;
 } hone__matching;
 

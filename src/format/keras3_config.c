@@ -41,15 +41,13 @@ static hone_value *with_modules(const hone_value *object) {
     const char *class_name = class_of(object);
     bool functional = strcmp(class_name, "Functional") == 0;
     hone_value *out = hone_value_object();
-    hone_value_set_string(out, "module",
-                          functional             ? "keras.src.models.functional"
-                          : is_model(class_name) ? "keras"
-                                                 : "keras.layers");
-    hone_value_set_string(out, "class_name", class_name);
+    hone_value_set_string(out, "module", is_model(class_name) ? "keras" : "keras.layers");
+    /* Keras itself says Functional, of a module that tf-keras has under another name; Model is known to both and becomes one */
+    hone_value_set_string(out, "class_name", functional ? "Model" : class_name);
     hone_value_set(
         out, "config",
         config_of(hone_value_get(object, "config"), is_model(class_name), strcmp(class_name, "InputLayer") == 0));
-    hone_value_set_string(out, "registered_name", functional ? "Functional" : NULL);
+    hone_value_set_string(out, "registered_name", functional ? "Model" : NULL);
     static const char *const kept[] = {"name", "inbound_nodes"};
     for (size_t i = 0; i < 2; i++)
         if (hone_value_get(object, kept[i]))

@@ -13,10 +13,8 @@ static hone_status read_h5(hone__h5 *h5, const hone_model *model, hone__matching
                            hone_error *err) {
     const char *root = hone__h5_kind_of(h5, "/model_weights") == HONE_H5_GROUP ? "/model_weights" : "";
     const char *group = *root ? root : "/";
-    if (hone__h5_has_attribute(h5, group, "layer_names") || hone__h5_has_attribute(h5, group, "layer_names0")) {
-        HONE_TRY(hone__keras_check_writer(h5, err));
+    if (hone__h5_has_attribute(h5, group, "layer_names") || hone__h5_has_attribute(h5, group, "layer_names0"))
         return hone__legacy_read_weights(h5, root, model, matching, data, err);
-    }
     if (hone__keras3_has_weights(h5)) return hone__keras3_read_weights(h5, model, matching, data, err);
     HONE_FAIL(err, HONE_FORMAT, "holds no weights that Keras wrote");
 }

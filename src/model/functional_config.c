@@ -378,7 +378,7 @@ static hone_value *write_member(const hone_model *model, const hone__network *ne
     const hone__member *member = &network->members[index];
     hone_value *config = NULL, *object = hone_value_object();
     if (member->network) {
-        config = hone__network_to_config(model, member->network);
+        config = hone__network_to_config(model, member->network, network->is_sequential);
         hone_value_set_string(object, "class_name", member->network->is_sequential ? "Sequential" : "Functional");
     } else {
         /* Keras 2 states a Sequential's shape twice, on the InputLayer and on the layer behind it. */
@@ -395,16 +395,20 @@ static hone_value *write_member(const hone_model *model, const hone__network *ne
     return object;
 }
 
-hone_value *hone__network_to_config(const hone_model *model, const hone__network *network) {
+/* in_sequential: of a list of one reference Keras makes a list of one tensor (since 3.6 or so; before it reads nothing but
+ * lists), which the layer behind a model in a Sequential does not expect. */
+hone_value *hone__network_to_config(const hone_model *model, const hone__network *network, bool in_sequential) {
     hone_value *config = hone_value_object(), *layers = hone_value_list();
     for (size_t i = 0; i < network->member_count; i++) hone_value_append(layers, write_member(model, network, i));
     hone_value_set_string(config, "name", network->name);
     if (!network->is_sequential) hone_value_set_boolean(config, "trainable", true);
     hone_value_set(config, "layers", layers);
     if (network->is_sequential) return config;
-    hone_value_set(config, "input_layers",
-                   hone__inbound_write_ends(model, network, network->inputs, network->input_count, true));
-    hone_value_set(config, "output_layers",
-                   hone__inbound_write_ends(model, network, network->outputs, network->output_count, false));
+    hone_value_set(
+        config, "input_layers",
+        hone__inbound_write_ends(model, network, network->inputs, network->input_count, true, in_sequential));
+    hone_value_set(
+        config, "output_layers",
+        hone__inbound_write_ends(model, network, network->outputs, network->output_count, false, in_sequential));
     return config;
 }

@@ -282,9 +282,8 @@ hone_value *hone__inbound_write(const hone_model *model, const hone__network *ne
 }
 
 hone_value *hone__inbound_write_ends(const hone_model *model, const hone__network *network, const hone__source *sources,
-                                     size_t count, bool inputs) {
-    /* Of a list of one reference Keras 3 makes a list of one tensor, which no layer behind a model expects. */
-    if (count == 1 && network != &model->network) return write_listed(model, network, sources[0], !inputs);
+                                     size_t count, bool inputs, bool alone) {
+    if (count == 1 && alone) return write_listed(model, network, sources[0], !inputs);
     hone_value *list = hone_value_list();
     for (size_t i = 0; i < count; i++) {
         hone_value_append(list, write_listed(model, network, sources[i], !inputs));

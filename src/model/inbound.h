@@ -32,10 +32,11 @@ hone_status hone__inbound_order(hone__inbound *inbound, hone_error *err);
 /* Reads "input_layers" or "output_layers": one reference, a list or an object of them. */
 hone_status hone__inbound_read_ends(const hone_value *ends, hone__inbound *out, hone_error *err);
 
-/* Writes the "inbound_nodes" of a member of network, or the reference to an output. */
+/* Writes the "inbound_nodes" of a member of network, or its input_layers or output_layers: a list of references, or,
+ * alone, the one that there is. */
 hone_value *hone__inbound_write(const hone_model *model, const hone__network *network, size_t member);
 hone_value *hone__inbound_write_ends(const hone_model *model, const hone__network *network, const hone__source *sources,
-                                     size_t count, bool inputs);
+                                     size_t count, bool inputs, bool alone);
 
 /* Keras' way to say x + 3 between layers: an Operation (Keras 3) or a TFOpLambda (Keras 2). What it does is put into
  * words of layers that both know: the class and, on the heap, the config. *class_name NULL: it is no operation. */

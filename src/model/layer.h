@@ -208,7 +208,7 @@ hone_status hone__scope_read_network(const hone__scope *scope, const char *class
 /* Fills a network from the "layers", "input_layers" and "output_layers" of a Functional (functional_config.c). */
 hone_status hone__scope_read_functional(const hone__scope *scope, const hone_value *config, hone_error *err);
 /* A network's config ({"name": …, "layers": […], …}); failures stick in the value (functional_config.c). */
-hone_value *hone__network_to_config(const hone_model *model, const hone__network *network);
+hone_value *hone__network_to_config(const hone_model *model, const hone__network *network, bool in_sequential);
 /* hone_model_add, which releases config and reports its failures too: for configs made on the spot. */
 hone_status hone__model_add_made(hone_model *model, const char *class_name, hone_value *config, hone_error *err);
 /* The first half of building: shapes inferred, weights declared and allocated, all zero. */

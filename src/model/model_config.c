@@ -4,8 +4,9 @@
  * "config": …}, …]}}, and Functional, where each layer also names where its inputs come from (functional_config.c). Either
  * may be a layer of another.
  *
- * Read are the spellings of Keras 2.2 … 3.x. Written is the dialect of Keras 2.4, which everything after it loads: an
+ * Read are the spellings of Keras 2.0 … 3.x, and of Keras 1 once they are translated (keras1.c). Written is the dialect of Keras 2.4, which everything after it loads: an
  * explicit InputLayer, plain dtype strings, initializers without "module". */
+#include "keras1.h"
 #include "layer_entry.h"
 
 #include <string.h>
@@ -141,8 +142,7 @@ hone_status hone__scope_read_network(const hone__scope *scope, const char *class
     return HONE_OK;
 }
 
-hone_status hone_model_from_config(hone_model **out, const hone_value *config, hone_error *err) {
-    *out = NULL;
+static hone_status model_from_config(hone_model **out, const hone_value *config, hone_error *err) {
     const char *class_name = hone_value_as_string(hone_value_get(config, "class_name"));
     if (!class_name) HONE_FAIL(err, HONE_FORMAT, "the config of a model has no class_name");
     if (!hone__is_model_class(class_name)) {
@@ -163,6 +163,16 @@ hone_status hone_model_from_config(hone_model **out, const hone_value *config, h
     }
     *out = model;
     return HONE_OK;
+}
+
+hone_status hone_model_from_config(hone_model **out, const hone_value *config, hone_error *err) {
+    *out = NULL;
+    if (!hone__is_keras1(config)) return model_from_config(out, config, err);
+    hone_value *translated;
+    HONE_TRY(hone__keras1_to_keras2(config, &translated, err));
+    hone_status status = model_from_config(out, translated, err);
+    hone_value_free(translated);
+    return status;
 }
 
 /* ---- writing --------------------------------------------------------------------------------------------------- */
@@ -186,7 +196,7 @@ static bool depends_on_version(const hone_model *model, const hone_value *layers
 
 hone_status hone_model_to_config(const hone_model *model, hone_value **out, hone_error *err) {
     *out = NULL;
-    hone_value *config = hone_value_object(), *arguments = hone__network_to_config(model, &model->network);
+    hone_value *config = hone_value_object(), *arguments = hone__network_to_config(model, &model->network, false);
     bool names_version = depends_on_version(model, hone_value_get(arguments, "layers"));
     hone_value_set_string(config, "class_name", model->network.is_sequential ? "Sequential" : "Functional");
     hone_value_set(config, "config", arguments);

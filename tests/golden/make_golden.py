@@ -2,7 +2,8 @@
 
 Each .h5 is what the library's own model.save wrote, plus a group `golden` with `inputs` and the `outputs` that the
 library computed for them; tests/unit/format/test_golden.c loads the file, predicts, and compares. What no installed
-version writes any more (Keras 2.2 … 2.4, chunked attributes) is made with h5py in the form those versions gave it.
+version writes any more (Keras 2.2 … 2.4, chunked attributes; Keras 1 and 2.0 by make_keras1.py) is made with h5py in the
+form those versions gave it.
 accept/ holds what must load; reject/ what must be refused, named by the reason; mixed/ what Keras computed in bfloat16.
 
     scripts/python-env && .venv/bin/python tests/golden/make_golden.py
@@ -18,6 +19,7 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 import h5py
 import keras
+import make_keras1
 import numpy as np
 import tf_keras
 
@@ -578,12 +580,6 @@ def make_rejects():
         replace(file, kernel)
         file[kernel] = np.array([b"abc"])
 
-    def keras1(file):
-        file.attrs["keras_version"] = "1.2.2"
-
-    def theano(file):
-        file.attrs["backend"] = "theano"
-
     def config_number(file):
         del file.attrs["model_config"]
         file.attrs["model_config"] = 3.0
@@ -604,8 +600,6 @@ def make_rejects():
         "extra-layer": extra_layer,
         "no-weights": no_weights,
         "text-weights": text_weights,
-        "keras1": keras1,
-        "theano": theano,
         "config-not-text": config_number,
         "config-broken": config_broken,
     }.items():
@@ -623,6 +617,7 @@ def main():
     make_old()
     make_rejects()
     make_mixed()
+    make_keras1.make(ACCEPT, REJECT)
     total = sum(p.stat().st_size for p in HERE.rglob("*.*") if p.parent in (ACCEPT, REJECT, MIXED))
     print(f"{len(list(ACCEPT.iterdir()))} to accept, {len(list(REJECT.iterdir()))} to reject, {total} bytes")
 

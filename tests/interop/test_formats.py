@@ -17,8 +17,12 @@ for version in sorted((GOLDEN / "versions").iterdir()):
         for form in ("keras", "weights", "legacy-weights", "json", "h5"):
             suffix = {"weights": "weights.h5", "legacy-weights": "h5"}.get(form, form)
             driver("export", source, form, FOLDER / f"{name}-{form}.{suffix}")
-        model = keras.models.load_model(FOLDER / f"{name}-keras.keras")
-        expect_close(f"{what}: .keras", model.predict(x, verbose=0), ours, 1e-5)
+        for family, k in FAMILIES.items():
+            model = k.models.load_model(FOLDER / f"{name}-keras.keras", compile=family == "keras3")
+            expect_close(f"{what}: .keras in {family}", model.predict(x, verbose=0), ours, 1e-5)
+            described = k.models.model_from_json((FOLDER / f"{name}-json.json").read_text())
+            described.load_weights(FOLDER / f"{name}-legacy-weights.h5")
+            expect_close(f"{what}: JSON in {family}", described.predict(x, verbose=0), ours, 1e-5)
         described = keras.models.model_from_json((FOLDER / f"{name}-json.json").read_text())
         described.load_weights(FOLDER / f"{name}-weights.weights.h5")
         expect_close(f"{what}: JSON and weights", described.predict(x, verbose=0), ours, 1e-5)
