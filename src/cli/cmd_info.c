@@ -106,6 +106,33 @@ static const char *sources_text(const hone_model *model, size_t layer, char *buf
     return buffer;
 }
 
+/* "taught": what hone teach added; null where that is nothing. */
+static void set_taught(hone_value *value, const hone_model *model, const char *path) {
+    hone_lessons *lessons = open_lessons(model, path);
+    if (!lessons) {
+        hone_value_set_null(value, "taught");
+        return;
+    }
+    hone_value *taught = hone_value_object(), *classes = hone_value_list();
+    for (size_t i = 0; i < hone_lessons_classes(lessons); i++)
+        hone_value_append(classes, hone_value_string(hone_lessons_class_name(lessons, i)));
+    hone_value_set_integer(taught, "examples", (int64_t)hone_lessons_count(lessons));
+    hone_value_set(taught, "classes", classes);
+    hone_value_set(value, "taught", taught);
+    hone_lessons_free(lessons);
+}
+
+static void print_taught(const hone_model *model, const char *path) {
+    hone_lessons *lessons = open_lessons(model, path);
+    if (!lessons) return;
+    size_t count = hone_lessons_count(lessons), known = hone_model_class_count(model);
+    printf("Taught: %zu example%s", count, count == 1 ? "" : "s");
+    for (size_t i = known; known > 0 && i < hone_lessons_classes(lessons); i++)
+        printf("%s%s", i == known ? ", new classes: " : " ", hone_lessons_class_name(lessons, i));
+    putchar('\n');
+    hone_lessons_free(lessons);
+}
+
 static int info_json(hone_model *model, const char *name, const settings *s) {
     hone_value *value = hone_value_object(), *layers = hone_value_list(), *classes = hone_value_list();
     int64_t total = 0, trainable = 0, macs = 0, largest = 0;
@@ -145,6 +172,7 @@ static int info_json(hone_model *model, const char *name, const settings *s) {
     hone_value_set_boolean(value, "input_stated", pixels.stated);
     hone_value_set(value, "classes", classes);
     hone_value_set_boolean(value, "quantized", hone_model_is_quantized(model));
+    set_taught(value, model, name);
     const hone_value *provenance = hone_model_record(model, "provenance");
     if (provenance) hone_value_set(value, "provenance", hone_value_copy(provenance));
     return print_json(value);
@@ -155,7 +183,7 @@ static void print_rule(int width) {
     putchar('\n');
 }
 
-static int info_table(hone_model *model, const settings *s) {
+static int info_table(hone_model *model, const char *name, const settings *s) {
     enum { NAME = 34, SHAPE = 24, NUMBER = 14, SOURCES = 34 };
     char text[160], sources[160], a[32], b[32];
     bool graph = !is_chain(model);
@@ -203,6 +231,7 @@ static int info_table(hone_model *model, const settings *s) {
         for (size_t i = 0; i < hone_model_class_count(model); i++) printf(" %s", hone_model_class_name(model, i));
         putchar('\n');
     }
+    print_taught(model, name);
     return finish_output();
 }
 
@@ -235,7 +264,9 @@ static int run(int argc, char **argv) {
     hone_model *model;
     status = open_or_build(&model, &verb_info, words.at[0], s.size, s.classes, (uint64_t)common.seed);
     if (status >= 0) return status;
-    status = common.json ? info_json(model, words.at[0], &s) : s.plan ? info_plan(model, &s) : info_table(model, &s);
+    status = common.json ? info_json(model, words.at[0], &s)
+             : s.plan    ? info_plan(model, &s)
+                         : info_table(model, words.at[0], &s);
     hone_model_free(model);
     return status;
 }

@@ -54,6 +54,9 @@ run teach m.h5 --list --json
 want_out '"reference": [1-9]'
 run info m.h5
 want_status 0
+want_out '^Taught: 2 examples, new classes: cat$'
+run info m.h5 --json
+want_out '"examples": 2'
 
 # Training goes on from the same file: what else it held is still there.
 run train --resume m.h5 --output r.h5 --no-run --quiet
