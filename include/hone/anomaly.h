@@ -113,6 +113,72 @@ HONE_API hone_verdict hone_rejection_judge(const hone_rejection *rejection, cons
 HONE_API void hone_rejection_scores(const hone_rejection *rejection, const float *outputs, const float *features,
                                     double *scratch, float scores[HONE_OOD_SCORES]);
 
+/* ---- models of what is normal ------------------------------------------------------------------------------------ */
+
+typedef enum hone_anomaly_method {
+    HONE_ANOMALY_AUTOENCODER, /* a network that gives normal pictures back, and others badly */
+    /* What a trained network's maps look like at every place of normal pictures, the most different of them kept; a
+     * picture is as strange as its strangest place (after PatchCore: Roth and others, 2022). */
+    HONE_ANOMALY_MEMORY
+} hone_anomaly_method;
+
+/* "autoencoder", "memory". */
+HONE_API hone_status hone_anomaly_method_parse(hone_anomaly_method *out, const char *word, hone_error *err);
+HONE_API const char *hone_anomaly_method_word(hone_anomaly_method method);
+
+typedef struct hone_anomaly_config {
+    hone_anomaly_method method;
+    int epochs;           /* of the autoencoder; 10 */
+    size_t batch_size;    /* 32 */
+    double learning_rate; /* of Adam; 0.001 */
+    const char *layer;    /* of the memory: whose maps; NULL: the last one that is still fine enough */
+    size_t memory;        /* places kept; 1000 */
+    double tpr;           /* the share of normal pictures that are to pass; 0.95 */
+    uint64_t seed;
+    hone_threads *threads;
+    /* After each epoch of the autoencoder; false cancels. May be NULL. */
+    bool (*progress)(void *context, int epoch, int epochs, double loss);
+    void *context;
+} hone_anomaly_config;
+
+HONE_API hone_anomaly_config hone_anomaly_config_default(hone_anomaly_method method);
+
+typedef struct hone_anomaly_report {
+    double threshold, tpr;
+    size_t held_back; /* normal pictures the threshold was taken from */
+    size_t memory;    /* places kept; 0: an autoencoder */
+    double loss;      /* of the autoencoder's last epoch: the mean squared error of a pixel, 0 … 1 */
+} hone_anomaly_report;
+
+/* An autoencoder's network for pictures of this size, built: convolutions down, a bottleneck of 32 numbers, convolutions
+ * up. */
+HONE_API hone_status hone_anomaly_autoencoder(hone_model **out, const hone_shape *input, uint64_t seed,
+                                              hone_error *err);
+/* Teaches a network that has seen no labels to tell which way up pictures are (Gidaris and others, 2018): its maps then are
+ * of use to the memory. head: model is a classifier of four classes. Square pictures; at most 5000 are taken. */
+HONE_API hone_status hone_anomaly_pretrain(hone_model *model, const hone_dataset *data, const hone_split *split,
+                                           int epochs, uint64_t seed, hone_threads *threads, hone_error *err);
+/* Trains model (an autoencoder's network), or fills a memory from its maps (any network, which stays as it is). Pictures are
+ * normal, whatever their labels. The split's validation part gives the threshold and is not learnt; 5 pictures at least.
+ * What is learnt becomes the model's record "anomaly". report may be NULL. */
+HONE_API hone_status hone_anomaly_train(hone_model *model, const hone_dataset *data, const hone_split *split,
+                                        const hone_anomaly_config *config, hone_anomaly_report *report,
+                                        hone_error *err);
+
+/* Asks such a model; serves one caller at a time. */
+typedef struct hone_detector hone_detector;
+
+/* *out is NULL, and HONE_OK, where the model carries no record of that kind. model outlives it. HONE_FORMAT where its file
+ * holds nonsense. */
+HONE_API hone_status hone_detector_create(hone_detector **out, hone_model *model, hone_threads *threads,
+                                          hone_error *err);
+HONE_API void hone_detector_free(hone_detector *detector);
+HONE_API hone_anomaly_method hone_detector_method(const hone_detector *detector);
+HONE_API double hone_detector_threshold(const hone_detector *detector);
+/* unknown: the picture is no normal one. map (height, width), which may be NULL, becomes where: 0 … 1, normal places below
+ * a half. Cannot fail, allocates nothing. */
+HONE_API hone_verdict hone_detector_judge(hone_detector *detector, const unsigned char *pixels, float *map);
+
 #ifdef __cplusplus
 }
 #endif

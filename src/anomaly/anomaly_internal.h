@@ -34,6 +34,8 @@ typedef struct hone__feature_reader {
 enum { HONE__TARGETS = 4 };
 
 hone_status hone__feature_reader_init(hone__feature_reader *out, const hone_model *model, hone_error *err);
+/* For vectors of so many values. */
+hone_status hone__feature_reader_init_values(hone__feature_reader *out, size_t values, hone_error *err);
 void hone__feature_reader_release(hone__feature_reader *reader);
 /* out: size floats. */
 void hone__feature_reader_read(const hone__feature_reader *reader, const float *features, float *out);

@@ -24,6 +24,13 @@ static hone_status draw_targets(hone__feature_reader *r, hone_error *err) {
     return HONE_OK;
 }
 
+hone_status hone__feature_reader_init_values(hone__feature_reader *r, size_t values, hone_error *err) {
+    *r = (hone__feature_reader){.raw = values, .places = 1, .values = values, .size = values};
+    if (values <= HONE__MOST_FEATURES) return HONE_OK;
+    r->size = HONE__MOST_FEATURES;
+    return draw_targets(r, err);
+}
+
 hone_status hone__feature_reader_init(hone__feature_reader *r, const hone_model *model, hone_error *err) {
     size_t layer = 0;
     hone_layer_info info;
@@ -32,13 +39,10 @@ hone_status hone__feature_reader_init(hone__feature_reader *r, const hone_model 
     HONE_TRY(hone_model_layer_info(model, layer, &info));
     int64_t raw = hone_shape_size(&info.output);
     if (raw < 1) HONE_FAIL(err, HONE_SHAPE, "layer '%.128s' gives no features", info.name);
+    HONE_TRY(hone__feature_reader_init_values(r, (size_t)info.output.dims[info.output.rank - 1], err));
     r->raw = (size_t)raw;
-    r->values = (size_t)info.output.dims[info.output.rank - 1];
     r->places = r->raw / r->values;
-    r->size = r->values;
-    if (r->values <= HONE__MOST_FEATURES) return HONE_OK;
-    r->size = HONE__MOST_FEATURES;
-    return draw_targets(r, err);
+    return HONE_OK;
 }
 
 void hone__feature_reader_release(hone__feature_reader *r) {

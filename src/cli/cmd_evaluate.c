@@ -2,6 +2,7 @@
  *
  * hone evaluate: what a model is worth on data it was not trained on. */
 #define _POSIX_C_SOURCE 200809L
+#include "anomaly.h"
 #include "evaluate_calibrate.h"
 #include "evaluate_output.h"
 
@@ -53,6 +54,7 @@ static int open_all(evaluation *e) {
     int status = start_threads(&e->threads, e->common.threads);
     if (status < 0) status = open_model(&e->model, e->path, s->input, &compiled, e->common.quiet);
     if (status < 0) status = put_weights(e->model, &s->weights, e->common.quiet);
+    if (status < 0 && is_anomaly_model(e->model)) return -1; /* it has data of its own kind */
     if (status < 0) {
         e->lessons = s->untaught || s->tta ? NULL : open_lessons(e->model, e->path);
         data_options options = {
@@ -229,6 +231,10 @@ static int show(const evaluation *e) {
 static int evaluate(evaluation *e) {
     const settings *s = &e->s;
     int status = open_all(e);
+    if (status < 0 && is_anomaly_model(e->model)) {
+        const anomaly_request request = {e->model, e->path, e->threads, e->common.json, e->common.quiet};
+        return evaluate_anomalies(&request, e->source, s->split, s->ood, s->limit);
+    }
     if (status < 0 && s->calibrate) {
         const calibration_request request = {e->model, e->path, s->calibrate, &e->config, e->common.quiet};
         status = calibrate_model(&request);

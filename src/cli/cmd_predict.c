@@ -2,7 +2,7 @@
  *
  * hone predict: classes of image files. */
 #define _POSIX_C_SOURCE 200809L
-#include "commands.h"
+#include "anomaly.h"
 #include "reject.h"
 
 #include <dirent.h>
@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 
 typedef struct settings {
-    const char *input, *tta, *reject;
+    const char *input, *tta, *reject, *heat_map;
     int64_t top;
     bool invert, untaught, float32;
     weights_settings weights;
@@ -251,6 +251,8 @@ static int run(int argc, char **argv) {
          "turn black and white around first (dark ink on paper, for a model of white strokes)", NULL},
         {OPTION_TEXT, "reject", 0, "HOW", &s.reject, 0, 0,
          "what is unknown: none (answer all), tpr=0.95,score=NAME (default: as the model was fitted)", NULL},
+        {OPTION_TEXT, "heat-map", 0, "DIR", &s.heat_map, 0, 0,
+         "of a model of what is normal: pictures of where it is not", NULL},
         {OPTION_FLAG, "untaught", 0, NULL, &s.untaught, 0, 0, "the network's answers, without what hone teach added",
          NULL},
         {OPTION_FLAG, "float32", 0, NULL, &s.float32, 0, 0, "a quantized model in float32, not in 8-bit integers",
@@ -276,6 +278,12 @@ static int run(int argc, char **argv) {
         status = failed(NULL, NULL, "out of memory");
     else if (list.count == 0)
         status = failed(NULL, NULL, "there are no files in '%s'", words.at[1]);
+    else if (is_anomaly_model(model)) {
+        const anomaly_request request = {model, words.at[0], NULL, common.json, common.quiet};
+        status = predict_anomalies(&request, list.paths, list.count, s.invert, s.heat_map);
+    } else if (s.heat_map)
+        status = failed(NULL, "hone explain shows what speaks for a classifier's answer",
+                        "'%s' is no model of what is normal (hone train --task anomaly)", words.at[0]);
     else
         status = predict_all(model, words.at[0], &list, &s, &common);
     release_files(&list);

@@ -2,6 +2,7 @@
  *
  * hone train: data and a model in, a trained model out. Ctrl-C loses nothing: the state is saved and can be resumed. */
 #define _POSIX_C_SOURCE 200809L
+#include "anomaly.h"
 #include "train_session.h"
 
 #include <signal.h>
@@ -353,7 +354,8 @@ static int parse(train_session *r, positionals *words, int argc, char **argv) {
         {.kind = OPTION_HEADING, .name = "training"},
         {OPTION_MAYBE, "ui", 0, "PORT", &s->ui_port, 0, 65535,
          "a web page with live curves, time left and a stop button (default: any free port)", &s->ui},
-        {OPTION_INTEGER, "epochs", 'e', "N", &s->epochs, 1, 1000000, "passes over the data (default 10)", NULL},
+        {OPTION_INTEGER, "epochs", 'e', "N", &s->epochs, 1, 1000000, "passes over the data (default 10)",
+         &s->epochs_given},
         {OPTION_INTEGER, "batch-size", 'b', "N", &s->batch_size, 1, 1 << 20, "images per step (default 32)", NULL},
         {OPTION_TEXT, "mixed-precision", 0, "TYPE", &s->mixed_precision, 0, 0,
          "bfloat16: multiply that, add in float32 (AVX512-BF16; Keras' mixed_bfloat16)", NULL},
@@ -380,6 +382,14 @@ static int parse(train_session *r, positionals *words, int argc, char **argv) {
          "what is unknown, by what validated: tpr=0.95 (default), score=NAME, none", NULL},
         {OPTION_INTEGER, "keep-examples", 0, "N", &s->keep_examples, 1, 1 << 20,
          "keep N training images, small, in the file: the nearest ones explain answers", NULL},
+        {.kind = OPTION_HEADING, .name = "what is learnt"},
+        {OPTION_TEXT, "task", 0, "NAME", &s->task, 0, 0,
+         "classification (default), or anomaly: all pictures are normal, others are to be found", NULL},
+        {OPTION_TEXT, "method", 0, "NAME", &s->method, 0, 0,
+         "of --task anomaly: autoencoder (default), or memory of the maps of --model", NULL},
+        {OPTION_TEXT, "layer", 0, "NAME", &s->layer, 0, 0, "of --method memory: whose maps", NULL},
+        {OPTION_INTEGER, "memory", 0, "N", &s->memory, 1, 65536, "of --method memory: places kept (default 1000)",
+         NULL},
         {.kind = OPTION_HEADING, .name = "callbacks"},
         {OPTION_TEXT, "monitor", 0, "KEY", &s->monitor, 0, 0, "what they watch (default val_loss)", NULL},
         {OPTION_INTEGER, "early-stopping", 0, "N", &s->early_stopping, 0, 1000000,
@@ -480,6 +490,17 @@ static int parse_all(train_session *r, positionals *words, word_list *before, in
     return parse(r, words, before->count, before->words);
 }
 
+static int run_task(train_session *r) {
+    const char *task = r->settings.task ? r->settings.task : "classification";
+    bool anomaly = strcmp(task, "anomaly") == 0;
+    if (!anomaly && strcmp(task, "classification") != 0)
+        return usage_error(&verb_train, "--task is '%s', expected classification or anomaly", task);
+    if (anomaly && r->settings.resume) return usage_error(&verb_train, "--task anomaly cannot be resumed");
+    if (!anomaly && (r->settings.method || r->settings.layer))
+        return usage_error(&verb_train, "--method and --layer belong to --task anomaly");
+    return anomaly ? train_anomaly(r) : train(r);
+}
+
 static int run_as(bool is_silent, int argc, char **argv) {
     static train_session r; /* zeroed; its error and evaluation records are large for a stack */
     positionals *words = calloc(1, sizeof *words);
@@ -493,7 +514,7 @@ static int run_as(bool is_silent, int argc, char **argv) {
         r.source = words->at[0];
         status = name_files(&r);
     }
-    if (status < 0) status = train(&r);
+    if (status < 0) status = run_task(&r);
     release(&r);
     release_words(&before);
     free(words);

@@ -3,6 +3,7 @@
  * hone evaluate --ood: both data sets are scored, and the scores compared. Nothing is fitted here, so the figures are what
  * the model as it is would do. */
 #include "evaluate_ood.h"
+#include "anomaly.h"
 
 #include <stdlib.h>
 
@@ -62,24 +63,6 @@ static hone_status compare(ood_result *out, const hone_rejection *r, const score
     return status;
 }
 
-static int open_strange(hone_dataset **out, const ood_request *q) {
-    hone_shape shape = hone_model_input_shape(q->model);
-    data_options options = {.source = q->other, .limit = q->limit, .allow_unlabelled = true};
-    hone_dataset_config probe = hone_dataset_config_default();
-    hone_dataset *found = NULL;
-    probe.split = "test"; /* where it has one; else the whole */
-    probe.limit = 1;
-    probe.allow_unlabelled = true;
-    if (hone_dataset_open(&found, q->other, &probe, NULL) == HONE_OK) options.split = "test";
-    hone_dataset_free(found);
-    if (shape.rank == 3) { /* its classes are none of the model's */
-        options.height = (int)shape.dims[0];
-        options.width = (int)shape.dims[1];
-        options.channels = (int)shape.dims[2];
-    }
-    return open_data(out, &options, q->threads, q->quiet);
-}
-
 int measure_ood(ood_result *out, const ood_request *q) {
     hone_error err = {0};
     hone_rejection *r = NULL;
@@ -93,7 +76,7 @@ int measure_ood(ood_result *out, const ood_request *q) {
     if (!r)
         return failed(NULL, "--fit-rejection validation fits it, or hone train when images are held back",
                       "'%s' carries nothing to tell the unknown by", q->path);
-    int status = open_strange(&data, q);
+    int status = open_unclassed(&data, q->model, q->other, "test?", q->limit, q->threads, q->quiet);
     if (status < 0) {
         hone_plan_config config = hone_plan_config_default();
         config.max_batch = BLOCK;

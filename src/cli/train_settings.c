@@ -11,6 +11,7 @@ train_settings train_settings_default(void) {
                             .epochs = 10,
                             .batch_size = 32,
                             .validation_split = 0.1,
+                            .memory = 1000,
                             .momentum = 0.9,
                             .monitor = "val_loss",
                             .early_stopping = -1,

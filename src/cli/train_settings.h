@@ -22,6 +22,9 @@ typedef struct train_settings {
 
     const char *augment, *tta, *mixed_precision;
     int64_t keep_examples;
+    const char *task, *method, *layer; /* --task anomaly */
+    int64_t memory;
+    bool epochs_given;
     const char *reject; /* what is unknown: "none", "tpr=0.95,score=knn" */
 
     /* --model auto and --find-learning-rate */

@@ -6,6 +6,7 @@
  * logit by it; so both are a plan that watches one layer (hone__plan_create_watching), the input being a layer as well. */
 #include <hone/explain.h>
 
+#include "anomaly_maps.h"
 #include "core_internal.h"
 #include "model_internal.h"
 #include "plan_internal.h"
@@ -202,25 +203,6 @@ static void ask_for_class(void *context, int worker, size_t shard, size_t first,
 
 /* ---- Grad-CAM ---------------------------------------------------------------------------------------------------- */
 
-/* From (from_h, from_w) to (to_h, to_w), bilinear with half-pixel centres. */
-static void enlarge(const float *from, size_t from_h, size_t from_w, float *to, size_t to_h, size_t to_w) {
-    for (size_t y = 0; y < to_h; y++) {
-        double at_y = ((double)y + 0.5) * (double)from_h / (double)to_h - 0.5;
-        at_y = fmin(fmax(at_y, 0), (double)(from_h - 1));
-        size_t y0 = (size_t)at_y, y1 = y0 + 1 < from_h ? y0 + 1 : y0;
-        double fy = at_y - (double)y0;
-        for (size_t x = 0; x < to_w; x++) {
-            double at_x = ((double)x + 0.5) * (double)from_w / (double)to_w - 0.5;
-            at_x = fmin(fmax(at_x, 0), (double)(from_w - 1));
-            size_t x0 = (size_t)at_x, x1 = x0 + 1 < from_w ? x0 + 1 : x0;
-            double fx = at_x - (double)x0;
-            double above = (1 - fx) * (double)from[y0 * from_w + x0] + fx * (double)from[y0 * from_w + x1];
-            double below = (1 - fx) * (double)from[y1 * from_w + x0] + fx * (double)from[y1 * from_w + x1];
-            to[y * to_w + x] = (float)((1 - fy) * above + fy * below);
-        }
-    }
-}
-
 /* To 0 … 1 by the largest; what is not above 0 becomes 0. */
 static void scale_map(float *map, size_t count) {
     float most = 0;
@@ -240,7 +222,7 @@ static void run_grad_cam(hone_explainer *e, const unsigned char *pixels, float *
         for (size_t k = 0; k < c; k++) sum += (double)e->weights[k] * (double)seen.values[place * c + k];
         e->coarse[place] = (float)fmax(sum, 0);
     }
-    enlarge(e->coarse, h, w, map, e->height, e->width);
+    hone__map_enlarge(e->coarse, h, w, map, e->height, e->width);
 }
 
 /* ---- integrated gradients ---------------------------------------------------------------------------------------- */

@@ -87,5 +87,51 @@ run train data --model a.h5 --epochs 1 --validation-split 0 --no-test --no-run -
 want_out '"rejection": null'
 run train data --model mlp --epochs 1 --reject none --no-test --no-run --quiet --json --output c.h5
 want_out '"rejection": null'
+
+# models of what is normal: all digits are, noise is not
+run train data --task anomaly --epochs 12 --batch-size 16 --quiet --json --output ae.h5
+want_status 0
+no_err
+want_out '"method": "autoencoder"'
+want_out '"validation_samples": 90'
+run predict ae.h5 "$digit" strange/noise1.pgm --heat-map heat --json
+want_status 0
+[ "$(grep -c '"class": "anomalous"' out)" -ge 1 ] || fail "noise is not normal"
+want_out '"heat_map": "heat/noise1.anomaly.png"'
+[ -s heat/noise1.anomaly.png ] || fail "there should be a heat map"
+run predict ae.h5 strange/noise1.pgm
+want_out '^strange/noise1.pgm	anomalous [0-9.]+$'
+run evaluate ae.h5 data --ood strange --quiet --json
+want_status 0
+no_err
+want_out '"auroc": (1.0|0.9)'
+want_out '"passed": '
+run train data --task anomaly --method memory --model a.h5 --memory 200 --quiet --output memory.h5
+want_status 0
+want_out '^anomalous above .* of 90 normal pictures'
+run evaluate memory.h5 data --ood strange --quiet
+want_status 0
+want_out 'AUROC [0-9.]*, FPR@95TPR'
+run predict memory.h5 strange --heat-map heat --json
+want_status 0
+[ "$(grep -c '"threshold"' out)" -eq 6 ] || fail "every file has its answer"
+run train data --task anomaly --method memory --epochs 1 --limit 300 --memory 50 --output learnt.h5
+want_status 0
+want_err 'learns which way up the pictures are'
+run info learnt.h5
+want_status 0
+
+run train data --task magic
+want_status 2
+run train data --task anomaly --method magic
+want_status 2
+run train data --method memory
+want_status 2
+run train data --task anomaly --method memory --model a.h5 --layer nowhere --quiet
+want_error "no layer 'nowhere'"
+run train data --task anomaly --validation-split 0 --quiet
+want_error 'held back for the threshold'
+run predict a.h5 "$digit" --heat-map heat --quiet
+want_error 'no model of what is normal'
 no_leftovers
 finish

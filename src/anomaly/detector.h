@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A model of what is normal: what its two kinds share. */
+#ifndef HONE_DETECTOR_H
+#define HONE_DETECTOR_H
+
+#include "anomaly_internal.h"
+
+#define HONE__ANOMALY_RECORD "anomaly"
+
+enum { HONE__MOST_MEMORY = 1 << 16 };
+
+struct hone_detector {
+    hone_model *model;
+    hone_anomaly_method method;
+    hone_plan *plan;
+    size_t height, width, channels; /* of pictures */
+    double threshold, tpr;
+    double map_scale; /* a map's largest number on normal pictures, but for the strangest few */
+    float *row;       /* what the plan answers */
+    float *places;    /* autoencoder: (height, width), and as many again for smoothing and for sorting */
+
+    /* memory */
+    size_t layer;
+    size_t map_height, map_width, map_values;
+    hone__feature_reader reader; /* of a place */
+    size_t first;                /* of the layer's maps in row */
+    float *bank;                 /* (bank_count, reader.size) */
+    size_t bank_count;
+    float *around;  /* (map_values): a place and those around it, averaged */
+    float *vectors; /* (map_height * map_width, reader.size) */
+    float *coarse;  /* (map_height, map_width) */
+};
+
+/* Everything but threshold, scale and bank. layer: of the memory. */
+hone_status hone__detector_init(hone_detector *d, hone_model *model, hone_anomaly_method method, size_t layer,
+                                hone_threads *threads, hone_error *err);
+void hone__detector_release(hone_detector *d);
+/* A score, and the map it was taken from (not scaled), which may be NULL. */
+double hone__detector_score(hone_detector *d, const unsigned char *pixels, float *map);
+
+/* autoencoder.c: *loss of the last epoch, a pixel's mean squared error. */
+hone_status hone__autoencoder_train(hone_model *model, const hone_dataset *data, const uint32_t *samples, size_t count,
+                                    const hone_anomaly_config *config, double *loss, hone_error *err);
+
+/* memory_bank.c */
+/* The layer of that name, or the one that is chosen where name is NULL. */
+hone_status hone__memory_layer(const hone_model *model, const char *name, size_t *layer, hone_error *err);
+/* The vectors of all places of a picture, into d->vectors. */
+void hone__memory_vectors(hone_detector *d, const unsigned char *pixels);
+/* Fills the bank from samples. */
+hone_status hone__memory_fill(hone_detector *d, const hone_dataset *data, const uint32_t *samples, size_t count,
+                              const hone_anomaly_config *config, hone_error *err);
+/* The bank as whole numbers times *scale, which it is rounded to, and back. */
+void hone__memory_round(hone_detector *d, int8_t *out, double *scale);
+
+#endif

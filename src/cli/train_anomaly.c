@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * hone train --task anomaly: pictures of what is normal in, a model that knows nothing else out. */
+#define _POSIX_C_SOURCE 200809L
+#include "anomaly.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { PRETRAIN_EPOCHS = 3 };
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static bool show_epoch(void *context, int epoch, int epochs, double loss) {
+    const train_session *r = context;
+    note(r->common.quiet, "epoch %d/%d - loss: %.5f", epoch, epochs, loss);
+    return true;
+}
+
+/* Labels do not matter; the size is the model's, where there is one. */
+static int open_pictures(train_session *r) {
+    const train_settings *s = &r->settings;
+    data_options options = {.source = r->source, .split = "train", .limit = s->limit, .allow_unlabelled = true};
+    if (s->size && !parse_size(s->size, &options.height, &options.width, &options.channels))
+        return usage_error(&verb_train, "--size is '%s', expected HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS", s->size);
+    hone_shape shape = r->model ? hone_model_input_shape(r->model) : (hone_shape){0};
+    if (shape.rank == 3) {
+        options.height = (int)shape.dims[0];
+        options.width = (int)shape.dims[1];
+        options.channels = (int)shape.dims[2];
+    }
+    return open_data(&r->data, &options, r->threads, r->common.quiet);
+}
+
+/* A preset, which has to learn to see first. */
+static int make_backbone(train_session *r, const hone_shape *shape) {
+    const train_settings *s = &r->settings;
+    hone_error err = {0};
+    hone_status status = hone_model_preset(&r->model, s->model, shape, 4, &err);
+    if (status == HONE_OK) status = hone_model_build(r->model, (uint64_t)r->common.seed, &err);
+    if (status != HONE_OK) return failed(&err, NULL, "cannot build '%s'", s->model);
+    int epochs = s->epochs_given ? (int)s->epochs : PRETRAIN_EPOCHS;
+    note(r->common.quiet,
+         "no trained network is given (--model FILE): '%s' learns which way up the pictures are, %d epochs", s->model,
+         epochs);
+    status = hone_anomaly_pretrain(r->model, r->data, &r->split, epochs, (uint64_t)r->common.seed, r->threads, &err);
+    if (status == HONE_OK) return -1;
+    return failed(&err, "--model FILE takes a trained network, --method autoencoder needs none", "cannot learn to see");
+}
+
+static int make_model(train_session *r, hone_anomaly_method method) {
+    hone_shape shape = {3, {hone_dataset_height(r->data), hone_dataset_width(r->data), hone_dataset_channels(r->data)}};
+    hone_error err = {0};
+    int status = -1;
+    if (!r->model && method == HONE_ANOMALY_MEMORY)
+        status = make_backbone(r, &shape);
+    else if (!r->model && hone_anomaly_autoencoder(&r->model, &shape, (uint64_t)r->common.seed, &err) != HONE_OK)
+        status = failed(&err, NULL, "cannot build an autoencoder");
+    if (status >= 0) return status;
+    hone_preprocessing pixels = hone_model_preprocessing(r->model);
+    pixels.stated = true; /* from here on the file says it */
+    hone_model_set_preprocessing(r->model, &pixels);
+    return -1;
+}
+
+static int report(const train_session *r, hone_anomaly_method method, const hone_anomaly_report *found,
+                  double seconds) {
+    if (!r->common.json) {
+        printf("anomalous above %.4g: of %zu normal pictures that were held back %.4g %% pass\nsaved %s\n",
+               found->threshold, found->held_back, 100 * found->tpr, r->output);
+        return finish_output();
+    }
+    hone_value *value = hone_value_object();
+    hone_value_set_string(value, "task", "anomaly");
+    hone_value_set_string(value, "method", hone_anomaly_method_word(method));
+    hone_value_set_real(value, "threshold", found->threshold);
+    hone_value_set_real(value, "tpr", found->tpr);
+    hone_value_set_integer(value, "samples", (int64_t)r->split.train_count);
+    hone_value_set_integer(value, "validation_samples", (int64_t)found->held_back);
+    if (method == HONE_ANOMALY_AUTOENCODER)
+        hone_value_set_real(value, "loss", found->loss);
+    else
+        hone_value_set_integer(value, "memory", (int64_t)found->memory);
+    hone_value_set_real(value, "seconds", seconds);
+    hone_value_set_integer(value, "seed", r->common.seed);
+    hone_value_set_string(value, "model", r->output);
+    return print_json(value);
+}
+
+int train_anomaly(train_session *r) {
+    const train_settings *s = &r->settings;
+    hone_anomaly_method method = HONE_ANOMALY_AUTOENCODER;
+    hone_error err = {0};
+    if (s->method && hone_anomaly_method_parse(&method, s->method, &err) != HONE_OK)
+        return usage_error(&verb_train, "--method: %s", err.message);
+    hone_anomaly_config config = hone_anomaly_config_default(method);
+    int status = parse_reject(&verb_train, s->reject, &r->reject);
+    if (status < 0) status = start_threads(&r->threads, r->common.threads);
+    if (status < 0 && method == HONE_ANOMALY_MEMORY && !is_preset(s->model))
+        status = open_model(&r->model, s->model, s->input, NULL, r->common.quiet);
+    if (status < 0) status = open_pictures(r);
+    if (status < 0) status = train_settings_split(s, &r->common, r->data, 0, &r->split);
+    double start = now();
+    if (status < 0) status = make_model(r, method);
+    if (status < 0) status = record_provenance(r);
+    if (status >= 0) return status;
+    if (s->epochs_given) config.epochs = (int)s->epochs;
+    config.batch_size = (size_t)s->batch_size;
+    if (s->learning_rate_given) config.learning_rate = s->learning_rate;
+    if (r->reject.tpr > 0) config.tpr = r->reject.tpr;
+    config.layer = s->layer;
+    config.memory = (size_t)s->memory;
+    config.seed = (uint64_t)r->common.seed;
+    config.threads = r->threads;
+    config.progress = show_epoch;
+    config.context = r;
+    hone_anomaly_report found;
+    if (hone_anomaly_train(r->model, r->data, &r->split, &config, &found, &err) != HONE_OK)
+        return failed(&err, NULL, "cannot learn what is normal in '%s'", r->source);
+    double seconds = now() - start;
+    if (hone_model_save(r->model, NULL, r->output, &err) != HONE_OK)
+        return failed(&err, NULL, "the model was not saved");
+    return report(r, method, &found, seconds);
+}
