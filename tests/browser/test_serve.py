@@ -69,13 +69,30 @@ def serving(*words):
         server.stop()
 
 
+PLAIN = {'window': None, 'taken': False}  # a browser that the tests share, since starting one takes longer than most tests
+
+
 @contextlib.contextmanager
 def window(server, **options):
-    page = Window(server, **options)
+    """The shared browser; another one for other options, and for a second one at the same time. Each server is a site of its
+    own, so nothing that is remembered goes from one test to the next."""
+    if options or PLAIN['taken']:
+        page = Window(server, **options)
+        try:
+            yield page
+        finally:
+            page.close()
+        return
+    PLAIN['taken'] = True
     try:
-        yield page
+        if PLAIN['window']:
+            PLAIN['window'].complaints()  # those of the test before
+            PLAIN['window'].open(server.url)
+        else:
+            PLAIN['window'] = Window(server)
+        yield PLAIN['window']
     finally:
-        page.close()
+        PLAIN['taken'] = False
 
 
 MODELS = {}
@@ -401,7 +418,8 @@ def test_behind_a_path():
                 self.send_header('Content-Type', kind)
                 self.send_header('Content-Length', str(len(content)))
                 self.end_headers()
-                self.wfile.write(content)
+                with contextlib.suppress(BrokenPipeError):  # the browser has gone on
+                    self.wfile.write(content)
 
             def do_GET(self):
                 self.pass_on()
@@ -436,4 +454,8 @@ if __name__ == '__main__':
         models(made)
         tests = [function for name, function in list(globals().items()) if name.startswith('test_')]
         wanted = os.environ.get('HONE_TESTS', '').split()  # some of them only, by name
-        browser.run([test for test in tests if not wanted or test.__name__ in wanted])
+        try:
+            browser.run([test for test in tests if not wanted or test.__name__ in wanted])
+        finally:
+            if PLAIN['window']:
+                PLAIN['window'].close()

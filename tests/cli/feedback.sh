@@ -1,0 +1,85 @@
+# hone serve's feedback without a browser: off unless asked for, a data set that the other verbs take, limits, mistakes.
+. "$(dirname "$0")/lib.sh"
+
+command -v curl >/dev/null || { echo "no curl"; exit 77; }
+run train digits:300:1 --model mlp --epochs 1 --quiet --no-run --no-test --output digits.h5
+want_status 0
+run serve digits.h5 --feedback told --feedback-max-images 0
+want_status 2
+run serve digits.h5 --feedback digits.h5
+if grep -q 'HONE_WITH_MICROHTTPD' err; then # a build without it says so, and that is all it has to do
+    want_error 'HONE_WITH_MICROHTTPD'
+    finish
+fi
+want_error "cannot serve.*'digits.h5'"
+
+# serve OPTIONS…: in the background; leaves $pid and $url.
+serve() {
+    : >err
+    "$HONE" serve digits.h5 "$@" >out 2>err &
+    pid=$!
+    last="hone serve digits.h5 $*"
+    status=
+    for try in $(seq 400); do grep -q '^listening on ' err && break; kill -0 $pid 2>/dev/null || break; sleep 0.05; done
+    url=$(sed -n 's/^listening on //p' err)
+    [ -n "$url" ] || fail "no address was printed"
+}
+stop() {
+    kill -TERM $pid
+    wait $pid
+    status=$?
+    want_status 0
+}
+# ask STATUS PATTERN WORDS…: what curl WORDS… answers.
+ask() {
+    wanted=$1 pattern=$2
+    shift 2
+    code=$(curl -s -o answer -w '%{http_code}' "$@")
+    [ "$code" = "$wanted" ] || fail "curl $*: $code, expected $wanted: $(cat answer)"
+    grep -Eq -- "$pattern" answer || fail "curl $*: '$pattern' not in $(cat answer)"
+}
+
+cp "$tests"/data/images/rgb.png seven.png
+
+serve
+ask 404 'without --feedback' --data-binary @seven.png "$url/feedback?label=7"
+ask 200 '"feedback": null' "$url/api/ui/model"
+ask 200 '<title>hone serve</title>' "$url/"
+ask 405 'takes POST' "$url/feedback"
+stop
+
+serve --feedback told --feedback-max-images 2 --no-ui
+ask 404 'not found' "$url/"
+ask 200 '"queued": true, "known": false, "moved": false, "taught": false, "count": 1' --data-binary @seven.png "$url/feedback?label=7"
+ask 200 '"known": true.*"count": 1' --data-binary @seven.png "$url/feedback?label=7&model=digits"
+ask 200 '"moved": true.*"count": 1' --data-binary @seven.png "$url/feedback?label=1"
+[ "$(find told -name '*.png' | wc -l)" -eq 1 ] && [ -d told/1 ] || fail "one picture, in told/1"
+ask 400 "no class '12'" --data-binary @seven.png "$url/feedback?label=12"
+ask 400 "no class '../../x'" --data-binary @seven.png "$url/feedback?label=..%2F..%2Fx"
+ask 400 "'label' is missing" --data-binary @seven.png "$url/feedback"
+ask 400 'no body' -X POST "$url/feedback?label=1"
+ask 400 '.' --data-binary @digits.h5 "$url/feedback?label=1"
+ask 413 "pixels" --data-binary @"$tests"/data/images/bomb.png "$url/feedback?label=1"
+ask 404 "no model 'cats'" --data-binary @seven.png "$url/feedback?label=1&model=cats"
+ask 403 'other sites' -H 'Origin: http://elsewhere.example' --data-binary @seven.png "$url/feedback?label=1"
+stop
+[ "$(find . -path './told/*' -name '*.png' | wc -l)" -eq 1 ] || fail "more than the one picture"
+no_leftovers
+
+# What was told, hone label exports and another server counts.
+run collect told
+want_status 0
+serve --feedback told
+ask 200 '"count": 1' --data-binary @seven.png "$url/feedback?label=1"
+stop
+
+# Taught at once, until the server ends.
+serve --teach
+ask 200 '"queued": false.*"taught": true' --data-binary @seven.png "$url/feedback?label=2"
+ask 200 '"class": "2".*"taught": true' --data-binary @seven.png "$url/predict"
+stop
+serve
+ask 200 '"probabilities"' --data-binary @seven.png "$url/predict"
+grep -q taught answer && fail "a lesson outlived the server"
+stop
+finish
