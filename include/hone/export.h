@@ -23,13 +23,15 @@ enum { HONE_MAX_C_NAME = 48 };
 typedef struct hone_c_config {
     const char *path; /* ends with ".c"; the header goes beside it. NULL: nothing is written, the report is made */
     const char *name; /* what public names begin with, made an identifier where it is none; NULL: the file's name */
+    bool int8; /* in 8-bit integers, as the model's quantization says (hone_model_quantize), with hone's own bits */
 } hone_c_config;
 
 typedef struct hone_c_report {
     char name[HONE_MAX_C_NAME];
     size_t constant_bytes; /* weights and tables */
     size_t code_bytes;     /* of the machine code, an estimate for Thumb-2 and -Os */
-    size_t ram_bytes;      /* the static array; the stack needs less than 1 KB */
+    size_t ram_bytes;      /* the static array */
+    size_t stack_bytes;    /* at most */
     size_t operations;
 } hone_c_report;
 

@@ -188,6 +188,12 @@ HONE_API hone_status hone_model_cut(const hone_model *model, hone_model **front,
 HONE_API hone_status hone_model_cut_head(const hone_model *model, hone_model **front, hone_model **tail,
                                          hone_error *err);
 
+/* A copy of a Sequential with fewer filters: of every layer before the head that makes channels (Conv2D, SeparableConv2D,
+ * Dense) that share, at least one, whose kernels are the largest; what reads them follows. It answers less well until it
+ * is trained again. Records are of the model as it was and stay behind. HONE_UNSUPPORTED, with its name, for a layer that
+ * mixes channels in another way. */
+HONE_API hone_status hone_model_prune(hone_model **out, const hone_model *model, double share, hone_error *err);
+
 /* ---- what a model carries along -------------------------------------------------------------------------------- */
 
 typedef enum hone_input_kind {

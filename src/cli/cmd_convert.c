@@ -59,11 +59,12 @@ static hone_value *losses(const hone_model *model, const hone_compiled *compiled
 }
 
 typedef struct settings {
-    const char *to, *output, *name, *input;
+    const char *to, *output;
     weights_settings weights;
     const char *layout; /* of ONNX, as the next two */
     int64_t batch;
     bool with_preprocessing;
+    c_settings c;
 } settings;
 
 static int report(const hone_model *model, const hone_compiled *compiled, const char *from, const settings *s,
@@ -148,8 +149,7 @@ static int run(const verb *v, int argc, char **argv) {
         {OPTION_INTEGER, "batch", 0, "N", &s.batch, 0, INT32_MAX, "onnx: pictures of a call; 0: any number", NULL},
         {OPTION_FLAG, "with-preprocessing", 0, NULL, &s.with_preprocessing, 0, 0,
          "onnx: 8-bit pixels go in, scaling them is part of the graph", NULL},
-        {OPTION_TEXT, "name", 0, "NAME", &s.name, 0, 0, "c: what its names begin with (the file's name)", NULL},
-        {OPTION_TEXT, "input", 0, "HOW", &s.input, 0, 0, "c: pixels are raw, unit, signed or MEAN,STD", NULL},
+        C_OPTIONS(&s.c),
         /* last: convert is told by a second word */
         {OPTION_TEXT, "output", 'o', "PATH", &s.output, 0, 0, "the file to write", NULL},
     };
@@ -162,8 +162,9 @@ static int run(const verb *v, int argc, char **argv) {
         return usage_error(v, "takes %s", is_export ? "one MODEL" : "two files: what is, and what shall be");
     if (!is_export) s.output = words.at[1];
     if (s.output && is_c(&s)) {
-        const c_settings c = {.output = s.output, .name = s.name, .input = s.input, .weights = s.weights};
-        return export_c(v, words.at[0], &c, &common);
+        s.c.output = s.output;
+        s.c.weights = s.weights;
+        return export_c(v, words.at[0], &s.c, &common);
     }
     hone_file_format format;
     status = choose(v, &s, &format);
@@ -210,6 +211,7 @@ const verb verb_export = {
     .examples = "  hone export model.h5 --to keras --output model.keras\n"
                 "  hone export model.h5 --to onnx --output model.onnx --with-preprocessing\n"
                 "  hone export model.h5 --to npz --output weights.npz\n"
-                "  hone export model.h5 --to c --output digits.c",
+                "  hone export model.h5 --to c --output digits.c\n"
+                "  hone export model.h5 --to c --output digits.c --data mnist --max-flash 64K --max-ram 16K",
     .run = run_export,
 };

@@ -1,14 +1,226 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * hone export --to c: a model as two files of C99, and what they take of a small machine. */
+ * hone export --to c: a model as two files of C99, small enough for the machine.
+ *
+ * Where it must fit, forms of the model are tried in turn, each smaller than the one before: floats, 8-bit integers,
+ * fewer filters. The sizes decide, never the accuracy, which is only told: of the last tenth of DATA's training part,
+ * that calibrates nothing and trains nothing here. */
 #include "export_c.h"
 
+#include "export_shrink.h"
+
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-static bool ends_with_c(const char *path) {
-    size_t length = strlen(path);
-    return length > 2 && strcmp(path + length - 2, ".c") == 0;
+enum { CALIBRATION = 512, MOST_FORMS = 16 };
+
+/* One form of the model, and what it takes. */
+typedef struct form {
+    char name[48]; /* "float32", "int8", "int8, 50 % of the filters" */
+    hone_c_report sizes;
+    bool fits;
+    double accuracy; /* NaN: not known */
+} form;
+
+typedef struct export_job {
+    const char *path;
+    const c_settings *s;
+    const common_options *common;
+    hone_threads *threads;
+    hone_model *model;
+    hone_compiled compiled;
+    hone_dataset *data; /* NULL: none */
+    hone_split split;
+    int64_t max_flash, max_ram; /* INT64_MAX: as much as it takes */
+    form forms[MOST_FORMS];
+    size_t count;
+} export_job;
+
+/* ---- sizes ----------------------------------------------------------------------------------------------------- */
+
+static bool parse_bytes(const char *text, int64_t *out) {
+    char *end;
+    double value = strtod(text, &end);
+    double unit = 1;
+    if (*end == 'K' || *end == 'k') unit = 1024;
+    if (*end == 'M' || *end == 'm') unit = 1024 * 1024;
+    if (unit > 1) end++;
+    if (end == text || *end || !(value * unit >= 1 && value * unit < 1e12)) return false;
+    *out = (int64_t)(value * unit);
+    return true;
+}
+
+static int64_t flash_of(const form *f) {
+    return (int64_t)(f->sizes.constant_bytes + f->sizes.code_bytes);
+}
+
+static int64_t ram_of(const form *f) {
+    return (int64_t)(f->sizes.ram_bytes + f->sizes.stack_bytes);
+}
+
+static bool has_budget(const export_job *job) {
+    return job->s->max_flash || job->s->max_ram;
+}
+
+/* ---- opening --------------------------------------------------------------------------------------------------- */
+
+static int open_data_part(export_job *job) {
+    hone_error err = {0};
+    if (!job->s->data) return -1;
+    int status = check_ends(job->model, job->path);
+    if (status >= 0) return status;
+    data_options options = {.source = job->s->data, .split = "train", .fit_to = job->model};
+    status = open_data(&job->data, &options, job->threads, job->common->quiet);
+    if (status >= 0) return status;
+    if (hone_split_last(&job->split, hone_dataset_samples(job->data), 0.1, &err) == HONE_OK) return -1;
+    return failed(&err, NULL, "cannot divide '%s'", job->s->data);
+}
+
+static int open_job(export_job *job) {
+    const c_settings *s = job->s;
+    int status = start_threads(&job->threads, job->common->threads);
+    if (status < 0) status = open_model_as_it_is(&job->model, job->path, &job->compiled);
+    if (status < 0) status = put_weights(job->model, &s->weights, job->common->quiet);
+    if (status < 0 && s->input) status = set_input(job->model, s->input);
+    if (status >= 0) return status;
+    hone_preprocessing pixels = hone_model_preprocessing(job->model);
+    char text[160];
+    if (!pixels.stated)
+        note(job->common->quiet, "'%s' does not say how its pixels are scaled: assuming %s (--input overrides)",
+             job->path, hone_preprocessing_text(&pixels, text, sizeof text));
+    return open_data_part(job);
+}
+
+/* ---- forms ----------------------------------------------------------------------------------------------------- */
+
+static int quantize(const export_job *job, hone_model *model) {
+    hone_error err = {0};
+    uint32_t indices[CALIBRATION];
+    size_t have = job->split.train_count, count = have < CALIBRATION ? have : CALIBRATION;
+    for (size_t i = 0; i < count; i++) indices[i] = job->split.train[i * have / count];
+    hone_quantize_config config = hone_quantize_config_default();
+    config.indices = indices;
+    config.index_count = count;
+    config.threads = job->threads;
+    if (hone_model_quantize(model, job->data, &config, NULL, &err) == HONE_OK) return -1;
+    return failed(&err, NULL, "cannot quantize '%s'", job->path);
+}
+
+static int measure(const export_job *job, hone_model *model, bool int8, double *accuracy) {
+    hone_error err = {0};
+    hone_evaluation e;
+    hone_evaluate_config config = hone_evaluate_config_default();
+    if (job->compiled.has_loss) config.loss = job->compiled.loss;
+    config.indices = job->split.validation;
+    config.index_count = job->split.validation_count;
+    config.threads = job->threads;
+    config.precision = int8 ? HONE_PRECISION_INT8 : HONE_PRECISION_FLOAT32;
+    if (hone_evaluate(&e, model, job->data, &config, &err) != HONE_OK)
+        return failed(&err, NULL, "cannot evaluate '%s' on '%s'", job->path, job->s->data);
+    *accuracy = e.accuracy;
+    return -1;
+}
+
+static int size_up(const export_job *job, const hone_model *model, bool int8, const char *path, hone_c_report *sizes) {
+    hone_error err = {0};
+    hone_c_config config = hone_c_config_default();
+    config.path = path;
+    config.name = job->s->name;
+    config.int8 = int8;
+    if (hone_model_export_c(model, &config, sizes, &err) == HONE_OK) return -1;
+    return failed(&err, int8 ? "hone quantize, or --int8 with --data DATA, makes integers of a model" : NULL,
+                  "cannot export '%s' as C", job->path);
+}
+
+static bool fits(const export_job *job, const form *f) {
+    return flash_of(f) <= job->max_flash && ram_of(f) <= job->max_ram;
+}
+
+/* Looks at a form of the model, and writes it where it fits. */
+static int try_form(export_job *job, hone_model *model, bool int8, const char *name) {
+    form *f = &job->forms[job->count];
+    char flash[32], ram[32], accuracy[48] = "";
+    *f = (form){.accuracy = NAN};
+    snprintf(f->name, sizeof f->name, "%s", name);
+    int status = size_up(job, model, int8, NULL, &f->sizes);
+    if (status < 0 && job->data) status = measure(job, model, int8, &f->accuracy);
+    if (status >= 0) return status;
+    job->count++;
+    f->fits = fits(job, f);
+    if (job->data) snprintf(accuracy, sizeof accuracy, ", %.2f %% of the validation part right", 100 * f->accuracy);
+    if (has_budget(job) || job->data)
+        note(job->common->quiet, "%s: %s of flash, %s of RAM%s%s", f->name, as_bytes((double)flash_of(f), flash),
+             as_bytes((double)ram_of(f), ram), accuracy, f->fits ? "" : ": too large");
+    return f->fits ? size_up(job, model, int8, job->s->output, &f->sizes) : -1;
+}
+
+static bool is_done(const export_job *job) {
+    return job->count > 0 && job->forms[job->count - 1].fits;
+}
+
+/* Fewer and fewer filters, trained again and in integers. What is too large is not trained at all. */
+static int try_smaller(export_job *job) {
+    static const int percent[] = {75, 50, 35, 25, 17, 12, 8};
+    int status = -1;
+    for (size_t i = 0; i < sizeof percent / sizeof percent[0] && status < 0 && !is_done(job); i++) {
+        hone_model *smaller = NULL;
+        form guess = {.accuracy = NAN};
+        snprintf(guess.name, sizeof guess.name, "int8, %d %% of the filters", percent[i]);
+        status = shrink_model(&smaller, job->model, percent[i], job->path);
+        if (status < 0) status = quantize(job, smaller);
+        if (status < 0) status = size_up(job, smaller, true, NULL, &guess.sizes);
+        if (status < 0 && fits(job, &guess)) {
+            status = train_again(smaller, job->data, &job->split, &job->compiled, job->common, job->threads);
+            if (status < 0) status = quantize(job, smaller);
+            if (status < 0) status = try_form(job, smaller, true, guess.name);
+        } else if (status < 0) {
+            guess.fits = false;
+            job->forms[job->count++] = guess;
+        }
+        hone_model_free(smaller);
+    }
+    return status;
+}
+
+static int try_forms(export_job *job) {
+    const c_settings *s = job->s;
+    bool quantized = hone_model_is_quantized(job->model), in_bytes = s->int8 || (quantized && !s->float32);
+    int status = -1;
+    if (!in_bytes || (has_budget(job) && !s->int8)) status = try_form(job, job->model, false, "float32");
+    if (status >= 0 || is_done(job)) return status;
+    if (s->float32 || (!in_bytes && !has_budget(job))) return -1;
+    if (!quantized && !job->data && !s->int8) return -1;
+    if (!quantized && job->data) status = quantize(job, job->model);
+    if (status < 0) status = try_form(job, job->model, true, "int8");
+    if (status < 0 && !is_done(job) && job->data) status = try_smaller(job);
+    return status;
+}
+
+/* ---- telling --------------------------------------------------------------------------------------------------- */
+
+static int refuse(const export_job *job) {
+    char flash[32], ram[32], max_flash[32] = "any", max_ram[32] = "any";
+    const form *least = &job->forms[job->count - 1];
+    if (job->s->max_flash) as_bytes((double)job->max_flash, max_flash);
+    if (job->s->max_ram) as_bytes((double)job->max_ram, max_ram);
+    return failed(NULL,
+                  job->data         ? "a smaller network, or smaller pictures (hone train --size), would fit"
+                  : job->s->float32 ? "without --float32 it may be quantized"
+                                    : "with --data DATA it is quantized, and filters are left out, until it fits",
+                  "'%s' does not fit: as %s it takes %s of flash and %s of RAM, there are %s and %s", job->path,
+                  least->name, as_bytes((double)flash_of(least), flash), as_bytes((double)ram_of(least), ram),
+                  max_flash, max_ram);
+}
+
+static hone_value *form_value(const form *f) {
+    hone_value *value = hone_value_object();
+    hone_value_set_string(value, "form", f->name);
+    hone_value_set_integer(value, "flash_bytes", flash_of(f));
+    hone_value_set_integer(value, "ram_bytes", ram_of(f));
+    hone_value_set_boolean(value, "fits", f->fits);
+    if (!isnan(f->accuracy)) hone_value_set_real(value, "val_accuracy", f->accuracy);
+    return value;
 }
 
 /* "digits.c" -> "digits.h", on the heap. */
@@ -21,56 +233,62 @@ static char *header_of(const char *path) {
     return header;
 }
 
-static int report(const char *model, const c_settings *s, const hone_c_report *r, const common_options *common) {
-    char constants[32], ram[32], code[32], *header = header_of(s->output);
+static int report(const export_job *job) {
+    const form *f = &job->forms[job->count - 1];
+    const hone_c_report *r = &f->sizes;
+    char constants[32], ram[32], code[32], *header = header_of(job->s->output);
     if (!header) return failed(NULL, NULL, "out of memory");
-    if (common->json) {
-        hone_value *value = hone_value_object();
-        hone_value_set_string(value, "model", model);
-        hone_value_set_string(value, "output", s->output);
+    if (job->common->json) {
+        hone_value *value = hone_value_object(), *forms = hone_value_list();
+        hone_value_set_string(value, "model", job->path);
+        hone_value_set_string(value, "output", job->s->output);
         hone_value_set_string(value, "header", header);
         hone_value_set_string(value, "format", "c");
+        hone_value_set_string(value, "form", f->name);
         hone_value_set_string(value, "name", r->name);
         hone_value_set_integer(value, "constant_bytes", (int64_t)r->constant_bytes);
         hone_value_set_integer(value, "ram_bytes", (int64_t)r->ram_bytes);
         hone_value_set_integer(value, "code_bytes", (int64_t)r->code_bytes);
         hone_value_set_integer(value, "operations", (int64_t)r->operations);
+        for (size_t i = 0; i < job->count; i++) hone_value_append(forms, form_value(&job->forms[i]));
+        hone_value_set(value, "tried", forms);
         free(header);
         return print_json(value);
     }
-    printf("%s, %s: %s_predict_pixels; %s of constants, %s of RAM, about %s of code\n", s->output, header, r->name,
-           as_bytes((double)r->constant_bytes, constants), as_bytes((double)r->ram_bytes, ram),
+    printf("%s, %s: %s_predict_pixels, %s; %s of constants, %s of RAM, about %s of code\n", job->s->output, header,
+           r->name, f->name, as_bytes((double)r->constant_bytes, constants), as_bytes((double)r->ram_bytes, ram),
            as_bytes((double)r->code_bytes, code));
     free(header);
     return finish_output();
 }
 
-static int open_for_c(hone_model **model, const char *path, const c_settings *s, bool quiet) {
-    hone_compiled compiled = {0};
-    int status = open_model_as_it_is(model, path, &compiled);
-    if (status < 0) status = put_weights(*model, &s->weights, quiet);
-    if (status < 0 && s->input) status = set_input(*model, s->input);
-    if (status >= 0) return status;
-    hone_preprocessing pixels = hone_model_preprocessing(*model);
-    char text[160];
-    if (!pixels.stated)
-        note(quiet, "'%s' does not say how its pixels are scaled: assuming %s (--input overrides)", path,
-             hone_preprocessing_text(&pixels, text, sizeof text));
+/* ---- all of it ------------------------------------------------------------------------------------------------- */
+
+static int check(const verb *v, export_job *job) {
+    const c_settings *s = job->s;
+    size_t length = strlen(s->output);
+    job->max_flash = job->max_ram = INT64_MAX;
+    if (length < 3 || strcmp(s->output + length - 2, ".c") != 0)
+        return usage_error(v, "--output is '%s', expected NAME.c (the header goes beside it)", s->output);
+    if (s->int8 && s->float32) return usage_error(v, "--int8 and --float32 cannot both be");
+    if (s->max_flash && !parse_bytes(s->max_flash, &job->max_flash))
+        return usage_error(v, "--max-flash is '%s', expected bytes: 65536, 64K, 1M", s->max_flash);
+    if (s->max_ram && !parse_bytes(s->max_ram, &job->max_ram))
+        return usage_error(v, "--max-ram is '%s', expected bytes: 16384, 16K", s->max_ram);
     return -1;
 }
 
 int export_c(const verb *v, const char *path, const c_settings *s, const common_options *common) {
-    if (!ends_with_c(s->output))
-        return usage_error(v, "--output is '%s', expected NAME.c (the header goes beside it)", s->output);
-    hone_model *model = NULL;
-    hone_error err = {0};
-    hone_c_config config = hone_c_config_default();
-    hone_c_report sizes;
-    config.path = s->output;
-    config.name = s->name;
-    int status = open_for_c(&model, path, s, common->quiet);
-    if (status < 0 && hone_model_export_c(model, &config, &sizes, &err) != HONE_OK)
-        status = failed(&err, NULL, "cannot export '%s' as C", path);
-    hone_model_free(model);
-    return status < 0 ? report(path, s, &sizes, common) : status;
+    export_job job = {.path = path, .s = s, .common = common};
+    int status = check(v, &job);
+    if (status >= 0) return status;
+    status = open_job(&job);
+    if (status < 0) status = try_forms(&job);
+    if (status < 0 && !is_done(&job)) status = refuse(&job);
+    if (status < 0) status = report(&job);
+    hone_split_release(&job.split);
+    hone_dataset_free(job.data);
+    hone_model_free(job.model);
+    hone_threads_free(job.threads);
+    return status;
 }

@@ -11,6 +11,8 @@
 /* Machine code for Thumb-2 with -Os, measured over the presets: what stands around the network, and
  * a step. */
 enum { BASE_CODE_BYTES = 700, STEP_CODE_BYTES = 200 };
+/* What -fstack-usage tells of the deepest calls, twice. */
+enum { STACK_BYTES = 512 };
 
 hone_c_config hone_c_config_default(void) {
     return (hone_c_config){0};
@@ -92,6 +94,10 @@ static void put_title(hone__c_text *t, const hone__c_writer *w, const char *what
     if (hone_value_kind_of(record) == HONE_VALUE_OBJECT) put_provenance(t, record, 1);
 }
 
+static const char *title_of(const hone__c_writer *w) {
+    return w->program.int8 ? "a neural network in 8-bit integers, as C99." : "a neural network, as C99.";
+}
+
 /* ---- the header ------------------------------------------------------------------------------------------------ */
 
 static void put_sizes(hone__c_text *t, const hone__c_writer *w, const hone_c_report *report) {
@@ -112,10 +118,10 @@ static void put_sizes(hone__c_text *t, const hone__c_writer *w, const hone_c_rep
         hone__c_put(t, "#define %s_CLASSES %zu\n", macro, hone_model_class_count(model));
     hone__c_put(
         t,
-        "\n/* What it takes: one static array, and less than 1 KB of stack; weights and tables, which are "
+        "\n/* What it takes: one static array, and less than %d bytes of stack; weights and tables, which are "
         "constants; and about\n * %zu bytes of machine code (Thumb-2, -Os). The self-test's pictures come on top where "
         "it is linked. */\n",
-        report->code_bytes);
+        STACK_BYTES, report->code_bytes);
     hone__c_put(t, "#define %s_RAM_BYTES %zu\n#define %s_CONSTANT_BYTES %zu\n", macro, report->ram_bytes, macro,
                 report->constant_bytes);
 }
@@ -123,7 +129,7 @@ static void put_sizes(hone__c_text *t, const hone__c_writer *w, const hone_c_rep
 static void put_header(hone__c_text *t, const hone__c_writer *w, const hone_c_report *report) {
     char words[160];
     hone_preprocessing pixels = hone_model_preprocessing(w->program.model);
-    put_title(t, w, "a neural network, as C99.");
+    put_title(t, w, title_of(w));
     hone__c_put(t,
                 " *\n * Nothing is allocated; what is computed on the way lies in one static array, so one call at a "
                 "time. */\n#ifndef %s_H\n#define %s_H\n\n#include <stdint.h>\n\n",
@@ -169,7 +175,7 @@ static void put_class_names(hone__c_text *t, const hone__c_writer *w) {
 }
 
 static void put_source(hone__c_text *t, const hone__c_writer *w, const char *include) {
-    put_title(t, w, "a neural network, as C99.");
+    put_title(t, w, title_of(w));
     hone__c_put(t,
                 " *\n * Helpers first, then the network layer by layer, then its numbers. With -D%s_MAIN it is a "
                 "program. */\n#include \"%s\"\n\n#include <string.h>\n",
@@ -179,7 +185,7 @@ static void put_source(hone__c_text *t, const hone__c_writer *w, const char *inc
                     "\n/* All that is computed on the way: buffers share places where they live at different times. "
                     "*/\nstatic float arena[%zu];\n",
                     w->program.arena_bytes / sizeof(float));
-    hone__c_put_helpers(t, w->helpers, w->dots);
+    hone__c_put_helpers(t, w);
     hone__c_text_append(t, &w->network);
     put_class_names(t, w);
     hone__c_text_append(t, &w->tables);
@@ -244,12 +250,13 @@ static hone_status put_all(hone__c_writer *w, hone_error *err) {
 static hone_status export_c(hone__c_writer *w, const hone_model *model, const hone_c_config *config,
                             hone_c_report *report, hone_error *err) {
     if (!model->built) HONE_FAIL(err, HONE_ARGUMENT, "model '%s' is not built: it has no weights", model->network.name);
-    HONE_TRY(hone__c_program_init(&w->program, model, err));
+    HONE_TRY(hone__c_program_init(&w->program, model, config->int8, err));
     HONE_TRY(choose_name(w, config, err));
     HONE_TRY(put_all(w, err));
     memcpy(report->name, w->name, sizeof report->name);
     report->constant_bytes = w->constant_bytes;
     report->ram_bytes = w->program.arena_bytes;
+    report->stack_bytes = STACK_BYTES;
     report->operations = w->program.step_count;
     report->code_bytes = BASE_CODE_BYTES + STEP_CODE_BYTES * w->program.step_count;
     return config->path ? write(w, config->path, report, err) : HONE_OK;

@@ -21,6 +21,21 @@ static void put_dot(hone__c_text *t, size_t width) {
     hone__c_close(t);
 }
 
+static void put_byte_dot(hone__c_text *t, size_t width) {
+    hone__c_put(t, "\n/* s[f] += sum of (x[i] - zero) * w[i][f], for %zu filter%s. */\n", width, width == 1 ? "" : "s");
+    hone__c_open(t,
+                 "static void byte_dot%zu(const uint8_t *restrict x, const int8_t *restrict w, int32_t n, int32_t "
+                 "*restrict s, int32_t zero)",
+                 width);
+    for (size_t f = 0; f < width; f++) hone__c_line(t, "int32_t s%zu = s[%zu];", f, f);
+    hone__c_open(t, "for (int32_t i = 0; i < n; i++, w += %zu)", width);
+    hone__c_line(t, "const int32_t v = x[i] - zero;");
+    for (size_t f = 0; f < width; f++) hone__c_line(t, "s%zu += v * w[%zu];", f, f);
+    hone__c_close(t);
+    for (size_t f = 0; f < width; f++) hone__c_line(t, "s[%zu] = s%zu;", f, f);
+    hone__c_close(t);
+}
+
 /* ---- elementary functions -------------------------------------------------------------------------------------- */
 
 static const char exponent_text[] =
@@ -129,6 +144,31 @@ static const char clamp_text[] = "\n"
                                  "    return x < 0.0f ? 0.0f : x > 1.0f ? 1.0f : x;\n"
                                  "}\n";
 
+static const char quantize_text[] =
+    "\n"
+    "/* The 8-bit number of v, a multiple of its scale: to nearest, halves to even; NaN becomes 0. */\n"
+    "static uint8_t quantize(float v, int32_t zero) {\n"
+    "    if (!(v > -512.0f)) return 0;\n"
+    "    if (v > 512.0f) return 255;\n"
+    "    int32_t n = (int32_t)v;\n"
+    "    const float rest = v - (float)n;\n"
+    "    if (rest > 0.5f || (rest >= 0.5f && n % 2 != 0)) n++;\n"
+    "    if (rest < -0.5f || (rest <= -0.5f && n % 2 != 0)) n--;\n"
+    "    n += zero;\n"
+    "    return (uint8_t)(n < 0 ? 0 : n > 255 ? 255 : n);\n"
+    "}\n";
+
+static const char requantize_text[] =
+    "\n"
+    "/* sum * multiplier / 2^shift, halves up, between low and high. */\n"
+    "static uint8_t requantize(int32_t sum, int32_t multiplier, int32_t shift, int32_t zero, int32_t low, int32_t "
+    "high) "
+    "{\n"
+    "    const int64_t product = (int64_t)sum * multiplier + ((int64_t)1 << (shift - 1));\n"
+    "    const int32_t q = zero + (int32_t)(product >= 0 ? product >> shift : ~(~product >> shift)); /* floor */\n"
+    "    return (uint8_t)(q < low ? low : q > high ? high : q);\n"
+    "}\n";
+
 /* In the order in which they stand on each other. */
 static const struct {
     unsigned helper, needs;
@@ -144,14 +184,19 @@ static const struct {
     {HONE_C_GELU, HONE_C_EXP_SUM, gelu_text},
     {HONE_C_SQRT, 0, sqrt_text},
     {HONE_C_CLAMP, 0, clamp_text},
+    {HONE_C_QUANTIZE, 0, quantize_text},
+    {HONE_C_REQUANTIZE, 0, requantize_text},
 };
 enum { HELPERS = sizeof helpers / sizeof helpers[0] };
 
-void hone__c_put_helpers(hone__c_text *t, unsigned asked, const bool *dots) {
+void hone__c_put_helpers(hone__c_text *t, const hone__c_writer *w) {
+    unsigned asked = w->helpers;
     for (size_t i = HELPERS; i-- > 0;)
         if (asked & helpers[i].helper) asked |= helpers[i].needs;
     for (size_t i = 0; i < HELPERS; i++)
         if (asked & helpers[i].helper) hone__c_put(t, "%s", helpers[i].text);
-    for (size_t width = 1; width <= HONE_C_BLOCK; width++)
-        if (dots[width]) put_dot(t, width);
+    for (size_t width = 1; width <= HONE_C_BLOCK; width++) {
+        if (w->dots[width]) put_dot(t, width);
+        if (w->byte_dots[width]) put_byte_dot(t, width);
+    }
 }

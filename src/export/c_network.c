@@ -92,6 +92,16 @@ static const struct {
     {&hone__op_attention, hone__c_attention},
     {&hone__op_embedding, hone__c_embedding},
     {&hone__op_prelu, hone__c_prelu},
+    {&hone__op_quantise, hone__c_quantize},
+    {&hone__op_dequantise, hone__c_dequantize},
+    {&hone__op_int8_conv2d, hone__c_conv2d},
+    {&hone__op_int8_depthwise, hone__c_depthwise_conv2d},
+    {&hone__op_int8_dense, hone__c_dense},
+    {&hone__op_int8_max_pool, hone__c_int8_max_pool2d},
+    {&hone__op_int8_average_pool, hone__c_int8_average_pool2d},
+    {&hone__op_int8_add, hone__c_int8_add},
+    {&hone__op_int8_concatenate, hone__c_int8_concatenate},
+    {&hone__op_int8_lookup, hone__c_int8_lookup},
 };
 enum { BODIES = sizeof bodies / sizeof bodies[0] };
 
@@ -109,12 +119,13 @@ static const char *operation_name(const hone__op *op) {
 static void merged_words(const hone__op *op, char *out, size_t size) {
     hone_epilogue epilogue = HONE_EPILOGUE_NONE;
     bool pooled = false, folded = op->fold.on && op->type != &hone__op_affine;
-    if (op->type == &hone__op_conv2d) {
+    const hone__op_type *type = hone__op_origin(op);
+    if (type == &hone__op_conv2d) {
         epilogue = op->as.conv2d.shape.epilogue;
         pooled = op->as.conv2d.shape.pool_h > 0;
-    } else if (op->type == &hone__op_depthwise_conv2d) {
+    } else if (type == &hone__op_depthwise_conv2d) {
         epilogue = op->as.depthwise.epilogue;
-    } else if (op->type == &hone__op_dense) {
+    } else if (type == &hone__op_dense) {
         epilogue = op->as.dense.epilogue;
     }
     snprintf(out, size, "%s%s%s", folded ? " + batch_normalization" : "",
@@ -137,14 +148,24 @@ static void put_heading(hone__c_writer *w, const hone__op *op) {
                 layer->type->class_name, operation_name(op), words, in, out);
 }
 
+static const char *element_type(const hone__c_program *p, int buffer) {
+    return p->buffers[buffer].is_byte ? "uint8_t" : "float";
+}
+
 /* static void conv2d_1(const float *restrict x, float *restrict y) */
 static void put_signature(hone__c_writer *w, const hone__c_step *step) {
     hone__c_text *t = &w->network;
+    const hone__c_program *p = &w->program;
     const char *qualifier = step->in_place ? "" : "restrict ";
     hone__c_put(t, "static void %s(", w->step_name);
-    if (step->input_count == 1) hone__c_put(t, "const float *%sx, ", qualifier);
-    for (int k = 0; k < step->input_count && step->input_count > 1; k++) hone__c_put(t, "const float *x%d, ", k);
-    hone__c_put(t, "float *%sy%s) {\n", qualifier,
+    for (int k = 0; k < step->input_count; k++) {
+        hone__c_put(t, "const %s *", element_type(p, step->inputs[k]));
+        if (step->input_count == 1)
+            hone__c_put(t, "%sx, ", qualifier);
+        else
+            hone__c_put(t, "x%d, ", k);
+    }
+    hone__c_put(t, "%s *%sy%s) {\n", element_type(p, step->output), qualifier,
                 step->scratch == HONE_C_NO_BUFFER ? "" : ", float *restrict scratch");
 }
 
@@ -156,6 +177,8 @@ void hone__c_end_function(hone__c_writer *w) {
 
 static void name_step(hone__c_writer *w, const hone__op *op, size_t index) {
     snprintf(w->step_name, sizeof w->step_name, "%.40s_%zu", operation_name(op), index + 1);
+    for (char *c = w->step_name; *c; c++)
+        if (*c == ' ') *c = '_'; /* "int8 conv2d" */
 }
 
 static hone_status put_step(hone__c_writer *w, size_t index, hone_error *err) {
@@ -182,6 +205,8 @@ const char *hone__c_place(const hone__c_program *p, int buffer, char out[HONE_C_
         snprintf(out, HONE_C_NUMBER_SIZE, "input");
     else if (!home->in_arena)
         snprintf(out, HONE_C_NUMBER_SIZE, "output");
+    else if (p->buffers[buffer].is_byte)
+        hone__c_linear(out, "(uint8_t *)arena", 1, (int64_t)home->offset);
     else
         hone__c_linear(out, "arena", 1, (int64_t)(home->offset / sizeof(float)));
     return out;
@@ -192,7 +217,7 @@ static void put_calls(hone__c_writer *w) {
     hone__c_text *t = &w->body;
     char place[HONE_C_NUMBER_SIZE];
     t->indent = 1;
-    for (size_t i = 0; i < p->step_count; i++) {
+    for (size_t i = p->direct ? 1 : 0; i < p->step_count; i++) {
         const hone__c_step *step = &p->steps[i];
         name_step(w, step->op, i);
         hone__c_put(t, "    %s(", w->step_name);
@@ -212,7 +237,10 @@ hone_status hone__c_put_network(hone__c_writer *w, hone_error *err) {
             return hone__fail_context(err, status, "layer '%s'",
                                       w->program.model->layers[w->program.steps[i].op->layer]->name);
     }
-    hone__c_put(&w->network, "\nstatic void run(const float *input, float *output) {\n");
+    if (w->program.direct)
+        hone__c_put(&w->network, "\n/* From the input in 8 bits on. */\nstatic void run(float *output) {\n");
+    else
+        hone__c_put(&w->network, "\nstatic void run(const float *input, float *output) {\n");
     put_calls(w);
     hone__c_end_function(w);
     return HONE_OK;

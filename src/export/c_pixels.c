@@ -96,6 +96,37 @@ static hone_status put_conversion(hone__c_writer *w, const hone__input *in, hone
     return HONE_OK;
 }
 
+/* Tables of all that a pixel can become in 8 bits, one for each channel. */
+static hone_status put_direct(hone__c_writer *w, const hone__input *in, hone_error *err) {
+    enum { VALUES = 256 };
+    const hone__c_program *p = &w->program;
+    const hone__c_step *first = &p->steps[0];
+    hone__quantisation q = first->op->int8->y;
+    hone__c_text *t = &w->body;
+    char place[HONE_C_NUMBER_SIZE];
+    size_t tables = is_uniform(in) ? 1 : in->channels;
+    int64_t *table = hone__alloc(tables * VALUES, sizeof *table);
+    if (!table) return hone__fail_memory(err, tables * VALUES * sizeof *table, "a table of pixels");
+    for (size_t c = 0; c < tables; c++)
+        for (size_t i = 0; i < VALUES; i++) {
+            unsigned char pixel = (unsigned char)i;
+            float value;
+            hone__kernels()->pixels_to_float(1, 1, &pixel, in->scale + c, in->shift + c, &value);
+            table[c * VALUES + i] = hone__quantise_one(value, q);
+        }
+    snprintf(w->step_name, sizeof w->step_name, "pixels");
+    hone__c_integers(w, "uint8_t", 1, "table", table, tables * VALUES, "what each pixel is in 8 bits");
+    hone__free(table);
+    hone__c_line(t, "uint8_t *x = %s;", hone__c_place(p, first->output, place));
+    if (tables == 1)
+        hone__c_line(t, "for (int32_t i = 0; i < %zu; i++) x[i] = pixels_table[%s];", in->size, pixel_text(in));
+    else
+        hone__c_line(t, "for (int32_t i = 0; i < %zu; i++) x[i] = pixels_table[i %% %zu * %d + %s];", in->size, tables,
+                     VALUES, pixel_text(in));
+    hone__c_line(t, "run(output);");
+    return HONE_OK;
+}
+
 static hone_status put_whitening(hone__c_writer *w, const hone__input *in, hone_error *err) {
     snprintf(w->step_name, sizeof w->step_name, "whitening");
     w->body.indent = 1;
@@ -119,13 +150,16 @@ static hone_status put_pixels(hone__c_writer *w, const hone__input *in, hone_err
                   in->size, MOST_SAMPLEWISE);
     if (in->preprocessing.denoise) put_median(w, in);
     if (in->whitening) HONE_TRY(put_whitening(w, in, err));
-    /* the caller has no floats: the input lies in the arena */
-    hone__c_linear(input, "arena", 1, (int64_t)(p->buffers[p->input].offset / sizeof(float)));
     t->indent = 1;
-    hone__c_line(t, "float *x = %s;", in->whitening ? hone__c_place(p, p->whitened, first) : input);
-    HONE_TRY(put_conversion(w, in, err));
-    if (in->whitening) hone__c_line(t, "whitening(x, %s);", input);
-    hone__c_line(t, "run(%s, output);", in->whitening ? input : "x");
+    if (p->direct) {
+        HONE_TRY(put_direct(w, in, err));
+    } else { /* the caller has no floats: the input lies in the arena */
+        hone__c_linear(input, "arena", 1, (int64_t)(p->buffers[p->input].offset / sizeof(float)));
+        hone__c_line(t, "float *x = %s;", in->whitening ? hone__c_place(p, p->whitened, first) : input);
+        HONE_TRY(put_conversion(w, in, err));
+        if (in->whitening) hone__c_line(t, "whitening(x, %s);", input);
+        hone__c_line(t, "run(%s, output);", in->whitening ? input : "x");
+    }
     hone__c_put(&w->network, "\n");
     hone__c_text_append(&w->network, &w->declarations);
     hone__c_text_release(&w->declarations);
@@ -136,8 +170,13 @@ static hone_status put_pixels(hone__c_writer *w, const hone__input *in, hone_err
 
 hone_status hone__c_put_predict(hone__c_writer *w, hone_error *err) {
     const hone__c_program *p = &w->program;
-    hone__c_put(&w->network, "\nvoid %s_predict(const float *input, float *output) {\n    run(input, output);\n}\n",
-                w->name);
+    char place[HONE_C_NUMBER_SIZE];
+    hone__c_put(&w->network, "\nvoid %s_predict(const float *input, float *output) {\n", w->name);
+    if (p->direct)
+        hone__c_put(&w->network, "    quantize_1(input, %s);\n    run(output);\n}\n",
+                    hone__c_place(p, p->steps[0].output, place));
+    else
+        hone__c_put(&w->network, "    run(input, output);\n}\n");
     hone__input in;
     hone_status status =
         hone__input_init(&in, p->model, hone__kernels(), &p->graph.tensors[p->graph.input].shape, 1, 1, err);

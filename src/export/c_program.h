@@ -2,8 +2,7 @@
  *
  * What is to be written: steps in order, the buffers between them, and where each buffer lies.
  *
- * Steps come from the graph that plans run (lowered and fused), or from the integer program of a quantised model. Both
- * become the same list, so that memory is planned and calls are written in one way. */
+ * Steps come from the graph that plans run, lowered and fused, or made to compute in 8-bit integers. */
 #ifndef HONE_C_PROGRAM_H
 #define HONE_C_PROGRAM_H
 
@@ -37,11 +36,13 @@ typedef struct hone__c_program {
     size_t step_count;
     int input, output; /* buffers */
     int whitened;      /* pixels before they are whitened; HONE_C_NO_BUFFER: they are not */
+    bool int8;
+    bool direct; /* the first step makes 8-bit numbers of the input, and pixels become them by a table */
     size_t arena_bytes;
 } hone__c_program;
 
-/* Lowers, fuses, and places. p must be zeroed. */
-hone_status hone__c_program_init(hone__c_program *p, const hone_model *model, hone_error *err);
+/* Lowers, fuses, and places. int8: as the model's quantization says. */
+hone_status hone__c_program_init(hone__c_program *p, const hone_model *model, bool int8, hone_error *err);
 void hone__c_program_release(hone__c_program *p);
 
 /* Where a buffer's elements are: itself, or what it is computed into. */

@@ -17,7 +17,7 @@ typedef struct self_test {
 } self_test;
 
 /* A ramp and noise; large pictures are tested with one, for they cost flash. */
-static hone_status make(self_test *test, const hone_model *model, hone_error *err) {
+static hone_status make(self_test *test, const hone_model *model, bool int8, hone_error *err) {
     test->inputs = (size_t)hone_model_input_size(model);
     test->outputs = (size_t)hone_model_output_size(model);
     test->samples = test->inputs <= SMALL_INPUT ? MOST_SAMPLES : 1;
@@ -38,6 +38,7 @@ static hone_status make(self_test *test, const hone_model *model, hone_error *er
     HONE_TRY(hone_model_copy(&copy, model, err));
     hone_plan_config config = hone_plan_config_default();
     config.max_batch = test->samples;
+    if (int8) config.precision = HONE_PRECISION_INT8;
     hone_status status = hone_plan_create(&plan, copy, &config, err);
     if (status == HONE_OK) hone_plan_predict_pixels(plan, test->pixels, test->samples, test->expected);
     hone_plan_free(plan);
@@ -74,7 +75,7 @@ static hone_status put_test(hone__c_writer *w, const self_test *test, hone_error
 
 hone_status hone__c_put_self_test(hone__c_writer *w, hone_error *err) {
     self_test test = {0};
-    hone_status status = make(&test, w->program.model, err);
+    hone_status status = make(&test, w->program.model, w->program.int8, err);
     if (status == HONE_OK) status = put_test(w, &test, err);
     hone__free(test.pixels);
     hone__free(test.expected);

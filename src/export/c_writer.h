@@ -12,6 +12,7 @@
 
 #include "c_program.h"
 #include "c_text.h"
+#include "ops/int8_op.h"
 
 /* How many filters a product computes at a time: sums that fit the registers of a Cortex-M4 and two SSE vectors. */
 enum { HONE_C_BLOCK = 8 };
@@ -27,7 +28,9 @@ typedef enum hone__c_helper {
     HONE_C_SOFTPLUS = 64,
     HONE_C_GELU = 128,
     HONE_C_SQRT = 256,
-    HONE_C_CLAMP = 512
+    HONE_C_CLAMP = 512,
+    HONE_C_QUANTIZE = 1024,
+    HONE_C_REQUANTIZE = 2048
 } hone__c_helper;
 
 typedef struct hone__c_writer {
@@ -35,7 +38,8 @@ typedef struct hone__c_writer {
     hone__c_text network, tables;
     hone__c_text declarations, body; /* of the step being written */
     unsigned helpers;                /* of hone__c_helper */
-    bool dots[HONE_C_BLOCK + 1];     /* dot products of that many filters */
+    bool byte_dots[HONE_C_BLOCK + 1];
+    bool dots[HONE_C_BLOCK + 1]; /* dot products of that many filters */
     size_t constant_bytes;
     char name[HONE_MAX_C_NAME], macro[HONE_MAX_C_NAME]; /* of the model: "digits", "DIGITS" */
     char step_name[HONE_C_NAME_SIZE];                   /* of the step being written: "conv2d_1" */
@@ -85,6 +89,8 @@ hone_status hone__c_dense(hone__c_writer *w, const hone__op *op, hone_error *err
 /* y = x matrix, which is (size, size): whitening. */
 hone_status hone__c_matrix(hone__c_writer *w, const float *matrix, size_t size, hone_error *err);
 /* c_windows.c */
+hone_status hone__c_int8_max_pool2d(hone__c_writer *w, const hone__op *op, hone_error *err);
+hone_status hone__c_int8_average_pool2d(hone__c_writer *w, const hone__op *op, hone_error *err);
 hone_status hone__c_depthwise_conv2d(hone__c_writer *w, const hone__op *op, hone_error *err);
 hone_status hone__c_max_pool2d(hone__c_writer *w, const hone__op *op, hone_error *err);
 hone_status hone__c_average_pool2d(hone__c_writer *w, const hone__op *op, hone_error *err);
@@ -110,6 +116,20 @@ hone_status hone__c_layer_normalization(hone__c_writer *w, const hone__op *op, h
 hone_status hone__c_group_normalization(hone__c_writer *w, const hone__op *op, hone_error *err);
 hone_status hone__c_attention(hone__c_writer *w, const hone__op *op, hone_error *err);
 
+/* c_int8.c */
+hone_status hone__c_quantize(hone__c_writer *w, const hone__op *op, hone_error *err);
+hone_status hone__c_dequantize(hone__c_writer *w, const hone__op *op, hone_error *err);
+hone_status hone__c_int8_add(hone__c_writer *w, const hone__op *op, hone_error *err);
+hone_status hone__c_int8_concatenate(hone__c_writer *w, const hone__op *op, hone_error *err);
+hone_status hone__c_int8_lookup(hone__c_writer *w, const hone__op *op, hone_error *err);
+/* Tables of 8-bit weights, 32-bit biases, and what makes numbers of their sums. kernel (count): in the order in which
+ * it is read. */
+hone_status hone__c_int8_weights(hone__c_writer *w, const hone__int8 *q, const int64_t *kernel, size_t count,
+                                 const char *remark, hone_error *err);
+/* The expression for what a sum becomes. at: the channel's index into tables of these names ("b", "conv2d_1_bias"). */
+const char *hone__c_int8_result(hone__c_writer *w, const hone__int8 *q, char *out, size_t size, const char *sum,
+                                const char *prefix, const char *at);
+
 /* for loops over rank axes with their indices i0, i1, …; returns how many blocks were opened. */
 int hone__c_loops(hone__c_text *t, int rank, const size_t *dims);
 /* "i0 * 12 + i2", or "0": where the element of these steps lies. */
@@ -133,6 +153,6 @@ void hone__c_put_main(hone__c_writer *w);
 /* ---- helpers (c_helpers.c) ------------------------------------------------------------------------------------- */
 
 /* The helpers that were asked for and what they stand on. */
-void hone__c_put_helpers(hone__c_text *t, unsigned helpers, const bool *dots);
+void hone__c_put_helpers(hone__c_text *t, const hone__c_writer *w);
 
 #endif

@@ -39,6 +39,16 @@ status=$?
 [ "$(wc -l <there)" -eq 6 ] || fail "expected six answers"
 paste -d ' ' here there | awk '$1 != $4 || $2 - $5 > 1e-5 || $5 - $2 > 1e-5 { exit 1 }' || fail "the Cortex-M4 answers otherwise"
 
+# the same in 8-bit integers: the answers are the same to the last digit
+run collect digits --to some --samples 200 --test-samples 2 --quiet
+run export d.h5 --to c --output bytes.c --int8 --data some --quiet
+want_status 0
+cc $warnings -O1 -DBYTES_MAIN bytes.c -o bytes && ./bytes <pixels >here 2>err || fail "it should run here in integers"
+arm-none-eabi-gcc $m4 $bare $warnings -DBYTES_MAIN -c bytes.c || fail "arm-none-eabi-gcc: integers"
+link "$m4" "-DWITH_STDIO --specs=rdimon.specs -Wl,--defsym=ram_size=4194304" bytes.elf bytes.o || fail "linking integers"
+emulate mps2-an386 bytes.elf <pixels >there 2>err || fail "integers should run on the Cortex-M4"
+paste -d ' ' here there | awk '$1 != $4 || $2 - $5 > 2e-6 || $5 - $2 > 2e-6 { exit 1 }' || fail "the Cortex-M4 computes other integers"
+
 # a network for the smallest: 16 KB of RAM for everything, no floating-point unit, no library but memcpy
 cat >tiny.json <<'JSON'
 {"class_name": "Sequential", "config": {"name": "tiny", "layers": [

@@ -8,7 +8,7 @@ want_status 0
 # words and sizes
 run export d.h5 --to c --output digits.c
 want_status 0
-want_out '^digits.c, digits.h: digits_predict_pixels; [0-9.]+ KB of constants, [0-9.]+ KB of RAM, about [0-9.]+ KB of code$'
+want_out '^digits.c, digits.h: digits_predict_pixels, float32; [0-9.]+ KB of constants, [0-9.]+ KB of RAM, about [0-9.]+ KB of code$'
 no_err
 grep -q '^#define DIGITS_CLASSES 10$' digits.h || fail "the header should tell the classes"
 grep -Eq '^ \* +arguments: digits --limit 1000' digits.h || fail "the header should tell where the model is from"
@@ -48,6 +48,50 @@ cmp -s digits.c broken.c && fail "the test should have changed something"
 cc -std=c99 -O1 -DDIGITS_MAIN broken.c -o broken && ./broken </dev/null >out 2>err && fail "a broken model should fail its self-test"
 status=1
 grep -q 'the self-test fails at picture' err || fail "the failure should be told"
+
+# in 8-bit integers: with data, or as hone quantize left it
+run collect digits --to some --samples 400 --test-samples 10 --quiet
+want_status 0
+run export d.h5 --to c --output int8.c --int8 --data some --quiet
+want_status 0
+want_out 'int8_predict_pixels, int8;'
+no_err
+run quantize d.h5 some --output q.h5 --max-loss 100 --no-test --quiet
+want_status 0
+run export q.h5 --to c --output q8.c --json --quiet
+want_status 0
+want_out '"form": "int8"'
+run export q.h5 --to c --output q32.c --float32 --json --quiet
+want_out '"form": "float32"'
+run predict q.h5 ./*.pgm --quiet --reject none
+cut -f 2 out | cut -d ' ' -f 1 >expected
+cc $flags -DQ8_MAIN q8.c -o q8 && ./q8 <pixels 2>messages | cut -d ' ' -f 3 | cmp - expected ||
+    fail "the integers should answer as hone predict does"
+
+# small enough, or refused with the numbers
+run export d.h5 --to c --output fit.c --max-flash 300K --max-ram 40K --json --quiet
+want_status 0
+want_out '"form": "float32"'
+run export d.h5 --to c --output fit.c --max-flash 40K --max-ram 16K --data some --json
+want_status 0
+want_out '"form": "int8, [0-9]+ % of the filters"'
+want_out '"val_accuracy": 0'
+want_err '^float32: [0-9.]+ KB of flash, .*: too large$'
+want_err '^training what is left'
+awk -F '[:,]' '/"(constant|code)_bytes"/ { sum += $2 } END { exit !(sum > 0 && sum <= 40960) }' out || fail "40 KB should hold it"
+cc $flags -DFIT_MAIN fit.c -o fit && ./fit <pixels >answers 2>messages || fail "the smaller network should pass its self-test"
+rm -f fit.c fit.h
+run export d.h5 --to c --output fit.c --max-flash 1K --data some --quiet
+want_error 'does not fit: as int8, 8 % of the filters it takes [0-9.]+ KB of flash and [0-9.]+ KB of RAM, there are 1.0 KB and any'
+run export d.h5 --to c --output fit.c --max-ram 1K --quiet
+want_error 'as float32 it takes'
+[ ! -e fit.c ] && [ ! -e fit.h ] || fail "what does not fit should not be written"
+run export d.h5 --to c --output fit.c --max-ram 16Q
+want_status 2
+run export d.h5 --to c --output fit.c --int8
+want_error 'has not been quantized'
+run export d.h5 --to c --output fit.c --int8 --float32
+want_status 2
 
 # what is refused leaves nothing
 mkdir out.d

@@ -35,12 +35,13 @@ static inline const char *et_path(const char *name, const char *suffix) {
     return path;
 }
 
-static inline void et_export(const hone_model *model, const char *name, hone_c_report *report) {
+static inline void et_export(const hone_model *model, const char *name, bool int8, hone_c_report *report) {
     char path[256];
     hone_error err = {0};
     snprintf(path, sizeof path, "%s", et_path(name, ".c"));
     hone_c_config config = hone_c_config_default();
     config.path = path;
+    config.int8 = int8;
     if (hone_model_export_c(model, &config, report, &err) != HONE_OK) fail_msg("%s: %s", path, err.message);
 }
 

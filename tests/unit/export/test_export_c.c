@@ -6,6 +6,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include "export_test.h"
 
+#include <hone/quantize.h>
+
 #include <math.h>
 
 enum { SAMPLES = 3, MOST_LAYERS = 16 };
@@ -217,7 +219,7 @@ typedef struct sample_set {
     float *floats, *from_pixels, *from_floats; /* what the plan makes of them */
 } sample_set;
 
-static sample_set make_samples(const test_model *t, hone_model *model) {
+static sample_set make_samples(const test_model *t, hone_model *model, bool int8) {
     sample_set s = {.inputs = (size_t)hone_model_input_size(model), .outputs = (size_t)hone_model_output_size(model)};
     s.pixels = hone__alloc(SAMPLES * s.inputs, 1);
     s.floats = hone__alloc(SAMPLES * s.inputs, sizeof(float));
@@ -231,6 +233,7 @@ static sample_set make_samples(const test_model *t, hone_model *model) {
     }
     hone_plan *plan;
     hone_plan_config config = hone_plan_config_default();
+    if (int8) config.precision = HONE_PRECISION_INT8;
     assert_int_equal(hone_plan_create(&plan, model, &config, NULL), HONE_OK);
     hone_plan_predict_pixels(plan, s.pixels, SAMPLES, s.from_pixels);
     hone_plan_predict(plan, s.floats, SAMPLES, s.from_floats);
@@ -245,11 +248,11 @@ static void release_samples(sample_set *s) {
     hone__free(s->from_floats);
 }
 
-static void compare(const char *name, const char *suffix, const float *expected, size_t count) {
+static void compare(const char *name, const char *suffix, const float *expected, size_t count, bool int8) {
     float *values = hone__alloc(count, sizeof *values);
     et_read(name, suffix, values, count * sizeof *values);
     for (size_t i = 0; i < count; i++) {
-        double limit = 1e-5 * fmax(1, fabs((double)expected[i]));
+        double size = fabs((double)expected[i]), limit = int8 ? 1e-6 * fmax(0.01, size) : 1e-5 * fmax(1, size);
         if (!(fabs((double)values[i] - expected[i]) <= limit))
             fail_msg("%s%s: output %zu is %.9g, hone's is %.9g", name, suffix, i, (double)values[i],
                      (double)expected[i]);
@@ -258,11 +261,12 @@ static void compare(const char *name, const char *suffix, const float *expected,
 }
 
 /* A program that runs every model on the files beside it. */
-static void write_driver(const sample_set *sets) {
+static void write_driver(const sample_set *sets, const bool *left_out) {
     FILE *f = fopen(et_path("driver", ".c"), "w");
     assert_non_null(f);
     fprintf(f, "#include <stdio.h>\n");
-    for (size_t m = 0; m < MODELS; m++) fprintf(f, "#include \"%s.h\"\n", models[m].name);
+    for (size_t m = 0; m < MODELS; m++)
+        if (!left_out[m]) fprintf(f, "#include \"%s.h\"\n", models[m].name);
     fprintf(f, "static unsigned char pixels[4096];\nstatic float floats[4096], outputs[4096];\n"
                "static void get(const char *path, void *to, size_t size) {\n"
                "    FILE *f = fopen(path, \"rb\");\n    if (!f || fread(to, 1, size, f) != size) puts(path);\n"
@@ -272,6 +276,7 @@ static void write_driver(const sample_set *sets) {
                "    if (f) fclose(f);\n}\n"
                "int main(void) {\n    int failed = 0, i;\n");
     for (size_t m = 0; m < MODELS; m++) {
+        if (left_out[m]) continue;
         const char *n = models[m].name;
         size_t in = sets[m].inputs, out = sets[m].outputs;
         fprintf(f, "    if (%s_self_test() != 0) { puts(\"%s\"); failed = 1; }\n", n, n);
@@ -290,32 +295,93 @@ static void write_driver(const sample_set *sets) {
     fclose(f);
 }
 
-static void test_agreement(void **state) {
-    (void)state;
+/* Calibrates with noise; false where no picture goes in, or where nothing can be in 8 bits. */
+static bool quantize(hone_model *model) {
+    enum { PICTURES = 40 };
+    hone_shape shape = hone_model_input_shape(model);
+    if (shape.rank != 3 || shape.dims[2] > 4) return false;
+    size_t bytes = PICTURES * (size_t)hone_shape_size(&shape);
+    unsigned char *pixels = hone__alloc(bytes, 1);
+    int32_t labels[PICTURES] = {0};
+    hone__rng rng;
+    hone__rng_init(&rng, 5, HONE_STREAM_TEST, 0);
+    for (size_t i = 0; i < bytes; i++) pixels[i] = (unsigned char)(hone__rng_u32(&rng) & 255);
+    hone_dataset *data;
+    hone_error err = {0};
+    if (hone_dataset_create(&data, pixels, labels, PICTURES, (int)shape.dims[0], (int)shape.dims[1], (int)shape.dims[2],
+                            NULL, 1, &err) != HONE_OK)
+        fail_msg("%s", err.message);
+    hone_quantize_config config = hone_quantize_config_default();
+    hone_status status = hone_model_quantize(model, data, &config, NULL, &err);
+    if (status != HONE_OK && status != HONE_UNSUPPORTED) fail_msg("%s", err.message);
+    hone_dataset_free(data);
+    hone__free(pixels);
+    return status == HONE_OK;
+}
+
+static void check_agreement(bool int8, size_t at_least) {
     sample_set sets[MODELS];
+    bool left_out[MODELS] = {false};
+    size_t checked = 0;
     for (size_t m = 0; m < MODELS; m++) {
         hone_model *model = make(&models[m]);
-        hone_c_report report;
-        et_export(model, models[m].name, &report);
-        assert_string_equal(report.name, models[m].name);
-        sets[m] = make_samples(&models[m], model);
-        assert_true(SAMPLES * sets[m].inputs <= 4096 && SAMPLES * sets[m].outputs <= 4096);
-        et_write(models[m].name, ".pixels", sets[m].pixels, SAMPLES * sets[m].inputs);
-        et_write(models[m].name, ".floats", sets[m].floats, SAMPLES * sets[m].inputs * sizeof(float));
+        left_out[m] = int8 && !quantize(model);
+        if (!left_out[m]) {
+            hone_c_report report;
+            et_export(model, models[m].name, int8, &report);
+            assert_string_equal(report.name, models[m].name);
+            sets[m] = make_samples(&models[m], model, int8);
+            assert_true(SAMPLES * sets[m].inputs <= 4096 && SAMPLES * sets[m].outputs <= 4096);
+            et_write(models[m].name, ".pixels", sets[m].pixels, SAMPLES * sets[m].inputs);
+            et_write(models[m].name, ".floats", sets[m].floats, SAMPLES * sets[m].inputs * sizeof(float));
+            checked++;
+        }
         hone_model_free(model);
     }
-    write_driver(sets);
+    assert_true(checked >= at_least);
+    write_driver(sets, left_out);
     et_run(HONE_TEST_CC " " ET_FLAGS " -O1 -o driver *.c && ./driver");
     for (size_t m = 0; m < MODELS; m++) {
-        compare(models[m].name, ".from_pixels", sets[m].from_pixels, SAMPLES * sets[m].outputs);
-        compare(models[m].name, ".from_floats", sets[m].from_floats, SAMPLES * sets[m].outputs);
+        if (left_out[m]) continue;
+        compare(models[m].name, ".from_pixels", sets[m].from_pixels, SAMPLES * sets[m].outputs, int8);
+        compare(models[m].name, ".from_floats", sets[m].from_floats, SAMPLES * sets[m].outputs, int8);
         release_samples(&sets[m]);
     }
+    et_run("rm *");
+}
+
+static void test_agreement(void **state) {
+    (void)state;
+    check_agreement(false, MODELS);
+}
+
+static void test_int8_agreement(void **state) {
+    (void)state;
+    check_agreement(true, 12);
+}
+
+/* 8 bits take a quarter of the flash and of the RAM, and pixels become them without floats. */
+static void test_int8_sizes(void **state) {
+    (void)state;
+    hone_model *model = make(&models[0]);
+    hone_c_report floats, bytes;
+    hone_error err = {0};
+    hone_c_config config = {.int8 = true};
+    assert_int_equal(hone_model_export_c(model, &config, &bytes, &err), HONE_ARGUMENT);
+    assert_true(quantize(model));
+    assert_int_equal(hone_model_export_c(model, &config, &bytes, &err), HONE_OK);
+    config.int8 = false;
+    assert_int_equal(hone_model_export_c(model, &config, &floats, &err), HONE_OK);
+    assert_true(bytes.ram_bytes * 3 < floats.ram_bytes);
+    assert_true(bytes.constant_bytes * 2 < floats.constant_bytes);
+    hone_model_free(model);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_agreement),
+        cmocka_unit_test(test_int8_agreement),
+        cmocka_unit_test(test_int8_sizes),
     };
     return cmocka_run_group_tests(tests, et_setup, et_teardown);
 }

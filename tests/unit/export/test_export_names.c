@@ -72,7 +72,7 @@ static void test_hostile_names(void **state) {
         assert_int_equal(hone_model_set_class_names(model, classes, 2, NULL), HONE_OK);
         assert_int_equal(hone_model_set_record(model, "provenance", record, NULL), HONE_OK);
         snprintf(name, sizeof name, "m%d", i);
-        et_export(model, name, NULL);
+        et_export(model, name, false, NULL);
         hone_model_free(model);
         fprintf(f, "    printf(\"%%s%%c\", m%d_class_names[0], 0);\n    if (m%d_self_test()) return 1;\n", i, i);
     }
@@ -216,7 +216,7 @@ static void test_functions(void **state) {
         snprintf(config, sizeof config, "{'activation': '%s'}", kinds[k]);
         mt_add(model, "Activation", config);
         mt_build(model, 0);
-        et_export(model, kinds[k], NULL);
+        et_export(model, kinds[k], false, NULL);
         hone_plan *plan;
         hone_plan_config plan_config = hone_plan_config_default();
         assert_int_equal(hone_plan_create(&plan, model, &plan_config, NULL), HONE_OK);
