@@ -55,6 +55,13 @@ static struct timespec soon(double seconds) {
     return (struct timespec){now.tv_sec + whole, (long)((fraction - (double)whole) * 1e9)};
 }
 
+/* Whether the client has closed its side and nothing of it is left to read. libmicrohttpd can miss that: with the last
+ * bytes and the end in one event of epoll's it reads the bytes and waits for another event. */
+static bool has_left(int socket) {
+    char byte;
+    return recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 static void *watch(void *context) {
     hone__http_server *s = context;
     pthread_mutex_lock(&s->lock);
@@ -65,7 +72,8 @@ static void *watch(void *context) {
         for (hone__http_connection *c = s->connections; c; c = c->next) {
             int turn = atomic_load(&c->turn);
             double limit = turn == HONE_TURN_REQUEST ? s->config.request_seconds : s->config.send_seconds;
-            if (turn != HONE_TURN_SERVER && now - atomic_load(&c->since) > limit) shutdown(c->socket, SHUT_RDWR);
+            bool is_late = turn != HONE_TURN_SERVER && now - atomic_load(&c->since) > limit;
+            if (is_late || (turn == HONE_TURN_REQUEST && has_left(c->socket))) shutdown(c->socket, SHUT_RDWR);
         }
     }
     pthread_mutex_unlock(&s->lock);
