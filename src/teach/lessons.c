@@ -63,7 +63,7 @@ static hone_status create(hone_lessons **out, hone__reference *reference, size_t
         return HONE_OK;
     }
     hone_lessons_free(l);
-    return hone__fail_memory(err, capacity * reference->stride * sizeof(float), "lessons");
+    return hone__fail_memory(err, capacity * sizeof(float), "lessons");
 }
 
 static hone_status add_class(hone_lessons *l, const char *name, hone_error *err) {
