@@ -26,7 +26,6 @@ typedef struct int8_panel {
     const int32_t *offset; /* of each word of a row, in bytes */
     size_t words;
     const hone_int8_output *output;
-    bool pooled; /* the rows are one window, and only the largest sum counts */
 } int8_panel;
 
 /* hone_int8_output's numbers for all lanes. */
@@ -59,60 +58,59 @@ HONE_INLINE void int8_store_real(const int8_panel *p, int v, bool whole, vint su
         v_store_part(y + v * VL, value, p->last);
 }
 
-/* Blocks of rows, one after the other: row and y hold those of all blocks; of a pooled block y is one. */
-typedef void (*int8_block_function)(size_t blocks, const uint8_t *const *row, const int8_panel *p, void *const *y);
-
-HONE_INLINE void int8_block_body(int rows, int vectors, bool pooled, size_t blocks, const uint8_t *const *row,
-                                 const int8_panel *p, void *const *y) {
-    const int8_clamp clamp = int8_clamp_of(p->output);
-    const size_t words = p->words, last = p->last;
-    const bool real = p->output->real, whole = last == VL;
-    const int8_t *const all_weights = p->weights;
-    const int32_t *const offset = p->offset;
+/* What is the same for all blocks of a call, in registers. */
+typedef struct int8_channels {
     vfactor factor[INT8_VECTORS];
     vint bias[INT8_VECTORS];
+    int8_clamp clamp;
+} int8_channels;
+
+HONE_INLINE void int8_load_channels(int vectors, const int8_panel *p, int8_channels *l) {
+    l->clamp = int8_clamp_of(p->output);
     HONE_UNROLL
     for (int v = 0; v < vectors; v++) {
-        factor[v] = vq_factor(vi_load(p->multiplier + v * VL), vi_load(p->shift + v * VL));
-        bias[v] = vi_load(p->bias + v * VL);
+        l->factor[v] = vq_factor(vi_load(p->multiplier + v * VL), vi_load(p->shift + v * VL));
+        l->bias[v] = vi_load(p->bias + v * VL);
     }
-    for (; blocks > 0; blocks--, row += rows, y += pooled ? 1 : rows) {
-        const uint8_t *x[INT8_ROWS];
-        vint sum[INT8_ROWS][INT8_VECTORS];
+}
+
+/* The sums of one block, rows x[0] … x[rows - 1]. */
+HONE_INLINE void int8_sums(int rows, int vectors, const uint8_t *const *x, const int8_panel *p, const int8_channels *l,
+                           vint (*sum)[INT8_VECTORS]) {
+    const int8_t *weights = p->weights;
+    const int32_t *offset = p->offset;
+    HONE_UNROLL
+    for (int r = 0; r < rows; r++) {
         HONE_UNROLL
-        for (int r = 0; r < rows; r++) x[r] = row[r];
+        for (int v = 0; v < vectors; v++) sum[r][v] = l->bias[v];
+    }
+    HONE_NO_UNROLL
+    for (size_t i = p->words; i > 0; i--, weights += 4 * vectors * VL) {
+        const ptrdiff_t at = *offset++;
+        vweights w[INT8_VECTORS];
+        HONE_UNROLL
+        for (int v = 0; v < vectors; v++) w[v] = vq_weights(weights + 4 * v * VL);
         HONE_UNROLL
         for (int r = 0; r < rows; r++) {
+            const vbytes four = vq_broadcast(x[r] + at);
             HONE_UNROLL
-            for (int v = 0; v < vectors; v++) sum[r][v] = bias[v];
+            for (int v = 0; v < vectors; v++) sum[r][v] = vq_dot(sum[r][v], four, w[v]);
         }
-        const int8_t *weights = all_weights;
-        HONE_NO_UNROLL
-        for (size_t i = 0; i < words; i++, weights += 4 * vectors * VL) {
-            const ptrdiff_t at = offset[i];
-            vweights w[INT8_VECTORS];
-            HONE_UNROLL
-            for (int v = 0; v < vectors; v++) w[v] = vq_weights(weights + 4 * v * VL);
-            HONE_UNROLL
-            for (int r = 0; r < rows; r++) {
-                const vbytes four = vq_broadcast(x[r] + at);
-                HONE_UNROLL
-                for (int v = 0; v < vectors; v++) sum[r][v] = vq_dot(sum[r][v], four, w[v]);
-            }
-        }
-        if (pooled) { /* never real */
-            HONE_UNROLL
-            for (int v = 0; v < vectors; v++) {
-                vint most = sum[0][v];
-                HONE_UNROLL
-                for (int r = 1; r < rows; r++) most = vq_max(most, sum[r][v]);
-                int8_store((uint8_t *)y[0] + v * VL, int8_finish(&clamp, most, factor[v]), whole || v < vectors - 1,
-                           last);
-            }
-            continue;
-        }
+    }
+}
+
+/* Blocks of rows, one after the other: row and y hold those of all blocks. */
+typedef void (*int8_rows_function)(const int8_panel *p, size_t blocks, const uint8_t *const *row, void *const *y);
+
+HONE_INLINE void int8_rows_body(int rows, int vectors, const int8_panel *p, size_t blocks, const uint8_t *const *row,
+                                void *const *y) {
+    const bool real = p->output->real, whole = p->last == VL;
+    int8_channels l;
+    int8_load_channels(vectors, p, &l);
+    for (; blocks > 0; blocks--, row += rows, y += rows) {
+        vint sum[INT8_ROWS][INT8_VECTORS], sums[INT8_ROWS][INT8_VECTORS];
+        int8_sums(rows, vectors, row, p, &l, sum);
         /* Through memory: an epilogue for every register would be unrolled into pages of code. */
-        vint sums[INT8_ROWS][INT8_VECTORS];
         HONE_UNROLL
         for (int r = 0; r < rows; r++) {
             HONE_UNROLL
@@ -126,30 +124,72 @@ HONE_INLINE void int8_block_body(int rows, int vectors, bool pooled, size_t bloc
                 if (real)
                     int8_store_real(p, v, all, sums[r][v], y[r]);
                 else
-                    int8_store((uint8_t *)y[r] + v * VL, int8_finish(&clamp, sums[r][v], factor[v]), all, last);
+                    int8_store((uint8_t *)y[r] + v * VL, int8_finish(&l.clamp, sums[r][v], l.factor[v]), all, p->last);
             }
         }
     }
 }
 
+/* Windows of a pooling, each the largest sums of its rows: x + inner[0] …, and on by step. */
+typedef struct int8_line {
+    size_t count;
+    const uint8_t *x;
+    size_t inner[HONE_INT8_POOL], step;
+    uint8_t *y;
+    size_t y_step;
+} int8_line;
+typedef void (*int8_line_function)(const int8_panel *p, const int8_line *line);
+
+HONE_INLINE void int8_line_body(int rows, int vectors, const int8_panel *p, const int8_line *line) {
+    const bool whole = p->last == VL;
+    const uint8_t *row[HONE_INT8_POOL];
+    uint8_t *y = line->y;
+    int8_channels l;
+    int8_load_channels(vectors, p, &l);
+    HONE_UNROLL
+    for (int r = 0; r < rows; r++) row[r] = line->x + line->inner[r];
+    const size_t step = line->step, y_step = line->y_step;
+    for (size_t i = line->count; i > 0; i--, y += y_step) {
+        vint sum[INT8_ROWS][INT8_VECTORS];
+        int8_sums(rows, vectors, row, p, &l, sum);
+        HONE_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            vint most = sum[0][v];
+            HONE_UNROLL
+            for (int r = 1; r < rows; r++) most = vq_max(most, sum[r][v]);
+            int8_store(y + v * VL, int8_finish(&l.clamp, most, l.factor[v]), whole || v < vectors - 1, p->last);
+        }
+        HONE_UNROLL
+        for (int r = 0; r < rows; r++) row[r] += step;
+    }
+}
+
 #define INT8_BLOCK(rows, vectors)                                                                                      \
-    static void int8_block_##rows##x##vectors(size_t blocks, const uint8_t *const *row, const int8_panel *p,           \
-                                              void *const *y) {                                                        \
-        if (p->pooled)                                                                                                 \
-            int8_block_body(rows, vectors, true, blocks, row, p, y);                                                   \
-        else                                                                                                           \
-            int8_block_body(rows, vectors, false, blocks, row, p, y);                                                  \
+    static void int8_rows_##rows##x##vectors(const int8_panel *p, size_t blocks, const uint8_t *const *row,            \
+                                             void *const *y) {                                                         \
+        int8_rows_body(rows, vectors, p, blocks, row, y);                                                              \
+    }
+#define INT8_LINE(rows, vectors)                                                                                       \
+    static void int8_line_##rows##x##vectors(const int8_panel *p, const int8_line *line) {                             \
+        int8_line_body(rows, vectors, p, line);                                                                        \
     }
 #define INT8_BLOCKS(vectors)                                                                                           \
-    INT8_BLOCK(1, vectors) INT8_BLOCK(2, vectors) INT8_BLOCK(3, vectors) INT8_BLOCK(4, vectors) INT8_MORE(vectors)
+    INT8_BLOCK(1, vectors)                                                                                             \
+    INT8_BLOCK(2, vectors)                                                                                             \
+    INT8_BLOCK(3, vectors)                                                                                             \
+    INT8_BLOCK(4, vectors)                                                                                             \
+    INT8_MORE(vectors)                                                                                                 \
+    INT8_LINE(1, vectors)                                                                                              \
+    INT8_LINE(2, vectors)                                                                                              \
+    INT8_LINE(3, vectors)                                                                                              \
+    INT8_LINE(4, vectors)
 #define INT8_ROW(vectors)                                                                                              \
-    {                                                                                                                  \
-        int8_block_1x##vectors, int8_block_2x##vectors, int8_block_3x##vectors,                                        \
-            int8_block_4x##vectors INT8_REST(vectors)                                                                  \
-    }
+    { int8_rows_1x##vectors, int8_rows_2x##vectors, int8_rows_3x##vectors, int8_rows_4x##vectors INT8_REST(vectors) }
+#define INT8_LINES(vectors)                                                                                            \
+    { int8_line_1x##vectors, int8_line_2x##vectors, int8_line_3x##vectors, int8_line_4x##vectors }
 #if defined(HONE_VNNI) && defined(HONE_ISA_avx512)
 #define INT8_MORE(vectors) INT8_BLOCK(5, vectors) INT8_BLOCK(6, vectors)
-#define INT8_REST(vectors) , int8_block_5x##vectors, int8_block_6x##vectors
+#define INT8_REST(vectors) , int8_rows_5x##vectors, int8_rows_6x##vectors
 #else
 #define INT8_MORE(vectors)
 #define INT8_REST(vectors)
@@ -163,11 +203,19 @@ INT8_BLOCKS(4)
 #endif
 
 /* [vectors - 1][rows - 1] */
-static const int8_block_function int8_blocks[INT8_VECTORS][INT8_ROWS] = {
+static const int8_rows_function int8_rows_functions[INT8_VECTORS][INT8_ROWS] = {
     INT8_ROW(1),
     INT8_ROW(2),
 #if defined(HONE_ISA_avx512) || defined(HONE_ISA_neon)
     INT8_ROW(3),
     INT8_ROW(4),
+#endif
+};
+static const int8_line_function int8_line_functions[INT8_VECTORS][HONE_INT8_POOL] = {
+    INT8_LINES(1),
+    INT8_LINES(2),
+#if defined(HONE_ISA_avx512) || defined(HONE_ISA_neon)
+    INT8_LINES(3),
+    INT8_LINES(4),
 #endif
 };

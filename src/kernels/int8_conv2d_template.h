@@ -134,6 +134,10 @@ static void int8_frame(const hone_conv2d_shape *s, const int8_geometry *g, int32
                        uint8_t *to) {
     const size_t line = (size_t)s->w * g->c, left = (size_t)s->pad_left * g->c;
     const size_t before = left < g->row ? left : g->row, room = g->row - before, inside = room < line ? room : line;
+    if (g->row == line && g->hp == (size_t)s->h && s->pad_top == 0 && left == 0) { /* only room behind is wanted */
+        memcpy(to, x, g->sample);
+        return;
+    }
     for (size_t y = 0; y < g->hp; y++, to += g->row) {
         const int source = (int)y - s->pad_top;
         if (source < 0 || source >= s->h) {
@@ -174,31 +178,11 @@ HONE_INLINE size_t int8_walk_next(int8_walk *w) {
 static void int8_windows(const hone_conv2d_shape *s, const int8_geometry *g, const int8_panel *p, size_t samples,
                          const uint8_t *x, uint8_t *y) {
     enum { BLOCKS = 16 }; /* for one call */
-    const int8_block_function *functions = int8_blocks[p->lanes / VL - 1];
-    const size_t step_column = (size_t)s->stride_w * g->c, step_line = (size_t)s->stride_h * g->row;
+    const int8_rows_function *functions = int8_rows_functions[p->lanes / VL - 1];
     const size_t total = samples * g->pixels;
     const uint8_t *row[BLOCKS * INT8_ROWS];
     void *out[BLOCKS * INT8_ROWS];
-    if (p->pooled) {
-        int8_walk w = {.g = g,
-                       .step_column = (size_t)s->pool_stride_w * step_column,
-                       .step_line = (size_t)s->pool_stride_h * step_line};
-        const size_t taps = (size_t)(s->pool_h * s->pool_w);
-        size_t inner[INT8_ROWS];
-        for (size_t i = 0; i < taps; i++)
-            inner[i] = i / (size_t)s->pool_w * step_line + i % (size_t)s->pool_w * step_column;
-        for (size_t i = 0, blocks; i < total; i += blocks) {
-            blocks = total - i < BLOCKS ? total - i : BLOCKS;
-            for (size_t b = 0; b < blocks; b++, y += g->out) {
-                const uint8_t *window = x + int8_walk_next(&w);
-                for (size_t r = 0; r < taps; r++) row[b * taps + r] = window + inner[r];
-                out[b] = y;
-            }
-            functions[taps - 1](blocks, row, p, out);
-        }
-        return;
-    }
-    int8_walk w = {.g = g, .step_column = step_column, .step_line = step_line};
+    int8_walk w = {.g = g, .step_column = (size_t)s->stride_w * g->c, .step_line = (size_t)s->stride_h * g->row};
     for (size_t i = 0; i < total;) {
         /* even blocks: one of a single row would wait for its own sums */
         const size_t left = total - i, parts = (left + INT8_ROWS - 1) / INT8_ROWS, rows = (left + parts - 1) / parts;
@@ -207,9 +191,25 @@ static void int8_windows(const hone_conv2d_shape *s, const int8_geometry *g, con
             row[r] = x + int8_walk_next(&w);
             out[r] = y;
         }
-        functions[rows - 1](blocks, row, p, out);
+        functions[rows - 1](p, blocks, row, out);
         i += blocks * rows;
     }
+}
+
+/* The same where a pooling stands behind. */
+static void int8_pooled_windows(const hone_conv2d_shape *s, const int8_geometry *g, const int8_panel *p, size_t samples,
+                                const uint8_t *x, uint8_t *y) {
+    const size_t step_column = (size_t)s->stride_w * g->c, step_line = (size_t)s->stride_h * g->row;
+    const int taps = s->pool_h * s->pool_w;
+    int8_line line = {.count = g->ow, .step = (size_t)s->pool_stride_w * step_column, .y_step = g->out};
+    for (int i = 0; i < taps; i++)
+        line.inner[i] = (size_t)(i / s->pool_w) * step_line + (size_t)(i % s->pool_w) * step_column;
+    for (size_t sample = 0; sample < samples; sample++)
+        for (size_t oy = 0; oy < g->oh; oy++, y += g->ow * g->out) {
+            line.x = x + sample * g->sample + oy * (size_t)s->pool_stride_h * step_line;
+            line.y = y;
+            int8_line_functions[p->lanes / VL - 1][taps - 1](p, &line);
+        }
 }
 
 static void int8_conv2d(const hone_int8_conv2d *p, size_t n, const uint8_t *x, const void *packed, void *y,
@@ -243,10 +243,10 @@ static void int8_conv2d(const hone_int8_conv2d *p, size_t n, const uint8_t *x, c
                                       .last = left >= lanes ? VL : left - (lanes - VL),
                                       .offset = packed,
                                       .words = g.words,
-                                      .output = &p->output,
-                                      .pooled = s->pool_h > 0};
-                int8_windows(s, &g, &q, samples, from + group * g.cg,
-                             (uint8_t *)y + i * g.pixels * g.out + (group * g.fg + first) * element);
+                                      .output = &p->output};
+                (s->pool_h > 0 ? int8_pooled_windows
+                               : int8_windows)(s, &g, &q, samples, from + group * g.cg,
+                                               (uint8_t *)y + i * g.pixels * g.out + (group * g.fg + first) * element);
                 panel += int8_panel_bytes(&g, lanes);
             }
     }
