@@ -250,7 +250,8 @@ hone_status hone__onnx_write(const hone_model *model, const hone_onnx_options *o
         if (!e.values) e.w.status = hone__fail_memory(err, e.graph.tensor_count * sizeof *e.values, "an ONNX graph");
     }
     if (!e.w.status) export_model(&e);
-    hone_status status = hone__onnx_pack(&e.w, model->network.name, metadata, bytes, size);
+    hone_status status =
+        hone__onnx_pack(&e.w, model->network.name, metadata, options->channels_first ? "nchw" : "nhwc", bytes, size);
     hone__free(e.values);
     hone__builder_release(&e.graph);
     hone__onnx_writer_release(&e.w);

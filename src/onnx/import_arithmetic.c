@@ -171,33 +171,68 @@ static hone_status softmax(hone__onnx_import *im) {
     return HONE_OK;
 }
 
-/* One slope, or one for each channel. */
+/* Which axis of x a constant runs along; -1: none or several. Its last axes are x's last. */
+static int only_axis(const hone__onnx_layout *x, const hone__onnx_constant *c) {
+    int found = -1;
+    for (int i = 0; i < c->rank; i++) {
+        if (c->dims[i] == 1) continue;
+        int axis = x->rank - c->rank + i;
+        if (found >= 0 || axis < 0 || x->dims[axis] != c->dims[i]) return -1;
+        found = axis;
+    }
+    return found;
+}
+
+static hone_status arrange_axis_last(hone__onnx_import *im, hone__onnx_value *x, int axis) {
+    int axes[HONE_ONNX_AXES], count = 0;
+    for (int i = 0; i < x->layout.rank; i++)
+        if (i != axis && i != x->layout.axes[x->layout.batch]) axes[count++] = i;
+    axes[count++] = axis;
+    return hone__onnx_arrange_axes(im, x, axes, count);
+}
+
+/* The layer itself: slopes that are shared along all axes but the last, or of every element. */
+static hone_status add_prelu(hone__onnx_import *im, const hone__onnx_value *x, const float *numbers, size_t count,
+                             size_t slopes, hone__onnx_value *out) {
+    hone_value *config = hone_value_object(), *shared = hone_value_list();
+    bool shares = x->shape.rank > 1 && slopes == (size_t)x->shape.dims[x->shape.rank - 1];
+    for (int i = 1; i < x->shape.rank; i++) hone_value_append(shared, hone_value_integer(i));
+    if (shares)
+        hone_value_set(config, "shared_axes", shared);
+    else
+        hone_value_free(shared);
+    HONE_TRY(hone__onnx_map(im, "PReLU", config, x, out));
+    float *copy = hone__alloc(slopes, sizeof *copy);
+    if (!copy) return hone__fail_memory(im->err, slopes * sizeof *copy, "slopes");
+    for (size_t i = 0; i < slopes; i++) copy[i] = numbers[count == 1 ? 0 : i];
+    return hone__onnx_add_weights(im, out->layer, "alpha", copy, slopes);
+}
+
+/* One slope, one for each channel, or one for each element. */
 static hone_status prelu(hone__onnx_import *im) {
     hone__onnx_value *x = hone__onnx_in(im, 0), *slopes = hone__onnx_in(im, 1), *out = hone__onnx_out(im);
     const float *numbers;
     if (!slopes || slopes->kind != ONNX_CONSTANT)
         return hone__onnx_refuse(im, HONE_UNSUPPORTED, "its slopes are not constant");
-    bool is_image = x->layout.rank == 4;
-    if (is_image)
+    HONE_TRY(hone__onnx_realise(im, x));
+    size_t count = slopes->constant.count;
+    int axis = only_axis(&x->layout, &slopes->constant);
+    HONE_TRY(hone__onnx_vector(im, 1, count, &numbers));
+    if (count == 1 && x->layout.rank == 4)
         HONE_TRY(hone__onnx_arrange_image(im, x));
+    else if (count == 1)
+        HONE_TRY(hone__onnx_arrange_last(im, x));
+    else if (axis == 1 && x->layout.rank == 4)
+        HONE_TRY(hone__onnx_arrange_image(im, x));
+    else if (axis > 0)
+        HONE_TRY(arrange_axis_last(im, x, axis));
     else
         HONE_TRY(hone__onnx_arrange_plain(im, x));
-    size_t count = slopes->constant.count, channels = (size_t)x->shape.dims[x->shape.rank - 1];
-    int place = slopes->constant.rank - (is_image ? 3 : 1); /* of the channels among the slopes' axes */
-    bool fits = count == 1 || (count == channels && place >= 0 && slopes->constant.dims[place] == (int64_t)channels);
-    if (!fits) return hone__onnx_refuse(im, HONE_UNSUPPORTED, "has %zu slopes for %zu channels", count, channels);
-    HONE_TRY(hone__onnx_vector(im, 1, count, &numbers));
-    hone_value *config = hone_value_object(), *shared = hone_value_list();
-    for (int i = 1; i < x->shape.rank; i++) hone_value_append(shared, hone_value_integer(i));
-    if (x->shape.rank > 1)
-        hone_value_set(config, "shared_axes", shared);
-    else
-        hone_value_free(shared);
-    HONE_TRY(hone__onnx_map(im, "PReLU", config, x, out));
-    float *copy = hone__alloc(channels, sizeof *copy);
-    if (!copy) return hone__fail_memory(im->err, channels * sizeof *copy, "slopes");
-    for (size_t i = 0; i < channels; i++) copy[i] = numbers[count == 1 ? 0 : i];
-    return hone__onnx_add_weights(im, out->layer, "alpha", copy, channels);
+    size_t each = (size_t)x->shape.dims[x->shape.rank - 1], all = (size_t)hone_shape_size(&x->shape);
+    if (count != 1 && axis <= 0) each = all;
+    if (count != 1 && count != each)
+        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "has %zu slopes for %zu elements", count, all);
+    return add_prelu(im, x, numbers, count, each, out);
 }
 
 /* ---- with a number ------------------------------------------------------------------------------------------------ */
@@ -208,7 +243,6 @@ static hone_status with_number(hone__onnx_import *im, hone__onnx_value *x, doubl
     if (x->kind == ONNX_NOTE) {
         hone__onnx_value *base = &im->values[x->base];
         switch (x->note) {
-        case NOTE_AFFINE: return note(im, base, NOTE_AFFINE, x->a * scale, x->b * scale + offset, out);
         case NOTE_ERF: return note(im, base, NOTE_ERF, x->a * scale, x->b + (offset != 0 ? offset / x->a : 0), out);
         case NOTE_GATED:
             if (offset == 0) return note(im, base, NOTE_GATED, x->a * scale, 0, out);
@@ -229,18 +263,6 @@ static hone_status with_number(hone__onnx_import *im, hone__onnx_value *x, doubl
 
 /* ---- with a table ------------------------------------------------------------------------------------------------- */
 
-/* Which axis of x a constant runs along; -1: none or several. Its last axes are x's last. */
-static int only_axis(const hone__onnx_layout *x, const hone__onnx_constant *c) {
-    int found = -1;
-    for (int i = 0; i < c->rank; i++) {
-        if (c->dims[i] == 1) continue;
-        int axis = x->rank - c->rank + i;
-        if (found >= 0 || axis < 0 || x->dims[axis] != c->dims[i]) return -1;
-        found = axis;
-    }
-    return found;
-}
-
 /* A number for each channel, in training too: a depthwise convolution of one pixel. Right behind the input, where it
  * prepares pixels, a Rescaling, which stays as it is. */
 static hone_status with_channels(hone__onnx_import *im, hone__onnx_value *x, int axis, const float *scale,
@@ -250,7 +272,7 @@ static hone_status with_channels(hone__onnx_import *im, hone__onnx_value *x, int
     else if (axis == x->layout.rank - 1)
         HONE_TRY(hone__onnx_arrange_last(im, x));
     else
-        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "has numbers along axis %d of %d", axis, x->layout.rank);
+        HONE_TRY(arrange_axis_last(im, x, axis));
     hone_shape seen = x->shape;
     int64_t channels = seen.dims[seen.rank - 1];
     hone_value *config = hone_value_object();

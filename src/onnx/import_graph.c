@@ -127,10 +127,11 @@ void hone__onnx_tell(const hone__onnx_import *im, hone_status status, const char
 
 /* ---- the graph's ends --------------------------------------------------------------------------------------------- */
 
-/* Which of (N, H, W, C) and (N, C, H, W) a picture comes in, the file does not say. What is done with it first does: a
- * transpose of the one into the other; else the sizes, where the last axis alone can be channels. */
+/* Which of (N, H, W, C) and (N, C, H, W) a picture comes in, the file need not say (hone's do). What is done with it first
+ * does: a transpose of the one into the other; else the sizes, where the last axis alone can be channels. */
 static bool input_is_channels_last(const hone__onnx_import *im, const char *name, const int64_t *dims) {
     static const int64_t to_first[4] = {0, 3, 1, 2};
+    if (im->layout) return strcmp(im->layout, "nhwc") == 0;
     const hone__onnx_node_message *next = NULL;
     for (size_t i = 0; i < im->graph->n_node && name; i++) {
         const hone__onnx_node_message *node = im->graph->node[i];
@@ -147,6 +148,7 @@ static bool input_is_channels_last(const hone__onnx_import *im, const char *name
         name = passes && node->n_output > 0 ? node->output[0] : NULL;
     }
     if (next && strcmp(next->op_type, "Conv") == 0) return false;
+    if (next && strcmp(next->op_type, "MatMul") == 0) return true;
     return dims[3] <= HONE_MAX_CHANNELS && dims[1] > HONE_MAX_CHANNELS;
 }
 
@@ -187,6 +189,7 @@ static hone_status add_input(hone__onnx_import *im, const Hone__Onnx__ValueInfo 
     bool turns = rank == 4 && !input_is_channels_last(im, info->name, dims);
     value->kind = ONNX_TENSOR;
     value->is_input = true;
+    im->channels_last = rank == 4 && !turns;
     HONE_TRY(hone__onnx_layout_init(im, &value->layout, dims, rank, 0, turns ? last : NULL));
     value->shape.rank = rank - 1;
     hone_value *config = hone_value_object(), *shape = hone_value_list();
@@ -222,6 +225,24 @@ static hone_status add_inputs(hone__onnx_import *im) {
     return im->batch ? HONE_OK : hone__fail(im->err, HONE_FORMAT, "the graph has no input");
 }
 
+static bool lies_as(const hone__onnx_layout *layout, const int *order) {
+    int at = 1;
+    for (int i = 1; i < 4; i++) {
+        int first, atoms = hone__onnx_layout_atoms(layout, order[i], &first);
+        for (int k = 0; k < atoms; k++)
+            if (layout->stored[at++] != first + k) return false;
+    }
+    return true;
+}
+
+/* Does an output of four axes have its channels first? As pictures that go in, but for one that the last layer left in ONNX'
+ * order: it is given out as it lies. */
+static bool is_picture(const hone__onnx_import *im, const hone__onnx_layout *layout) {
+    static const int plain[4] = {0, 1, 2, 3}, picture[4] = {0, 2, 3, 1};
+    if (!hone__onnx_layout_leads(layout) || im->channels_last) return false;
+    return lies_as(layout, picture) || !lies_as(layout, plain);
+}
+
 static hone_status set_outputs(hone__onnx_import *im) {
     const char *names[HONE_ONNX_INPUTS];
     size_t count = im->graph->n_output;
@@ -233,8 +254,7 @@ static hone_status set_outputs(hone__onnx_import *im) {
         if (!value || value->kind == ONNX_NOTHING || value->kind == ONNX_CONSTANT)
             HONE_FAIL(im->err, HONE_FORMAT, "output '%.128s' is not computed by the graph", name);
         HONE_TRY(hone__onnx_realise(im, value));
-        /* a picture stays as hone has pictures */
-        if (value->layout.rank == 4 && hone__onnx_layout_leads(&value->layout))
+        if (value->layout.rank == 4 && is_picture(im, &value->layout))
             HONE_TRY(hone__onnx_arrange_image(im, value));
         else
             HONE_TRY(hone__onnx_arrange_plain(im, value));
@@ -442,6 +462,10 @@ static hone_status find_opset(const Hone__Onnx__Model *file, int64_t *opset, hon
 static hone_status import_file(hone_model **out, const Hone__Onnx__Model *file, hone_error *err) {
     if (!file->graph) HONE_FAIL(err, HONE_FORMAT, "the file holds no graph");
     hone__onnx_import im = {.graph = file->graph, .err = err};
+    for (size_t i = 0; i < file->n_metadata_props; i++) {
+        const Hone__Onnx__Entry *entry = file->metadata_props[i];
+        if (entry->key && strcmp(entry->key, HONE_ONNX_LAYOUT) == 0) im.layout = entry->value;
+    }
     hone_status status = find_opset(file, &im.opset, err);
     if (!status) status = import_graph(&im);
     release(&im);

@@ -123,6 +123,8 @@ typedef struct hone__onnx_import {
     hone_model *model;
     int64_t opset;
     int64_t batch;
+    const char *layout; /* what the file says of the order of its input's axes; NULL: nothing */
+    bool channels_last; /* pictures go in so */
     hone__onnx_value *values;
     size_t value_count, value_capacity;
     size_t *table; /* of values by name: 1 + index; open addressing */

@@ -11,6 +11,9 @@
 /* The largest file that protocol buffers allow; larger networks keep their weights elsewhere, which is refused. */
 #define HONE_MAX_ONNX_FILE ((size_t)INT32_MAX)
 
+/* The key of the metadata that says in which order the axes of a picture go in: "nhwc" or "nchw". */
+#define HONE_ONNX_LAYOUT "layout"
+
 /* Do the bytes begin as an ONNX file does? Their format has no signature: this asks for the first fields of a model. */
 bool hone__onnx_sniff(const unsigned char *bytes, size_t size);
 

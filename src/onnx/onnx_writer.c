@@ -356,14 +356,16 @@ void hone__onnx_add_output(hone__onnx_writer *w, const char *name, const char *v
     if (info && grow(w, &w->outputs, &w->output_capacity, w->output_count + 1)) w->outputs[w->output_count++] = info;
 }
 
-static void add_metadata(hone__onnx_writer *w, Hone__Onnx__Model *model, const hone_value *metadata) {
-    size_t count = hone_value_count(metadata);
+static void add_metadata(hone__onnx_writer *w, Hone__Onnx__Model *model, const hone_value *metadata,
+                         const char *layout) {
+    size_t count = hone_value_count(metadata) + 1;
     Hone__Onnx__Entry *entries = hone__onnx_take(w, count, sizeof *entries);
     Hone__Onnx__Entry **pointers = hone__onnx_take(w, count, sizeof *pointers);
     for (size_t i = 0; pointers && i < count; i++) {
+        bool own = i + 1 == count;
         hone__onnx__entry__init(&entries[i]);
-        entries[i].key = own_text(w, "%s", hone_value_key_at(metadata, i));
-        entries[i].value = own_text(w, "%s", hone_value_as_string(hone_value_at(metadata, i)));
+        entries[i].key = own_text(w, "%s", own ? HONE_ONNX_LAYOUT : hone_value_key_at(metadata, i));
+        entries[i].value = own_text(w, "%s", own ? layout : hone_value_as_string(hone_value_at(metadata, i)));
         pointers[i] = &entries[i];
     }
     model->n_metadata_props = count;
@@ -371,7 +373,7 @@ static void add_metadata(hone__onnx_writer *w, Hone__Onnx__Model *model, const h
 }
 
 hone_status hone__onnx_pack(hone__onnx_writer *w, const char *graph_name, const hone_value *metadata,
-                            unsigned char **bytes, size_t *size) {
+                            const char *layout, unsigned char **bytes, size_t *size) {
     Hone__Onnx__Model model = HONE__ONNX__MODEL__INIT;
     Hone__Onnx__Graph graph = HONE__ONNX__GRAPH__INIT;
     Hone__Onnx__OperatorSet operators = HONE__ONNX__OPERATOR_SET__INIT, *sets[1] = {&operators};
@@ -385,7 +387,7 @@ hone_status hone__onnx_pack(hone__onnx_writer *w, const char *graph_name, const 
     model.graph = &graph;
     model.n_opset_import = 1;
     model.opset_import = sets;
-    add_metadata(w, &model, metadata);
+    add_metadata(w, &model, metadata, layout);
     graph.name = own_text(w, "%s", graph_name);
     graph.n_node = w->node_count;
     graph.node = w->nodes;

@@ -76,8 +76,8 @@ void hone__onnx_add_input(hone__onnx_writer *w, const char *name, int type, int6
 void hone__onnx_add_output(hone__onnx_writer *w, const char *name, const char *value, int64_t batch,
                            const hone_shape *shape);
 
-/* The file. */
+/* The file. layout: "nhwc" or "nchw". */
 hone_status hone__onnx_pack(hone__onnx_writer *w, const char *graph_name, const hone_value *metadata,
-                            unsigned char **bytes, size_t *size);
+                            const char *layout, unsigned char **bytes, size_t *size);
 
 #endif

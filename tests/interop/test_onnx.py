@@ -1,7 +1,9 @@
 """ONNX files in ONNX Runtime and through the ONNX project's checker: every layer, the presets, networks of
 keras.applications with random weights at a small size; in both layouts, with a batch of any size and a fixed one, with the
-preprocessing inside. --full takes larger networks as well."""
+preprocessing inside. And files of PyTorch's exporter, opened by hone and then by Keras. --full takes larger networks as well; --torch
+FOLDER reads what torch_onnx.py wrote there."""
 
+import pathlib
 import sys
 
 import numpy as np
@@ -12,7 +14,7 @@ try:
 except ImportError:
     print("skipped: no onnx and onnxruntime; scripts/python-env installs them")
     sys.exit(77)
-from common import FAMILIES, FOLDER, driver, expect, expect_close, finish, hone_predict
+from common import FAMILIES, FOLDER, GOLDEN, driver, expect, expect_close, finish, hone_predict
 
 keras = FAMILIES["keras3"]
 L = keras.layers
@@ -57,7 +59,23 @@ def same(name, model, tolerance=TOLERANCE, samples=3):
     ours = hone_predict(source, x)
     (theirs,) = run(path, x)
     expect_close(f"{name}: ONNX Runtime", theirs.reshape(ours.shape), ours, tolerance)
+    if name not in EXPORTED_ONLY:
+        expect_close(f"{name}: read back", hone_predict(path, x), ours, tolerance)
 
+
+def in_keras(name, path, x, y, tolerance=TOLERANCE):
+    """An ONNX file in hone, saved by hone, opened by Keras: three times the same."""
+    expect_close(f"{name}: hone", hone_predict(path, x), y.reshape(len(x), -1), tolerance)
+    for form in ("h5", "keras"):
+        saved = FOLDER / f"{name}.{form}"
+        driver("export", path, form, saved)
+        model = keras.models.load_model(saved, compile=False)
+        expect_close(f"{name}: Keras, .{form}", model.predict(x, verbose=0).reshape(y.shape), y, tolerance)
+    return model
+
+
+# Said in words that the import does not put together again: a threshold, an index.
+EXPORTED_ONLY = {"relu-everything", "embedding"}
 
 # ---- every layer ------------------------------------------------------------------------------------------------------
 
@@ -180,6 +198,27 @@ for preset in ("mnist-cnn", "mnist-fast", "mnist-best", "mlp", "lenet5"):
     expect_close(f"{preset}: the same of pixels", of_pixels, theirs, TOLERANCE)
 texts = {p.key: p.value for p in onnx.load(path).metadata_props}
 expect("metadata: preprocessing is inside", texts.get("preprocessing") == "raw", texts.keys())
+
+# ---- files of PyTorch -------------------------------------------------------------------------------------------------
+
+for path in sorted((GOLDEN / "onnx").glob("*.onnx")):
+    numbers = np.fromfile(path.with_suffix(".f32"), "<f4")
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (theirs,) = session.run(None, {"x": np.zeros((1, 3, 16, 16), "float32")})
+    samples = len(numbers) // (16 * 16 * 3 + theirs.shape[1])
+    x, y = np.split(numbers, [samples * 16 * 16 * 3])
+    x, y = x.reshape(samples, 16, 16, 3), y.reshape(samples, -1)
+    model = in_keras(path.stem, path, x, y)
+    if path.stem == "torch-plain":  # what came from PyTorch trains on in Keras, and in hone (tests/cli/onnx.sh)
+        model.compile("sgd", "mse")
+        before = model.evaluate(x, y * 0, verbose=0)
+        model.fit(x, y * 0, epochs=3, verbose=0)
+        expect("training goes on", model.evaluate(x, y * 0, verbose=0) < before)
+
+if "--torch" in sys.argv:  # made by torch_onnx.py
+    for path in sorted(pathlib.Path(sys.argv[sys.argv.index("--torch") + 1]).glob("*.onnx")):
+        numbers = np.load(path.with_suffix(".npz"))
+        in_keras(path.stem, path, numbers["x"], numbers["y"], 1e-4)
 
 # ---- whole networks ---------------------------------------------------------------------------------------------------
 

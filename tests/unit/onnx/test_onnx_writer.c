@@ -71,7 +71,9 @@ static void test_metadata(void **state) {
     hone_value *metadata = hone_value_object();
     hone_value_set_string(metadata, "class_names", "[\"ö\", \"1\"]");
     Hone__Onnx__Model *file = written(model, &options, metadata);
-    assert_int_equal(file->n_metadata_props, 1);
+    assert_int_equal(file->n_metadata_props, 2);
+    assert_string_equal(file->metadata_props[1]->key, "layout");
+    assert_string_equal(file->metadata_props[1]->value, "nhwc");
     assert_string_equal(file->metadata_props[0]->key, "class_names");
     assert_string_equal(file->metadata_props[0]->value, "[\"ö\", \"1\"]");
     assert_string_equal(file->producer_name, "hone");

@@ -1,0 +1,52 @@
+# ONNX: a training there and back, a model of PyTorch that trains on, and what is refused.
+. "$(dirname "$0")/lib.sh"
+golden="$tests/golden/onnx"
+
+run convert mlp x.onnx
+if grep -q HONE_WITH_PROTOBUF_C err; then
+    exit 77
+fi
+
+# what was trained answers the same from an ONNX file, class names and scaling with it
+run train digits --limit 400 --epochs 1 --model mnist-cnn --output model.h5 --quiet
+want_status 0
+run export model.h5 --to onnx --output model.onnx
+want_status 0
+want_out '^model.onnx: onnx$'
+run evaluate model.h5 digits --limit 200 --quiet
+want_status 0
+sed 's/model.h5/MODEL/' out >first
+run evaluate model.onnx digits --limit 200 --quiet
+want_status 0
+no_err
+sed 's/model.onnx/MODEL/' out | cmp - first || fail "the ONNX file answers otherwise"
+run export model.h5 --to onnx --output inside.onnx --with-preprocessing --layout nchw --batch 2
+want_status 0
+run evaluate inside.onnx digits --limit 200 --quiet
+want_status 0
+sed 's/inside.onnx/MODEL/' out | cmp - first || fail "with its preprocessing inside it answers otherwise"
+
+# a model of PyTorch: looked at, converted, trained on
+run info "$golden/torch-transformer.onnx"
+want_status 0
+want_out "multi_head_attention"
+run convert "$golden/torch-plain.onnx" plain.keras
+want_status 0
+run convert plain.keras again.onnx
+want_status 0
+run train digits --limit 200 --epochs 1 --model inside.onnx --output more.h5 --quiet
+want_status 0
+
+# what is refused, in one line
+run convert model.h5 x.h5 --layout nchw
+want_status 2
+run export model.h5 --to onnx --output x.onnx --layout sideways
+want_status 2
+head -c 900 "$golden/torch-plain.onnx" >cut.onnx
+run info cut.onnx
+want_error "damaged or cut off"
+sed 's/LeakyRelu/LeakyRulu/g' "$golden/torch-plain.onnx" >unknown.onnx
+run info unknown.onnx
+want_error "LeakyRulu, opset 13.: this operator is not supported"
+run train digits --limit 200 --epochs 1 --model mlp --weights model.onnx --output y.h5 --quiet
+want_error "convert it to .h5 first"
