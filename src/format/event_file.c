@@ -84,7 +84,8 @@ hone_status hone__event_file_open(hone__event_file **out, const char *folder, ho
     hone__event_file *file = hone__alloc(1, sizeof *file);
     if (!file) return hone__fail_memory(err, sizeof *file, "an event file");
     char version[] = "brain.Event:2";
-    Tensorboard__Event event = TENSORBOARD__EVENT__INIT;
+    Tensorboard__Event event;
+    tensorboard__event__init(&event);
     event.what_case = TENSORBOARD__EVENT__WHAT_FILE_VERSION;
     event.file_version = version;
     hone_status status = create_file(file, folder, err);
@@ -134,12 +135,18 @@ static ProtobufCBinaryData bytes_of(const void *bytes, size_t size) {
 
 static hone_status write_value(hone__event_file *file, const value *v, hone_error *err) {
     Tensorboard__TensorShape__Dim dims[MOST_DIMS], *dim_list[MOST_DIMS];
-    Tensorboard__TensorShape shape = TENSORBOARD__TENSOR_SHAPE__INIT;
-    Tensorboard__PluginData plugin = TENSORBOARD__PLUGIN_DATA__INIT;
-    Tensorboard__Metadata metadata = TENSORBOARD__METADATA__INIT;
-    Tensorboard__Value content = TENSORBOARD__VALUE__INIT, *contents = &content;
-    Tensorboard__Summary summary = TENSORBOARD__SUMMARY__INIT;
-    Tensorboard__Event event = TENSORBOARD__EVENT__INIT;
+    Tensorboard__TensorShape shape;
+    Tensorboard__PluginData plugin;
+    Tensorboard__Metadata metadata;
+    Tensorboard__Value content, *contents = &content;
+    Tensorboard__Summary summary;
+    Tensorboard__Event event;
+    tensorboard__tensor_shape__init(&shape);
+    tensorboard__plugin_data__init(&plugin);
+    tensorboard__metadata__init(&metadata);
+    tensorboard__value__init(&content);
+    tensorboard__summary__init(&summary);
+    tensorboard__event__init(&event);
     for (size_t i = 0; i < v->rank; i++) {
         tensorboard__tensor_shape__dim__init(&dims[i]);
         dims[i].size = v->dims[i];
@@ -166,7 +173,8 @@ static hone_status write_value(hone__event_file *file, const value *v, hone_erro
 
 hone_status hone__event_scalar(hone__event_file *file, const char *tag, int64_t step, double number, hone_error *err) {
     float narrow = (float)number;
-    Tensorboard__Tensor tensor = TENSORBOARD__TENSOR__INIT;
+    Tensorboard__Tensor tensor;
+    tensorboard__tensor__init(&tensor);
     tensor.dtype = TYPE_FLOAT;
     tensor.n_float_val = 1;
     tensor.float_val = &narrow;
@@ -177,7 +185,8 @@ hone_status hone__event_scalar(hone__event_file *file, const char *tag, int64_t 
 static hone_status write_text(hone__event_file *file, const char *tag, const char *plugin, const char *content,
                               int64_t step, const char *text, hone_error *err) {
     ProtobufCBinaryData string = bytes_of(text, strlen(text));
-    Tensorboard__Tensor tensor = TENSORBOARD__TENSOR__INIT;
+    Tensorboard__Tensor tensor;
+    tensorboard__tensor__init(&tensor);
     tensor.dtype = TYPE_STRING;
     tensor.n_string_val = 1;
     tensor.string_val = &string;
@@ -204,7 +213,8 @@ hone_status hone__event_images(hone__event_file *file, const char *tag, int64_t 
     if (!strings) return hone__fail_memory(err, count * sizeof *strings, "pictures");
     for (size_t i = 0; i < 2; i++) strings[i] = bytes_of(sizes[i], strlen(sizes[i]));
     for (size_t i = 0; i < count; i++) strings[i + 2] = bytes_of(images[i].bytes, images[i].size);
-    Tensorboard__Tensor tensor = TENSORBOARD__TENSOR__INIT;
+    Tensorboard__Tensor tensor;
+    tensorboard__tensor__init(&tensor);
     tensor.dtype = TYPE_STRING;
     tensor.n_string_val = count + 2;
     tensor.string_val = strings;
@@ -250,7 +260,8 @@ hone_status hone__event_histogram(hone__event_file *file, const char *tag, int64
                                   size_t count, hone_error *err) {
     double bins[BINS * 3];
     size_t rows = fill_bins(bins, values, count);
-    Tensorboard__Tensor tensor = TENSORBOARD__TENSOR__INIT;
+    Tensorboard__Tensor tensor;
+    tensorboard__tensor__init(&tensor);
     tensor.dtype = TYPE_DOUBLE;
     tensor.n_double_val = rows * 3;
     tensor.double_val = bins;

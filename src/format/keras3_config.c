@@ -42,7 +42,8 @@ static hone_value *with_modules(const hone_value *object) {
     bool functional = strcmp(class_name, "Functional") == 0;
     hone_value *out = hone_value_object();
     hone_value_set_string(out, "module", is_model(class_name) ? "keras" : "keras.layers");
-    /* Keras itself says Functional, of a module that tf-keras has under another name; Model is known to both and becomes one */
+    /* Keras itself says Functional, of a module that tf-keras has under another name; Model is known to both, and
+     * becomes one */
     hone_value_set_string(out, "class_name", functional ? "Model" : class_name);
     hone_value_set(
         out, "config",

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Weights from a file onto a model that is there already. Any file that holds weights will do: Keras' save_weights in
- * either layout, a whole model, a .keras archive, safetensors, NumPy's .npz. Either all that was asked for arrives or the model stays as it was. */
+ * either layout, a whole model, a .keras archive, safetensors, NumPy's .npz. Either all that was asked for arrives or the
+ * model stays as it was. */
 #include "stored_tensors.h"
 #include "zip_memory.h"
 

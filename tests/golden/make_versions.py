@@ -9,12 +9,19 @@ NAME says which: keras-3.6.0, tf-keras-2.17.0. Each version is installed beside 
 
 MODEL.h5, MODEL.keras, MODEL.json, MODEL.weights.h5 and, where the version still writes it, MODEL.legacy-weights.h5; and
 MODEL.expected.h5 with inputs and what the library computed for them. tests/unit/format/test_versions.c reads them all.
+
+With the program's path behind it, the reverse: hone reads that version's files and writes them in each of its formats, and
+the version must read those and predict the same.
+
+    PYTHONPATH=/tmp/keras-3.6.0 python tests/golden/make_versions.py keras build/hone
 """
 
 import importlib
 import os
 import pathlib
+import subprocess
 import sys
+import tempfile
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -90,6 +97,30 @@ def write(model, name):
         file["golden/outputs"] = y
 
 
+def read_back(hone, name, folder):
+    """What hone makes of this version's file, in this version."""
+    source, wrong = OUT / f"{name}.h5", 0
+    with h5py.File(OUT / f"{name}.expected.h5") as file:
+        x, expected = np.asarray(file["golden/inputs"]), np.asarray(file["golden/outputs"])
+    for form, suffix in {"h5": "h5", "keras": "keras", "json": "json", "weights": "weights.h5"}.items():
+        path = folder / f"{name}.{suffix}"
+        subprocess.run([hone, "export", source, "--to", form, "--output", path, "--quiet"], check=True, stdout=subprocess.DEVNULL)
+        if form == "json":
+            continue  # goes with the weights
+        if form == "weights":
+            model = k.models.model_from_json((folder / f"{name}.json").read_text())
+            model.load_weights(path)
+        else:
+            model = k.models.load_model(path, compile=False)
+        worst = float(np.max(np.abs(model.predict(x, verbose=0) - expected)))
+        print(f"{OUT.name}, {name}, {form}: {worst:.2g}")
+        wrong += not worst <= 1e-5
+    return wrong
+
+
+if len(sys.argv) > 2:
+    with tempfile.TemporaryDirectory() as folder:
+        sys.exit(sum(read_back(sys.argv[2], name, pathlib.Path(folder)) for name in ("chain", "graph")))
 OUT.mkdir(parents=True, exist_ok=True)
 write(sequential(), "chain")
 write(graph(), "graph")

@@ -33,7 +33,7 @@ for version in sorted((GOLDEN / "versions").iterdir()):
             model = k.models.load_model(FOLDER / f"{name}-h5.h5")
             expect_close(f"{what}: .h5 in {family}", model.predict(x, verbose=0), ours, 1e-5)
 
-# tensors by name, there and back: what hone writes, safetensors and NumPy read, and what they write (sorted by name), hone reads
+# tensors by name, there and back: what hone writes, safetensors and NumPy read; what they write (sorted by name), hone
 source, blank = GOLDEN / "versions/keras-3.15.1/chain.h5", FOLDER / "chain.json"
 driver("export", source, "json", blank)
 for form, load in (("safetensors", safetensors.numpy.load_file), ("npz", np.load)):

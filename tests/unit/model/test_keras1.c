@@ -12,14 +12,16 @@
     LAYER("Convolution2D",                                                                                             \
           "'name': 'c', 'batch_input_shape': [null, 8, 8, 3], 'nb_filter': 4, 'nb_row': 3, 'nb_col': 2" more)
 
-static const char chain[] = SEQUENTIAL(CONVOLUTION(
-    ", 'border_mode': 'same', 'subsample': [2, 1], 'dim_ordering': 'tf', 'bias': false, "
+static const char chain[] =
+    "{'class_name': 'Sequential', 'config': ["
+    "{'class_name': 'Convolution2D', 'config': {'name': 'c', 'batch_input_shape': [null, 8, 8, 3], 'nb_filter': 4, "
+    "'nb_row': 3, 'nb_col': 2, 'border_mode': 'same', 'subsample': [2, 1], 'dim_ordering': 'tf', 'bias': false, "
     "'init': 'normal', 'W_regularizer': {'name': 'WeightRegularizer', 'l1': 0.0, 'l2': 0.25}, "
-    "'input_dtype': 'float32'") ", " LAYER("ZeroPadding2D",
-                                           "'padding': [1, 2, 3, 4]") ", " LAYER("Flatten",
-                                                                                 "") ", " LAYER("Dropout",
-                                                                                                "'p': 0.5") ", " LAYER("Dense",
-                                                                                                                       "'output_dim': 5, 'name': 'd', 'activation': 'hard_sigmoid', 'init': 'one'"));
+    "'input_dtype': 'float32'}},"
+    "{'class_name': 'ZeroPadding2D', 'config': {'padding': [1, 2, 3, 4]}},"
+    "{'class_name': 'Flatten', 'config': {}},"
+    "{'class_name': 'Dropout', 'config': {'p': 0.5}},"
+    "{'class_name': 'Dense', 'config': {'output_dim': 5, 'name': 'd', 'activation': 'hard_sigmoid', 'init': 'one'}}]}";
 
 static void words_become_those_of_keras_2(void **state) {
     (void)state;
