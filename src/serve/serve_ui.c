@@ -20,8 +20,9 @@ extern const size_t hone__serve_file_count;
 
 static void handle_file(void *context, hone__http_exchange *x) {
     (void)context;
-    for (size_t i = 0; i < hone__page_header_count; i++)
-        hone__http_set_header(x, hone__page_headers[i].name, hone__page_headers[i].value);
+    for (size_t i = 0; i < hone__page_header_count; i++) /* but for the one that every reply of the server has */
+        if (strcmp(hone__page_headers[i].name, "X-Content-Type-Options") != 0)
+            hone__http_set_header(x, hone__page_headers[i].name, hone__page_headers[i].value);
     hone__http_set_header(x, "Cache-Control", "no-cache");
     hone__page_reply(x, hone__serve_files, hone__serve_file_count);
 }

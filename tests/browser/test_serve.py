@@ -7,6 +7,7 @@ import http.server
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -356,6 +357,24 @@ def test_a_phone_in_chinese_and_dark():
         page.until(lambda: 'Draw' in page.text('#tab-draw'), 'English')
         page.reload()
         page.until(lambda: 'Draw' in page.text('#tab-draw'), 'the choice is remembered')
+
+
+def test_a_new_version_is_told_of():
+    with folder() as root:
+        shutil.copy(MODELS['digits'], f'{root}/live.h5')
+        with serving(f'{root}/live.h5', '--watch', '0.1') as server, window(server) as page:
+            stroke(page, THREE)
+            answered(page)
+            assert 'mnist-fast' in page.text('#card')
+            hone('train', 'digits:300:1', '--epochs', '1', '--model', 'mlp', '--output', f'{root}/new.h5', '--no-run')
+            os.replace(f'{root}/new.h5', f'{root}/live.h5')
+
+            def drawn_again():
+                stroke(page, ONE)
+                return 'mlp' in page.text('#card')
+            page.until(drawn_again, 'the card tells of the new one')
+            page.until(lambda: not page.find('#heat-toggle').is_displayed(), 'which has no maps')
+            assert page.complaints() == [], page.complaints()
 
 
 def test_trouble_is_said_kindly():

@@ -106,6 +106,7 @@ function changed() {
   server.ask({
     make: async () => ({ path: address(), body: await picture() }),
     answered: (answer) => {
+      if (answer.version !== model.version) reload(model, answer.version);
       if (model !== state.model || isEmpty()) return;
       noTrouble();
       result.show(answer, model.classes, state.heat);
@@ -154,6 +155,27 @@ function setModel(model) {
   result.forgetPictures();
   drawAbout();
   setTab(isGrey() ? state.tab : 'photo');
+}
+
+/* The server has taken up a new version of the model: the card tells of that one. */
+async function reload(model, version) {
+  model.version = version; /* once for each */
+  try {
+    const about = await server.call('api/ui/model'), news = about.models.find((one) => one.name === model.name);
+    if (!news || model !== state.model) return;
+    state.about = about;
+    result.forgetPictures();
+    const sameInput = JSON.stringify(news.input) === JSON.stringify(model.input);
+    if (sameInput) {
+      state.model = news;
+      drawAbout();
+    } else {
+      setModel(news);
+    }
+    changed();
+  } catch (error) {
+    if (!(error instanceof server.Trouble)) throw error; /* the next answer will tell again what is wrong */
+  }
 }
 
 async function load() {
