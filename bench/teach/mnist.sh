@@ -51,7 +51,7 @@ write("old", "t10k", images[held_back:], labels[held_back:], 0)
 PYTHON
 
 accuracy() {
-    "$hone" evaluate "$1" "$2" --json --quiet | "$python" -c 'import json, sys; print(f"{json.load(sys.stdin)["accuracy"]:.2%}")'
+    "$hone" evaluate "$1" "$2" --json --quiet | "$python" -c 'import json, sys; print(format(json.load(sys.stdin)["accuracy"], ".2%"))'
 }
 
 echo "| seed | pictures per new class | old classes | new classes |"

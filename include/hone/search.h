@@ -55,7 +55,7 @@ HONE_API hone_status hone_rate_curve_write_html(const hone_rate_curve *curve, co
 
 /* Networks that suit pictures of this size, the likeliest first: the presets, where the pictures are small, and
  * "conv-FILTERSxN": stages of N 3x3 convolutions, max pooling and BatchNormalization, FILTERS at first and twice as many
- * after each pooling, as many stages as leave a map of 3 to 7 pixels. NULL past the end. The name lies in buffer. */
+ * after each pooling, as many stages as leave a map of 3 to 5 pixels. NULL past the end. The name lies in buffer. */
 HONE_API const char *hone_candidate_name(char *buffer, size_t size, const hone_shape *input, size_t index);
 /* Not yet built. HONE_NOT_FOUND where there is no such network for this input. */
 HONE_API hone_status hone_candidate_create(hone_model **out, const char *name, const hone_shape *input, int classes,

@@ -12,8 +12,8 @@
 /* What was taught itself must be known again, whatever rounding does to its cosine. */
 static const float SAME = 1 - 1e-5f;
 /* How much nearer than the nearest picture of another class an example must be, as a part of what that one lacks to being
- * the same. The reference is a sample: what it does not hold may lie between the two. Measured (docs/model-choice.md has
- * the table): without it, 150 examples of five new digits cost the old ones 12 % of accuracy; with it, 0.04 %. */
+ * the same. The reference is a sample: what it does not hold may lie between the two. Measured
+ * (docs/teach.md): without it, 150 examples of five new digits cost the old ones 12 % of accuracy; with it, 0.1 %. */
 static const float MARGIN = 1.0f / 3;
 
 /* ---- memory ------------------------------------------------------------------------------------------------------- */
