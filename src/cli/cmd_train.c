@@ -115,7 +115,7 @@ static void end_record(train_session *r, const char *how, const hone_value *resu
 static int prepare(train_session *r) {
     const train_settings *s = &r->settings;
     bool automatic = is_automatic(s);
-    int status = check_auto(s);
+    int status = check_auto(r);
     if (status < 0) status = parse_reject(&verb_train, s->reject, &r->reject);
     if (status < 0) status = start_threads(&r->threads, r->common.threads);
     bool preset = is_preset(s->model) && !s->resume;

@@ -14,6 +14,8 @@
 
 static const double SEARCH_SHARE = 0.4; /* of the time; the rest trains what was chosen */
 static const double RESERVE = 0.05;     /* … but for this: saving, the test */
+/* Times the optimizer's own: where the pictures are easy, no rate makes the loss grow within a hundred steps. */
+static const double MOST_RATE = 10;
 enum { MOST_EPOCHS = 60, EXTRA_WORDS = 8 };
 
 double train_clock(void) {
@@ -38,7 +40,8 @@ static bool parse_quantity(const char *text, const char *units, const double *sc
     return true;
 }
 
-int check_auto(const train_settings *s) {
+int check_auto(const train_session *r) {
+    const train_settings *s = &r->settings;
     static const double seconds[] = {1, 60, 3600}, bytes[] = {1, 1024, 1048576, 1073741824};
     double number;
     bool limited = s->time || s->trials > 0 || s->max_parameters > 0 || s->max_latency > 0 || s->max_memory;
@@ -48,8 +51,9 @@ int check_auto(const train_settings *s) {
     if (strcmp(s->model, "auto") != 0)
         return limited ? usage_error(&verb_train, "--time, --trials and the --max options go with --model auto") : -1;
     if (s->find_rate) return usage_error(&verb_train, "--find-learning-rate needs a network, not --model auto");
-    if (s->init)
-        return usage_error(&verb_train, "--init begins with the weights of one network, --model auto tries many");
+    if (s->init || r->weights.path)
+        return usage_error(&verb_train,
+                           "--init and --weights begin with the weights of one network, --model auto tries many");
     if (s->time && !parse_quantity(s->time, "smh", seconds, &number))
         return usage_error(&verb_train, "--time is '%s', expected seconds, or a number and s, m or h", s->time);
     if (s->max_memory && !parse_quantity(s->max_memory, "BKMG", bytes, &number))
@@ -170,7 +174,7 @@ static int set_pixels(const train_session *r, hone_preprocessing *pixels) {
 }
 
 /* The chosen network once more, from the start. */
-static int build_choice(train_session *r, const char *name, const hone_preprocessing *pixels) {
+static int build_choice(hone_model **out, const train_session *r, const char *name, const hone_preprocessing *pixels) {
     hone_shape shape = {3, {hone_dataset_height(r->data), hone_dataset_width(r->data), hone_dataset_channels(r->data)}};
     hone_error err = {0};
     hone_model *model;
@@ -182,8 +186,7 @@ static int build_choice(train_session *r, const char *name, const hone_preproces
         hone_model_free(model);
         return failed(&err, NULL, "cannot build '%s'", name);
     }
-    hone_model_free(r->model);
-    r->model = model;
+    *out = model;
     return -1;
 }
 
@@ -195,47 +198,23 @@ static int64_t epochs_left(const train_session *r, double images_per_second) {
     return epochs < 0 ? 0 : epochs > MOST_EPOCHS ? MOST_EPOCHS : (int64_t)epochs;
 }
 
-static int choose_rate(train_session *r, const hone_fit_config *fit) {
+/* EXIT_INTERRUPTED where Ctrl-C came meanwhile. */
+static int choose_rate(train_session *r, const hone_model *model, const hone_fit_config *fit) {
     train_settings *s = &r->settings;
     hone_rate_curve curve;
     hone_error err = {0};
     if (s->learning_rate_given) return -1;
     hone_rate_config config = hone_rate_config_default();
     config.keep_going = keep_searching;
-    hone_status status = hone_find_learning_rate(&curve, r->model, r->data, fit, &config, &err);
+    hone_status status = hone_find_learning_rate(&curve, model, r->data, fit, &config, &err);
+    if (status == HONE_CANCELLED) return EXIT_INTERRUPTED;
     s->learning_rate = fit->optimizer.learning_rate;
     s->learning_rate_given = true;
     if (status == HONE_OK)
-        s->learning_rate = curve.suggested;
-    else if (status != HONE_CANCELLED)
+        s->learning_rate = fmin(curve.suggested, MOST_RATE * s->learning_rate);
+    else
         note(r->common.quiet, "no learning rate stands out (%s): taking %g", err.message, s->learning_rate);
     hone_rate_curve_release(&curve);
-    return -1;
-}
-
-static int train_choice(train_session *r, const hone_search_result *result, const hone_fit_config *fit,
-                        const hone_preprocessing *pixels) {
-    train_settings *s = &r->settings;
-    char rate[32];
-    int status = -1;
-    if (r->budget > 0) s->epochs = epochs_left(r, result->images_per_second);
-    if (s->epochs > 0) status = build_choice(r, result->name, pixels);
-    if (status < 0) status = choose_rate(r, fit);
-    if (status < 0 && r->budget > 0 && s->epochs > 0) {
-        int64_t left = epochs_left(r, result->images_per_second);
-        s->epochs = left > 0 ? left : 1;
-    }
-    if (!s->schedule) s->schedule = "one-cycle";
-    if (s->early_stopping < 0) s->early_stopping = s->epochs > 0 ? s->epochs : 1; /* only to keep the best weights */
-    if (status < 0) status = extend_arguments(r);
-    if (status >= 0) return status;
-    snprintf(rate, sizeof rate, "%.2g", s->learning_rate);
-    if (s->epochs > 0)
-        note(r->common.quiet, "%s it is: training it for %lld epochs, learning rate %s", result->name,
-             (long long)s->epochs, rate);
-    else
-        note(r->common.quiet, "%s it is; no time is left for a whole epoch, so it stays as the search left it",
-             result->name);
     return -1;
 }
 
@@ -249,6 +228,41 @@ static int save_best_so_far(train_session *r, const char *name) {
         return failed(&err, NULL, "interrupted, and the best network so far was not saved");
     fprintf(stderr, "hone: interrupted while choosing; the best network so far, %s, is in '%s'\n", name, r->output);
     return EXIT_INTERRUPTED;
+}
+
+static int train_choice(train_session *r, const hone_search_result *result, const hone_fit_config *fit,
+                        const hone_preprocessing *pixels) {
+    train_settings *s = &r->settings;
+    hone_model *fresh = NULL;
+    char rate[32];
+    int status = -1;
+    if (r->budget > 0) s->epochs = epochs_left(r, result->images_per_second);
+    if (s->epochs > 0) status = build_choice(&fresh, r, result->name, pixels);
+    if (status < 0) status = choose_rate(r, fresh ? fresh : r->model, fit);
+    if (status >= 0) {
+        hone_model_free(fresh);
+        return status == EXIT_INTERRUPTED ? save_best_so_far(r, result->name) : status;
+    }
+    if (fresh) {
+        hone_model_free(r->model);
+        r->model = fresh;
+    }
+    if (r->budget > 0 && s->epochs > 0) {
+        int64_t left = epochs_left(r, result->images_per_second);
+        s->epochs = left > 0 ? left : 1;
+    }
+    if (!s->schedule) s->schedule = "one-cycle";
+    if (s->early_stopping < 0) s->early_stopping = s->epochs > 0 ? s->epochs : 1; /* only to keep the best weights */
+    status = extend_arguments(r);
+    if (status >= 0) return status;
+    snprintf(rate, sizeof rate, "%.2g", s->learning_rate);
+    if (s->epochs > 0)
+        note(r->common.quiet, "%s it is: training it for %lld epochs, learning rate %s", result->name,
+             (long long)s->epochs, rate);
+    else
+        note(r->common.quiet, "%s it is; no time is left for a whole epoch, so it stays as the search left it",
+             result->name);
+    return -1;
 }
 
 int choose_model(train_session *r, const hone_fit_config *fit) {

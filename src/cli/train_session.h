@@ -64,7 +64,7 @@ hone_precision model_policy(const train_session *r);
 double train_clock(void);
 bool is_automatic(const train_settings *s);
 /* The options of --model auto and --find-learning-rate, by themselves. */
-int check_auto(const train_settings *s);
+int check_auto(const train_session *r);
 /* Searches, and sets the model and the settings that it is trained with. fit: as it will be trained, data, split and threads
  * included. EXIT_INTERRUPTED, and the best so far saved, after Ctrl-C. */
 int choose_model(train_session *r, const hone_fit_config *fit);
