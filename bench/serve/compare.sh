@@ -3,8 +3,8 @@
 #
 #   bench/serve/compare.sh MODEL.h5 [SECONDS]
 #
-# MODEL takes 28x28x1 pictures (hone train mnist). PYTHON is an interpreter with onnxruntime, fastapi and uvicorn; without it
-# only hone is measured. HONE is the program, LOAD the load generator (build/hone, build/bench/serve_load).
+# MODEL takes 28x28x1 pictures (hone train mnist). PYTHON is an interpreter with onnxruntime, fastapi and uvicorn;
+# without it only hone is measured. HONE is the program, LOAD the load generator (build/hone, build/bench/serve_load).
 # One line of JSON for each server, kind and number of connections.
 set -eu
 [ $# -ge 1 ] || { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2; }

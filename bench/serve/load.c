@@ -4,8 +4,8 @@
  *
  *   serve_load PORT KIND CONNECTIONS SECONDS [MODEL INPUT]
  *
- * KIND is binary or json (Open Inference Protocol v2, one 28x28x1 picture), pixels (the same picture as UINT8), tensorflow
- * (:predict), or health. Prints one JSON object: requests per second, and latencies in milliseconds. */
+ * KIND is binary or json (Open Inference Protocol v2, one 28x28x1 picture), pixels (the same picture as UINT8),
+ * tensorflow (:predict), or health. Prints one JSON object: requests per second, and latencies in milliseconds. */
 #define _POSIX_C_SOURCE 200809L
 #include <arpa/inet.h>
 #include <errno.h>
@@ -82,8 +82,7 @@ static text make_request(const char *kind, const char *model, const char *input)
         }
         put_text(&body, "]]}");
     } else {
-        snprintf(head, sizeof head,
-                 "{\"inputs\":[{\"name\":\"%s\",\"shape\":[1,28,28,1],\"datatype\":\"%s\",", input,
+        snprintf(head, sizeof head, "{\"inputs\":[{\"name\":\"%s\",\"shape\":[1,28,28,1],\"datatype\":\"%s\",", input,
                  is_pixels ? "UINT8" : "FP32");
         put_text(&body, head);
         if (is_binary || is_pixels) {
@@ -172,7 +171,8 @@ static int by_size(const void *a, const void *b) {
 
 int main(int argc, char **argv) {
     if (argc < 5) {
-        fprintf(stderr, "usage: serve_load PORT binary|pixels|json|tensorflow|health CONNECTIONS SECONDS [MODEL INPUT]\n");
+        fprintf(stderr,
+                "usage: serve_load PORT binary|pixels|json|tensorflow|health CONNECTIONS SECONDS [MODEL INPUT]\n");
         return 2;
     }
     int port = atoi(argv[1]), count = atoi(argv[3]);

@@ -1,5 +1,5 @@
-"""The peer: ONNX Runtime behind FastAPI and uvicorn, as such servers are usually written. One model, two routes: JSON as
-TensorFlow Serving has it, and the picture's floats as they are.
+"""The peer: ONNX Runtime behind FastAPI and uvicorn, as such servers are usually written. One model, two routes: JSON
+as TensorFlow Serving has it, and the picture's floats as they are.
 
     peer_onnxruntime.py MODEL.onnx PORT
 """

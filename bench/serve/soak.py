@@ -2,9 +2,10 @@
 
     bench/serve/soak.py HONE MODEL [SECONDS]
 
-MODEL takes 28x28x1 pictures. Good clients compare every answer to the first one, to the bit; bad ones send what no server wants; slow ones
-drip, stall and go away; now and then the model file is replaced by itself. At the end the memory is what it was after the first fifth
-(and a little), every thread answers, and SIGTERM ends in status 0. Needs nothing but Python's own library.
+MODEL takes 28x28x1 pictures. Good clients compare every answer to the first one, to the bit; bad ones send what no
+server wants; slow ones drip, stall and go away; now and then the model file is replaced by itself. At the end the
+memory is what it was after the first fifth (and a little), and SIGTERM ends in status 0. Needs nothing but Python's own
+library.
 """
 
 import http.client
@@ -26,7 +27,8 @@ seconds = float(sys.argv[3]) if len(sys.argv) > 3 else 600
 folder = tempfile.TemporaryDirectory(prefix="hone-soak-")
 served = os.path.join(folder.name, "m.h5")
 shutil.copy(model, served)
-server = subprocess.Popen([hone, "serve", served, "--watch", "0.2", "--max-connections", "200"], stderr=subprocess.PIPE, text=True)
+server = subprocess.Popen([hone, "serve", served, "--watch", "0.2", "--max-connections", "200"],
+                          stderr=subprocess.PIPE, text=True)
 port = 0
 for line in server.stderr:
     if line.startswith("listening on"):
@@ -56,7 +58,9 @@ def ask(connection, method, path, body=None, headers={}):
 first = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 name = json.loads(ask(first, "GET", "/v2/models/m")[1])["inputs"][0]["name"]
 head = json.dumps({"inputs": [{"name": name, "shape": [1, 28, 28, 1], "datatype": "FP32",
-                               "parameters": {"binary_data_size": 3136}}], "parameters": {"binary_data_output": True}}).encode()
+                               "parameters": {"binary_data_size": 3136}}],
+                   "parameters": {"binary_data_output": True}}).encode()
+header = {"Inference-Header-Content-Length": str(len(head))}
 
 
 def picture(seed):
@@ -67,7 +71,7 @@ def picture(seed):
 def good_requests():
     for seed in range(8):
         x = picture(seed)
-        yield ("/v2/models/m/infer", head + struct.pack("<784f", *x), {"Inference-Header-Content-Length": str(len(head))}, -40)
+        yield ("/v2/models/m/infer", head + struct.pack("<784f", *x), header, -40)
         rows = [[[x[28 * i + j]] for j in range(28)] for i in range(28)]
         yield ("/v1/models/m:predict", json.dumps({"instances": [rows]}).encode(), {}, 0)
 
@@ -103,8 +107,10 @@ NASTY = [
     b"POST /v1/models/m:predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
     b"POST /v1/models/m:predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 12\r\n\r\n{\"instances\"",
     b"POST /v1/models/m:predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3000\r\n\r\n" + b"[" * 3000,
-    b"POST /v2/models/m/infer HTTP/1.1\r\nHost: localhost\r\nInference-Header-Content-Length: 7\r\nContent-Length: 8\r\n\r\n{\"a\": 1}",
-    b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 24\r\n\r\n\x89PNG\r\n\x1a\n\0\0\0\rIHDR\x7f\xff\xff\xff\x7f\xff\xff\xff",
+    b"POST /v2/models/m/infer HTTP/1.1\r\nHost: localhost\r\nInference-Header-Content-Length: 7\r\n"
+    b"Content-Length: 8\r\n\r\n{\"a\": 1}",
+    b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 24\r\n\r\n"
+    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\x7f\xff\xff\xff\x7f\xff\xff\xff",
     b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: gzip\r\nContent-Length: 9\r\n\r\nnot gzip!",
     b"POST /v1/models/m:predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\nxx",
     b"GET /v1/models/%00%ff/../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -160,7 +166,8 @@ def resident():
     return float(text.split("\nprocess_resident_memory_bytes ")[1].split()[0])
 
 
-threads = [threading.Thread(target=work, args=(i,)) for work, n in ((good, 3), (bad, 2), (slow, 12)) for i in range(n)]
+kinds = ((good, 3), (bad, 2), (slow, 12))
+threads = [threading.Thread(target=work, args=(i,)) for work, n in kinds for i in range(n)]
 threads.append(threading.Thread(target=replace))
 for thread in threads:
     thread.start()
@@ -177,7 +184,8 @@ at_end = resident()
 ended = time.monotonic()
 server.send_signal(signal.SIGTERM)
 status = server.wait(60)
-print(json.dumps({**counts, "seconds": seconds, "resident_mb": [round(x / 1e6, 1) for x in (settled, most, at_end)], "status": status,
+megabytes = [round(x / 1e6, 1) for x in (settled, most, at_end)]
+print(json.dumps({**counts, "seconds": seconds, "resident_mb": megabytes, "status": status,
                   "seconds_to_stop": round(time.monotonic() - ended, 2)}))
 if wrong:
     sys.exit(f"soak: {len(wrong)} wrong answers, first: {wrong[0]}")

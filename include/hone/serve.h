@@ -59,8 +59,8 @@ typedef struct hone_server_config {
     int64_t sample_max_bytes;
     double sample_below; /* pictures of which the model was less sure than this */
 
-    /* A folder for what people say a picture really is (POST /feedback, and the page): a data set of class folders for hone
-     * label and hone finetune. NULL: none is kept. */
+    /* A folder for what people say a picture really is (POST /feedback, and the page): a data set of class folders for
+     * hone label and hone finetune. NULL: none is kept. */
     const char *feedback_folder;
     size_t feedback_max_images;
     int64_t feedback_max_bytes;
@@ -83,9 +83,9 @@ HONE_API void hone_server_free(hone_server *server);
 HONE_API const char *hone_server_url(const hone_server *server);
 HONE_API int hone_server_port(const hone_server *server);
 
-/* Leaves in the model (the record "statistics") what these samples look like and what the model answers to them; indices
- * NULL: all, count of them. A server measures drift against it. To be called when training is over, with samples that were
- * not trained on. */
+/* Leaves in the model (the record "statistics") what these samples look like and what the model answers to them;
+ * indices NULL: all, count of them. A server measures drift against it. To be called when training is over, with
+ * samples that were not trained on. */
 HONE_API hone_status hone_model_set_statistics(hone_model *model, const hone_dataset *data, const uint32_t *indices,
                                                size_t count, hone_threads *threads, hone_error *err);
 

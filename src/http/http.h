@@ -101,7 +101,8 @@ bool hone__http_client_has(const hone__http_exchange *x, const char *etag);
 
 /* A header of the reply to come. name is a constant; value is copied. */
 void hone__http_set_header(hone__http_exchange *x, const char *name, const char *value);
-/* Sets ETag; when the client has that copy already it is told so (304), nothing else is to be done, and true returned. */
+/* Sets ETag; when the client has that copy already it is told so (304), nothing else is to be done, and true returned.
+ * */
 bool hone__http_not_modified(hone__http_exchange *x, const char *etag);
 /* The reply: type is a constant. The first takes data over (release NULL: it is a constant), the second copies it. */
 void hone__http_reply(hone__http_exchange *x, int status, const char *type, void *data, size_t size,
@@ -112,8 +113,9 @@ void hone__http_reply_file(hone__http_exchange *x, int status, const char *type,
 /* One line of plain text (or {"error": …} where config->json_errors): refusals, errors. */
 void hone__http_reply_text(hone__http_exchange *x, int status, const char *format, ...) HONE_PRINTF(3, 4);
 
-/* Postpones the reply: the handler calls it before it hands the exchange to another thread, returns without a reply, and
- * the other thread leaves the reply and calls hone__http_resume, once, after which the exchange is the server's again. */
+/* Postpones the reply: the handler calls it before it hands the exchange to another thread, returns without a reply,
+ * and the other thread leaves the reply and calls hone__http_resume, once, after which the exchange is the server's
+ * again. */
 void hone__http_defer(hone__http_exchange *x);
 void hone__http_resume(hone__http_exchange *x);
 

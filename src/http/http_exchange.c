@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One request and its reply. The reply is kept plain until the handler has returned; then it becomes libmicrohttpd's. */
+ * One request and its reply. The reply is kept plain until the handler has returned; then it becomes libmicrohttpd's.
+ * */
 #define _POSIX_C_SOURCE 200809L
 #include "http_internal.h"
 

@@ -28,7 +28,8 @@ int hone__http_status_of(hone_status status) {
 bool hone__http_same_secret(const char *secret, const char *given) {
     if (!given) return false;
     size_t length = strlen(secret), given_length = strlen(given);
-    /* Walks over what was given, whose length the client knows; the secret's own characters decide nothing on the way. */
+    /* Walks over what was given, whose length the client knows; the secret's own characters decide nothing on the way.
+     * */
     unsigned char difference = length != given_length;
     for (size_t i = 0; i < given_length; i++)
         difference |= (unsigned char)(given[i] ^ secret[length > 0 ? i % length : 0]);

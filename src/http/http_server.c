@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The server around libmicrohttpd: listening, reading requests within their limits, routes, clocks against slow clients.
+ * The server around libmicrohttpd: listening, reading requests within their limits, routes, clocks against slow
+ * clients.
  *
  * libmicrohttpd's own timeout ends a connection that is silent; a client that drips a byte now and then would live for
  * ever. So every connection has a clock of ours that runs while it is the client's turn, and one thread that looks at

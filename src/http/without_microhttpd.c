@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The server of a build without libmicrohttpd: it says what was left out. No exchange ever exists, so the functions that
- * take one are never called; they are here for the linker. */
+ * The server of a build without libmicrohttpd: it says what was left out. No exchange ever exists, so the functions
+ * that take one are never called; they are here for the linker. */
 #include "http.h"
 
 #include "core_internal.h"

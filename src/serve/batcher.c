@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Jobs to lanes. What is cheap and comes alone is computed at once by the thread that read it: handing a prediction of 30
- * microseconds to another thread would cost more than the prediction. Everything else goes through one bounded queue to as
- * many workers as there are CPUs; a worker takes the oldest job and whatever else waits for the same model, so that
- * batches form exactly when there is a queue. */
+ * Jobs to lanes. What is cheap and comes alone is computed at once by the thread that read it: handing a prediction of
+ * 30 microseconds to another thread would cost more than the prediction. Everything else goes through one bounded queue
+ * to as many workers as there are CPUs; a worker takes the oldest job and whatever else waits for the same model, so
+ * that batches form exactly when there is a queue. */
 #define _POSIX_C_SOURCE 200809L
 #include "serve_internal.h"
 

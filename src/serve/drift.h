@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The histograms that drift is told by: filled from the validation part at the end of training (model_statistics.c), and from
- * requests while serving (serve_drift.c), by the same functions. */
+ * The histograms that drift is told by: filled from the validation part at the end of training (model_statistics.c),
+ * and from requests while serving (serve_drift.c), by the same functions. */
 #ifndef HONE_DRIFT_H
 #define HONE_DRIFT_H
 
@@ -38,7 +38,8 @@ typedef struct hone__drift hone__drift;
 
 hone_status hone__drift_create(hone__drift **out, const hone_model *model, hone_error *err);
 void hone__drift_free(hone__drift *d);
-/* n pictures, or n rows of inputs (float32 of any alignment), and the answers to them (each at the begin of row floats). */
+/* n pictures, or n rows of inputs (float32 of any alignment), and the answers to them (each at the begin of row
+ * floats). */
 void hone__drift_pixels(hone__drift *d, const unsigned char *pixels, size_t n);
 void hone__drift_inputs(hone__drift *d, const void *rows, size_t n);
 void hone__drift_outputs(hone__drift *d, const float *outputs, size_t row, size_t n);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Names and versions to servables, and the thread that looks at the files. A file is loaded when it has been the same for
- * two looks (nobody writes it any more); what was loaded is put in the place of the old under a lock held for a moment,
- * and the old goes when the last request on it is done. A file that cannot be loaded is said once, and the old stays. */
+ * Names and versions to servables, and the thread that looks at the files. A file is loaded when it has been the same
+ * for two looks (nobody writes it any more); what was loaded is put in the place of the old under a lock held for a
+ * moment, and the old goes when the last request on it is done. A file that cannot be loaded is said once, and the old
+ * stays. */
 #define _POSIX_C_SOURCE 200809L
 #include "serve_internal.h"
 

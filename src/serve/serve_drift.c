@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Drift: histograms of what came in and went out of late, against those of the validation part that training left in the
- * model (the record "statistics"). Late is the last one to two thousand samples: two windows, of which the older is
+ * Drift: histograms of what came in and went out of late, against those of the validation part that training left in
+ * the model (the record "statistics"). Late is the last one to two thousand samples: two windows, of which the older is
  * forgotten when the newer is full. The measure is the population stability index, the sum of (p - q) ln(p / q) over
  * bins; by custom below 0.1 is the same population and above 0.25 is another. */
 #include "drift.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Why a picture was answered as it was, as JSON: where in it the answer comes from, and which training pictures are most
- * like it. An explainer serves one caller at a time and is as large as a training plan: there is one for each model, made
- * when somebody first asks. */
+ * Why a picture was answered as it was, as JSON: where in it the answer comes from, and which training pictures are
+ * most like it. An explainer serves one caller at a time and is as large as a training plan: there is one for each
+ * model, made when somebody first asks. */
 #include "serve_internal.h"
 
 #include <hone/explain.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The Open Inference Protocol (KServe v2, Triton) under /v2: health, metadata, infer with JSON or binary tensors, raw
- * requests, and Triton's classification extension. Beside the model's own float32 inputs, UINT8 is taken as pixels, which
- * the model's preprocessing is applied to: a quarter of the bytes, and nothing to get wrong. */
+ * requests, and Triton's classification extension. Beside the model's own float32 inputs, UINT8 is taken as pixels,
+ * which the model's preprocessing is applied to: a quarter of the bytes, and nothing to get wrong. */
 #include "serve_internal.h"
 
 #include <stdlib.h>
@@ -191,7 +191,8 @@ static void use_input(request *r, const input *in) {
         hone__json_fail(&r->j, HONE_LIMIT, "input '%s' is too large", spec->name);
         return;
     }
-    /* Every element takes a byte of the body, at the least: a shape that promises more is refused before memory is taken. */
+    /* Every element takes a byte of the body, at the least: a shape that promises more is refused before memory is
+     * taken. */
     if (r->n * spec->size > (size_t)(r->end - (const unsigned char *)r->j.begin)) {
         hone__json_fail(&r->j, HONE_ARGUMENT, "input '%s' has fewer numbers than its shape says", spec->name);
         return;

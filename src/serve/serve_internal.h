@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the files of serving share. The one idea: every protocol makes the same thing of its request, a job, which is rows
- * of input for one loaded model; the batcher runs jobs, at once or together with others; and the protocol makes its reply
- * of the rows that came out. A loaded model is a servable: never changed, counted by who holds it, so that another can
- * take its place while requests still run on it.
+ * What the files of serving share. The one idea: every protocol makes the same thing of its request, a job, which is
+ * rows of input for one loaded model; the batcher runs jobs, at once or together with others; and the protocol makes
+ * its reply of the rows that came out. A loaded model is a servable: never changed, counted by who holds it, so that
+ * another can take its place while requests still run on it.
  *
  *   serve_text     buffers, the reader of JSON requests, the writer of JSON replies
  *   servable       one version of one model: its tensors, and lanes (a plan and its memory each)
@@ -57,8 +57,8 @@ void hone__buffer_release(hone__buffer *b);
 
 /* ---- reading JSON (serve_json.c) ------------------------------------------------------------------------------- */
 
-/* Walks over a document where it lies and allocates nothing: requests are mostly numbers, and a tree of them would be many
- * times their size. A failure sticks: what follows does nothing and gives zeros. */
+/* Walks over a document where it lies and allocates nothing: requests are mostly numbers, and a tree of them would be
+ * many times their size. A failure sticks: what follows does nothing and gives zeros. */
 typedef struct hone__json {
     const char *begin, *at, *end;
     int depth;
@@ -123,8 +123,8 @@ typedef struct hone__explanations hone__explanations;
 hone_status hone__explanations_create(hone__explanations **out, hone_model *model, hone_error *err);
 void hone__explanations_free(hone__explanations *e);
 bool hone__explanations_has_examples(const hone__explanations *e);
-/* Rows of numbers from 0 to 1: how much each place of pixels (of the model's size) speaks for class index. One caller after
- * the other; the first waits longest. HONE_UNSUPPORTED for models whose layers have no maps. */
+/* Rows of numbers from 0 to 1: how much each place of pixels (of the model's size) speaks for class index. One caller
+ * after the other; the first waits longest. HONE_UNSUPPORTED for models whose layers have no maps. */
 hone_status hone__explanations_heat_map(hone__explanations *e, hone_value **out, const unsigned char *pixels,
                                         size_t index, hone_error *err);
 /* [{"example", "class", "index", "distance"}, …] of the training pictures that the model carries, nearest first. */
@@ -297,8 +297,8 @@ void hone__serve_event(hone__serve *serve, bool is_warning, const char *format, 
 void hone__serve_reply(hone__http_exchange *x, int status, const char *type, const hone__buffer *text);
 void hone__serve_reply_error(hone__http_exchange *x, hone_status status, const hone_error *err);
 
-/* The requests of the protocols, into l->job and what else l has of them; header is Inference-Header-Content-Length, NULL
- * where there is none. They look at nothing but the bytes. */
+/* The requests of the protocols, into l->job and what else l has of them; header is Inference-Header-Content-Length,
+ * NULL where there is none. They look at nothing but the bytes. */
 hone_status hone__tensorflow_read_predict(hone__serve_local *l, const hone__servable *s, const char *body, size_t size,
                                           hone_error *err);
 hone_status hone__tensorflow_read_examples(hone__serve_local *l, const hone__servable *s, const char *body, size_t size,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * JSON read where it lies. Every function first asks whether something went wrong before, so a protocol reads a whole
- * request and looks once at the end. Strings are checked to be UTF-8 when they are passed over, numbers are read exactly:
- * up to 15 digits and powers of ten up to 22 by one multiplication or division of exact doubles (Clinger 1990), all
- * others by the C library. */
+ * request and looks once at the end. Strings are checked to be UTF-8 when they are passed over, numbers are read
+ * exactly: up to 15 digits and powers of ten up to 22 by one multiplication or division of exact doubles (Clinger
+ * 1990), all others by the C library. */
 #include "serve_internal.h"
 
 #include <math.h>

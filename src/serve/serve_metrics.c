@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Counters, and their exposition in Prometheus' text format 0.0.4. Routes and classes are the only words of requests that
- * become labels, and both are few: what clients send never does. */
+ * Counters, and their exposition in Prometheus' text format 0.0.4. Routes and classes are the only words of requests
+ * that become labels, and both are few: what clients send never does. */
 #define _POSIX_C_SOURCE 200809L
 #include "serve_internal.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * POST /predict: pictures as their files are, in the body or as a form's files, to what hone predict --json says of them. */
+ * POST /predict: pictures as their files are, in the body or as a form's files, to what hone predict --json says of
+ * them. */
 #include "serve_internal.h"
 
 #include "teaching.h"
@@ -50,14 +51,16 @@ static bool is_unknown(hone__serve_local *l, const float *row) {
     return hone_rejection_judge(s->rejection, row, row + s->output_size, l->word.data).unknown;
 }
 
-static void offer_sample(const hone__serve_local *l, const hone__picture *p, const float *scores) {
+/* What is none of the classes is as worth looking at as what the model is not sure of. */
+static void offer_sample(const hone__serve_local *l, const hone__picture *p, const float *scores, bool unknown) {
     const hone__servable *s = l->job.servable;
     if (!l->serve->samples) return;
     hone_prediction best = hone_prediction_of(scores, s->output_size);
-    hone__samples_offer(l->serve->samples, p, best.confidence);
+    hone__samples_offer(l->serve->samples, p, unknown ? 0 : best.confidence);
 }
 
-/* What the model was taught speaks before the network: true where an example answers, with *out, NULL where memory is out. */
+/* What the model was taught speaks before the network: true where an example answers, with *out, NULL where memory is
+ * out. */
 static bool taught_value(hone_value **out, const hone__serve_local *l, const hone__picture *p,
                          const unsigned char *pixels, const float *network) {
     const hone__servable *s = l->job.servable;
@@ -88,7 +91,7 @@ static hone_status describe(hone__serve_local *l, const hone__picture *p, size_t
     const unsigned char *pixels = (const unsigned char *)l->job.rows + n * s->input_size;
     if (!taught_value(out, l, p, pixels, row))
         *out = hone_prediction_value(s->model, p->file, row, s->output_size, unknown, l->top);
-    offer_sample(l, p, row);
+    offer_sample(l, p, row, unknown);
     if (l->nearest > 0 && l->job.is_judged)
         hone_value_set(*out, "nearest", hone__explanations_nearest(s->explanations, row + s->output_size, l->nearest));
     if (!l->heat_map) return HONE_OK;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Pictures that were hard to tell, kept for people to label: a folder that hone label and hone finetune open. Bounded by
- * number and bytes, what was there before counting; a file is there as a whole or not at all. Its name is the hash of its
- * bytes, so that one picture sent a thousand times is kept once. */
+ * Pictures that were hard to tell, kept for people to label: a folder that hone label and hone finetune open. Bounded
+ * by number and bytes, what was there before counting; a file is there as a whole or not at all. Its name is the hash
+ * of its bytes, so that one picture sent a thousand times is kept once. */
 #define _POSIX_C_SOURCE 200809L
 #include "serve_internal.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * TensorFlow Serving's REST interface under /v1/models: status, metadata, :predict by rows and by columns, :classify and
- * :regress. Its words and codes are what its clients test for; a model's inputs and outputs are as Keras has them, nothing
- * is scaled on the way. */
+ * TensorFlow Serving's REST interface under /v1/models: status, metadata, :predict by rows and by columns, :classify
+ * and :regress. Its words and codes are what its clients test for; a model's inputs and outputs are as Keras has them,
+ * nothing is scaled on the way. */
 #include "serve_internal.h"
 
 #include <ctype.h>

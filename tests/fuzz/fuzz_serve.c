@@ -100,14 +100,16 @@ static bool same(hone__json *j, const hone_value *v) {
 
 static void read_json(const char *text, size_t size) {
     hone__json j;
-    hone_error err, why;
+    hone_error err = {0}, why;
     hone_value *value = NULL;
     hone__json_init(&j, text, size, &err);
     hone__json_skip(&j);
     hone__json_peek(&j);
     bool ours = !j.failed && j.at == j.end;
     hone_status status = hone_json_parse(&value, text, size, &why);
-    if (status == HONE_OK && !ours && !strstr(err.message, "nested") && !strstr(err.message, "number")) abort();
+    /* We read fewer levels and shorter numbers, and no zero byte, which Jansson passes over behind a number. */
+    bool stricter = strstr(err.message, "nested") || strstr(err.message, "number") || memchr(text, 0, size);
+    if (status == HONE_OK && !ours && !stricter) abort();
     if (status == HONE_OK && ours) {
         hone__json_init(&j, text, size, &err);
         if (!same(&j, value)) abort();

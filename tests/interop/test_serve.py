@@ -128,7 +128,8 @@ for key, wanted in zip(outputs, expected_pair):
     close(answers[key], wanted, "columns")
 image = {"b64": base64.b64encode(b"no floats").decode()}
 for path, document, code in (("one:predict", {"instances": [image]}, 400), ("none:predict", {"instances": [1]}, 404),
-                             ("one/versions/7:predict", {"instances": [1]}, 404), ("two:predict", {"instances": [1]}, 400)):
+                             ("one/versions/7:predict", {"instances": [1]}, 404),
+                             ("two:predict", {"instances": [1]}, 400)):
     status, body = http(f"{base}/{path}", json.dumps(document).encode())
     assert status == code and json.loads(body)["error"], (path, status, body)
 

@@ -49,7 +49,8 @@ static inline hone_value *named(const char *name) {
     return config;
 }
 
-/* input "x" of this shape, a flat softmax "p" of three classes; width > 0: a wide hidden layer that costs milliseconds. */
+/* input "x" of this shape, a flat softmax "p" of three classes; width > 0: a wide hidden layer that costs milliseconds.
+ * */
 static inline hone_model *make_model(const hone_shape *shape, int width, uint64_t seed) {
     static const char *const names[] = {"cat", "dog", "\"owl\""};
     hone_model *m;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A server in use: files replaced under load, queues that fill, deadlines, tokens, drift, samples, what a request costs in
- * allocations, what happens when there is no memory, and the end. */
+ * A server in use: files replaced under load, queues that fill, deadlines, tokens, drift, samples, what a request costs
+ * in allocations, what happens when there is no memory, and the end. */
 #define _POSIX_C_SOURCE 200809L
 #include "serve_client.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * TensorFlow Serving's REST, the Open Inference Protocol and /predict on the wire: right answers to the bit, and the right
- * refusals. */
+ * TensorFlow Serving's REST, the Open Inference Protocol and /predict on the wire: right answers to the bit, and the
+ * right refusals. */
 #define _POSIX_C_SOURCE 200809L
 #include "serve_client.h"
 
@@ -46,8 +46,7 @@ static void rows_and_columns_answer_as_the_model_does(void **state) {
     static const char *const rows[] = {
         "{\"instances\": [[0.0, 0.5], [1, 0.25]]}",
         "{\"instances\": [{\"x\": [0.0, 0.5]}, {\"x\": [1.0, 0.25]}], \"signature_name\": \"serving_default\"}",
-        "{\"other\": {\"a\": [null, true]}, \"signature_name\": \"\", \"instances\": [[0e0, 5e-1], [1.0, 25e-2]]} "
-        "tail"};
+        "{\"other\": {\"a\": [null]}, \"signature_name\": \"\", \"instances\": [[0e0, 5e-1], [1.0, 25e-2]]} tail"};
     for (size_t i = 0; i < 3; i++) {
         reply *r = ask_text(server, "POST /v1/models/pair:predict", rows[i]);
         want(r, 200, "\"predictions\"");
@@ -180,10 +179,10 @@ static void inference_takes_json_and_bytes(void **state) {
     static const char *const bodies[] = {
         "{\"id\":\"42\",\"inputs\":[{\"name\":\"x\",\"shape\":[2,2],\"datatype\":\"FP32\",\"data\":[0.5,-1,0,2.0]}]}",
         "{\"inputs\":[{\"data\":[[0.5,-1],[0,2]],\"datatype\":\"FP32\",\"shape\":[2,2],\"name\":\"x\"}],\"id\":\"42\"}",
-        "{\"inputs\":[{\"name\":\"\\u0078\",\"shape\":[2,2],\"datatype\":\"FP32\",\"data\":[0.5,-1,0,2.0]}],\"id\":"
-        "\"42\","
-        "\"parameters\":{\"binary_data_output\":true,\"x\":1},\"outputs\":[{\"name\":\"p\",\"parameters\":{\"binary_"
-        "data\":false}}]}"};
+        ("{\"inputs\":[{\"name\":\"\\u0078\",\"shape\":[2,2],\"datatype\":\"FP32\",\"data\":[0.5,-1,0,2.0]}],\"id\":"
+         "\"42\","
+         "\"parameters\":{\"binary_data_output\":true,\"x\":1},"
+         "\"outputs\":[{\"name\":\"p\",\"parameters\":{\"binary_data\":false}}]}")};
     for (size_t i = 0; i < 3; i++) {
         reply *r = ask_text(server, "POST /v2/models/pair/infer", bodies[i]);
         want(r, 200, "\"id\":\"42\"");
