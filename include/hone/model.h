@@ -90,6 +90,8 @@ HONE_API hone_status hone_model_to_config(const hone_model *model, hone_value **
 HONE_API hone_status hone_model_from_config(hone_model **out, const hone_value *config, hone_error *err);
 
 HONE_API const char *hone_model_name(const hone_model *model);
+/* The major version of Keras, 2 or 3, whose words the model has where those differ: that of its file, else 3. */
+HONE_API int hone_model_keras(const hone_model *model);
 HONE_API bool hone_model_is_built(const hone_model *model);
 HONE_API hone_shape hone_model_input_shape(const hone_model *model);  /* rank 0 while unknown */
 HONE_API hone_shape hone_model_output_shape(const hone_model *model); /* rank 0 while unbuilt */

@@ -38,6 +38,22 @@ static bool trains_only(const hone_model *model) {
     return false;
 }
 
+static bool has_class(const hone_model *model, const char *class_name) {
+    hone_layer_info info;
+    for (size_t i = 0; i < hone_model_layer_count(model); i++)
+        if (hone_model_layer_info(model, i, &info) == HONE_OK && strcmp(info.class_name, class_name) == 0) return true;
+    return false;
+}
+
+/* Attention has no words that both families read; NULL where nothing is to be said of it. */
+static const char *unread_words(const hone_model *model, hone_file_format format) {
+    if (format != HONE_FILE_H5 && format != HONE_FILE_KERAS && format != HONE_FILE_JSON) return NULL;
+    if (!has_class(model, "MultiHeadAttention")) return NULL;
+    if (format != HONE_FILE_H5 || hone_model_keras(model) == 3)
+        return "words that tf-keras reads: MultiHeadAttention is stated as in Keras 3";
+    return "words that Keras 3 reads: MultiHeadAttention is stated as in Keras 2 (a .keras file has those of Keras 3)";
+}
+
 /* The list that the documentation explains. */
 static hone_value *losses(const hone_model *model, const hone_compiled *compiled, hone_file_format format) {
     capacity holds = capacity_of(format);
@@ -55,6 +71,8 @@ static hone_value *losses(const hone_model *model, const hone_compiled *compiled
         hone_value_append(list, hone_value_string("how pixels are scaled (--input states it)"));
     if (!holds.extras && (hone_model_record(model, "provenance") || hone_model_record(model, "self_test")))
         hone_value_append(list, hone_value_string("hone's records: provenance, self-test"));
+    const char *words = unread_words(model, format);
+    if (words) hone_value_append(list, hone_value_string(words));
     return list;
 }
 

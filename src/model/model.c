@@ -337,6 +337,10 @@ const char *hone_model_name(const hone_model *model) {
     return model->network.name;
 }
 
+int hone_model_keras(const hone_model *model) {
+    return model->keras;
+}
+
 bool hone_model_is_built(const hone_model *model) {
     return model->built;
 }

@@ -55,6 +55,17 @@ run evaluate more.h5 digits --limit 200 --weights part.keras --quiet
 want_status 0
 sed 's/more.h5/part.keras/' out | cmp - first || fail "--weights: another model"
 
+# what only one family reads is said
+for family in keras3 tfkeras; do
+    run convert "$tests/golden/accept/$family-attention.h5" attention.h5
+    want_status 0
+    [ $family = keras3 ] && want_err "words that tf-keras reads: MultiHeadAttention" || want_err "words that Keras 3 reads"
+    run convert "$tests/golden/accept/$family-attention.h5" attention.keras
+    want_err "words that tf-keras reads: MultiHeadAttention"
+    run convert "$tests/golden/accept/$family-graph.h5" graph.h5
+    grep -q "words that" err && fail "$family: words that nobody lacks"
+done
+
 # what is refused, in one line
 printf 'PK\003\004 and no more' >bad.keras
 run convert bad.keras x.h5
