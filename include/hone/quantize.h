@@ -23,6 +23,7 @@
  *   scale and zero point.
  * - Add: q = clamp(zero_point_y + ((sum over k of (q_k - zero_point_k) * factor[k]) + 2^(shift - 1)) >> shift, low, high), in
  *   32 bits.
+ * - A scale and an offset for each channel (BatchNormalization behind an activation) is a depthwise convolution of one tap.
  * - Everything of one 8-bit number (activations, a change of scale before Concatenate): table[q].
  * - What is none of these is computed in float. */
 #ifndef HONE_QUANTIZE_H

@@ -37,6 +37,30 @@ static void int8_depthwise_finish(const hone_int8_output *o, size_t channels, co
     }
 }
 
+/* One tap on every pixel, to bytes: a scale and an offset for each channel. Channel by channel, so that what belongs to it
+ * stays in registers. */
+static void int8_one_tap(const hone_int8_depthwise *p, size_t pixels, const uint8_t *x, const int8_t *weights,
+                         uint8_t *y) {
+    const hone_int8_output *o = &p->output;
+    const int8_clamp clamp = int8_clamp_of(o);
+    const size_t c = (size_t)p->shape.c;
+    for (size_t i = 0; i < c; i += VL) {
+        const size_t n = c - i < VL ? c - i : VL;
+        int32_t lanes[VL] = {0}; /* the weights, and the biases without the zero point */
+        for (size_t k = 0; k < n; k++) lanes[k] = weights[i + k];
+        const vint weight = vi_load(lanes);
+        for (size_t k = 0; k < n; k++) lanes[k] = o->bias[i + k] - p->zero_point * weights[i + k];
+        const vint bias = vi_load(lanes), shift = vq_max(vi_sub(vi_load_part(o->shifts + i, n), vi_set(1)), vi_set(30));
+        const vfactor factor = vq_factor(vi_load_part(o->multipliers + i, n), shift);
+        const uint8_t *from = x + i;
+        uint8_t *to = y + i;
+        for (size_t pixel = 0; pixel < pixels; pixel++, from += c, to += c) {
+            const vint sum = vi_add(vi_mul(vi_load_u8_part(from, n), weight), bias);
+            int8_store(to, int8_finish(&clamp, sum, factor), n == VL, n);
+        }
+    }
+}
+
 static void int8_depthwise(const hone_int8_depthwise *p, size_t n, const uint8_t *x, const int8_t *weights, void *y,
                            void *scratch) {
     const hone_depthwise_shape *s = &p->shape;
@@ -44,6 +68,11 @@ static void int8_depthwise(const hone_int8_depthwise *p, size_t n, const uint8_t
     const size_t step = channels * (p->output.real ? sizeof(float) : 1);
     int32_t *sums = scratch;
     uint8_t *out = y;
+    if (s->kh * s->kw == 1 && s->multiplier == 1 && s->oh == s->h && s->ow == s->w && s->stride_h == 1 &&
+        s->stride_w == 1 && s->pad_top == 0 && s->pad_left == 0 && !p->output.real) {
+        int8_one_tap(p, n * (size_t)s->h * (size_t)s->w, x, weights, y);
+        return;
+    }
     for (size_t i = 0; i < n; i++, x += image)
         for (int oy = 0; oy < s->oh; oy++)
             for (int ox = 0; ox < s->ow; ox++, out += step) {
@@ -78,6 +107,22 @@ static int8_window int8_window_of(const hone_pool2d_shape *s, int oy, int ox) {
     return w;
 }
 
+enum { INT8_FEW = 16 }; /* channels that are done one by one: loops over so few of them are all beginning and end */
+
+/* The sum of one channel of a window, or its largest number. */
+HONE_INLINE uint32_t int8_gather(const hone_pool2d_shape *s, const int8_window *w, const uint8_t *x, bool largest) {
+    const size_t c = (size_t)s->c, row = (size_t)s->w * c;
+    uint32_t most = 0, sum = 0;
+    for (int iy = w->top; iy < w->bottom; iy++) {
+        const uint8_t *at = x + (size_t)iy * row + (size_t)w->left * c;
+        for (int ix = w->left; ix < w->right; ix++, at += c) {
+            most = *at > most ? *at : most;
+            sum += *at;
+        }
+    }
+    return largest ? most : sum;
+}
+
 static void int8_max_row(size_t c, const uint8_t *x, uint8_t *y) {
     for (size_t i = 0; i < c; i++) y[i] = x[i] > y[i] ? x[i] : y[i];
 }
@@ -88,6 +133,8 @@ static void int8_max_pool(const hone_pool2d_shape *s, size_t n, const uint8_t *x
         for (int oy = 0; oy < s->oh; oy++)
             for (int ox = 0; ox < s->ow; ox++, y += c) {
                 const int8_window w = int8_window_of(s, oy, ox);
+                for (size_t k = 0; c < INT8_FEW && k < c; k++) y[k] = (uint8_t)int8_gather(s, &w, x + k, true);
+                if (c < INT8_FEW) continue;
                 memset(y, 0, c);
                 for (int iy = w.top; iy < w.bottom; iy++)
                     for (int ix = w.left; ix < w.right; ix++)
@@ -95,20 +142,31 @@ static void int8_max_pool(const hone_pool2d_shape *s, size_t n, const uint8_t *x
             }
 }
 
+/* floor((2 sum + count) / (2 count)). Of up to EXACT numbers a quotient of floats, cut off, is the integers' (511 times
+ * that are less than 2^23), and far cheaper. */
+HONE_INLINE uint8_t int8_mean(uint32_t sum, uint32_t count) {
+    enum { EXACT = 1 << 14 };
+    const uint32_t numerator = 2 * sum + count, divisor = 2 * count;
+    if (count > EXACT) return (uint8_t)(numerator / divisor);
+    return (uint8_t)(int32_t)((float)(int32_t)numerator / (float)(int32_t)divisor);
+}
+
 /* One channel after the other, a few of them at a time so that their sums stay in registers. */
 static void int8_average_window(const hone_pool2d_shape *s, const int8_window *w, const uint8_t *x, uint8_t *y) {
     enum { TILE = 64 };
     const size_t c = (size_t)s->c;
     const uint32_t count = (uint32_t)(w->bottom - w->top) * (uint32_t)(w->right - w->left);
-    for (size_t first = 0; first < c; first += TILE) {
+    for (size_t k = 0; c < INT8_FEW && k < c; k++) y[k] = int8_mean(int8_gather(s, w, x + k, false), count);
+    for (size_t first = 0; c >= INT8_FEW && first < c; first += TILE) {
         const size_t tile = c - first < TILE ? c - first : TILE;
-        uint32_t sums[TILE] = {0};
+        uint32_t sums[TILE];
+        memset(sums, 0, tile * sizeof *sums);
         for (int iy = w->top; iy < w->bottom; iy++)
             for (int ix = w->left; ix < w->right; ix++) {
                 const uint8_t *pixel = x + ((size_t)iy * (size_t)s->w + (size_t)ix) * c + first;
                 for (size_t i = 0; i < tile; i++) sums[i] += pixel[i];
             }
-        for (size_t i = 0; i < tile; i++) y[first + i] = (uint8_t)((2 * sums[i] + count) / (2 * count));
+        for (size_t i = 0; i < tile; i++) y[first + i] = int8_mean(sums[i], count);
     }
 }
 

@@ -28,6 +28,13 @@ static bool is_sum(const hone__op *op) {
     return op->type == &hone__op_merge && op->as.merge.kind == HONE_MERGE_ADD && op->as.merge.same;
 }
 
+/* A scale and an offset for each channel: a BatchNormalization that no weights stand before. On the model's input it stays
+ * in float, for its output is rounded anyway. */
+static bool is_affine(const hone__builder *b, const hone__op *op) {
+    return op->type == &hone__op_affine && op->inputs[0] != b->input && op->as.rows.rows <= INT32_MAX &&
+           op->as.rows.c <= INT32_MAX;
+}
+
 static bool is_known(const hone__builder *b, int tensor) {
     return b->tensors[tensor].q.scale > 0;
 }
@@ -56,7 +63,7 @@ static bool has_rule(const hone__builder *b, const hone__op *op) {
         if (!is_known(b, op->inputs[k])) return false;
     if (is_product(op)) return fits(op);
     if (is_pool(op)) return pool_fits(op);
-    return (is_sum(op) || op->type == &hone__op_concatenate || op->type == &hone__op_activation) &&
+    return (is_sum(op) || is_affine(b, op) || op->type == &hone__op_concatenate || op->type == &hone__op_activation) &&
            is_known(b, op->output);
 }
 
@@ -114,7 +121,7 @@ static bool is_clamp(const hone__op *op) {
 static hone_status fuse_clamps(hone__builder *b, const choice *c, hone_error *err) {
     for (size_t i = 0; i < b->op_count; i++) {
         hone__op *op = &b->ops[i];
-        if (!op->type || !c->chosen[i] || !(is_product(op) || is_sum(op))) continue;
+        if (!op->type || !c->chosen[i] || !(is_product(op) || is_sum(op) || is_affine(b, op))) continue;
         hone__int8 *q = attach(op);
         if (!q) return hone__fail_memory(err, sizeof *q, "8-bit operations");
         q->relu = epilogue_of(op) == HONE_EPILOGUE_RELU;
@@ -227,6 +234,8 @@ static void set_type(hone__op *op, bool wanted) {
         op->type = most ? &hone__op_int8_max_pool : &hone__op_int8_average_pool;
     } else if (op->type == &hone__op_concatenate) {
         op->type = &hone__op_int8_concatenate;
+    } else if (op->type == &hone__op_affine) {
+        op->type = &hone__op_int8_affine;
     } else {
         op->type = op->type == &hone__op_merge ? &hone__op_int8_add : &hone__op_int8_lookup;
     }

@@ -219,8 +219,8 @@ static char *describe(const hone_plan *plan, const hone__op *op) {
         name = activation_name(&op->as.activation);
     }
     bool folded = op->fold.on;
-    if (folded && op->type == &hone__op_affine) {
-        name = "batch_normalization";
+    if (folded && origin == &hone__op_affine) {
+        name = op->int8 ? "int8 batch_normalization" : "batch_normalization";
         folded = false;
     }
     char in[128], out[128];

@@ -248,6 +248,8 @@ static void depthwise(void **state) {
             for (int real = 0; real < 2; real++) {
                 depthwise_case(k, 6, 7, channels_of[j], 1, 3, 1, 1, real);
                 depthwise_case(k, 7, 6, channels_of[j], 1, 3, 2, 1, real);
+                depthwise_case(k, 4, 3, channels_of[j], 1, 1, 1, 1, real);
+                depthwise_case(k, 5, 6, channels_of[j], 1, 1, 2, 1, real);
                 depthwise_case(k, 6, 6, channels_of[j], 3, 2, 1, 2, real);
             }
     }
@@ -290,6 +292,10 @@ static void pooling(void **state) {
                                                 {5, 7, c, 3, 2, 1, 2, 1, 0, 5, 3},
                                                 {5, 4, c, 5, 4, 1, 1, 0, 0, 1, 1}};
             for (size_t j = 0; j < sizeof shapes / sizeof *shapes; j++) pool_case(k, &shapes[j]);
+        }
+        for (int c = 3; k && c <= 20; c += 17) { /* more numbers than a float can count */
+            const hone_pool2d_shape large = {130, 129, c, 130, 129, 1, 1, 0, 0, 1, 1};
+            pool_case(k, &large);
         }
     }
 }

@@ -132,6 +132,15 @@ static size_t floats_of(size_t bytes) {
 
 /* ---- convolutions and Dense ------------------------------------------------------------------------------------ */
 
+/* A channel whose weights have this scale: all else follows. */
+static void set_channel(hone__int8 *q, size_t i, float scale, float bias) {
+    double unit = (double)q->x[0].scale * scale;
+    q->weight_scale[i] = scale;
+    q->output_scale[i] = (float)unit;
+    q->bias[i] = round_bias(bias / unit);
+    if (!q->output.real) fixed_point(unit / q->y.scale, &q->multipliers[i], &q->shifts[i]);
+}
+
 static void refresh_weights(const hone__op *op, const hone_model *model) {
     hone__int8 *q = op->int8;
     size_t taps = q->taps, c = q->channels;
@@ -141,11 +150,7 @@ static void refresh_weights(const hone__op *op, const hone_model *model) {
     for (size_t i = 0; i < c; i++) {
         float scale = q->per_tensor ? common : hone__int8_weight_scale(kernel + i, c, taps);
         for (size_t k = 0; k < taps; k++) q->weights[k * c + i] = hone__int8_weight(kernel[k * c + i], scale);
-        double unit = (double)q->x[0].scale * scale;
-        q->weight_scale[i] = scale;
-        q->output_scale[i] = (float)unit;
-        q->bias[i] = round_bias(bias[i] / unit);
-        if (!q->output.real) fixed_point(unit / q->y.scale, &q->multipliers[i], &q->shifts[i]);
+        set_channel(q, i, scale, bias[i]);
     }
 }
 
@@ -222,6 +227,45 @@ static void depthwise_forward(const hone__op *op, const hone__run *r) {
     q->kernels->depthwise(&q->as.depthwise, r->n, (const uint8_t *)r->in[0], q->weights, r->out, r->scratch);
 }
 
+/* A scale and an offset for each channel is a depthwise convolution of one tap. */
+static hone_status affine_prepare(hone__op *op, const hone__setting *setting, hone_error *err) {
+    int rows = (int)op->as.rows.rows, c = (int)op->as.rows.c;
+    op->int8->as.depthwise.shape = (hone_depthwise_shape){.h = rows,
+                                                          .w = 1,
+                                                          .c = c,
+                                                          .multiplier = 1,
+                                                          .kh = 1,
+                                                          .kw = 1,
+                                                          .stride_h = 1,
+                                                          .stride_w = 1,
+                                                          .dilation_h = 1,
+                                                          .dilation_w = 1,
+                                                          .oh = rows,
+                                                          .ow = 1};
+    return depthwise_prepare(op, setting, err);
+}
+
+static void affine_refresh(const hone__op *op, const hone_kernels *kernels, const hone_model *model, size_t piece) {
+    (void)kernels;
+    (void)piece;
+    hone__int8 *q = op->int8;
+    size_t c = q->channels;
+    float *scale = q->folded, *offset = scale + c;
+    if (op->fold.on)
+        hone__fold_affine(model, op->fold.weights, op->fold.epsilon, c, scale, offset);
+    else
+        memcpy(scale, op->literal, 2 * c * sizeof *scale);
+    for (size_t i = 0; i < c; i++) {
+        /* beside a large offset the scale may be coarse: the bias must fit */
+        float least = fabsf(offset[i]) / (q->x[0].scale * (HONE_INT8_BIAS_LIMIT / 2));
+        float unit = fmaxf(hone__int8_weight_scale(scale + i, 1, 1), least);
+        q->weights[i] = hone__int8_weight(scale[i], unit);
+        set_channel(q, i, unit, offset[i]);
+    }
+}
+
+const hone__op_type hone__op_int8_affine = {
+    .name = "int8 affine", .prepare = affine_prepare, .refresh = affine_refresh, .forward = depthwise_forward};
 const hone__op_type hone__op_int8_conv2d = {
     .name = "int8 conv2d", .prepare = conv2d_prepare, .refresh = conv2d_refresh, .forward = conv2d_forward};
 const hone__op_type hone__op_int8_dense = {

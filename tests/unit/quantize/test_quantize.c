@@ -28,6 +28,9 @@ static const char *const networks[] = {
     "activation=relu | "
     "MaxPooling2D pool_size=3 | Conv2D filters=5 kernel_size=1 activation=sigmoid | Flatten | Dense units=7 "
     "activation=gelu | Dense units=3",
+    /* normalisation that no weights stand before, with relu behind it and without */
+    "9,8,2 | Conv2D filters=7 kernel_size=3 activation=relu | BatchNormalization | Conv2D filters=6 kernel_size=3 "
+    "activation=relu | MaxPooling2D | BatchNormalization | ReLU | Flatten | Dense units=3",
     /* what has no rule stays in float, in the middle and at the end */
     "6,6,3 | Conv2D filters=8 kernel_size=3 activation=relu | LayerNormalization | Conv2D filters=8 kernel_size=3 "
     "activation=relu | GlobalMaxPooling2D | Dense units=4 activation=relu",
