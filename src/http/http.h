@@ -45,6 +45,7 @@ typedef struct hone__http_config {
     bool check_origin; /* a request that is no GET is refused when a browser says that another site's page sent it */
     int threads;
     int max_connections;
+    size_t head_bytes; /* room for a request line and its headers; more is refused with 431. Cleared for each request */
     double
         request_seconds;  /* a client that has not sent its whole request by then is cut off, however busily it drips */
     double send_seconds;  /* one that has not taken its reply by then, likewise */

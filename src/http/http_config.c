@@ -8,6 +8,7 @@ hone__http_config hone__http_config_default(void) {
                                .check_origin = true,
                                .threads = 4,
                                .max_connections = 256,
+                               .head_bytes = 64 << 10,
                                .request_seconds = 30,
                                .send_seconds = 300,
                                .grace_seconds = 5};

@@ -21,11 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum {
-    CONNECTION_MEMORY = 64 << 10, /* of request line and headers; libmicrohttpd answers 431 to more */
-    LISTEN_BACKLOG = 1024,
-    FIRST_BODY_BYTES = 4096
-};
+enum { LISTEN_BACKLOG = 1024, FIRST_BODY_BYTES = 4096 };
 static const double clock_pause = 0.2; /* between two looks at the clocks */
 
 struct hone__http_server {
@@ -438,12 +434,12 @@ static hone_status start(hone__http_server *s, hone_error *err) {
         options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)s->config.key};
     }
     options[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
-    s->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, s->listener,
-                                 MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION,
-                                 on_connection, s, MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections,
-                                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-                                 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(s->config.send_seconds + 1),
-                                 MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    s->daemon =
+        MHD_start_daemon(flags, 0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, s->listener,
+                         MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
+                         MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                         s->config.head_bytes, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(s->config.send_seconds + 1),
+                         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
     if (!s->daemon)
         HONE_FAIL(err, HONE_IO, "cannot start the server on '%s', port %d%s", s->host, s->port,
                   s->config.certificate ? ": perhaps the certificate and the key do not belong together" : "");

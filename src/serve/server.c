@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { MAX_ROUTES = 64, MAX_PEM_BYTES = 1 << 20, SERVE_MAX_HOST = 255 };
+enum { MAX_ROUTES = 64, MAX_PEM_BYTES = 1 << 20, HEAD_BYTES = 16 << 10, SERVE_MAX_HOST = 255 };
 
 struct hone_server {
     hone__serve serve;
@@ -237,6 +237,7 @@ static hone_status listen_on(hone_server *s, hone_error *err) {
     http.header_count = sizeof headers / sizeof *headers;
     http.threads = s->serve.threads;
     http.max_connections = config->max_connections;
+    http.head_bytes = HEAD_BYTES;
     http.request_seconds = config->request_seconds;
     http.send_seconds = 60;
     http.grace_seconds = config->grace_seconds;
