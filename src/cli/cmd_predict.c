@@ -125,8 +125,8 @@ static void print_prediction(const answerer *a, const char *path, const float *s
     putchar('\n');
 }
 
-/* What an example answers is known. Examples are compared with the picture itself, whatever variants of it the network is
- * asked about. */
+/* What an example answers is known. Examples are compared with the picture itself, whatever variants of it the network
+ * is asked about. */
 static void ask_lessons(answerer *a, const unsigned char *pixels, const float *network, float *scores) {
     hone_lesson_info info;
     hone_taught_features(a->taught, pixels, 1, a->feature);

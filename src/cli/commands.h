@@ -13,7 +13,7 @@ extern const verb verb_collect, verb_clean, verb_augment, verb_label, verb_train
     verb_predict, verb_explain, verb_info, verb_bench, verb_convert, verb_export, verb_quantize, verb_runs, verb_serve,
     verb_teach;
 
-/* hone train and hone finetune with these words, but nothing on stdout; an exit status (cmd_train.c, cmd_finetune.c). */
+/* hone train and hone finetune with these words, but nothing on stdout; an exit status (in their own files). */
 int train_silently(int argc, char **argv);
 int finetune_silently(int argc, char **argv);
 
@@ -33,8 +33,8 @@ typedef struct data_options {
  * out, and counted at the end. Prints the error itself; returns an exit status, -1 when all went well. */
 int open_data(hone_dataset **out, const data_options *options, hone_threads *threads, bool quiet);
 
-/* The same for what is trained on, with the source's own validation part behind it, *validation samples, where it has one.
- * validation NULL: that part is not looked at. */
+/* The same for what is trained on, with the source's own validation part behind it, *validation samples, where it has
+ * one. validation NULL: that part is not looked at. */
 int open_training_parts(hone_dataset **out, size_t *validation, const data_options *options, hone_threads *threads,
                         bool quiet);
 
@@ -59,8 +59,8 @@ char *default_output(const char *source);
 int check_output(const char *output);
 /* Where runs are kept: HONE_RUNS, or "runs". */
 const char *default_runs(void);
-/* A folder/ID (folder NULL: the default) is begun for what model's provenance says; NULL, and a warning, where it cannot
- * be, which is no reason not to train. */
+/* A folder/ID (folder NULL: the default) is begun for what model's provenance says; NULL, and a warning, where it
+ * cannot be, which is no reason not to train. */
 hone_run *begin_run(const char *folder, const hone_model *model);
 /* how as in hone_run_finish; run NULL: nothing. trainer and results may be NULL. */
 void end_run(hone_run *run, const char *how, const hone_model *model, const hone_trainer *trainer,

@@ -107,6 +107,47 @@ static hone_status apply_once(void *context) {
     return status;
 }
 
+static void set_note(hone_model *model, const char *text) {
+    hone_error err;
+    assert_ok(hone_model_set_record(model, "note", hone_value_string(text), &err), &err);
+}
+
+static void assert_note(const char *file, const char *expected) {
+    hone_error err;
+    hone_model *model;
+    assert_ok(hone_model_load(&model, file, NULL, &err), &err);
+    assert_string_equal(hone_value_as_string(hone_model_record(model, "note")), expected);
+    hone_model_free(model);
+}
+
+/* Records go into a copy, the original stays; into a delta they do not go, for it would not give them back. */
+static void test_records(void **state) {
+    (void)state;
+    hone_error err;
+    hone_lora *lora;
+    size_t head;
+    hone_model *base = make_base(1), *tuned = tune(base, &lora, &head);
+    char copy[] = "/tmp/hone_records_XXXXXX";
+    int file = mkstemp(copy);
+    assert_true(file >= 0);
+    close(file);
+    set_note(base, "first");
+    assert_ok(hone_model_save(base, NULL, path, &err), &err);
+    set_note(base, "second");
+    assert_ok(hone_model_save_records_to(base, path, copy, &err), &err);
+    assert_note(path, "first");
+    assert_note(copy, "second");
+    assert_ok(hone_model_save_records(base, path, &err), &err);
+    assert_note(path, "second");
+    assert_ok(hone_delta_save(lora, tuned, head, base, "nowhere.h5", path, &err), &err);
+    assert_int_equal(hone_model_save_records(base, path, &err), HONE_UNSUPPORTED);
+    assert_int_equal(hone_model_save_records_to(base, "/nowhere/x.h5", copy, &err), HONE_NOT_FOUND);
+    unlink(copy);
+    hone_lora_free(lora);
+    hone_model_free(tuned);
+    hone_model_free(base);
+}
+
 static void test_memory(void **state) {
     (void)state;
     hone_error err;
@@ -127,6 +168,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_no_delta),
+        cmocka_unit_test(test_records),
         cmocka_unit_test(test_memory),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

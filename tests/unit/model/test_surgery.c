@@ -258,6 +258,39 @@ static void test_cut(void **state) {
     hone_model_free(model);
 }
 
+/* In front of the head, whatever is frozen, and what is frozen stays so. */
+static void test_cut_head(void **state) {
+    (void)state;
+    hone_error err;
+    hone_model *model = make_base(1, true), *front, *tail;
+    freeze_all_but(model, "conv2d");
+    assert_ok(hone_model_cut_head(model, &front, &tail, &err), &err);
+    for (size_t i = 0; i < model->layer_count; i++)
+        assert_int_equal(model->layers[i]->trainable, strcmp(model->layers[i]->name, "conv2d") == 0);
+    int64_t size = hone_model_output_size(front);
+    assert_int_equal(size, hone_model_input_size(tail));
+    assert_int_equal(size, 6 * 6 * 4);
+    float x[2 * 64], whole[6], features[2 * 144], parts[6];
+    for (size_t i = 0; i < 128; i++) x[i] = sinf((float)i);
+    predict(model, x, 2, whole);
+    predict(front, x, 2, features);
+    predict(tail, features, 2, parts);
+    for (size_t i = 0; i < 6; i++) assert_float_equal(parts[i], whole[i], 1e-6);
+    hone_model_free(front);
+    hone_model_free(tail);
+    hone_model_free(model);
+
+    hone_shape input = {3, {8, 8, 1}};
+    assert_ok(hone_model_create(&model, NULL, &err), &err);
+    assert_ok(hone_model_input(model, &input, &err), &err);
+    assert_ok(hone_model_conv2d(model, 2, 3, "relu", &err), &err);
+    assert_ok(hone_model_build(model, 1, &err), &err);
+    assert_int_equal(hone_model_cut_head(model, &front, &tail, &err), HONE_NOT_FOUND);
+    assert_null(front);
+    assert_null(tail);
+    hone_model_free(model);
+}
+
 static void test_copy_weights(void **state) {
     (void)state;
     hone_error err;
@@ -301,6 +334,10 @@ static hone_status every_surgery(void *context) {
     hone_status status = hone_model_replace_head(&model, base, &config, &report, NULL);
     if (status == HONE_OK) freeze_all_but(model, "dense");
     if (status == HONE_OK) status = hone_model_cut(model, &front, &tail, NULL);
+    hone_model_free(front);
+    hone_model_free(tail);
+    front = tail = NULL;
+    if (status == HONE_OK) status = hone_model_cut_head(model, &front, &tail, NULL);
     hone_model_free(model);
     hone_model_free(front);
     hone_model_free(tail);
@@ -316,10 +353,11 @@ static void test_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_find_head),    cmocka_unit_test(test_replace_keeps_rows),
-        cmocka_unit_test(test_binary_head),  cmocka_unit_test(test_appended_head),
-        cmocka_unit_test(test_other_input),  cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_copy_weights), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_find_head),   cmocka_unit_test(test_replace_keeps_rows),
+        cmocka_unit_test(test_binary_head), cmocka_unit_test(test_appended_head),
+        cmocka_unit_test(test_other_input), cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_cut_head),    cmocka_unit_test(test_copy_weights),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
