@@ -29,7 +29,7 @@ const char *hone__c_position(char *buffer, size_t size, int rank, const size_t *
 
 /* ---- activations ----------------------------------------------------------------------------------------------- */
 
-enum { EXPRESSION_SIZE = 240 };
+enum { EXPRESSION_SIZE = 400 };
 
 static void relu_expression(char out[EXPRESSION_SIZE], const hone_activation *a) {
     char slope[HONE_C_NUMBER_SIZE], threshold[HONE_C_NUMBER_SIZE], most[HONE_C_NUMBER_SIZE], above[80] = "v",

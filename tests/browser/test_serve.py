@@ -389,11 +389,32 @@ def test_trouble_is_said_kindly():
         server.start()
         answered(page)
         assert not page.find('#trouble').is_displayed(), 'it is back'
+        # What a loaded server answers: it is asked again when it said so. What is the picture's fault is not.
+        for status, words, comes_again in ((429, 'busy', True), (503, 'busy', True), (504, 'too long', True), (413, 'too large', False), (400, 'cannot read', False), (500, 'broken', False)):
+            page.click('#clear')
+            page.script("""window.real ??= window.fetch; let first = true;
+                window.fetch = async (...a) => { if (!first || !String(a[0]).startsWith('predict')) return window.real(...a);
+                  first = false; return new Response('{"error": "broken"}', {status: arguments[0], headers: {'Retry-After': '1'}}); };""".replace('arguments[0]', str(status)))
+            page.script("""const c = document.getElementById('pad'), r = c.getBoundingClientRect(), at = (type, x, y) => c.dispatchEvent(new PointerEvent(type,
+                {pointerId: 1, button: 0, clientX: r.left + x * r.width, clientY: r.top + y * r.height, bubbles: true}));
+                c.setPointerCapture = () => {}; at('pointerdown', .5, .2);""")
+            page.until(lambda: words in page.text('#trouble') and page.find('#trouble').is_displayed(), f'{status} is said')
+            if comes_again:
+                answered(page)
+                assert not page.find('#trouble').is_displayed(), status
+            else:
+                assert answer(page) == '?', status
+            page.script("document.getElementById('pad').dispatchEvent(new PointerEvent('pointerup', {pointerId: 1}))")
+        page.script('window.fetch = window.real')
         # Too large for this server: the page makes it smaller by itself.
         rows = [bytes((x * y + i) % 251 for x in range(300) for i in range(3)) for y in range(300)]
         write_png(f'{root}/large.png', 300, 300, rows)
         assert os.path.getsize(f'{root}/large.png') > 20000
         assert server.request('predict', open(f'{root}/large.png', 'rb').read())[0] == 413
+        page.click('#tab-photo')
+        page.find('#file').send_keys(f'{root}/large.png')
+        page.click('#prepare')
+        answered(page)
 
 
 def test_a_token():
