@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Whether exported C answers as hone does, and how fast: writes MODEL as C, has it compiled, and compares all pictures of
- * DATA's test part.
+ * DATA's test part. A quantized model is compared, and timed, in 8-bit integers.
  *   bench_export_c MODEL DATA ["COMPILER FLAGS"] */
 #define _POSIX_C_SOURCE 200809L
 #include <hone/hone.h>
@@ -38,6 +38,7 @@ static predict_pixels compile(const hone_model *model, const char *compiler, hon
     snprintf(path, sizeof path, "%s/model.c", folder);
     hone_c_config config = hone_c_config_default();
     config.path = path;
+    config.int8 = hone_model_is_quantized(model);
     check(hone_model_export_c(model, &config, report, &err), &err);
     snprintf(command, sizeof command, "%s -std=c99 -fPIC -shared -o %s/model.so %s", compiler, folder, path);
     if (system(command) != 0) exit(1);
@@ -82,6 +83,7 @@ int main(int argc, char **argv) {
     float *expected = malloc(count * outputs * sizeof *expected), *output = malloc(outputs * sizeof *output);
     if (!expected || !output) return 1;
     hone_plan_config plan_config = hone_plan_config_default();
+    if (hone_model_is_quantized(model)) plan_config.precision = HONE_PRECISION_INT8;
     check(hone_plan_create(&plan, model, &plan_config, &err), &err);
     hone_plan_predict_pixels(plan, pixels, count, expected);
 

@@ -2,7 +2,7 @@
 . "$(dirname "$0")/lib.sh"
 flags="-std=c99 -Wall -Wextra -Werror -pedantic -Wconversion -O1"
 
-run train digits --limit 1000 --epochs 1 --model lenet5 --no-test --output d.h5 --quiet
+run train digits --limit 600 --epochs 1 --model lenet5 --no-test --output d.h5 --quiet
 want_status 0
 
 # words and sizes
@@ -11,7 +11,7 @@ want_status 0
 want_out '^digits.c, digits.h: digits_predict_pixels, float32; [0-9.]+ KB of constants, [0-9.]+ KB of RAM, about [0-9.]+ KB of code$'
 no_err
 grep -q '^#define DIGITS_CLASSES 10$' digits.h || fail "the header should tell the classes"
-grep -Eq '^ \* +arguments: digits --limit 1000' digits.h || fail "the header should tell where the model is from"
+grep -Eq '^ \* +arguments: digits --limit 600' digits.h || fail "the header should tell where the model is from"
 run export d.h5 -o "my net-2.c" --name 2nd --json --quiet
 want_status 0
 want_out '"name": "model_2nd"'
@@ -50,7 +50,7 @@ status=1
 grep -q 'the self-test fails at picture' err || fail "the failure should be told"
 
 # in 8-bit integers: with data, or as hone quantize left it
-run collect digits --to some --samples 400 --test-samples 10 --quiet
+run collect digits --to some --samples 150 --test-samples 10 --quiet
 want_status 0
 run export d.h5 --to c --output int8.c --int8 --data some --quiet
 want_status 0
