@@ -129,8 +129,9 @@ hone_status hone__servable_create(hone__servable **out, const hone__servable_con
     s->name = hone__strdup(config->name);
     hone_status status = s->name ? load(s, config, err) : hone__fail_memory(err, 0, "a model's name");
     if (status != HONE_OK) {
+        bool is_read = s->model != NULL; /* whoever reads files names them */
         hone__servable_drop(s);
-        return hone__fail_context(err, status, "'%s'", config->path);
+        return is_read ? hone__fail_context(err, status, "'%s'", config->path) : status;
     }
     s->load_seconds = hone__seconds() - began;
     *out = s;
