@@ -22,7 +22,8 @@ extern "C" {
     X(MAX_SOFTMAX, "max-softmax", "one minus the largest probability")                                                 \
     X(ENERGY, "energy", "minus the logarithm of the sum of the exponentials of the logits")                            \
     X(MAHALANOBIS, "mahalanobis", "distance of the features to the nearest class, by how classes vary")                \
-    X(KNN, "knn", "distance of the direction of the features to a near neighbour of those that were held back")
+    X(KNN, "knn", "distance of the direction of the features to a near neighbour of those that were held back")        \
+    X(COMBINED, "combined", "knn plus half of energy (or of the logarithm of max-softmax), in units of their spread")
 
 typedef enum hone_ood_score {
 #define HONE_OOD_SCORE_ENUM(name, word, meaning) HONE_OOD_##name,
@@ -49,7 +50,7 @@ HONE_API hone_status hone_separation_measure(hone_separation *out, const float *
 
 typedef struct hone_rejection_config {
     double tpr; /* the share of known pictures that are to be answered; 0.95 */
-    /* A hone_ood_score, or -1: kNN, unless another one is clearly better (by 0.1 of the mean area under the ROC curve) at
+    /* A hone_ood_score, or -1: combined, unless another one is clearly better (by 0.05 of the mean area under the ROC curve) at
      * telling the held back pictures from what is made of them: two of them laid over each other, cut together of two
      * classes, shuffled, noise. */
     int score;

@@ -64,7 +64,8 @@ HONE_API hone_status hone_heat_map_overlay(hone_image *out, const hone_image *pi
                                            hone_error *err);
 /* ---- what the layers see ----------------------------------------------------------------------------------------- */
 
-/* One sheet of pictures: a band of tiles for each layer with maps, at most 64 of them, and a strip for each that gives a
+/* One sheet of pictures: a band of tiles for each layer with maps, at most 64 of them (16 in networks of more
+ * than 24 layers), and a strip for each that gives a
  * vector, from the first layer to the last. Each tile is stretched to black … white on its own. layers (room for most)
  * become those shown, from the top; *count how many. The caller releases the image. */
 HONE_API hone_status hone_activation_sheet(hone_image *out, size_t *layers, size_t most, size_t *count,

@@ -96,6 +96,9 @@ double hone__rejection_score(const hone_rejection *r, hone_ood_score score, cons
 /* Mahalanobis or kNN of features as the reader gives them; scratch: reader.size doubles. */
 double hone__rejection_score_vector(const hone_rejection *r, hone_ood_score score, const float *vector,
                                     double *scratch);
+/* What kNN is combined with, and the combined score of the two. */
+hone_ood_score hone__rejection_partner(const hone_rejection *r);
+double hone__rejection_combine(const hone_rejection *r, double of_knn, double of_partner);
 /* Makes one of the scores, which is there, and the threshold that lets the share tpr of known pictures pass, the model's. */
 void hone__rejection_choose(hone_rejection *r, hone_ood_score score, double tpr);
 hone_status hone__rejection_store(const hone_rejection *r, hone_model *model, hone_error *err);

@@ -31,7 +31,8 @@ hone_status hone_ood_score_parse(hone_ood_score *out, const char *word, hone_err
         *out = (hone_ood_score)i;
         return HONE_OK;
     }
-    HONE_FAIL(err, HONE_ARGUMENT, "no score is called '%.40s': max-softmax, energy, mahalanobis or knn", word);
+    HONE_FAIL(err, HONE_ARGUMENT, "no score is called '%.40s': max-softmax, energy, mahalanobis, knn or combined",
+              word);
 }
 
 /* ---- init and release -------------------------------------------------------------------------------------------- */
@@ -136,6 +137,29 @@ double hone__rejection_score_vector(const hone_rejection *r, hone_ood_score scor
     return knn(r, (float *)scratch);
 }
 
+/* kNN tells what is nearly one of the classes, energy what is far from all of them; both are to be told. */
+static const double PARTNER_SHARE = 0.5;
+
+/* How far beyond the median of known pictures, in units of how far their 95th percentile is. */
+static double spread(const hone_rejection *r, hone_ood_score score, double value) {
+    const float *q = r->quantiles[score];
+    double middle = (double)q[HONE__QUANTILES / 2], high = (double)q[(HONE__QUANTILES - 1) / 20 * 19];
+    if (score == HONE_OOD_MAX_SOFTMAX) { /* probabilities span many powers of ten */
+        value = log(value + 1e-30);
+        middle = log(middle + 1e-30);
+        high = log(high + 1e-30);
+    }
+    return (value - middle) / fmax(high - middle, 1e-12);
+}
+
+hone_ood_score hone__rejection_partner(const hone_rejection *r) {
+    return r->kernel ? HONE_OOD_ENERGY : HONE_OOD_MAX_SOFTMAX;
+}
+
+double hone__rejection_combine(const hone_rejection *r, double of_knn, double of_partner) {
+    return spread(r, HONE_OOD_KNN, of_knn) + PARTNER_SHARE * spread(r, hone__rejection_partner(r), of_partner);
+}
+
 /* scratch: a vector (as floats), and room for whitening or logits. */
 double hone__rejection_score(const hone_rejection *r, hone_ood_score score, const float *outputs, const float *features,
                              double *scratch) {
@@ -144,6 +168,11 @@ double hone__rejection_score(const hone_rejection *r, hone_ood_score score, cons
     switch (score) {
     case HONE_OOD_MAX_SOFTMAX: return max_softmax(r, outputs);
     case HONE_OOD_ENERGY: return energy(r, features, room);
+    case HONE_OOD_COMBINED: {
+        double of_partner = hone__rejection_score(r, hone__rejection_partner(r), outputs, features, scratch);
+        return hone__rejection_combine(r, hone__rejection_score(r, HONE_OOD_KNN, outputs, features, scratch),
+                                       of_partner);
+    }
     default:
         hone__feature_reader_read(&r->reader, features, vector);
         return hone__rejection_score_vector(r, score, vector, room);
@@ -155,6 +184,7 @@ bool hone_rejection_has(const hone_rejection *r, hone_ood_score score) {
     case HONE_OOD_ENERGY: return r->kernel != NULL;
     case HONE_OOD_MAHALANOBIS: return r->space.size > 0;
     case HONE_OOD_KNN: return r->neighbours > 0;
+    case HONE_OOD_COMBINED: return r->quantiles[HONE_OOD_KNN] && r->quantiles[hone__rejection_partner(r)];
     default: return true;
     }
 }

@@ -18,9 +18,9 @@ enum {
     HALVES = 2
 };
 
-/* kNN was best where MNIST's digits were left out in turn, measured on training images that were set aside (docs/anomaly.md),
- * so another score has to tell impostors, which are stranger than that, better by this much. */
-static const double MARGIN = 0.1;
+/* kNN was best where MNIST's digits were left out in turn, measured on training images that were set aside, and energy at
+ * telling impostors (docs/anomaly.md), so the two together are the rule; another score has to be better by this much. */
+static const double MARGIN = 0.05;
 
 hone_rejection_config hone_rejection_config_default(void) {
     return (hone_rejection_config){.tpr = 0.95, .score = -1, .most = 4000};
@@ -196,8 +196,13 @@ static hone_status score_known(fitting *f, hone_error *err) {
     float *sorted = hone__alloc(f->count, sizeof *sorted);
     if (!sorted) return hone__fail_memory(err, f->count * sizeof *sorted, "scores");
     hone_status status = HONE_OK;
-    for (int i = 0; status == HONE_OK && i < HONE_OOD_SCORES; i++)
+    for (int i = 0; status == HONE_OK && i < HONE_OOD_COMBINED; i++)
         if (hone_rejection_has(r, (hone_ood_score)i)) status = take_quantiles(f, (hone_ood_score)i, sorted, err);
+    const float *partner = f->scores + (size_t)hone__rejection_partner(r) * f->count;
+    for (size_t i = 0; status == HONE_OK && i < f->count; i++)
+        f->scores[HONE_OOD_COMBINED * f->count + i] =
+            (float)hone__rejection_combine(r, (double)f->scores[HONE_OOD_KNN * f->count + i], (double)partner[i]);
+    if (status == HONE_OK) status = take_quantiles(f, HONE_OOD_COMBINED, sorted, err);
     hone__free(sorted);
     return status;
 }
@@ -255,10 +260,10 @@ static hone_status choose_score(fitting *f, hone_error *err) {
     f->pixels = hone__alloc(BLOCK + 2, f->image);
     if (!f->strange || !f->pixels) return hone__fail_memory(err, (BLOCK + 2) * f->image, "pictures");
     for (int kind = 0; kind < HONE__IMPOSTORS; kind++) HONE_TRY(face_impostors(f, (hone__impostor)kind, total, err));
-    int best = HONE_OOD_KNN;
+    int best = HONE_OOD_COMBINED;
     for (int s = 0; s < HONE_OOD_SCORES; s++)
         if (r->quantiles[s] && r->auroc[s] > r->auroc[best]) best = s;
-    if (r->auroc[HONE_OOD_KNN] >= r->auroc[best] - MARGIN) best = HONE_OOD_KNN;
+    if (r->auroc[HONE_OOD_COMBINED] >= r->auroc[best] - MARGIN) best = HONE_OOD_COMBINED;
     if (f->config->score >= 0) best = f->config->score;
     if (best >= HONE_OOD_SCORES || !r->quantiles[best])
         HONE_FAIL(err, HONE_ARGUMENT, "this model has no such score: energy wants a Dense head");

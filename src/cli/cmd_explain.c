@@ -218,7 +218,8 @@ static hone_status draw_heat_maps(const session *e, explained *x, hone_error *er
         hone_explanation_result result;
         hone_image overlay = {0};
         if (!e->explainers[m]) continue;
-        hone_explainer_run(e->explainers[m], x->picture.pixels, e->class_index, e->map, &result);
+        int wanted = e->class_index < 0 ? (int)x->index : e->class_index;
+        hone_explainer_run(e->explainers[m], x->picture.pixels, wanted, e->map, &result);
         x->class_index = result.class_index;
         if (m == HONE_EXPLAIN_INTEGRATED_GRADIENTS) x->integrated = result;
         status = hone_heat_map_overlay(&overlay, &x->picture, e->map, 0, err);

@@ -9,11 +9,12 @@
 #include <math.h>
 #include <string.h>
 
-enum { TILE = 56, GAP = 4, COLUMNS = 16, MOST_ROWS = 4, SHADE = 40, STRIP = 14, MOST_LAYERS = 200 };
+enum { TILE = 56, GAP = 4, COLUMNS = 16, MOST_ROWS = 4, FEW_LAYERS = 24, SHADE = 40, STRIP = 14, MOST_LAYERS = 200 };
 
 typedef struct band {
     size_t layer, first; /* first: in the row of the plan's answer */
     hone_shape shape;
+    size_t tiles;
     int64_t height; /* on the sheet */
 } band;
 
@@ -25,11 +26,6 @@ typedef struct drawing {
     hone_plan *plan;
     float *row;
 } drawing;
-
-static size_t tiles_of(const band *b) {
-    size_t most = COLUMNS * MOST_ROWS, maps = (size_t)b->shape.dims[2];
-    return maps < most ? maps : most;
-}
 
 /* Layers that change what is seen: not the input, nor what only reshapes or drops. */
 static bool is_shown(const hone_layer_info *info) {
@@ -52,7 +48,14 @@ static hone_status find_bands(drawing *d, hone_error *err) {
         *b = (band){.layer = i, .first = at, .shape = info.output, .height = STRIP};
         d->layers[d->count++] = i;
         at += (size_t)hone_shape_size(&info.output);
-        if (info.output.rank == 3) b->height = (int64_t)((tiles_of(b) + COLUMNS - 1) / COLUMNS) * (TILE + GAP) - GAP;
+    }
+    /* A deep network would make a sheet that no viewer opens: one row of each then. */
+    size_t rows = d->count <= FEW_LAYERS ? MOST_ROWS : 1;
+    for (size_t i = 0; i < d->count; i++) {
+        band *b = &d->bands[i];
+        if (b->shape.rank != 3) continue;
+        b->tiles = (size_t)b->shape.dims[2] < rows * COLUMNS ? (size_t)b->shape.dims[2] : rows * COLUMNS;
+        b->height = (int64_t)((b->tiles + COLUMNS - 1) / COLUMNS) * (TILE + GAP) - GAP;
     }
     if (d->count == 0)
         HONE_FAIL(err, HONE_UNSUPPORTED, "model '%.128s' has no layers to show", hone_model_name(d->model));
@@ -114,7 +117,7 @@ static hone_status draw(drawing *d, const unsigned char *pixels, hone_image *she
             draw_strip(d, b, sheet, top);
             continue;
         }
-        for (size_t k = 0; k < tiles_of(b); k++)
+        for (size_t k = 0; k < b->tiles; k++)
             draw_map(d, b, k, sheet, top + (int64_t)(k / COLUMNS) * (TILE + GAP),
                      GAP + (int64_t)(k % COLUMNS) * (TILE + GAP));
     }

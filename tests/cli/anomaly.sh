@@ -76,7 +76,7 @@ run train data --reject colour
 want_status 2
 run predict a.h5 "$digit" --reject score=magic
 want_status 2
-want_err 'max-softmax, energy, mahalanobis or knn'
+want_err 'max-softmax, energy, mahalanobis, knn or combined'
 run train data --model mlp --epochs 1 --validation-split 0 --no-test --no-run --quiet --json --output c.h5
 want_status 0
 want_out '"rejection": null'
