@@ -223,6 +223,26 @@ static void set_product(hone__op *op, bool wanted) {
     }
 }
 
+/* A depthwise convolution of one tap. */
+static void set_affine(hone__op *op) {
+    int rows = (int)op->as.rows.rows, c = (int)op->as.rows.c;
+    op->as.depthwise = (hone_depthwise_shape){.h = rows,
+                                              .w = 1,
+                                              .c = c,
+                                              .multiplier = 1,
+                                              .kh = 1,
+                                              .kw = 1,
+                                              .stride_h = 1,
+                                              .stride_w = 1,
+                                              .dilation_h = 1,
+                                              .dilation_w = 1,
+                                              .oh = rows,
+                                              .ow = 1,
+                                              .has_bias = true};
+    op->int8->as.depthwise.shape = op->as.depthwise;
+    op->type = &hone__op_int8_depthwise;
+}
+
 static void set_type(hone__op *op, bool wanted) {
     hone__int8 *q = op->int8;
     if (is_product(op)) {
@@ -235,7 +255,7 @@ static void set_type(hone__op *op, bool wanted) {
     } else if (op->type == &hone__op_concatenate) {
         op->type = &hone__op_int8_concatenate;
     } else if (op->type == &hone__op_affine) {
-        op->type = &hone__op_int8_affine;
+        set_affine(op);
     } else {
         op->type = op->type == &hone__op_merge ? &hone__op_int8_add : &hone__op_int8_lookup;
     }

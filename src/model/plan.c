@@ -219,6 +219,7 @@ static char *describe(const hone_plan *plan, const hone__op *op) {
         name = activation_name(&op->as.activation);
     }
     bool folded = op->fold.on;
+    if (op->int8 && origin == &hone__op_affine) name = "int8 affine";
     if (folded && origin == &hone__op_affine) {
         name = op->int8 ? "int8 batch_normalization" : "batch_normalization";
         folded = false;

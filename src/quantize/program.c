@@ -174,7 +174,7 @@ static void describe(hone_int8_step *s, const hone__op *op) {
     } else if (op->type == &hone__op_int8_conv2d) {
         set_conv2d(s, &q->as.conv2d.shape);
         set_weights(s, q);
-    } else if (op->type == &hone__op_int8_depthwise || op->type == &hone__op_int8_affine) {
+    } else if (op->type == &hone__op_int8_depthwise) {
         set_depthwise(s, &q->as.depthwise.shape);
         set_weights(s, q);
     } else if (op->type == &hone__op_int8_dense) {

@@ -216,38 +216,8 @@ static hone_status depthwise_prepare(hone__op *op, const hone__setting *setting,
     return HONE_OK;
 }
 
-static void depthwise_refresh(const hone__op *op, const hone_kernels *kernels, const hone_model *model, size_t piece) {
-    (void)kernels;
-    (void)piece;
-    refresh_weights(op, model);
-}
-
-static void depthwise_forward(const hone__op *op, const hone__run *r) {
-    const hone__int8 *q = op->int8;
-    q->kernels->depthwise(&q->as.depthwise, r->n, (const uint8_t *)r->in[0], q->weights, r->out, r->scratch);
-}
-
-/* A scale and an offset for each channel is a depthwise convolution of one tap. */
-static hone_status affine_prepare(hone__op *op, const hone__setting *setting, hone_error *err) {
-    int rows = (int)op->as.rows.rows, c = (int)op->as.rows.c;
-    op->int8->as.depthwise.shape = (hone_depthwise_shape){.h = rows,
-                                                          .w = 1,
-                                                          .c = c,
-                                                          .multiplier = 1,
-                                                          .kh = 1,
-                                                          .kw = 1,
-                                                          .stride_h = 1,
-                                                          .stride_w = 1,
-                                                          .dilation_h = 1,
-                                                          .dilation_w = 1,
-                                                          .oh = rows,
-                                                          .ow = 1};
-    return depthwise_prepare(op, setting, err);
-}
-
-static void affine_refresh(const hone__op *op, const hone_kernels *kernels, const hone_model *model, size_t piece) {
-    (void)kernels;
-    (void)piece;
+/* A scale and an offset for each channel: a convolution of one tap. */
+static void refresh_affine(const hone__op *op, const hone_model *model) {
     hone__int8 *q = op->int8;
     size_t c = q->channels;
     float *scale = q->folded, *offset = scale + c;
@@ -264,8 +234,20 @@ static void affine_refresh(const hone__op *op, const hone_kernels *kernels, cons
     }
 }
 
-const hone__op_type hone__op_int8_affine = {
-    .name = "int8 affine", .prepare = affine_prepare, .refresh = affine_refresh, .forward = depthwise_forward};
+static void depthwise_refresh(const hone__op *op, const hone_kernels *kernels, const hone_model *model, size_t piece) {
+    (void)kernels;
+    (void)piece;
+    if (op->int8->origin == &hone__op_affine)
+        refresh_affine(op, model);
+    else
+        refresh_weights(op, model);
+}
+
+static void depthwise_forward(const hone__op *op, const hone__run *r) {
+    const hone__int8 *q = op->int8;
+    q->kernels->depthwise(&q->as.depthwise, r->n, (const uint8_t *)r->in[0], q->weights, r->out, r->scratch);
+}
+
 const hone__op_type hone__op_int8_conv2d = {
     .name = "int8 conv2d", .prepare = conv2d_prepare, .refresh = conv2d_refresh, .forward = conv2d_forward};
 const hone__op_type hone__op_int8_dense = {

@@ -41,7 +41,7 @@ struct hone__int8 {
 };
 
 extern const hone__op_type hone__op_quantise, hone__op_dequantise, hone__op_int8_conv2d, hone__op_int8_depthwise,
-    hone__op_int8_dense, hone__op_int8_affine, hone__op_int8_max_pool, hone__op_int8_average_pool, hone__op_int8_add,
+    hone__op_int8_dense, hone__op_int8_max_pool, hone__op_int8_average_pool, hone__op_int8_add,
     hone__op_int8_concatenate, hone__op_int8_lookup;
 
 /* Most taps of a sum that stays below 2^30: 255 * 127 each, and a bias of up to 2^28. */
