@@ -96,8 +96,6 @@ static bool fits(const search *s, trial *t) {
         snprintf(t->outcome, sizeof t->outcome, "too much memory");
     else if (c->max_seconds > 0 && t->latency > c->max_seconds)
         snprintf(t->outcome, sizeof t->outcome, "too slow");
-    else if (c->seconds > 0 && least_seconds(s, t) > MOST_OF_TIME * c->seconds)
-        snprintf(t->outcome, sizeof t->outcome, "too slow to be tried in this time");
     else
         return true;
     return false;
@@ -129,6 +127,13 @@ static void tell(const search *s, const trial *t) {
     hone_value_free(row);
 }
 
+static void leave_out(const search *s, trial *t) {
+    t->is_alive = false;
+    tell(s, t);
+    hone_model_free(t->model);
+    t->model = NULL;
+}
+
 /* A network that cannot be built for these pictures is left out, not an error; but without memory nothing goes on. */
 static hone_status add_candidate(search *s, const char *name, hone_error *err) {
     trial *t = &s->trials[s->count];
@@ -145,9 +150,7 @@ static hone_status add_candidate(search *s, const char *name, hone_error *err) {
         t->is_alive = true;
         return HONE_OK;
     }
-    tell(s, t);
-    hone_model_free(t->model);
-    t->model = NULL;
+    leave_out(s, t);
     return HONE_OK;
 }
 
@@ -164,6 +167,19 @@ static int count_rounds(size_t alive) {
     return rounds;
 }
 
+/* What would take too much of the time is not tried; the fastest is in any case. */
+static void leave_out_late(search *s) {
+    const trial *fastest = NULL;
+    for (size_t i = 0; i < s->count; i++)
+        if (s->trials[i].is_alive && (!fastest || s->trials[i].latency < fastest->latency)) fastest = &s->trials[i];
+    for (size_t i = 0; i < s->count; i++) {
+        trial *t = &s->trials[i];
+        if (!t->is_alive || t == fastest || least_seconds(s, t) <= MOST_OF_TIME * s->config->seconds) continue;
+        snprintf(t->outcome, sizeof t->outcome, "too slow to be tried in this time");
+        leave_out(s, t);
+    }
+}
+
 static hone_status add_candidates(search *s, hone_error *err) {
     const hone_search_config *c = s->config;
     size_t most = c->trials > 0 && c->trials < MOST_CANDIDATES ? (size_t)c->trials : MOST_CANDIDATES, tried = 0;
@@ -178,6 +194,7 @@ static hone_status add_candidates(search *s, hone_error *err) {
         double first_round = c->seconds / count_rounds(tried + 1);
         if (first_round / (double)(tried + 1) < LEAST_SECONDS && tried >= FRACTION) break;
     }
+    if (c->seconds > 0) leave_out_late(s);
     if (tried > 0) return HONE_OK;
     HONE_FAIL(err, HONE_NOT_FOUND,
               "the limits leave no network: the smallest that were looked at are too large or slow");

@@ -305,6 +305,15 @@ static void a_clock_ends_it(void **state) {
     assert_ok(hone_search(&result, data, &config, &err), &err);
     assert_non_null(result.model);
     hone_search_result_release(&result);
+
+    /* No time at all: the fastest is tried all the same, the others are not. */
+    config.seconds = 1e-9;
+    config.trials = 4;
+    assert_ok(hone_search(&result, data, &config, &err), &err);
+    assert_string_equal(text_at(result.trials, 0, "outcome"), "won");
+    for (size_t i = 1; i < 4; i++)
+        assert_string_equal(text_at(result.trials, i, "outcome"), "too slow to be tried in this time");
+    hone_search_result_release(&result);
 }
 
 static hone_status small_search(void *context) {
