@@ -3,6 +3,7 @@
  * Who may be answered: hosts, origins, secrets, routes, entity tags. */
 #include "test.h"
 
+#include "core_internal.h"
 #include "http.h"
 
 #include <string.h>
@@ -92,6 +93,11 @@ static void a_star_is_one_segment(void **state) {
     assert_false(hone__http_path_matches("/thumb/*", "/thumbs/1", &segment));
     assert_false(hone__http_path_matches("/a", "/A", &segment));
     assert_false(hone__http_path_matches("/a", "/a/", &segment));
+    assert_true(hone__http_path_matches("/v2/**", "/v2/models/a/infer", &segment));
+    assert_string_equal(segment, "models/a/infer");
+    assert_false(hone__http_path_matches("/v2/**", "/v2/", &segment));
+    assert_false(hone__http_path_matches("/v2/**", "/v2", &segment));
+    assert_false(hone__http_path_matches("/v2/**", "/v3/a", &segment));
 }
 
 static void etags_are_found_in_lists(void **state) {
@@ -114,6 +120,56 @@ static void every_status_has_a_number(void **state) {
     assert_int_equal(hone__http_status_of(HONE_NOT_FOUND), 404);
 }
 
+static void codings_are_taken_by_name(void **state) {
+    (void)state;
+    assert_true(hone__http_accepts("gzip", "gzip"));
+    assert_true(hone__http_accepts("br;q=1.0, gzip;q=0.8, *;q=0.1", "gzip"));
+    assert_true(hone__http_accepts(" deflate ,gzip", "gzip"));
+    assert_false(hone__http_accepts("gzip;q=0", "gzip"));
+    assert_false(hone__http_accepts("gzip;q=0.000, br", "gzip"));
+    assert_false(hone__http_accepts("x-gzip, gzipped", "gzip"));
+    assert_false(hone__http_accepts("", "gzip"));
+    assert_false(hone__http_accepts(NULL, "gzip"));
+}
+
+static void what_was_packed_unpacks_within_its_limit(void **state) {
+    (void)state;
+    static char text[50000];
+    for (size_t i = 0; i < sizeof text; i++) text[i] = (char)('a' + i % 7);
+    for (int gzip = 0; gzip < 2; gzip++) {
+        void *packed;
+        char *out = NULL;
+        size_t size, capacity = 0, unpacked;
+        hone_error err = {0};
+        hone_status status = hone__http_pack(text, sizeof text, gzip, &packed, &size, &err);
+        if (status == HONE_UNSUPPORTED) return; /* a build without zlib */
+        assert_int_equal(status, HONE_OK);
+        assert_true(size < sizeof text / 10);
+        assert_int_equal(hone__http_unpack(packed, size, sizeof text, &out, &capacity, &unpacked, &err), HONE_OK);
+        assert_int_equal(unpacked, sizeof text);
+        assert_memory_equal(out, text, sizeof text);
+        assert_int_equal(hone__http_unpack(packed, size, sizeof text - 1, &out, &capacity, &unpacked, &err),
+                         HONE_LIMIT);
+        assert_int_equal(hone__http_unpack(packed, size - 1, sizeof text, &out, &capacity, &unpacked, &err),
+                         HONE_FORMAT);
+        assert_int_equal(hone__http_unpack("no such form", 12, 100, &out, &capacity, &unpacked, &err), HONE_FORMAT);
+        hone__free(out);
+        hone__free(packed);
+    }
+}
+
+static void origins_are_listed_whole(void **state) {
+    (void)state;
+    static const char *const list[] = {"https://a.example"}, *const all[] = {"*"};
+    assert_true(hone__http_origin_listed("https://a.example", list, 1));
+    assert_true(hone__http_origin_listed("https://A.example", list, 1));
+    assert_false(hone__http_origin_listed("https://a.example.evil", list, 1));
+    assert_false(hone__http_origin_listed("http://a.example", list, 1));
+    assert_true(hone__http_origin_listed("http://anything", all, 1));
+    assert_false(hone__http_origin_listed(NULL, all, 1));
+    assert_false(hone__http_origin_listed("https://a.example", NULL, 0));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_loopback_server_answers_to_this_machine_only),
@@ -121,6 +177,9 @@ int main(void) {
         cmocka_unit_test(only_the_page_itself_may_write),
         cmocka_unit_test(a_secret_is_all_or_nothing),
         cmocka_unit_test(a_star_is_one_segment),
+        cmocka_unit_test(codings_are_taken_by_name),
+        cmocka_unit_test(what_was_packed_unpacks_within_its_limit),
+        cmocka_unit_test(origins_are_listed_whole),
         cmocka_unit_test(etags_are_found_in_lists),
         cmocka_unit_test(every_status_has_a_number),
     };
