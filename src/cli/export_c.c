@@ -143,16 +143,17 @@ static int try_form(export_job *job, hone_model *model, bool int8, const char *n
     char flash[32], ram[32], accuracy[48] = "";
     *f = (form){.accuracy = NAN};
     snprintf(f->name, sizeof f->name, "%s", name);
-    int status = size_up(job, model, int8, NULL, &f->sizes);
-    if (status < 0 && job->data) status = measure(job, model, int8, &f->accuracy);
+    int status = job->data ? measure(job, model, int8, &f->accuracy) : -1;
+    if (status < 0) status = size_up(job, model, int8, has_budget(job) ? NULL : job->s->output, &f->sizes);
     if (status >= 0) return status;
     job->count++;
     f->fits = fits(job, f);
-    if (job->data) snprintf(accuracy, sizeof accuracy, ", %.2f %% of the validation part right", 100 * f->accuracy);
+    if (!isnan(f->accuracy))
+        snprintf(accuracy, sizeof accuracy, ", %.2f %% of the validation part right", 100 * f->accuracy);
     if (has_budget(job) || job->data)
         note(job->common->quiet, "%s: %s of flash, %s of RAM%s%s", f->name, as_bytes((double)flash_of(f), flash),
              as_bytes((double)ram_of(f), ram), accuracy, f->fits ? "" : ": too large");
-    return f->fits ? size_up(job, model, int8, job->s->output, &f->sizes) : -1;
+    return f->fits && has_budget(job) ? size_up(job, model, int8, job->s->output, &f->sizes) : -1;
 }
 
 static bool is_done(const export_job *job) {
