@@ -50,9 +50,9 @@ HONE_API hone_status hone_separation_measure(hone_separation *out, const float *
 
 typedef struct hone_rejection_config {
     double tpr; /* the share of known pictures that are to be answered; 0.95 */
-    /* A hone_ood_score, or -1: combined, unless another one is clearly better (by 0.05 of the mean area under the ROC curve) at
-     * telling the held back pictures from what is made of them: two of them laid over each other, cut together of two
-     * classes, shuffled, noise. */
+    /* A hone_ood_score, or -1: combined, unless another one is clearly better (by 0.05 of the mean area under the ROC
+     * curve) at telling the held back pictures from what is made of them: two of them laid over each other, cut
+     * together of two classes, shuffled, noise. */
     int score;
     size_t most; /* samples looked at; 4000 */
     uint64_t seed;
@@ -70,9 +70,10 @@ typedef struct hone_rejection_report {
     double auroc[HONE_OOD_SCORES]; /* against what was made of the pictures, as above */
 } hone_rejection_report;
 
-/* Fits all scores on samples the model was not trained on (indices NULL: all of data) and makes them the model's: its record
- * "rejection", which its file carries. Thresholds come from samples that the score in question was not fitted on. report may
- * be NULL. HONE_NOT_FOUND for a model without a head (hone_model_find_head), HONE_ARGUMENT for fewer than 20 samples. */
+/* Fits all scores on samples the model was not trained on (indices NULL: all of data) and makes them the model's: its
+ * record "rejection", which its file carries. Thresholds come from samples that the score in question was not fitted
+ * on. report may be NULL. HONE_NOT_FOUND for a model without a head (hone_model_find_head), HONE_ARGUMENT for fewer
+ * than 20 samples. */
 HONE_API hone_status hone_model_fit_rejection(hone_model *model, const hone_dataset *data, const uint32_t *indices,
                                               size_t count, const hone_rejection_config *config,
                                               hone_rejection_report *report, hone_error *err);
@@ -91,8 +92,8 @@ typedef struct hone_rejection hone_rejection;
 HONE_API hone_status hone_rejection_create(hone_rejection **out, const hone_model *model, hone_error *err);
 HONE_API void hone_rejection_free(hone_rejection *rejection);
 
-/* It reads the model's answer and the outputs of its feature layer (hone_model_feature_layer): a plan that was asked for that
- * layer (hone_plan_config.layers) gives both in one row. */
+/* It reads the model's answer and the outputs of its feature layer (hone_model_feature_layer): a plan that was asked
+ * for that layer (hone_plan_config.layers) gives both in one row. */
 HONE_API size_t hone_rejection_feature_size(const hone_rejection *rejection);
 /* Doubles that hone_rejection_judge wants to scribble in. */
 HONE_API size_t hone_rejection_scratch_size(const hone_rejection *rejection);
@@ -106,8 +107,8 @@ typedef struct hone_verdict {
     double score, threshold; /* unknown: score > threshold, or score is no number */
 } hone_verdict;
 
-/* Of one picture: outputs are the model's (not calibrated), features what its layer gave. Costs next to nothing beside the
- * network, cannot fail, allocates nothing; each thread brings its own scratch. */
+/* Of one picture: outputs are the model's (not calibrated), features what its layer gave. Costs next to nothing beside
+ * the network, cannot fail, allocates nothing; each thread brings its own scratch. */
 HONE_API hone_verdict hone_rejection_judge(const hone_rejection *rejection, const float *outputs, const float *features,
                                            double *scratch);
 /* All scores of one picture, for measuring; NaN for those there are none of. */
@@ -151,17 +152,17 @@ typedef struct hone_anomaly_report {
     double loss;      /* of the autoencoder's last epoch: the mean squared error of a pixel, 0 … 1 */
 } hone_anomaly_report;
 
-/* An autoencoder's network for pictures of this size, built: convolutions down, a bottleneck of 32 numbers, convolutions
- * up. */
+/* An autoencoder's network for pictures of this size, built: convolutions down, a bottleneck of 32 numbers,
+ * convolutions up. */
 HONE_API hone_status hone_anomaly_autoencoder(hone_model **out, const hone_shape *input, uint64_t seed,
                                               hone_error *err);
-/* Teaches a network that has seen no labels to tell which way up pictures are (Gidaris and others, 2018): its maps then are
- * of use to the memory. head: model is a classifier of four classes. Square pictures; at most 5000 are taken. */
+/* Teaches a network, a classifier of four classes, without labels which way up pictures are (Gidaris and others, 2018):
+ * its maps then are of use to the memory. Square pictures; at most 5000 are taken. */
 HONE_API hone_status hone_anomaly_pretrain(hone_model *model, const hone_dataset *data, const hone_split *split,
                                            int epochs, uint64_t seed, hone_threads *threads, hone_error *err);
-/* Trains model (an autoencoder's network), or fills a memory from its maps (any network, which stays as it is). Pictures are
- * normal, whatever their labels. The split's validation part gives the threshold and is not learnt; 5 pictures at least.
- * What is learnt becomes the model's record "anomaly". report may be NULL. */
+/* Trains model (an autoencoder's network), or fills a memory from its maps (any network, which stays as it is).
+ * Pictures are normal, whatever their labels. The split's validation part gives the threshold and is not learnt; 5
+ * pictures at least. What is learnt becomes the model's record "anomaly". report may be NULL. */
 HONE_API hone_status hone_anomaly_train(hone_model *model, const hone_dataset *data, const hone_split *split,
                                         const hone_anomaly_config *config, hone_anomaly_report *report,
                                         hone_error *err);
@@ -169,15 +170,15 @@ HONE_API hone_status hone_anomaly_train(hone_model *model, const hone_dataset *d
 /* Asks such a model; serves one caller at a time. */
 typedef struct hone_detector hone_detector;
 
-/* *out is NULL, and HONE_OK, where the model carries no record of that kind. model outlives it. HONE_FORMAT where its file
- * holds nonsense. */
+/* *out is NULL, and HONE_OK, where the model carries no record of that kind. model outlives it. HONE_FORMAT where its
+ * file holds nonsense. */
 HONE_API hone_status hone_detector_create(hone_detector **out, hone_model *model, hone_threads *threads,
                                           hone_error *err);
 HONE_API void hone_detector_free(hone_detector *detector);
 HONE_API hone_anomaly_method hone_detector_method(const hone_detector *detector);
 HONE_API double hone_detector_threshold(const hone_detector *detector);
-/* unknown: the picture is no normal one. map (height, width), which may be NULL, becomes where: 0 … 1, normal places below
- * a half. Cannot fail, allocates nothing. */
+/* unknown: the picture is no normal one. map (height, width), which may be NULL, becomes where: 0 … 1, normal places
+ * below a half. Cannot fail, allocates nothing. */
 HONE_API hone_verdict hone_detector_judge(hone_detector *detector, const unsigned char *pixels, float *map);
 
 #ifdef __cplusplus

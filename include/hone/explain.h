@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Why a model answers as it does: where in the picture the answer comes from, which pictures it learnt from are most like
- * it, and what its layers see. */
+ * Why a model answers as it does: where in the picture the answer comes from, which pictures it learnt from are most
+ * like it, and what its layers see. */
 #ifndef HONE_EXPLAIN_H
 #define HONE_EXPLAIN_H
 
@@ -26,8 +26,8 @@ HONE_API const char *hone_explanation_word(hone_explanation explanation);
 
 typedef struct hone_explain_config {
     hone_explanation explanation;
-    /* Grad-CAM: the layer whose maps are weighed; NULL: the last one whose maps are 5x5 or larger, else the last one with
-     * maps. */
+    /* Grad-CAM: the layer whose maps are weighed; NULL: the last one whose maps are 5x5 or larger, else the last one
+     * with maps. */
     const char *layer;
     int steps; /* of integrated gradients; 32 */
     hone_threads *threads;
@@ -38,8 +38,8 @@ HONE_API hone_explain_config hone_explain_config_default(void);
 /* Explains one picture after the other; serves one caller at a time. */
 typedef struct hone_explainer hone_explainer;
 
-/* model (built, one image in, one vector of classes out) outlives it. config NULL: Grad-CAM. HONE_UNSUPPORTED with words
- * where the model has no layer with maps. */
+/* model (built, one image in, one vector of classes out) outlives it. config NULL: Grad-CAM. HONE_UNSUPPORTED with
+ * words where the model has no layer with maps. */
 HONE_API hone_status hone_explainer_create(hone_explainer **out, hone_model *model, const hone_explain_config *config,
                                            hone_error *err);
 HONE_API void hone_explainer_free(hone_explainer *explainer);
@@ -48,18 +48,19 @@ HONE_API const char *hone_explainer_layer(const hone_explainer *explainer);
 
 typedef struct hone_explanation_result {
     size_t class_index; /* what was explained */
-    /* Integrated gradients: the sum of all shares, and the logit's difference that they should add up to; 0 for Grad-CAM. */
+    /* Integrated gradients: the sum of all shares, and the logit's difference that they should add up to; 0 for
+     * Grad-CAM. */
     double attributed, expected;
 } hone_explanation_result;
 
 /* map (height, width) becomes 0 … 1: how much each place speaks for class_index (-1: the model's answer); all 0 where
- * nothing does. pixels (height, width, channels) are of the model's input size. result may be NULL. Cannot fail, allocates
- * nothing. */
+ * nothing does. pixels (height, width, channels) are of the model's input size. result may be NULL. Cannot fail,
+ * allocates nothing. */
 HONE_API void hone_explainer_run(hone_explainer *explainer, const unsigned char *pixels, int class_index, float *map,
                                  hone_explanation_result *result);
 
-/* The map over the picture, in colours, enlarged by a whole number (0: so that the shorter side has 224 or more). map is
- * (height, width) of picture. The caller releases the image. */
+/* The map over the picture, in colours, enlarged by a whole number (0: so that the shorter side has 224 or more). map
+ * is (height, width) of picture. The caller releases the image. */
 HONE_API hone_status hone_heat_map_overlay(hone_image *out, const hone_image *picture, const float *map, int enlarge,
                                            hone_error *err);
 /* ---- what the layers see ----------------------------------------------------------------------------------------- */
@@ -91,7 +92,8 @@ HONE_API hone_examples_config hone_examples_config_default(void);
 HONE_API hone_status hone_examples_create(hone_examples **out, hone_model *model, const hone_dataset *data,
                                           const uint32_t *indices, size_t count, const hone_examples_config *config,
                                           hone_error *err);
-/* What the model's file carries; *out is NULL, and HONE_OK, where it carries none. HONE_FORMAT where that is nonsense. */
+/* What the model's file carries; *out is NULL, and HONE_OK, where it carries none. HONE_FORMAT where that is
+ * nonsense. */
 HONE_API hone_status hone_examples_open(hone_examples **out, const hone_model *model, hone_error *err);
 HONE_API void hone_examples_free(hone_examples *examples);
 /* Makes them the model's record "examples". */
@@ -109,7 +111,8 @@ typedef struct hone_neighbour {
     float distance; /* of the directions of the features: 0 the same … 2 opposite */
 } hone_neighbour;
 
-/* The nearest to features, nearest first; returns how many (fewer than wanted where there are fewer). Allocates nothing. */
+/* The nearest to features, nearest first; returns how many (fewer than wanted where there are fewer). Allocates
+ * nothing. */
 HONE_API size_t hone_examples_nearest(const hone_examples *examples, const float *features, hone_neighbour *out,
                                       size_t wanted);
 /* A copy of the small picture; the caller releases it. */

@@ -22,8 +22,9 @@ bool hone__unpack_bytes(const hone_value *value, void *out, size_t count);
 
 enum { HONE__MOST_FEATURES = 256 };
 
-/* From what the feature layer gives to a vector of bounded length: maps are averaged over their places, and what is longer
- * than HONE__MOST_FEATURES is projected by signs drawn once and for all (Achlioptas, 2003), which keeps distances. */
+/* From what the feature layer gives to a vector of bounded length: maps are averaged over their places, and what is
+ * longer than HONE__MOST_FEATURES is projected by signs drawn once and for all (Achlioptas, 2003), which keeps
+ * distances. */
 typedef struct hone__feature_reader {
     size_t raw;            /* floats the layer gives */
     size_t places, values; /* raw = places * values; vectors have places 1 */
@@ -46,7 +47,7 @@ void hone__round_directions(const float *directions, size_t count, size_t size, 
 /* The length of each; 1 for the zero vector. */
 void hone__rounded_lengths(const int8_t *directions, size_t count, size_t size, float *lengths);
 
-/* ---- what is made of pictures to choose a score by (impostors.c) -------------------------------------------------- */
+/* ---- what is made of pictures to choose a score by (impostors.c) ------------------------------------------------- */
 
 typedef enum hone__impostor {
     HONE__IMPOSTOR_BLEND,   /* the mean of two pictures of different classes */
@@ -60,7 +61,7 @@ typedef enum hone__impostor {
 void hone__impostor_make(hone__impostor kind, uint64_t seed, uint64_t index, const unsigned char *a,
                          const unsigned char *b, int height, int width, int channels, unsigned char *out);
 
-/* ---- the scores (rejection.c) -------------------------------------------------------------------------------------- */
+/* ---- the scores (rejection.c) ------------------------------------------------------------------------------------ */
 
 enum { HONE__QUANTILES = 1001, HONE__MOST_NEIGHBOURS = 32 };
 
@@ -99,7 +100,8 @@ double hone__rejection_score_vector(const hone_rejection *r, hone_ood_score scor
 /* What kNN is combined with, and the combined score of the two. */
 hone_ood_score hone__rejection_partner(const hone_rejection *r);
 double hone__rejection_combine(const hone_rejection *r, double of_knn, double of_partner);
-/* Makes one of the scores, which is there, and the threshold that lets the share tpr of known pictures pass, the model's. */
+/* Makes one of the scores, which is there, and the threshold that lets the share tpr of known pictures pass, the
+ * model's. */
 void hone__rejection_choose(hone_rejection *r, hone_ood_score score, double tpr);
 hone_status hone__rejection_store(const hone_rejection *r, hone_model *model, hone_error *err);
 

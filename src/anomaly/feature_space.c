@@ -37,7 +37,8 @@ static void sum_means(hone__feature_space *s, double *counts, const float *featu
 }
 
 /* Mixes the covariance (lower half) with the mean variance (Ledoit, Wolf: "A well-conditioned estimator for
- * large-dimensional covariance matrices", 2004): squares is the sum over samples of the fourth power of their length. */
+ * large-dimensional covariance matrices", 2004): squares is the sum over samples of the fourth power of their
+ * length. */
 static void mix_ledoit_wolf(double *covariance, size_t size, size_t count, double mean_variance, double squares) {
     double norm = 0, p = (double)size, n = (double)count;
     for (size_t j = 0; j < size; j++)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Numbers as text: records hold values, and thousands of numbers one by one would make a file large and slow to read. */
+ * Numbers as text: records hold values, and thousands of numbers one by one would make a file large and slow to
+ * read. */
 #include "anomaly_internal.h"
 
 #include <math.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A network for a memory where there is none: it learns which way up pictures are, which needs no labels and makes maps
- * that tell shapes (Gidaris, Singh, Komodakis: "Unsupervised representation learning by predicting image rotations", 2018). */
+ * that tell shapes (Gidaris, Singh, Komodakis: "Unsupervised representation learning by predicting image rotations",
+ * 2018). */
 #include "anomaly_internal.h"
 
 #include <string.h>

@@ -3,7 +3,8 @@
  * Fitting a rejection to pictures that the model was not trained on.
  *
  * One idea: nothing is judged by what it was fitted to. The pictures are dealt into two halves; each is scored by what
- * was fitted to the other, and thresholds are quantiles of those scores. What is stored is then fitted to all of them. */
+ * was fitted to the other, and thresholds are quantiles of those scores. What is stored is then fitted to all of
+ * them. */
 #include "anomaly_internal.h"
 
 #include <math.h>
@@ -18,8 +19,9 @@ enum {
     HALVES = 2
 };
 
-/* kNN was best where MNIST's digits were left out in turn, measured on training images that were set aside, and energy at
- * telling impostors (docs/anomaly.md), so the two together are the rule; another score has to be better by this much. */
+/* kNN was best where MNIST's digits were left out in turn, measured on training images that were set aside, and energy
+ * at telling impostors (docs/anomaly.md), so the two together are the rule; another score has to be better by this
+ * much. */
 static const double MARGIN = 0.05;
 
 hone_rejection_config hone_rejection_config_default(void) {

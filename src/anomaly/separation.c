@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * How well a score tells strange from known: the area under the ROC curve by ranks (ties counting half), and what passes
- * at the threshold that lets 95 % of the known ones through. */
+ * How well a score tells strange from known: the area under the ROC curve by ranks (ties counting half), and what
+ * passes at the threshold that lets 95 % of the known ones through. */
 #include "anomaly_internal.h"
 
 #include <math.h>

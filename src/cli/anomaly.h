@@ -12,8 +12,8 @@ int train_anomaly(train_session *r);
 
 /* Whether a model's file is one of those. */
 bool is_anomaly_model(const hone_model *model);
-/* Pictures of the model's size, whatever their classes: of this part of source, or, with "test?", of its test part where it
- * has one and else of all it has. -1 when all went well. */
+/* Pictures of the model's size, whatever their classes: of this part of source, or, with "test?", of its test part
+ * where it has one and else of all it has. -1 when all went well. */
 int open_unclassed(hone_dataset **out, const hone_model *model, const char *source, const char *split, int64_t limit,
                    hone_threads *threads, bool quiet);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * hone evaluate --calibrate and --fit-rejection: on which images a temperature, or what is unknown, is fitted, and into the
- * model's file with it.
+ * hone evaluate --calibrate and --fit-rejection: on which images a temperature, or what is unknown, is fitted, and
+ * into the model's file with it.
  *
  * "validation" means what training held back: the model's file says which data that was, and which part of it. */
 #include "evaluate_calibrate.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * hone evaluate --ood: both data sets are scored, and the scores compared. Nothing is fitted here, so the figures are what
- * the model as it is would do. */
+ * hone evaluate --ood: both data sets are scored, and the scores compared. Nothing is fitted here, so the figures are
+ * what the model as it is would do. */
 #include "evaluate_ood.h"
 #include "anomaly.h"
 

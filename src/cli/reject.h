@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * --reject: when a model says "unknown", for the verbs that fit, change or ask a rejection (hone/anomaly.h). Functions that
- * return int print what is wrong themselves and return an exit status, -1 when all went well. */
+ * --reject: when a model says "unknown", for the verbs that fit, change or ask a rejection (hone/anomaly.h). Functions
+ * that return int print what is wrong themselves and return an exit status, -1 when all went well. */
 #ifndef HONE_REJECT_H
 #define HONE_REJECT_H
 
@@ -17,8 +17,8 @@ typedef struct reject_settings {
 /* text NULL: nothing is said. */
 int parse_reject(const verb *v, const char *text, reject_settings *out);
 
-/* Fits a rejection to samples that model was not trained on, and says so. optional: where that cannot be, because there are
- * too few samples or no head, a note will do. */
+/* Fits a rejection to samples that model was not trained on, and says so. optional: where that cannot be, because
+ * there are too few samples or no head, a note will do. */
 int fit_rejection(hone_model *model, const hone_dataset *data, const uint32_t *indices, size_t count,
                   const reject_settings *settings, hone_threads *threads, uint64_t seed, bool optional, bool quiet);
 /* {"score": …, "threshold": …, "tpr": …}, or null where model has none. */

@@ -2,8 +2,8 @@
  *
  * Nearest training pictures: directions of features, and the pictures in small.
  *
- * In a model's file the small pictures are one PNG, a sheet of them, and the directions whole numbers: 2,000 MNIST digits
- * with 64 features take about half a megabyte. */
+ * In a model's file the small pictures are one PNG, a sheet of them, and the directions whole numbers: 2,000 MNIST
+ * digits with 64 features take about half a megabyte. */
 #include <hone/explain.h>
 #include <hone/train.h>
 

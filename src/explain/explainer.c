@@ -2,8 +2,9 @@
  *
  * Heat maps: Grad-CAM and integrated gradients.
  *
- * One idea: both are a product of something the network holds (a layer's maps, the picture) and the gradient of a class's
- * logit by it; so both are a plan that watches one layer (hone__plan_create_watching), the input being a layer as well. */
+ * One idea: both are a product of something the network holds (a layer's maps, the picture) and the gradient of a
+ * class's logit by it; so both are a plan that watches one layer (hone__plan_create_watching), the input being a layer
+ * as well. */
 #include <hone/explain.h>
 
 #include "anomaly_maps.h"
@@ -182,8 +183,8 @@ static double class_logit(const hone_explainer *e, size_t sample) {
     return (double)(direction(e) * e->logits[sample * e->outputs + (e->outputs == 1 ? 0 : e->class_index)]);
 }
 
-/* In place of a loss: the gradient of the class's logit. Several workers come here at once, but for a class to be chosen,
- * when there is one sample. */
+/* In place of a loss: the gradient of the class's logit. Several workers come here at once, but for a class to be
+ * chosen, when there is one sample. */
 static void ask_for_class(void *context, int worker, size_t shard, size_t first, size_t count, const float *outputs,
                           float *d_outputs) {
     hone_explainer *e = context;
