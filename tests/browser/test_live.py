@@ -82,7 +82,8 @@ def test_curves_grow_and_stay():
         page.click('#theme')
         assert page.script('return document.documentElement.dataset.theme') == 'dark'
         shot(page, 'live-dark-zh')
-        assert page.complaints() == [], page.complaints()
+        wrong = page.complaints()
+        assert wrong == [], wrong
 
 
 def test_the_stop_button():
@@ -101,7 +102,8 @@ def test_the_stop_button():
         assert 'model.checkpoint.h5' in page.text('#news'), page.text('#news')
         assert run.process.wait(PATIENCE) == 130
         subprocess.run([HONE, 'info', f'{root}/model.checkpoint.h5'], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        assert page.complaints() == [], page.complaints()
+        wrong = page.complaints()
+        assert wrong == [], wrong
 
 
 def test_a_killed_program():

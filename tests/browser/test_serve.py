@@ -139,6 +139,11 @@ def shot(page, name):
         page.driver.save_screenshot(f'{browser.SHOTS}/{name}.png')
 
 
+def no_complaints(page):
+    wrong = page.complaints()
+    assert wrong == [], wrong
+
+
 def check_centred(page):
     grey, side = seen(page), 28
     rows = [i for i in range(side) if any(v > 20 for v in grey[i * side:(i + 1) * side])]
@@ -177,7 +182,7 @@ def test_drawing_with_a_mouse():
         assert server.request('feedback?label=3', b'x')[0] == 404
         for words in ('digits:6000:1, 6,000 images', 'hone train --', '28 × 28, grey', 'on 6,000 images (95 % interval'):
             assert words in page.text('#card'), (words, page.text('#card'))
-        assert page.complaints() == [], page.complaints()
+        no_complaints(page)
 
 
 def test_what_is_no_digit_is_unknown():
@@ -191,7 +196,7 @@ def test_what_is_no_digit_is_unknown():
         shot(page, 'serve-unknown')
         page.click('#language')
         page.until(lambda: answer(page) == '无法识别', 'in Chinese, too')
-        assert page.complaints() == [], page.complaints()
+        no_complaints(page)
 
 
 def test_one_request_at_a_time():
@@ -246,7 +251,7 @@ def test_a_photo_of_ink_on_paper():
             file.write('no picture')
         page.find('#file').send_keys(f'{root}/words.txt')
         page.until(lambda: page.find('#trouble').is_displayed(), 'it is said')
-        assert page.complaints() == [], page.complaints()
+        no_complaints(page)
 
 
 def test_feedback_becomes_a_data_set():
@@ -301,7 +306,7 @@ def test_why_it_answers_so():
         page.until(lambda: not page.find('#heat').is_displayed(), 'it is hidden again')
         for query, status in (('index=0', 200), ('index=200', 404), ('index=-1', 404), ('index=x', 400), ('', 400), ('index=0&model=other', 404)):
             assert server.request(f'api/ui/example?{query}')[0] == status, query
-        assert page.complaints() == [], page.complaints()
+        no_complaints(page)
 
 
 def test_what_is_taught_is_known_at_once():
@@ -316,7 +321,7 @@ def test_what_is_taught_is_known_at_once():
         other.click('#clear')
         stroke(other, THREE)
         assert answered(other, '3') in ('3', 'Unknown'), 'and nothing else is'
-        assert page.complaints() == [], page.complaints()
+        no_complaints(page)
 
 
 def test_two_models_one_of_them_in_colours():
@@ -333,7 +338,7 @@ def test_two_models_one_of_them_in_colours():
         shot(page, 'serve-colours')
         page.reload()
         page.until(lambda: page.script("return document.getElementById('models').value") == 'shapes', 'the choice is in the address')
-        assert page.complaints() == [], page.complaints()
+        no_complaints(page)
 
 
 def test_a_phone_in_chinese_and_dark():
@@ -353,7 +358,7 @@ def test_a_phone_in_chinese_and_dark():
         bottom = page.script("return document.getElementById('verdict-class').getBoundingClientRect().bottom")
         assert bottom < 844, 'the answer is not seen while drawing'
         shot(page, 'serve-phone-zh-dark')
-        page.click('#language')
+        page.script("document.getElementById('language').click()")  # a tap so soon after a stroke may count as its end
         page.until(lambda: 'Draw' in page.text('#tab-draw'), 'English')
         page.reload()
         page.until(lambda: 'Draw' in page.text('#tab-draw'), 'the choice is remembered')
@@ -374,7 +379,9 @@ def test_a_new_version_is_told_of():
                 return 'mlp' in page.text('#card')
             page.until(drawn_again, 'the card tells of the new one')
             page.until(lambda: not page.find('#heat-toggle').is_displayed(), 'which has no maps')
-            assert page.complaints() == [], page.complaints()
+            # Training pictures of the old version may have been asked of the new one.
+            wrong = [words for words in page.complaints() if 'api/ui/example' not in words]
+            assert wrong == [], wrong
 
 
 def test_trouble_is_said_kindly():
@@ -454,6 +461,8 @@ def test_behind_a_path():
                         code, content, kind = reply.status, reply.read(), reply.headers['Content-Type']
                 except urllib.error.HTTPError as error:
                     code, content = error.code, error.read()
+                except OSError:  # the test is over, the page is not yet
+                    code = 502
                 self.send_response(code)
                 self.send_header('Content-Type', kind)
                 self.send_header('Content-Length', str(len(content)))
@@ -477,7 +486,7 @@ def test_behind_a_path():
             with window(server_url) as page:
                 stroke(page, THREE)
                 answered(page)
-                assert page.complaints() == [], page.complaints()
+                no_complaints(page)
         finally:
             proxy.shutdown()
 
