@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * hone info: a model's layers, parameters, work and memory; or this machine and build. */
-#include "commands.h"
+#include "reject.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -133,6 +133,25 @@ static void print_taught(const hone_model *model, const char *path) {
     hone_lessons_free(lessons);
 }
 
+/* When the model says "unknown", and the examples that it carries. */
+static void print_unknown(hone_model *model) {
+    hone_rejection *rejection = NULL;
+    hone_detector *detector = NULL;
+    hone_examples *examples = NULL;
+    if (hone_rejection_create(&rejection, model, NULL) == HONE_OK && rejection)
+        printf("Unknown: score %s above %.4g; %.4g %% of known images pass\n",
+               hone_ood_score_word(hone_rejection_score(rejection)), hone_rejection_threshold(rejection),
+               100 * hone_rejection_tpr(rejection));
+    if (hone_detector_create(&detector, model, NULL, NULL) == HONE_OK && detector)
+        printf("Anomalous: above %.4g, by %s\n", hone_detector_threshold(detector),
+               hone_anomaly_method_word(hone_detector_method(detector)));
+    if (hone_examples_open(&examples, model, NULL) == HONE_OK && examples)
+        printf("Examples: %zu, for hone explain\n", hone_examples_count(examples));
+    hone_rejection_free(rejection);
+    hone_detector_free(detector);
+    hone_examples_free(examples);
+}
+
 static int info_json(hone_model *model, const char *name, const settings *s) {
     hone_value *value = hone_value_object(), *layers = hone_value_list(), *classes = hone_value_list();
     int64_t total = 0, trainable = 0, macs = 0, largest = 0;
@@ -173,6 +192,7 @@ static int info_json(hone_model *model, const char *name, const settings *s) {
     hone_value_set(value, "classes", classes);
     hone_value_set_boolean(value, "quantized", hone_model_is_quantized(model));
     set_taught(value, model, name);
+    hone_value_set(value, "rejection", rejection_value(model));
     const hone_value *provenance = hone_model_record(model, "provenance");
     if (provenance) hone_value_set(value, "provenance", hone_value_copy(provenance));
     return print_json(value);
@@ -232,6 +252,7 @@ static int info_table(hone_model *model, const char *name, const settings *s) {
         putchar('\n');
     }
     print_taught(model, name);
+    print_unknown(model);
     return finish_output();
 }
 

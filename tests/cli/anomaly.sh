@@ -120,6 +120,11 @@ want_status 0
 want_err 'learns which way up the pictures are'
 run info learnt.h5
 want_status 0
+want_out '^Anomalous: above [0-9.e-]*, by memory$'
+run info before.h5
+want_out '^Unknown: score [a-z-]* above .*; 95 % of known images pass$'
+run info before.h5 --json
+want_out '"rejection": \{'
 
 run train data --task magic
 want_status 2
