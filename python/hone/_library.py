@@ -82,8 +82,7 @@ def candidates():
         return
     here = pathlib.Path(__file__).resolve().parent
     yield str(here / NAME)
-    for build in sorted((here.parent.parent).glob("build*")):
-        yield str(build / "src" / NAME)
+    yield str(here.parent.parent / "build" / "src" / NAME)
     found = ctypes.util.find_library("hone")
     if found:
         yield found

@@ -120,8 +120,8 @@ hone_status hone_model_export(const hone_model *model, const hone_compiled *comp
         status = hone__safetensors_write(model, &bytes, &size, err);
     else
         status = h5_file(model, compiled, format, &bytes, &size, err);
-    if (status == HONE_OK) status = hone__file_write(path, bytes, size, err);
+    status = status ? hone__fail_context(err, status, "cannot write '%.200s'", path)
+                    : hone__file_write(path, bytes, size, err);
     hone__free(bytes);
-    if (status == HONE_OK) return HONE_OK;
-    return hone__fail_context(err, status, "cannot write '%.200s'", path);
+    return status;
 }
