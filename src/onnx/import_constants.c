@@ -547,7 +547,7 @@ hone_status hone__onnx_fold(hone__onnx_import *im, bool *done) {
     folding f = {.im = im, .count = node->n_input, .out = &made};
     *done = false;
     hone_status status = HONE_OK;
-    if (strcmp(node->op_type, "Shape") == 0 && node->n_input == 1) {
+    if (strcmp(node->op_type, "Shape") == 0 && hone__onnx_in(im, 0)) {
         *done = true;
         status = fold_shape(im, hone__onnx_in(im, 0), &made);
     } else {

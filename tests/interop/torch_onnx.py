@@ -17,7 +17,7 @@ NETWORKS = {  # and the height and width of their pictures
     "resnet50": 64,
     "mobilenet_v2": 64,
     "mobilenet_v3_small": 64,
-    "vgg11_bn": 64,
+    "vgg11_bn": 224,
     "densenet121": 64,
     "squeezenet1_1": 64,
     "shufflenet_v2_x1_0": 64,
@@ -37,6 +37,8 @@ for name in sys.argv[2:] or NETWORKS:
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.running_mean, -0.1, 0.1)
             torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
+        if isinstance(module, torch.nn.Linear) and not module.weight.any():
+            torch.nn.init.normal_(module.weight, 0, 0.1)  # a vision transformer's head is zero at first
     model.eval()
     x = torch.rand(2, 3, NETWORKS[name], NETWORKS[name])
     with torch.no_grad():
