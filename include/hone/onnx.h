@@ -18,10 +18,10 @@ typedef struct hone_onnx_options {
 
 HONE_API hone_onnx_options hone_onnx_options_default(void);
 
-/* Writes a built model as an ONNX file for inference: operator set 13, or 17 where a LayerNormalization needs it; what only
- * trains (dropout, augmentation) is left out, BatchNormalization stays. Class names, preprocessing and records go into
- * its metadata. options NULL: the defaults. HONE_UNSUPPORTED where preprocessing shall be part of the graph and is more
- * than a scale and an offset. Atomic. */
+/* Writes a built model as an ONNX file for inference: operator set 13, or 17 where a LayerNormalization needs it;
+ * what only trains (dropout, augmentation) is left out, BatchNormalization stays. Class names, preprocessing and
+ * records go into its metadata. options NULL: the defaults. HONE_UNSUPPORTED where preprocessing shall be part of
+ * the graph and is more than a scale and an offset. Atomic. */
 HONE_API hone_status hone_model_export_onnx(const hone_model *model, const hone_onnx_options *options, const char *path,
                                             hone_error *err);
 

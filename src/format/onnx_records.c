@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a model carries along (class names, preprocessing, records) as the metadata of an ONNX file, and back: texts under
- * keys, each of them JSON but for the preprocessing, which is written as the option --input is. */
+ * What a model carries along (class names, preprocessing, records) as the metadata of an ONNX file, and back: texts
+ * under keys, each of them JSON but for the preprocessing, which is written as the option --input is. */
 #include "format_internal.h"
 
 #include "file.h"

@@ -206,7 +206,8 @@ static const char *vector_or(hone__onnx_export *e, int weight, size_t c, float n
     return hone__onnx_floats(&e->w, hone__onnx_text(&e->w, "constant/%zu_times_%d", c, (int)number), &shape, numbers);
 }
 
-/* Pictures and vectors have an operator; of sequences, and without statistics, what is left is a scale and an offset. */
+/* Pictures and vectors have an operator; of sequences, and without statistics, what is left is a scale and an
+ * offset. */
 static void export_batch_normalization(hone__onnx_export *e, const hone__op *op) {
     int rank = hone__onnx_shape(e, op->output)->rank;
     size_t c = op->as.norm.c;

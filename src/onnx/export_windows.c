@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * To ONNX: what slides over pictures or changes their size. Convolutions, pooling, padding, cropping, resizing. All of it
- * has the channels first there. */
+ * To ONNX: what slides over pictures or changes their size. Convolutions, pooling, padding, cropping, resizing. All
+ * of it has the channels first there. */
 #include "onnx_export.h"
 
 /* ---- windows --------------------------------------------------------------------------------------------------- */
@@ -128,8 +128,8 @@ static void export_cropping(hone__onnx_export *e, const hone__op *op) {
 
 /* ---- sizes ----------------------------------------------------------------------------------------------------- */
 
-/* (N, C, height, width) for the N at hand. Sizes are asked for, not scales, for a scale that is no whole number would be
- * rounded, and pixels with it. */
+/* (N, C, height, width) for the N at hand. Sizes are asked for, not scales, for a scale that is no whole number
+ * would be rounded, and pixels with it. */
 static const char *add_sizes(hone__onnx_export *e, const char *x, int64_t c, int64_t height, int64_t width) {
     if (e->options.batch > 0)
         return hone__onnx_integers(&e->w, (const int64_t[]){e->options.batch, c, height, width}, 4);

@@ -1,241 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From ONNX: activations, and arithmetic between tensors and with constants. Sums and products are where expressions show
- * what they are: a bias, a GELU, a layer normalisation, a position table. */
+ * From ONNX: arithmetic between tensors and with constants. Sums and products are where expressions show what they
+ * are: a bias, a GELU, a layer normalisation, a position table. */
 #include "onnx_import.h"
 
 #include <math.h>
 #include <string.h>
 
-/* ---- activations -------------------------------------------------------------------------------------------------- */
-
-static bool near(double a, double b) {
-    return fabs(a - b) <= 1e-4 * fabs(b);
-}
-
-static hone_status note(hone__onnx_import *im, const hone__onnx_value *base, hone__onnx_note what, double a, double b,
-                        hone__onnx_value *out) {
-    out->kind = ONNX_NOTE;
-    out->note = what;
-    out->base = (size_t)(base - im->values);
-    out->layout = base->layout;
-    out->a = a;
-    out->b = b;
-    return HONE_OK;
-}
-
-static hone_status activate(hone__onnx_import *im, const char *activation, bool not_negative) {
-    hone__onnx_value *x = hone__onnx_in(im, 0), *out = hone__onnx_out(im);
-    HONE_TRY(hone__onnx_realise(im, x));
-    HONE_TRY(hone__onnx_map(im, "Activation", hone__onnx_activation_config(activation), x, out));
-    out->not_negative = not_negative;
-    return HONE_OK;
-}
-
-static hone_status relu(hone__onnx_import *im) {
-    return activate(im, "relu", true);
-}
-
-static hone_status tanh_(hone__onnx_import *im) {
-    return activate(im, "tanh", false);
-}
-
-static hone_status softplus(hone__onnx_import *im) {
-    return activate(im, "softplus", true);
-}
-
-static hone_status softsign(hone__onnx_import *im) {
-    return activate(im, "softsign", false);
-}
-
-static hone_status exponential(hone__onnx_import *im) {
-    return activate(im, "exponential", true);
-}
-
-static hone_status hard_swish(hone__onnx_import *im) {
-    return activate(im, "hard_silu", false);
-}
-
-static hone_status gelu(hone__onnx_import *im) {
-    char buffer[8];
-    if (strcmp(hone__onnx_word(im->node, "approximate", "none", buffer, sizeof buffer), "none") != 0)
-        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "the approximation by tanh is not supported");
-    return activate(im, "gelu", false);
-}
-
-static hone_status selu(hone__onnx_import *im) {
-    if (!near(hone__onnx_real(im->node, "alpha", 1.67326319), 1.67326319) ||
-        !near(hone__onnx_real(im->node, "gamma", 1.05070102), 1.05070102))
-        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "alpha and gamma are not the usual ones");
-    return activate(im, "selu", false);
-}
-
-/* Of x, as a product with x may follow. */
-static hone_status sigmoid(hone__onnx_import *im) {
-    hone__onnx_out(im)->activation = "sigmoid";
-    return note(im, hone__onnx_in(im, 0), NOTE_FUNCTION, 0, 0, hone__onnx_out(im));
-}
-
-static hone_status with_real(hone__onnx_import *im, const char *class_name, const char *key, double value) {
-    hone__onnx_value *x = hone__onnx_in(im, 0);
-    HONE_TRY(hone__onnx_realise(im, x));
-    hone_value *config = hone_value_object();
-    hone_value_set_real(config, key, value);
-    return hone__onnx_map(im, class_name, config, x, hone__onnx_out(im));
-}
-
-static hone_status leaky_relu(hone__onnx_import *im) {
-    return with_real(im, "LeakyReLU", "negative_slope", hone__onnx_real(im->node, "alpha", 0.01));
-}
-
-static hone_status elu(hone__onnx_import *im) {
-    return with_real(im, "ELU", "alpha", hone__onnx_real(im->node, "alpha", 1));
-}
-
-static hone_status rescale(hone__onnx_import *im, const hone__onnx_value *in, double scale, double offset,
-                           hone__onnx_value *out) {
-    hone_value *config = hone_value_object();
-    hone_value_set_real(config, "scale", scale);
-    hone_value_set_real(config, "offset", offset);
-    return hone__onnx_map(im, "Rescaling", config, in, out);
-}
-
-/* min(max(x, low), high): a ReLU with a ceiling, moved to where it is wanted; turned over where there is no floor. */
-static hone_status clamp(hone__onnx_import *im, hone__onnx_value *x, double low, double high, hone__onnx_value *out) {
-    bool floored = isfinite(low) && low > -1e30, bounded = isfinite(high) && high < 1e30;
-    HONE_TRY(hone__onnx_realise(im, x));
-    if (floored && bounded && high < low) return hone__onnx_refuse(im, HONE_UNSUPPORTED, "clips to nothing");
-    if (!floored && !bounded) return rescale(im, x, 1, 0, out);
-    double scale = floored ? 1 : -1, offset = floored ? -low : high;
-    const hone__onnx_value *from = x;
-    if (scale != 1 || offset != 0) {
-        HONE_TRY(rescale(im, x, scale, offset, out));
-        from = out;
-    }
-    hone_value *config = hone_value_object();
-    if (floored && bounded) hone_value_set_real(config, "max_value", high - low);
-    HONE_TRY(hone__onnx_map(im, "ReLU", config, from, out));
-    if (scale != 1 || offset != 0) HONE_TRY(rescale(im, out, scale, floored ? low : high, out));
-    out->not_negative = floored && low >= 0;
-    return HONE_OK;
-}
-
-static hone_status bound(hone__onnx_import *im, size_t i, const char *name, double fallback, double *value) {
-    const hone__onnx_value *input = hone__onnx_in(im, i);
-    *value = hone__onnx_real(im->node, name, fallback);
-    if (!input) return HONE_OK;
-    if (input->kind != ONNX_CONSTANT || input->constant.count != 1)
-        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "%s is no constant number", name);
-    *value = hone__onnx_constant_at(&input->constant, 0);
-    return HONE_OK;
-}
-
-static hone_status clip(hone__onnx_import *im) {
-    double low, high;
-    HONE_TRY(bound(im, 1, "min", -INFINITY, &low));
-    HONE_TRY(bound(im, 2, "max", INFINITY, &high));
-    return clamp(im, hone__onnx_in(im, 0), low, high, hone__onnx_out(im));
-}
-
-/* clip(alpha x + beta, 0, 1); Keras 3 has the one with 1/6 and 0.5. */
-static hone_status hard_sigmoid(hone__onnx_import *im) {
-    double alpha = hone__onnx_real(im->node, "alpha", 0.2), beta = hone__onnx_real(im->node, "beta", 0.5);
-    hone__onnx_value *x = hone__onnx_in(im, 0), *out = hone__onnx_out(im);
-    if (near(alpha, 1.0 / 6) && beta == 0.5) {
-        out->activation = "hard_sigmoid";
-        return note(im, x, NOTE_FUNCTION, 0, 0, out);
-    }
-    hone__onnx_value moved = {.name = out->name};
-    HONE_TRY(hone__onnx_realise(im, x));
-    HONE_TRY(rescale(im, x, alpha, beta, &moved));
-    hone_status status = clamp(im, &moved, 0, 1, out);
-    hone__free(moved.layer);
-    return status;
-}
-
-static hone_status softmax(hone__onnx_import *im) {
-    hone__onnx_value *x = hone__onnx_in(im, 0), *out = hone__onnx_out(im);
-    int rank = x->layout.rank;
-    int64_t axis = hone__onnx_integer(im->node, "axis", im->opset >= 13 ? -1 : 1);
-    if (axis < 0) axis += rank;
-    if (x->kind == ONNX_SCORES && axis == rank - 1) return hone__onnx_softmax_scores(im, x, out);
-    HONE_TRY(hone__onnx_realise(im, x));
-    if (axis == 1 && rank == 4 && im->opset >= 13)
-        HONE_TRY(hone__onnx_arrange_image(im, x));
-    else if (axis == rank - 1 && axis > 0)
-        HONE_TRY(hone__onnx_arrange_last(im, x));
-    else
-        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "is over axis %lld of %d", (long long)axis, rank);
-    HONE_TRY(hone__onnx_map(im, "Activation", hone__onnx_activation_config("softmax"), x, out));
-    out->not_negative = true;
-    return HONE_OK;
-}
-
-/* Which axis of x a constant runs along; -1: none or several. Its last axes are x's last. */
-static int only_axis(const hone__onnx_layout *x, const hone__onnx_constant *c) {
-    int found = -1;
-    for (int i = 0; i < c->rank; i++) {
-        if (c->dims[i] == 1) continue;
-        int axis = x->rank - c->rank + i;
-        if (found >= 0 || axis < 0 || x->dims[axis] != c->dims[i]) return -1;
-        found = axis;
-    }
-    return found;
-}
-
-static hone_status arrange_axis_last(hone__onnx_import *im, hone__onnx_value *x, int axis) {
-    int axes[HONE_ONNX_AXES], count = 0;
-    for (int i = 0; i < x->layout.rank; i++)
-        if (i != axis && i != x->layout.axes[x->layout.batch]) axes[count++] = i;
-    axes[count++] = axis;
-    return hone__onnx_arrange_axes(im, x, axes, count);
-}
-
-/* The layer itself: slopes that are shared along all axes but the last, or of every element. */
-static hone_status add_prelu(hone__onnx_import *im, const hone__onnx_value *x, const float *numbers, size_t count,
-                             size_t slopes, hone__onnx_value *out) {
-    hone_value *config = hone_value_object(), *shared = hone_value_list();
-    bool shares = x->shape.rank > 1 && slopes == (size_t)x->shape.dims[x->shape.rank - 1];
-    for (int i = 1; i < x->shape.rank; i++) hone_value_append(shared, hone_value_integer(i));
-    if (shares)
-        hone_value_set(config, "shared_axes", shared);
-    else
-        hone_value_free(shared);
-    HONE_TRY(hone__onnx_map(im, "PReLU", config, x, out));
-    float *copy = hone__alloc(slopes, sizeof *copy);
-    if (!copy) return hone__fail_memory(im->err, slopes * sizeof *copy, "slopes");
-    for (size_t i = 0; i < slopes; i++) copy[i] = numbers[count == 1 ? 0 : i];
-    return hone__onnx_add_weights(im, out->layer, "alpha", copy, slopes);
-}
-
-/* One slope, one for each channel, or one for each element. */
-static hone_status prelu(hone__onnx_import *im) {
-    hone__onnx_value *x = hone__onnx_in(im, 0), *slopes = hone__onnx_in(im, 1), *out = hone__onnx_out(im);
-    const float *numbers;
-    if (!slopes || slopes->kind != ONNX_CONSTANT)
-        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "its slopes are not constant");
-    HONE_TRY(hone__onnx_realise(im, x));
-    size_t count = slopes->constant.count;
-    int axis = only_axis(&x->layout, &slopes->constant);
-    HONE_TRY(hone__onnx_vector(im, 1, count, &numbers));
-    if (count == 1 && x->layout.rank == 4)
-        HONE_TRY(hone__onnx_arrange_image(im, x));
-    else if (count == 1)
-        HONE_TRY(hone__onnx_arrange_last(im, x));
-    else if (axis == 1 && x->layout.rank == 4)
-        HONE_TRY(hone__onnx_arrange_image(im, x));
-    else if (axis > 0)
-        HONE_TRY(arrange_axis_last(im, x, axis));
-    else
-        HONE_TRY(hone__onnx_arrange_plain(im, x));
-    size_t each = (size_t)x->shape.dims[x->shape.rank - 1], all = (size_t)hone_shape_size(&x->shape);
-    if (count != 1 && axis <= 0) each = all;
-    if (count != 1 && count != each)
-        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "has %zu slopes for %zu elements", count, all);
-    return add_prelu(im, x, numbers, count, each, out);
-}
-
-/* ---- with a number ------------------------------------------------------------------------------------------------ */
+/* ---- with a number ----------------------------------------------------------------------------------------------- */
 
 /* out = x scale + offset, where one of the two does nothing. */
 static hone_status with_number(hone__onnx_import *im, hone__onnx_value *x, double scale, double offset,
@@ -243,13 +15,15 @@ static hone_status with_number(hone__onnx_import *im, hone__onnx_value *x, doubl
     if (x->kind == ONNX_NOTE) {
         hone__onnx_value *base = &im->values[x->base];
         switch (x->note) {
-        case NOTE_ERF: return note(im, base, NOTE_ERF, x->a * scale, x->b + (offset != 0 ? offset / x->a : 0), out);
+        case NOTE_ERF:
+            return hone__onnx_note_about(im, base, NOTE_ERF, x->a * scale, x->b + (offset != 0 ? offset / x->a : 0),
+                                         out);
         case NOTE_GATED:
-            if (offset == 0) return note(im, base, NOTE_GATED, x->a * scale, 0, out);
+            if (offset == 0) return hone__onnx_note_about(im, base, NOTE_GATED, x->a * scale, 0, out);
             break;
         case NOTE_VARIANCE:
             if (scale == 1) {
-                HONE_TRY(note(im, base, NOTE_VARIANCE, 0, x->b + offset, out));
+                HONE_TRY(hone__onnx_note_about(im, base, NOTE_VARIANCE, 0, x->b + offset, out));
                 out->layout = x->layout;
                 return HONE_OK;
             }
@@ -258,10 +32,10 @@ static hone_status with_number(hone__onnx_import *im, hone__onnx_value *x, doubl
         }
     }
     if (x->kind == ONNX_SCORES && offset == 0) return hone__onnx_scale_scores(im, x, scale, out);
-    return note(im, x, NOTE_AFFINE, scale, offset, out);
+    return hone__onnx_note_about(im, x, NOTE_AFFINE, scale, offset, out);
 }
 
-/* ---- with a table ------------------------------------------------------------------------------------------------- */
+/* ---- with a table ------------------------------------------------------------------------------------------------ */
 
 /* A number for each channel, in training too: a depthwise convolution of one pixel. Right behind the input, where it
  * prepares pixels, a Rescaling, which stays as it is. */
@@ -272,7 +46,7 @@ static hone_status with_channels(hone__onnx_import *im, hone__onnx_value *x, int
     else if (axis == x->layout.rank - 1)
         HONE_TRY(hone__onnx_arrange_last(im, x));
     else
-        HONE_TRY(arrange_axis_last(im, x, axis));
+        HONE_TRY(hone__onnx_arrange_axis_last(im, x, axis));
     hone_shape seen = x->shape;
     int64_t channels = seen.dims[seen.rank - 1];
     hone_value *config = hone_value_object();
@@ -306,8 +80,8 @@ static hone_status with_channels(hone__onnx_import *im, hone__onnx_value *x, int
     return offset ? hone__onnx_add_copy(im, out->layer, "bias", offset, (size_t)channels) : HONE_OK;
 }
 
-/* rows x units numbers that are the same for every sample, and can be trained: rows of an Embedding, whose numbers are made
- * of anything that a sample has. */
+/* rows x units numbers that are the same for every sample, and can be trained: rows of an Embedding, whose numbers
+ * are made of anything that a sample has. */
 hone_status hone__onnx_table(hone__onnx_import *im, const hone__onnx_value *reference, const float *numbers,
                              int64_t rows, int64_t units, char **layer) {
     hone__onnx_value v = {.kind = ONNX_TENSOR, .shape = reference->shape};
@@ -402,7 +176,7 @@ static bool is_normalized(const hone__onnx_value *x) {
 /* gamma or beta of a layer normalisation that is being put together. */
 static hone_status with_gamma(hone__onnx_import *im, const hone__onnx_value *x, const float *gamma, const float *beta,
                               size_t n, hone__onnx_value *out) {
-    HONE_TRY(note(im, &im->values[x->base], NOTE_NORMALIZED, x->a, 0, out));
+    HONE_TRY(hone__onnx_note_about(im, &im->values[x->base], NOTE_NORMALIZED, x->a, 0, out));
     out->gamma = gamma || x->gamma ? hone__alloc(n, sizeof *out->gamma) : NULL;
     out->beta = beta || x->beta ? hone__alloc(n, sizeof *out->beta) : NULL;
     if (((gamma || x->gamma) && !out->gamma) || ((beta || x->beta) && !out->beta))
@@ -439,7 +213,7 @@ static hone_status with_constant(hone__onnx_import *im, hone__onnx_value *x, hon
         for (size_t i = 0; i < c->count; i++) turned[i] = -stated[i];
     }
     const float *numbers = turned ? turned : stated;
-    int axis = only_axis(&x->layout, c);
+    int axis = hone__onnx_only_axis(&x->layout, c);
     hone_status status;
     if (axis == x->layout.rank - 1 && axis > 0 && is_normalized(x)) {
         status = with_gamma(im, x, adds ? NULL : numbers, adds ? numbers : NULL, c->count, out);
@@ -456,10 +230,10 @@ static hone_status with_constant(hone__onnx_import *im, hone__onnx_value *x, hon
     return status;
 }
 
-/* ---- of tensors --------------------------------------------------------------------------------------------------- */
+/* ---- of tensors -------------------------------------------------------------------------------------------------- */
 
-/* Tensors side by side in memory: all in the order of the first where their atoms are the same, else all as pictures, or
- * in ONNX' own order. */
+/* Tensors side by side in memory: all in the order of the first where their atoms are the same, else all as
+ * pictures, or in ONNX' own order. */
 static hone_status align(hone__onnx_import *im, hone__onnx_value *const *values, size_t count) {
     const hone__onnx_layout *first = &values[0]->layout;
     bool same = true, images = true;
@@ -547,19 +321,19 @@ static bool known_product(hone__onnx_import *im, hone__onnx_value *one, hone__on
                                          base, out);
             return true;
         }
-        if (is_note(f, NOTE_ERF) && near(f->b, 1)) {
-            *status = note(im, base, NOTE_GATED, factor * f->a, 0, out);
+        if (is_note(f, NOTE_ERF) && hone__onnx_near(f->b, 1)) {
+            *status = hone__onnx_note_about(im, base, NOTE_GATED, factor * f->a, 0, out);
             return true;
         }
     }
     if (one == two && is_note(one, NOTE_CENTERED)) {
-        *status = note(im, &im->values[one->base], NOTE_SQUARED, 0, 0, out);
+        *status = hone__onnx_note_about(im, &im->values[one->base], NOTE_SQUARED, 0, 0, out);
         return true;
     }
     return false;
 }
 
-/* ---- operators ---------------------------------------------------------------------------------------------------- */
+/* ---- operators --------------------------------------------------------------------------------------------------- */
 
 static hone_status operands(hone__onnx_import *im, hone__onnx_value *in[2]) {
     for (size_t i = 0; i < 2; i++) {
@@ -587,7 +361,7 @@ static hone_status subtract(hone__onnx_import *im) {
             return hone__onnx_refuse(im, HONE_UNSUPPORTED, "subtracts a tensor from a constant that is no number");
         hone__onnx_value turned = {.name = out->name};
         HONE_TRY(hone__onnx_realise(im, in[1]));
-        HONE_TRY(rescale(im, in[1], -1, hone__onnx_constant_at(&in[0]->constant, 0), &turned));
+        HONE_TRY(hone__onnx_rescale(im, in[1], -1, hone__onnx_constant_at(&in[0]->constant, 0), &turned));
         hone__free(out->layer);
         out->kind = ONNX_TENSOR;
         out->layer = turned.layer;
@@ -596,7 +370,7 @@ static hone_status subtract(hone__onnx_import *im) {
         return HONE_OK;
     }
     if (is_note(in[1], NOTE_MEAN) && in[1]->base == (size_t)(in[0] - im->values))
-        return note(im, in[0], NOTE_CENTERED, 0, 0, out);
+        return hone__onnx_note_about(im, in[0], NOTE_CENTERED, 0, 0, out);
     return merge(im, "Subtract", in, 2);
 }
 
@@ -615,7 +389,7 @@ static hone_status divide(hone__onnx_import *im) {
     hone__onnx_value *in[2], *out = hone__onnx_out(im);
     HONE_TRY(operands(im, in));
     if (is_note(in[0], NOTE_CENTERED) && is_note(in[1], NOTE_DEVIATION) && in[0]->base == in[1]->base) {
-        HONE_TRY(note(im, &im->values[in[0]->base], NOTE_NORMALIZED, in[1]->b, 0, out));
+        HONE_TRY(hone__onnx_note_about(im, &im->values[in[0]->base], NOTE_NORMALIZED, in[1]->b, 0, out));
         return HONE_OK;
     }
     if (in[1]->kind != ONNX_CONSTANT) return hone__onnx_refuse(im, HONE_UNSUPPORTED, "divides by a tensor");
@@ -637,7 +411,7 @@ static hone_status power(hone__onnx_import *im) {
     bool is_number = in[1]->kind == ONNX_CONSTANT && in[1]->constant.count == 1;
     double exponent = is_number ? hone__onnx_constant_at(&in[1]->constant, 0) : 0;
     if (exponent == 2 && is_note(in[0], NOTE_CENTERED))
-        return note(im, &im->values[in[0]->base], NOTE_SQUARED, 0, 0, out);
+        return hone__onnx_note_about(im, &im->values[in[0]->base], NOTE_SQUARED, 0, 0, out);
     if ((exponent != 2 && exponent != 3) || in[0]->kind == ONNX_CONSTANT)
         return hone__onnx_refuse(im, HONE_UNSUPPORTED, "only squares and cubes are supported");
     hone__onnx_value *thrice[3] = {in[0], in[0], in[0]};
@@ -648,16 +422,16 @@ static hone_status square_root(hone__onnx_import *im) {
     hone__onnx_value *x = hone__onnx_in(im, 0), *out = hone__onnx_out(im);
     if (!is_note(x, NOTE_VARIANCE))
         return hone__onnx_refuse(im, HONE_UNSUPPORTED, "is supported within a layer normalisation only");
-    HONE_TRY(note(im, &im->values[x->base], NOTE_DEVIATION, 0, x->b, out));
+    HONE_TRY(hone__onnx_note_about(im, &im->values[x->base], NOTE_DEVIATION, 0, x->b, out));
     out->layout = x->layout;
     return HONE_OK;
 }
 
 static hone_status error_function(hone__onnx_import *im) {
     hone__onnx_value *x = hone__onnx_in(im, 0);
-    if (!is_note(x, NOTE_AFFINE) || x->b != 0 || !near(x->a, sqrt(0.5)))
+    if (!is_note(x, NOTE_AFFINE) || x->b != 0 || !hone__onnx_near(x->a, sqrt(0.5)))
         return hone__onnx_refuse(im, HONE_UNSUPPORTED, "is supported within a GELU only");
-    return note(im, &im->values[x->base], NOTE_ERF, 1, 0, hone__onnx_out(im));
+    return hone__onnx_note_about(im, &im->values[x->base], NOTE_ERF, 1, 0, hone__onnx_out(im));
 }
 
 static hone_status negate(hone__onnx_import *im) {
@@ -688,7 +462,7 @@ static hone_status extremum(hone__onnx_import *im, bool is_max) {
         hone__onnx_value *number = hone__onnx_in(im, i), *x = hone__onnx_in(im, 1 - i);
         if (!number || !x || number->kind != ONNX_CONSTANT || number->constant.count != 1) continue;
         double value = hone__onnx_constant_at(&number->constant, 0);
-        return clamp(im, x, is_max ? value : -INFINITY, is_max ? INFINITY : value, hone__onnx_out(im));
+        return hone__onnx_clamp(im, x, is_max ? value : -INFINITY, is_max ? INFINITY : value, hone__onnx_out(im));
     }
     return merge_all(im, is_max ? "Maximum" : "Minimum");
 }
@@ -758,33 +532,7 @@ static hone_status concat(hone__onnx_import *im) {
 }
 
 const hone__onnx_operators hone__onnx_arithmetic_operators[] = {
-    {"Relu", relu},
-    {"LeakyRelu", leaky_relu},
-    {"PRelu", prelu},
-    {"Elu", elu},
-    {"Selu", selu},
-    {"Sigmoid", sigmoid},
-    {"HardSigmoid", hard_sigmoid},
-    {"HardSwish", hard_swish},
-    {"Tanh", tanh_},
-    {"Softplus", softplus},
-    {"Softsign", softsign},
-    {"Exp", exponential},
-    {"Gelu", gelu},
-    {"Clip", clip},
-    {"Softmax", softmax},
-    {"Erf", error_function},
-    {"Sqrt", square_root},
-    {"Pow", power},
-    {"Neg", negate},
-    {"Add", add},
-    {"Sub", subtract},
-    {"Mul", multiply},
-    {"Div", divide},
-    {"Sum", sum},
-    {"Mean", mean},
-    {"Max", maximum},
-    {"Min", minimum},
-    {"Concat", concat},
-    {NULL, NULL},
+    {"Erf", error_function}, {"Sqrt", square_root}, {"Pow", power},     {"Neg", negate}, {"Add", add},
+    {"Sub", subtract},       {"Mul", multiply},     {"Div", divide},    {"Sum", sum},    {"Mean", mean},
+    {"Max", maximum},        {"Min", minimum},      {"Concat", concat}, {NULL, NULL},
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From ONNX: attention, which is spelt out there: three Dense layers, heads split off, a product, a softmax, a product, heads
- * put together, a fourth Dense layer. It is recognised as it goes by, for the Dense layers wait and the heads are atoms of
- * their units, and becomes one MultiHeadAttention. */
+ * From ONNX: attention, which is spelt out there: three Dense layers, heads split off, a product, a softmax, a
+ * product, heads put together, a fourth Dense layer. It is recognised as it goes by, for the Dense layers wait and
+ * the heads are atoms of their units, and becomes one MultiHeadAttention. */
 #include "onnx_import.h"
 
 #include <math.h>
@@ -159,7 +159,7 @@ hone_status hone__onnx_project_attention(hone__onnx_import *im, const hone__onnx
     return HONE_OK;
 }
 
-/* ---- the layer ---------------------------------------------------------------------------------------------------- */
+/* ---- the layer --------------------------------------------------------------------------------------------------- */
 
 /* A projection's kernel and bias. factor: hone divides scores by the root of key_dim, the graph may do otherwise. */
 static hone_status add_projection(hone__onnx_import *im, const char *layer, const char *kernel, const char *bias,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Constants of an ONNX graph: what the file holds, checked against what it claims, and what can be computed from it without
- * a picture: the shapes that exporters compute at run time, step by step. */
+ * Constants of an ONNX graph: what the file holds, checked against what it claims, and what can be computed from it
+ * without a picture: the shapes that exporters compute at run time, step by step. */
 #include "onnx_import.h"
 #include "onnx_writer.h"
 
@@ -141,7 +141,7 @@ hone_status hone__onnx_constant_read(hone__onnx_constant *out, const Hone__Onnx_
     return HONE_OK;
 }
 
-/* ---- computing with them ------------------------------------------------------------------------------------------ */
+/* ---- computing with them ----------------------------------------------------------------------------------------- */
 
 typedef struct folding {
     hone__onnx_import *im;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * hone__onnx_read: an ONNX file becomes a model. The graph is walked once, in its own order; what each operator means is
- * said by the tables of the files beside this one. */
+ * hone__onnx_read: an ONNX file becomes a model. The graph is walked once, in its own order; what each operator
+ * means is said by the tables of the files beside this one. */
 #include "onnx_import.h"
 #include "onnx_writer.h"
 
@@ -56,7 +56,7 @@ hone_status hone__onnx_axes(const hone__onnx_import *im, const char *name, size_
     return HONE_OK;
 }
 
-/* ---- values ------------------------------------------------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------------------------------------------------ */
 
 static size_t hash_of(const char *text) {
     uint64_t hash = 14695981039346656037U; /* FNV-1a */
@@ -125,10 +125,10 @@ void hone__onnx_tell(const hone__onnx_import *im, hone_status status, const char
                     (long long)im->opset, message);
 }
 
-/* ---- the graph's ends --------------------------------------------------------------------------------------------- */
+/* ---- the graph's ends -------------------------------------------------------------------------------------------- */
 
-/* Which of (N, H, W, C) and (N, C, H, W) a picture comes in, the file need not say (hone's do). What is done with it first
- * does: a transpose of the one into the other; else the sizes, where the last axis alone can be channels. */
+/* Which of (N, H, W, C) and (N, C, H, W) a picture comes in, the file need not say (hone's do). What is done with it
+ * first does: a transpose of the one into the other; else the sizes, where the last axis alone can be channels. */
 static bool input_is_channels_last(const hone__onnx_import *im, const char *name, const int64_t *dims) {
     static const int64_t to_first[4] = {0, 3, 1, 2};
     if (im->layout) return strcmp(im->layout, "nhwc") == 0;
@@ -235,8 +235,8 @@ static bool lies_as(const hone__onnx_layout *layout, const int *order) {
     return true;
 }
 
-/* Does an output of four axes have its channels first? As pictures that go in, but for one that the last layer left in ONNX'
- * order: it is given out as it lies. */
+/* Does an output of four axes have its channels first? As pictures that go in, but for one that the last layer left
+ * in ONNX' order: it is given out as it lies. */
 static bool is_picture(const hone__onnx_import *im, const hone__onnx_layout *layout) {
     static const int plain[4] = {0, 1, 2, 3}, picture[4] = {0, 2, 3, 1};
     if (!hone__onnx_layout_leads(layout) || im->channels_last) return false;
@@ -263,7 +263,7 @@ static hone_status set_outputs(hone__onnx_import *im) {
     return hone_model_set_outputs(im->model, names, count, im->err);
 }
 
-/* ---- the walk ----------------------------------------------------------------------------------------------------- */
+/* ---- the walk ---------------------------------------------------------------------------------------------------- */
 
 /* Anything but this is somebody's extension. */
 static bool is_standard(const char *domain) {
@@ -301,9 +301,9 @@ static hone_status read_constant_node(hone__onnx_import *im) {
 }
 
 static hone__onnx_operator operator_called(const char *op_type) {
-    const hone__onnx_operators *const tables[] = {hone__onnx_window_operators, hone__onnx_normal_operators,
-                                                  hone__onnx_shape_operators, hone__onnx_arithmetic_operators,
-                                                  hone__onnx_product_operators};
+    const hone__onnx_operators *const tables[] = {hone__onnx_window_operators,     hone__onnx_normal_operators,
+                                                  hone__onnx_shape_operators,      hone__onnx_activation_operators,
+                                                  hone__onnx_arithmetic_operators, hone__onnx_product_operators};
     for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++)
         for (const hone__onnx_operators *o = tables[t]; o->op_type; o++)
             if (strcmp(o->op_type, op_type) == 0) return o->function;
@@ -403,9 +403,10 @@ static void release(hone__onnx_import *im) {
     hone__free(im->table);
 }
 
-/* ---- bytes -------------------------------------------------------------------------------------------------------- */
+/* ---- bytes ------------------------------------------------------------------------------------------------------- */
 
-/* A file can ask for more memory than it has bytes, for every empty message takes a structure: but not for this much. */
+/* A file can ask for more memory than it has bytes, for every empty message takes a structure: but not for this
+ * much. */
 typedef struct budget {
     size_t left;
     bool out_of_memory;

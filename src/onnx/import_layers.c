@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Layers of the model that an ONNX graph becomes: made, named, given their weights, and made at last of what was only noted. */
+ * Layers of the model that an ONNX graph becomes: made, named, given their weights, and made at last of what was
+ * only noted. */
 #include "onnx_import.h"
 
 #include <ctype.h>
 #include <string.h>
 
-/* ---- names -------------------------------------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------------------------------------- */
 
-/* PyTorch's exporter calls nodes "/layer1/layer1.0/conv1/Conv": the modules around them, some with what is around those, and the
- * operator. Where the telling part of the next module begins, and where it ends. */
+/* PyTorch's exporter calls nodes "/layer1/layer1.0/conv1/Conv": the modules around them, some with what is around
+ * those, and the operator. Where the telling part of the next module begins, and where it ends. */
 static const char *next_module(const char *path, size_t *length) {
     for (;;) {
         while (*path == '/') path++;
@@ -74,7 +75,7 @@ const char *hone__onnx_stem(const hone__onnx_import *im, size_t weight_input) {
     return im->node->name && is_telling(im->node->name) ? im->node->name : NULL;
 }
 
-/* ---- layers ------------------------------------------------------------------------------------------------------- */
+/* ---- layers ------------------------------------------------------------------------------------------------------ */
 
 static hone_status name_layer(const hone__onnx_import *im, const char *class_name, const char *stem, char **name) {
     char snake[64];
@@ -143,7 +144,7 @@ hone_status hone__onnx_map(hone__onnx_import *im, const char *class_name, hone_v
     return HONE_OK;
 }
 
-/* ---- layers with weights in wait ------------------------------------------------------------------------------------ */
+/* ---- layers with weights in wait --------------------------------------------------------------------------------- */
 
 hone_status hone__onnx_weighted_create(hone__onnx_import *im, hone__onnx_value *value, const char *class_name,
                                        size_t kernel_size, size_t units, bool biased, hone__onnx_weighted **out) {
@@ -207,7 +208,18 @@ hone_status hone__onnx_add_copy(hone__onnx_import *im, const char *layer, const 
     return hone__onnx_add_weights(im, layer, weight, copy, n);
 }
 
-/* ---- notes -------------------------------------------------------------------------------------------------------- */
+/* ---- notes ------------------------------------------------------------------------------------------------------- */
+
+hone_status hone__onnx_note_about(hone__onnx_import *im, const hone__onnx_value *base, hone__onnx_note what, double a,
+                                  double b, hone__onnx_value *out) {
+    out->kind = ONNX_NOTE;
+    out->note = what;
+    out->base = (size_t)(base - im->values);
+    out->layout = base->layout;
+    out->a = a;
+    out->b = b;
+    return HONE_OK;
+}
 
 hone_value *hone__onnx_activation_config(const char *activation) {
     hone_value *config = hone_value_object();

@@ -2,9 +2,10 @@
  *
  * Where the elements of a tensor lie.
  *
- * The elements of a tensor are told apart by atoms: small axes whose product, taken in order, is every axis that ONNX sees.
- * (N, 64, 7, 7) of a convolution has the atoms N, 64, 7, 7, which lie in memory as N, 7, 7, 64; flattened, its second axis
- * consists of three atoms, and nothing has moved. An axis is split into more atoms where a reshape needs it. */
+ * The elements of a tensor are told apart by atoms: small axes whose product, taken in order, is every axis that
+ * ONNX sees. (N, 64, 7, 7) of a convolution has the atoms N, 64, 7, 7, which lie in memory as N, 7, 7, 64;
+ * flattened, its second axis consists of three atoms, and nothing has moved. An axis is split into more atoms where
+ * a reshape needs it. */
 #include "onnx_import.h"
 
 #include <string.h>
@@ -249,4 +250,23 @@ hone_status hone__onnx_arrange_last(hone__onnx_import *im, hone__onnx_value *val
     for (int i = 0; i < layout->rank; i++)
         if (layout->axes[layout->batch] != i) axes[count++] = i;
     return hone__onnx_arrange_axes(im, value, axes, count);
+}
+
+hone_status hone__onnx_arrange_axis_last(hone__onnx_import *im, hone__onnx_value *x, int axis) {
+    int axes[HONE_ONNX_AXES], count = 0;
+    for (int i = 0; i < x->layout.rank; i++)
+        if (i != axis && i != x->layout.axes[x->layout.batch]) axes[count++] = i;
+    axes[count++] = axis;
+    return hone__onnx_arrange_axes(im, x, axes, count);
+}
+
+int hone__onnx_only_axis(const hone__onnx_layout *x, const hone__onnx_constant *c) {
+    int found = -1;
+    for (int i = 0; i < c->rank; i++) {
+        if (c->dims[i] == 1) continue;
+        int axis = x->rank - c->rank + i;
+        if (found >= 0 || axis < 0 || x->dims[axis] != c->dims[i]) return -1;
+        found = axis;
+    }
+    return found;
 }

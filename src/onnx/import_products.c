@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From ONNX: products with matrices. A Dense layer is kept waiting, for its bias may follow, and parts of its units may be
- * the queries, keys and values of an attention. */
+ * From ONNX: products with matrices. A Dense layer is kept waiting, for its bias may follow, and parts of its units
+ * may be the queries, keys and values of an attention. */
 #include "onnx_import.h"
 
 #include <string.h>
 
-/* ---- layers in wait ----------------------------------------------------------------------------------------------- */
+/* ---- layers in wait ---------------------------------------------------------------------------------------------- */
 
 /* A layer in wait like w: of the same source, to be filled. */
 static hone_status like(hone__onnx_import *im, const hone__onnx_value *x, bool biased, hone__onnx_value *out,
@@ -51,7 +51,7 @@ hone_status hone__onnx_scale_dense(hone__onnx_import *im, hone__onnx_value *x, d
     return HONE_OK;
 }
 
-/* ---- matrices ----------------------------------------------------------------------------------------------------- */
+/* ---- matrices ---------------------------------------------------------------------------------------------------- */
 
 typedef struct matrix {
     const float *numbers;

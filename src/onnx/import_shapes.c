@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- looks -------------------------------------------------------------------------------------------------------- */
+/* ---- looks ------------------------------------------------------------------------------------------------------- */
 
 /* out is x, to be seen under another layout. What is only noted is made first. */
 static hone_status look(hone__onnx_import *im, hone__onnx_value *x, hone__onnx_value *out) {
@@ -170,7 +170,7 @@ static hone_status dropout(hone__onnx_import *im) {
     return HONE_OK;
 }
 
-/* ---- parts -------------------------------------------------------------------------------------------------------- */
+/* ---- parts ------------------------------------------------------------------------------------------------------- */
 
 /* Elements from … to of an axis. A picture is cropped; anything else is seen as a picture first. */
 static hone_status cut(hone__onnx_import *im, hone__onnx_value *value, int axis, int64_t from, int64_t to) {
@@ -329,7 +329,7 @@ static hone_status split(hone__onnx_import *im) {
     return HONE_OK;
 }
 
-/* ---- over axes ---------------------------------------------------------------------------------------------------- */
+/* ---- over axes --------------------------------------------------------------------------------------------------- */
 
 hone_status hone__onnx_reduce(hone__onnx_import *im, hone__onnx_value *x, const bool *gone, bool keeps, bool is_max,
                               hone__onnx_value *out) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From ONNX: what slides over pictures or changes their size. Its padding is any number on either side; Keras has "valid",
- * "same" in TensorFlow's sense, and ZeroPadding2D for everything else. */
+ * From ONNX: what slides over pictures or changes their size. Its padding is any number on either side; Keras has
+ * "valid", "same" in TensorFlow's sense, and ZeroPadding2D for everything else. */
 #include "onnx_import.h"
 
 #include <math.h>
@@ -9,7 +9,7 @@
 
 static const int picture_order[4] = {0, 2, 3, 1};
 
-/* ---- geometry ----------------------------------------------------------------------------------------------------- */
+/* ---- geometry ---------------------------------------------------------------------------------------------------- */
 
 /* One axis, 0 the height. */
 typedef struct side {
@@ -126,7 +126,7 @@ static hone_status picture_layout(hone__onnx_import *im, hone__onnx_value *out, 
     return hone__onnx_layout_init(im, &out->layout, dims, 4, 0, picture_order);
 }
 
-/* ---- convolutions ------------------------------------------------------------------------------------------------- */
+/* ---- convolutions ------------------------------------------------------------------------------------------------ */
 
 /* The kernel's dims, and its numbers; its bias, or NULL. */
 static hone_status read_kernel(hone__onnx_import *im, size_t bias_units, const hone__onnx_constant **kernel,
@@ -261,7 +261,7 @@ static hone_status conv_transpose(hone__onnx_import *im) {
     return picture_layout(im, out, kernel->dims[1], output[0], output[1]);
 }
 
-/* ---- pooling ------------------------------------------------------------------------------------------------------ */
+/* ---- pooling ----------------------------------------------------------------------------------------------------- */
 
 static hone_status add_pool(hone__onnx_import *im, const char *class_name, const char *source, const int64_t size[2],
                             const int64_t strides[2], const char *padding, char **layer) {
@@ -276,8 +276,8 @@ static bool is_centered(const side *s) {
     return s->size % 2 == 1 && s->before == (s->size - 1) / 2 && s->output == (s->n + s->stride - 1) / s->stride;
 }
 
-/* Padding never wins a maximum. Zeros do as padding where nothing is below them; else the maximum around every pixel is taken
- * first, which "same" does just so, and then every so many of them. */
+/* Padding never wins a maximum. Zeros do as padding where nothing is below them; else the maximum around every pixel
+ * is taken first, which "same" does just so, and then every so many of them. */
 static hone_status max_pool(hone__onnx_import *im) {
     hone__onnx_value *x = hone__onnx_in(im, 0), *out = hone__onnx_out(im);
     side s[2];
@@ -359,7 +359,7 @@ static hone_status global_pool(hone__onnx_import *im) {
     return hone__onnx_layout_init(im, &out->layout, dims, x->layout.rank, 0, NULL);
 }
 
-/* ---- borders and sizes -------------------------------------------------------------------------------------------- */
+/* ---- borders and sizes ------------------------------------------------------------------------------------------- */
 
 static hone_status pad(hone__onnx_import *im) {
     hone__onnx_value *x = hone__onnx_in(im, 0), *out = hone__onnx_out(im);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the files of the ONNX export share. It walks the operations that a plan would run, not the layers: they are fewer,
- * and what only trains is gone from them.
+ * What the files of the ONNX export share. It walks the operations that a plan would run, not the layers: they are
+ * fewer, and what only trains is gone from them.
  *
- * One idea: hone's tensors have the channels last, ONNX's operators want them first. A tensor is kept in the order that it
- * was made in, and transposed once, when somebody asks for the other one; what works on single elements takes either. */
+ * One idea: hone's tensors have the channels last, ONNX's operators want them first. A tensor is kept in the order
+ * that it was made in, and transposed once, when somebody asks for the other one; what works on single elements
+ * takes either. */
 #ifndef HONE_ONNX_EXPORT_H
 #define HONE_ONNX_EXPORT_H
 

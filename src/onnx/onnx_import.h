@@ -2,11 +2,12 @@
  *
  * What the files of the ONNX import share.
  *
- * Three ideas carry it. A tensor is known by where its elements lie: each of its axes consists of atoms, and the atoms lie in
- * memory in an order of their own; so transposing, flattening and reshaping cost nothing until an operator insists on an
- * order, and (N, C, H, W) becomes (N, H, W, C) by itself. A value is understood before it is made: x / sqrt 2, its erf, one
- * more, times x, half of it are notes about x until they are known to be a GELU. And the batch is a number like the others
- * (a large prime where the file leaves it open), so that arithmetic on shapes is plain arithmetic. */
+ * Three ideas carry it. A tensor is known by where its elements lie: each of its axes consists of atoms, and the
+ * atoms lie in memory in an order of their own; so transposing, flattening and reshaping cost nothing until an
+ * operator insists on an order, and (N, C, H, W) becomes (N, H, W, C) by itself. A value is understood before it is
+ * made: x / sqrt 2, its erf, one more, times x, half of it are notes about x until they are known to be a GELU. And
+ * the batch is a number like the others (a large prime where the file leaves it open), so that arithmetic on shapes
+ * is plain arithmetic. */
 #ifndef HONE_ONNX_IMPORT_H
 #define HONE_ONNX_IMPORT_H
 
@@ -159,7 +160,8 @@ const char *hone__onnx_word(const hone__onnx_node_message *node, const char *nam
                             size_t size);
 /* Exactly count numbers; false where there are none, or others. */
 bool hone__onnx_integer_list(const hone__onnx_node_message *node, const char *name, int64_t *out, size_t count);
-/* An attribute or, in later operator sets, constant input number i: up to HONE_ONNX_AXES numbers. *count 0: not there. */
+/* An attribute or, in later operator sets, constant input number i: up to HONE_ONNX_AXES numbers. *count 0: not
+ * there. */
 hone_status hone__onnx_axes(const hone__onnx_import *im, const char *name, size_t i, int64_t *out, size_t *count);
 
 /* ---- constants (import_constants.c) ----------------------------------------------------------------------------- */
@@ -206,6 +208,19 @@ hone_status hone__onnx_add_weights(hone__onnx_import *im, const char *layer, con
 /* out becomes the output of a new layer on in: of the same layout, and shape. in must be a tensor. */
 hone_status hone__onnx_map(hone__onnx_import *im, const char *class_name, hone_value *config,
                            const hone__onnx_value *in, hone__onnx_value *out);
+/* out is a note about base. */
+hone_status hone__onnx_note_about(hone__onnx_import *im, const hone__onnx_value *base, hone__onnx_note what, double a,
+                                  double b, hone__onnx_value *out);
+/* x scale + offset. in must be a tensor, as in the next. */
+hone_status hone__onnx_rescale(hone__onnx_import *im, const hone__onnx_value *in, double scale, double offset,
+                               hone__onnx_value *out);
+/* min(max(x, low), high); infinite: no bound. */
+hone_status hone__onnx_clamp(hone__onnx_import *im, hone__onnx_value *x, double low, double high,
+                             hone__onnx_value *out);
+/* Of numbers that exporters round to float32, or write by hand. */
+static inline bool hone__onnx_near(double a, double b) {
+    return fabs(a - b) <= 1e-4 * fabs(b);
+}
 /* Makes value a tensor: what was waiting, or only noted, becomes a layer. */
 hone_status hone__onnx_realise(hone__onnx_import *im, hone__onnx_value *value);
 /* out is the mean of x, or its maximum, over some axes. */
@@ -222,13 +237,17 @@ hone_status hone__onnx_weighted_create(hone__onnx_import *im, hone__onnx_value *
                                        size_t kernel_size, size_t units, bool biased, hone__onnx_weighted **out);
 /* Makes the last axis of a tensor the last one in memory, and of its shape; the axes before it lie as they like. */
 hone_status hone__onnx_arrange_last(hone__onnx_import *im, hone__onnx_value *value);
+/* … and one axis of any number the last. */
+hone_status hone__onnx_arrange_axis_last(hone__onnx_import *im, hone__onnx_value *value, int axis);
+/* Which axis of x a constant runs along; -1: none or several. Its last axes are x's last. */
+int hone__onnx_only_axis(const hone__onnx_layout *x, const hone__onnx_constant *c);
 /* A constant of n elements, whatever its dims; NULL, and an error, where it is none. */
 hone_status hone__onnx_vector(hone__onnx_import *im, size_t input, size_t n, const float **out);
 /* A copy of n numbers as a weight. */
 hone_status hone__onnx_add_copy(hone__onnx_import *im, const char *layer, const char *weight, const float *data,
                                 size_t n);
 
-/* ---- Dense layers and attention in wait (import_products.c, import_attention.c) -------------------------------------- */
+/* ---- Dense layers and attention in wait (import_products.c, import_attention.c) ---------------------------------- */
 
 /* out is x, in wait, with so much more bias (a number for each unit), or all of it times scale. */
 hone_status hone__onnx_add_bias(hone__onnx_import *im, hone__onnx_value *x, const float *bias, hone__onnx_value *out);
@@ -246,7 +265,7 @@ hone_status hone__onnx_project_attention(hone__onnx_import *im, const hone__onnx
                                          hone__onnx_value *out);
 hone_status hone__onnx_make_attention(hone__onnx_import *im, hone__onnx_weighted *w);
 
-/* ---- operators ---------------------------------------------------------------------------------------------------- */
+/* ---- operators --------------------------------------------------------------------------------------------------- */
 
 typedef hone_status (*hone__onnx_operator)(hone__onnx_import *im);
 typedef struct hone__onnx_operators {
@@ -258,6 +277,7 @@ typedef struct hone__onnx_operators {
 extern const hone__onnx_operators hone__onnx_window_operators[];     /* import_windows.c */
 extern const hone__onnx_operators hone__onnx_normal_operators[];     /* import_normalization.c */
 extern const hone__onnx_operators hone__onnx_shape_operators[];      /* import_shapes.c */
+extern const hone__onnx_operators hone__onnx_activation_operators[]; /* import_activations.c */
 extern const hone__onnx_operators hone__onnx_arithmetic_operators[]; /* import_arithmetic.c */
 extern const hone__onnx_operators hone__onnx_product_operators[];    /* import_products.c */
 

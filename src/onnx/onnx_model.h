@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ONNX files as bytes, from models and to models. What they carry along beside the network is texts here; src/format knows
- * what those mean. */
+ * ONNX files as bytes, from models and to models. What they carry along beside the network is texts here; src/format
+ * knows what those mean. */
 #ifndef HONE_ONNX_MODEL_H
 #define HONE_ONNX_MODEL_H
 

@@ -2,8 +2,8 @@
  *
  * An ONNX graph being written: nodes, constants, ends, and then bytes.
  *
- * One idea: failures stick. After the first one every function does nothing and answers with something harmless, so that
- * the export reads like the graph it makes; who began asks for the status at the end. All memory goes at once. */
+ * One idea: failures stick. After the first one every function does nothing and answers with something harmless, so
+ * that the export reads like the graph it makes; who began asks for the status at the end. All memory goes at once. */
 #ifndef HONE_ONNX_WRITER_H
 #define HONE_ONNX_WRITER_H
 

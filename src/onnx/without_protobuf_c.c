@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ONNX in a build without protobuf-c: such files are still known for what they are, and the answer says what is missing. */
+ * ONNX in a build without protobuf-c: such files are still known for what they are, and the answer says what is
+ * missing. */
 #include "core_internal.h"
 #include "onnx_model.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ONNX files of PyTorch's exporter (tests/golden/onnx) answer as PyTorch did; what hone exports is read back; what cannot be
- * read is refused in one line. */
+ * ONNX files of PyTorch's exporter (tests/golden/onnx) answer as PyTorch did; what hone exports is read back; what
+ * cannot be read is refused in one line. */
 #include "test.h"
 
 #include "file.h"
@@ -113,7 +113,7 @@ static void test_layers(void **state) {
     hone__free(bytes);
 }
 
-/* ---- there and back ------------------------------------------------------------------------------------------------- */
+/* ---- there and back ---------------------------------------------------------------------------------------------- */
 
 static void test_round_trip(void **state) {
     (void)state;
@@ -143,7 +143,7 @@ static void test_round_trip(void **state) {
     }
 }
 
-/* ---- what is refused -------------------------------------------------------------------------------------------------- */
+/* ---- what is refused --------------------------------------------------------------------------------------------- */
 
 static Hone__Onnx__Model *unpacked(const char *name) {
     size_t size;
