@@ -11,10 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const verb *const verbs[] = {&verb_collect, &verb_clean,    &verb_augment,  &verb_label,
-                                    &verb_train,   &verb_finetune, &verb_evaluate, &verb_predict,
-                                    &verb_explain, &verb_info,     &verb_bench,    &verb_convert,
-                                    &verb_export,  &verb_quantize, &verb_runs,     &verb_serve,    &verb_teach};
+/* In the order of the work. */
+static const verb *const verbs[] = {
+    &verb_collect,  &verb_clean,   &verb_augment, &verb_label, &verb_train, &verb_finetune,
+    &verb_evaluate, &verb_predict, &verb_explain, &verb_teach, &verb_serve, &verb_quantize,
+    &verb_convert,  &verb_export,  &verb_info,    &verb_bench, &verb_runs,
+};
 enum { VERBS = sizeof verbs / sizeof verbs[0] };
 
 static void print_help(FILE *stream) {
