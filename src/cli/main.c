@@ -30,7 +30,8 @@ static void print_help(FILE *stream) {
         "\n  hone VERB --help   everything a verb takes, with examples\n"
         "  hone --version     the version\n"
         "\nDATA is a name (mnist, fashion-mnist, digits, …), a folder of class folders, a folder with IDX files or an "
-        ".npz.\nMODEL is a preset (mnist-cnn, mnist-fast, mnist-best, mlp, lenet5), a Keras .json, .h5 or .keras.\n"
+        ".npz.\nMODEL is a preset (mnist-cnn, mnist-fast, mnist-best, mlp, lenet5), a Keras .json, .h5 or .keras, or "
+        "an .onnx file.\n"
         "\nTo begin:  hone train digits\n");
 }
 
