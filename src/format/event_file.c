@@ -43,17 +43,17 @@ static void put_number(unsigned char *to, uint64_t value, size_t size) {
 }
 
 /* One write and one flush: what is torn by a crash is at most the last record, which readers leave out. */
-static hone_status write_event(hone__event_file *file, Tensorboard__Event *event, hone_error *err) {
+static hone_status write_event(hone__event_file *file, Hone__Tensorboard__Event *event, hone_error *err) {
     enum { BEFORE = 12, BEHIND = 4 };
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     event->wall_time = (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-    size_t size = tensorboard__event__get_packed_size(event);
+    size_t size = hone__tensorboard__event__get_packed_size(event);
     unsigned char *record = hone__alloc(BEFORE + size + BEHIND, 1);
     if (!record) return hone__fail_memory(err, size, "an event");
     put_number(record, size, 8);
     put_number(record + 8, hone__masked_crc32c(record, 8), 4);
-    tensorboard__event__pack(event, record + BEFORE);
+    hone__tensorboard__event__pack(event, record + BEFORE);
     put_number(record + BEFORE + size, hone__masked_crc32c(record + BEFORE, size), 4);
     size_t written = fwrite(record, 1, BEFORE + size + BEHIND, file->file);
     hone__free(record);
@@ -84,9 +84,9 @@ hone_status hone__event_file_open(hone__event_file **out, const char *folder, ho
     hone__event_file *file = hone__alloc(1, sizeof *file);
     if (!file) return hone__fail_memory(err, sizeof *file, "an event file");
     char version[] = "brain.Event:2";
-    Tensorboard__Event event;
-    tensorboard__event__init(&event);
-    event.what_case = TENSORBOARD__EVENT__WHAT_FILE_VERSION;
+    Hone__Tensorboard__Event event;
+    hone__tensorboard__event__init(&event);
+    event.what_case = HONE__TENSORBOARD__EVENT__WHAT_FILE_VERSION;
     event.file_version = version;
     hone_status status = create_file(file, folder, err);
     if (status == HONE_OK) status = write_event(file, &event, err);
@@ -111,7 +111,7 @@ typedef struct value {
     const char *tag, *plugin, *content, *description;
     int data_class;
     int64_t step;
-    Tensorboard__Tensor *tensor;
+    Hone__Tensorboard__Tensor *tensor;
     int64_t dims[MOST_DIMS];
     size_t rank;
 } value;
@@ -134,21 +134,21 @@ static ProtobufCBinaryData bytes_of(const void *bytes, size_t size) {
 }
 
 static hone_status write_value(hone__event_file *file, const value *v, hone_error *err) {
-    Tensorboard__TensorShape__Dim dims[MOST_DIMS], *dim_list[MOST_DIMS];
-    Tensorboard__TensorShape shape;
-    Tensorboard__PluginData plugin;
-    Tensorboard__Metadata metadata;
-    Tensorboard__Value content, *contents = &content;
-    Tensorboard__Summary summary;
-    Tensorboard__Event event;
-    tensorboard__tensor_shape__init(&shape);
-    tensorboard__plugin_data__init(&plugin);
-    tensorboard__metadata__init(&metadata);
-    tensorboard__value__init(&content);
-    tensorboard__summary__init(&summary);
-    tensorboard__event__init(&event);
+    Hone__Tensorboard__TensorShape__Dim dims[MOST_DIMS], *dim_list[MOST_DIMS];
+    Hone__Tensorboard__TensorShape shape;
+    Hone__Tensorboard__PluginData plugin;
+    Hone__Tensorboard__Metadata metadata;
+    Hone__Tensorboard__Value content, *contents = &content;
+    Hone__Tensorboard__Summary summary;
+    Hone__Tensorboard__Event event;
+    hone__tensorboard__tensor_shape__init(&shape);
+    hone__tensorboard__plugin_data__init(&plugin);
+    hone__tensorboard__metadata__init(&metadata);
+    hone__tensorboard__value__init(&content);
+    hone__tensorboard__summary__init(&summary);
+    hone__tensorboard__event__init(&event);
     for (size_t i = 0; i < v->rank; i++) {
-        tensorboard__tensor_shape__dim__init(&dims[i]);
+        hone__tensorboard__tensor_shape__dim__init(&dims[i]);
         dims[i].size = v->dims[i];
         dim_list[i] = &dims[i];
     }
@@ -166,15 +166,15 @@ static hone_status write_value(hone__event_file *file, const value *v, hone_erro
     summary.n_value = 1;
     summary.value = &contents;
     event.step = v->step;
-    event.what_case = TENSORBOARD__EVENT__WHAT_SUMMARY;
+    event.what_case = HONE__TENSORBOARD__EVENT__WHAT_SUMMARY;
     event.summary = &summary;
     return write_event(file, &event, err);
 }
 
 hone_status hone__event_scalar(hone__event_file *file, const char *tag, int64_t step, double number, hone_error *err) {
     float narrow = (float)number;
-    Tensorboard__Tensor tensor;
-    tensorboard__tensor__init(&tensor);
+    Hone__Tensorboard__Tensor tensor;
+    hone__tensorboard__tensor__init(&tensor);
     tensor.dtype = TYPE_FLOAT;
     tensor.n_float_val = 1;
     tensor.float_val = &narrow;
@@ -185,8 +185,8 @@ hone_status hone__event_scalar(hone__event_file *file, const char *tag, int64_t 
 static hone_status write_text(hone__event_file *file, const char *tag, const char *plugin, const char *content,
                               int64_t step, const char *text, hone_error *err) {
     ProtobufCBinaryData string = bytes_of(text, strlen(text));
-    Tensorboard__Tensor tensor;
-    tensorboard__tensor__init(&tensor);
+    Hone__Tensorboard__Tensor tensor;
+    hone__tensorboard__tensor__init(&tensor);
     tensor.dtype = TYPE_STRING;
     tensor.n_string_val = 1;
     tensor.string_val = &string;
@@ -213,8 +213,8 @@ hone_status hone__event_images(hone__event_file *file, const char *tag, int64_t 
     if (!strings) return hone__fail_memory(err, count * sizeof *strings, "pictures");
     for (size_t i = 0; i < 2; i++) strings[i] = bytes_of(sizes[i], strlen(sizes[i]));
     for (size_t i = 0; i < count; i++) strings[i + 2] = bytes_of(images[i].bytes, images[i].size);
-    Tensorboard__Tensor tensor;
-    tensorboard__tensor__init(&tensor);
+    Hone__Tensorboard__Tensor tensor;
+    hone__tensorboard__tensor__init(&tensor);
     tensor.dtype = TYPE_STRING;
     tensor.n_string_val = count + 2;
     tensor.string_val = strings;
@@ -260,8 +260,8 @@ hone_status hone__event_histogram(hone__event_file *file, const char *tag, int64
                                   size_t count, hone_error *err) {
     double bins[BINS * 3];
     size_t rows = fill_bins(bins, values, count);
-    Tensorboard__Tensor tensor;
-    tensorboard__tensor__init(&tensor);
+    Hone__Tensorboard__Tensor tensor;
+    hone__tensorboard__tensor__init(&tensor);
     tensor.dtype = TYPE_DOUBLE;
     tensor.n_double_val = rows * 3;
     tensor.double_val = bins;
