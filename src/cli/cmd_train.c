@@ -136,6 +136,7 @@ static int prepare(train_session *r) {
     config.augmentation = r->augmentation;
     if (status < 0 && automatic) status = choose_model(r, &config);
     if (status < 0 && automatic) status = train_settings_config(s, &r->common, &r->compiled, &config);
+    if (automatic && s->epochs == 0) config.epochs = 1; /* no trainer is made for less; keep_to_budget takes it back */
     if (status < 0 && preset) status = build_preset(r);
     if (status < 0 && s->init && !s->resume) status = take_weights(r);
     if (status < 0 && !s->resume) status = put_weights(r->model, &r->weights, r->common.quiet);

@@ -22,6 +22,12 @@ want_out '^conv-16x1 .* won$'
 want_out '^saved t.h5'
 run info t.h5
 want_status 0
+run train $data --model auto --time 0.1s --trials 1 --no-run --output short.h5
+want_status 0
+want_err 'no time is left for a whole epoch'
+want_out '^saved short.h5'
+run predict short.h5 data/digits.png
+want_status 0
 run train $data --model auto --time 2s --trials 1 --runs clock --quiet --output t.h5
 run runs reproduce "$(ls clock)" --runs clock
 want_error 'chosen by the clock'
