@@ -3,11 +3,13 @@
  * Names and versions to servables, and the thread that looks at the files. A file is loaded when it has been the same
  * for two looks (nobody writes it any more); what was loaded is put in the place of the old under a lock held for a
  * moment, and the old goes when the last request on it is done. A file that cannot be loaded is said once, and the old
- * stays. */
+ * stays. So it is with a folder's labels: new ones hold as soon as every version that they name is there, all at once, and
+ * a version that a label names is kept. */
 #define _POSIX_C_SOURCE 200809L
 #include "serve_internal.h"
 
 #include "file.h"
+#include "labels.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -33,6 +35,11 @@ typedef struct entry {
     loaded versions[MAX_VERSIONS]; /* ascending by version; servables under the repository's lock */
     size_t count;
     signature seen[MAX_VERSIONS], refused[MAX_VERSIONS]; /* of candidate files, at the last look */
+    char *labels_path;                                   /* of a folder */
+    hone__labels labels;                                 /* that hold; under the repository's lock */
+    hone__labels wanted;                                 /* that the file has */
+    signature labels_seen, labels_read;                  /* of the file: at the last look, and when it was read */
+    bool labels_wait;                                    /* was said */
 } entry;
 
 typedef struct candidate {
@@ -99,15 +106,21 @@ static int64_t version_of(const char *name) {
     return hone__parse_integer(digits, &version) ? version : -1;
 }
 
-/* Keeps the newest room candidates, ascending. */
-static size_t keep(candidate *found, size_t count, size_t room, const candidate *c) {
-    size_t place = 0;
+static bool is_labelled(const entry *e, int64_t version) {
+    return hone__labels_name(&e->labels, version) || hone__labels_name(&e->wanted, version);
+}
+
+/* Keeps the newest room candidates and those that have a label, ascending. */
+static size_t keep(candidate *found, size_t count, size_t room, const entry *e, const candidate *c) {
+    size_t place = 0, oldest = 0;
     while (place < count && found[place].version < c->version) place++;
     if (place < count && found[place].version == c->version) return count; /* 3/ and 3.h5: the first that was met */
     memmove(found + place + 1, found + place, (count - place) * sizeof *found);
     found[place] = *c;
-    if (++count <= room) return count;
-    memmove(found, found + 1, --count * sizeof *found);
+    count++;
+    while (oldest < count && is_labelled(e, found[oldest].version)) oldest++;
+    if (oldest + room >= count) return count;
+    memmove(found + oldest, found + oldest + 1, (--count - oldest) * sizeof *found);
     return count;
 }
 
@@ -130,7 +143,7 @@ static size_t look(hone__repository *r, const entry *e) {
             snprintf(c.path, sizeof c.path, "%s", path);
         else if (!find_model(path, c.path))
             continue;
-        if (sign(c.path, &c.file)) count = keep(r->found, count, room, &c);
+        if (sign(c.path, &c.file)) count = keep(r->found, count, room, e, &c);
     }
     if (d) closedir(d);
     return count;
@@ -183,13 +196,59 @@ static hone_status load(hone__repository *r, entry *e, const candidate *c, hone_
     return HONE_OK;
 }
 
-/* Versions that are no longer among the candidates go, but never the last one. */
+/* ---- labels ---------------------------------------------------------------------------------------------------- */
+
+/* The version that a label names and that is not there; -1: all are. */
+static int64_t find_missing(entry *e) {
+    for (size_t i = 0; i < e->wanted.count; i++)
+        if (!find_version(e, e->wanted.at[i].version)) return e->wanted.at[i].version;
+    return -1;
+}
+
+/* The file's labels hold from now on, if they can. */
+static void put_labels(hone__repository *r, entry *e) {
+    char text[512];
+    int64_t missing = find_missing(e);
+    if (hone__labels_same(&e->labels, &e->wanted)) return;
+    if (missing >= 0 && !e->labels_wait)
+        hone__serve_event(r->serve, true, "model '%s': '%s' waits for version %lld, until then the old labels hold",
+                          e->name, e->labels_path, (long long)missing);
+    e->labels_wait = missing >= 0;
+    if (missing >= 0) return;
+    pthread_mutex_lock(&r->lock);
+    e->labels = e->wanted;
+    pthread_mutex_unlock(&r->lock);
+    hone__serve_event(r->serve, false, "model '%s' has %s%s", e->name, e->labels.count ? "the labels " : "no labels",
+                      hone__labels_text(&e->labels, text, sizeof text));
+}
+
+/* Reads the file where it has changed and stayed the same for a look; one that is wrong is said, and changes nothing. */
+static void look_at_labels(hone__repository *r, entry *e) {
+    signature now = {0};
+    hone__labels read = {0};
+    hone_error err = {0};
+    if (!e->is_folder) return;
+    bool exists = sign(e->labels_path, &now), settled = same(&now, &e->labels_seen);
+    e->labels_seen = now;
+    if (!settled || same(&now, &e->labels_read)) return;
+    e->labels_read = now;
+    e->labels_wait = false;
+    if (exists && hone__labels_read(&read, e->labels_path, &err) != HONE_OK)
+        hone__serve_event(r->serve, true, "model '%s': the new labels are refused, the old ones hold: %s", e->name,
+                          err.message);
+    else
+        e->wanted = read;
+}
+
+/* ---- looking again --------------------------------------------------------------------------------------------- */
+
+/* Versions that are no longer among the candidates go, but never the last one nor one that a label names. */
 static void retire(hone__repository *r, entry *e, size_t found) {
     for (size_t i = 0; e->is_folder && i < e->count;) {
         hone__servable *s = e->versions[i].servable;
         bool wanted = false;
         for (size_t k = 0; k < found; k++) wanted = wanted || r->found[k].version == s->version;
-        if (wanted || e->count == 1) {
+        if (wanted || e->count == 1 || is_labelled(e, s->version)) {
             i++;
             continue;
         }
@@ -204,6 +263,7 @@ static void retire(hone__repository *r, entry *e, size_t found) {
 }
 
 static void refresh(hone__repository *r, entry *e) {
+    look_at_labels(r, e);
     size_t found = look(r, e);
     signature seen[MAX_VERSIONS] = {{0}}, refused[MAX_VERSIONS] = {{0}};
     bool all_there = found > 0;
@@ -229,6 +289,7 @@ static void refresh(hone__repository *r, entry *e) {
     }
     memcpy(e->seen, seen, sizeof seen);
     memcpy(e->refused, refused, sizeof refused);
+    put_labels(r, e);
     /* The old ones go when the new ones are there, and not before. */
     if (all_there) retire(r, e, found);
 }
@@ -279,6 +340,15 @@ static hone_status check_name(const hone__repository *r, const char *name, hone_
     return HONE_OK;
 }
 
+/* When the server starts, what is wrong is an error. */
+static hone_status open_labels(entry *e, hone_error *err) {
+    e->labels_path = hone__join_path(e->path, HONE_LABELS_FILE);
+    if (!e->labels_path) return hone__fail_memory(err, strlen(e->path), "a path");
+    if (!sign(e->labels_path, &e->labels_read)) return HONE_OK;
+    e->labels_seen = e->labels_read;
+    return hone__labels_read(&e->wanted, e->labels_path, err);
+}
+
 static hone_status open_entry(hone__repository *r, entry *e, const hone_served_model *m, hone_error *err) {
     e->path = hone__strdup(m->path);
     char *name = m->name ? hone__strdup(m->name) : stem(m->path);
@@ -290,6 +360,7 @@ static hone_status open_entry(hone__repository *r, entry *e, const hone_served_m
     e->name = name;
     HONE_TRY(status);
     e->is_folder = hone__is_folder(m->path);
+    if (e->is_folder) HONE_TRY(open_labels(e, err));
     size_t found = look(r, e);
     if (found == 0 && e->is_folder)
         HONE_FAIL(err, HONE_NOT_FOUND, "'%s' has no versions: folders or files named 1, 2, … with a model in each",
@@ -304,6 +375,11 @@ static hone_status open_entry(hone__repository *r, entry *e, const hone_served_m
         e->seen[i] = r->found[i].file;
         HONE_TRY(load(r, e, &r->found[i], err));
     }
+    int64_t missing = find_missing(e);
+    if (missing >= 0)
+        HONE_FAIL(err, HONE_NOT_FOUND, "'%s' names version %lld, which is not in '%s'", e->labels_path,
+                  (long long)missing, e->path);
+    put_labels(r, e);
     return HONE_OK;
 }
 
@@ -352,6 +428,7 @@ void hone__repository_free(hone__repository *r) {
         for (size_t k = 0; k < e->count; k++) hone__servable_drop(e->versions[k].servable);
         hone__free(e->name);
         hone__free(e->path);
+        hone__free(e->labels_path);
     }
     hone__free(r->entries);
     pthread_cond_destroy(&r->wake);
@@ -374,6 +451,38 @@ hone__servable *hone__repository_hold(hone__repository *r, const char *name, int
         break;
     }
     return s;
+}
+
+hone__servable *hone__repository_hold_label(hone__repository *r, const char *name, const char *label) {
+    hone__servable *s = NULL;
+    for (size_t i = 0; i < r->count && !s; i++) {
+        entry *e = &r->entries[i];
+        if (name && strcmp(e->name, name) != 0) continue;
+        pthread_mutex_lock(&r->lock);
+        int64_t version = hone__labels_find(&e->labels, label);
+        loaded *l = version >= 0 ? find_version(e, version) : NULL;
+        if (l) hone__servable_hold(s = l->servable);
+        pthread_mutex_unlock(&r->lock);
+        break;
+    }
+    return s;
+}
+
+hone__servable *hone__repository_hold_named(hone__repository *r, const char *name, const char *version) {
+    int64_t number = -1;
+    if (!version) return hone__repository_hold(r, name, -1);
+    if (version[strspn(version, "0123456789")]) return hone__repository_hold_label(r, name, version);
+    return hone__parse_integer(version, &number) ? hone__repository_hold(r, name, number) : NULL;
+}
+
+void hone__repository_labels(hone__repository *r, const char *name, hone__labels *out) {
+    *out = (hone__labels){0};
+    for (size_t i = 0; i < r->count; i++) {
+        if (strcmp(r->entries[i].name, name) != 0) continue;
+        pthread_mutex_lock(&r->lock);
+        *out = r->entries[i].labels;
+        pthread_mutex_unlock(&r->lock);
+    }
 }
 
 bool hone__repository_has(hone__repository *r, const char *name) {

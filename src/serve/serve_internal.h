@@ -22,6 +22,7 @@
 #include "core_internal.h"
 #include "drift.h"
 #include "http.h"
+#include "labels.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -201,6 +202,11 @@ void hone__repository_free(hone__repository *r);
 hone_status hone__repository_watch(hone__repository *r, hone_error *err);
 /* The caller holds what it gets. name NULL: the first model; version -1: the newest. NULL: there is none. */
 hone__servable *hone__repository_hold(hone__repository *r, const char *name, int64_t version);
+/* The version that has this label (labels.h). */
+hone__servable *hone__repository_hold_label(hone__repository *r, const char *name, const char *label);
+/* Of a version in words: a number or a label; NULL: the newest. */
+hone__servable *hone__repository_hold_named(hone__repository *r, const char *name, const char *version);
+void hone__repository_labels(hone__repository *r, const char *name, hone__labels *out);
 bool hone__repository_has(hone__repository *r, const char *name);
 /* All that are loaded, by model and then version, held; at most room of them. */
 size_t hone__repository_list(hone__repository *r, const char *name, hone__servable **out, size_t room);

@@ -184,17 +184,16 @@ static bool query_number(const hone__http_exchange *x, const char *name, int64_t
 void hone__serve_pictures(void *context, hone__http_exchange *x) {
     hone__serve *serve = context;
     hone__serve_local *l = hone__serve_begin(serve, x);
-    const char *name = hone__http_query(x, "model");
-    int64_t top = 0, version = -1, nearest = 0;
-    if (!query_number(x, "top", HONE_MAX_CLASSES, &top) || !query_number(x, "version", INT64_MAX, &version) ||
-        !query_number(x, "nearest", HONE_MAX_CLASSES, &nearest)) {
-        hone__http_reply_text(x, 400, "'top', 'nearest' and 'version' are whole numbers above 0");
+    const char *name = hone__http_query(x, "model"), *version = hone__http_query(x, "version");
+    int64_t top = 0, nearest = 0;
+    if (!query_number(x, "top", HONE_MAX_CLASSES, &top) || !query_number(x, "nearest", HONE_MAX_CLASSES, &nearest)) {
+        hone__http_reply_text(x, 400, "'top' and 'nearest' are whole numbers above 0");
         return;
     }
-    hone__servable *s = hone__repository_hold(serve->repository, name, version);
+    hone__servable *s = hone__repository_hold_named(serve->repository, name, version);
     if (!s) {
         hone__http_reply_text(x, 404, "there is no model '%.100s'%s", name ? name : "",
-                              version < 0 ? "" : " of that version");
+                              version ? " of that version" : "");
         return;
     }
     hone_error err = {0};

@@ -9,14 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_STATUS = 64, MAX_LABEL = 256 };
+enum { MAX_STATUS = 64, MAX_WORD = 256 };
 
 typedef enum method { METHOD_NONE, METHOD_PREDICT, METHOD_CLASSIFY, METHOD_REGRESS, METHOD_UNKNOWN } method;
 
 /* What an address asks for. */
 typedef struct target {
     char name[HONE_SERVE_MAX_NAME + 1];
-    int64_t version; /* -1: not said */
+    int64_t version;                      /* -1: not said */
+    char label[HONE_MAX_LABEL_BYTES + 1]; /* empty: not said */
     bool is_metadata;
     method method;
 } target;
@@ -30,6 +31,20 @@ static bool same_word(const char *text, size_t size, const char *word) {
     for (size_t i = 0; i < size; i++)
         if (tolower((unsigned char)text[i]) != word[i]) return false;
     return true;
+}
+
+static void refuse_label(hone__http_exchange *x, const char *label, size_t size) {
+    hone__http_reply_text(x, 400, "Unrecognized servable version label: %.*s", size < MAX_WORD ? (int)size : MAX_WORD,
+                          label);
+}
+
+/* False where value is no number of a version. */
+static bool read_version(target *t, const char *value, size_t size) {
+    char digits[24];
+    if (size == 0 || size >= sizeof digits || strspn(value, "0123456789") < size) return false;
+    memcpy(digits, value, size);
+    digits[size] = '\0';
+    return hone__parse_integer(digits, &t->version);
 }
 
 /* NAME[/versions/N|/labels/L][/metadata][:METHOD]. False after leaving a refusal. */
@@ -61,22 +76,20 @@ static bool parse_target(hone__http_exchange *x, target *t) {
         if (same_word(word, n, "metadata") && !next && t->method == METHOD_NONE) {
             t->is_metadata = true;
             at = NULL;
-        } else if (t->version < 0 && next && (same_word(word, n, "versions") || same_word(word, n, "labels"))) {
+        } else if (t->version < 0 && !*t->label && next &&
+                   (same_word(word, n, "versions") || same_word(word, n, "labels"))) {
             const char *value = next + 1;
             next = memchr(value, '/', (size_t)(end - value));
             size_t size = (size_t)((next ? next : end) - value);
-            char digits[24];
-            if (same_word(word, n, "labels")) {
-                hone__http_reply_text(x, 400, "Unrecognized servable version label: %.*s",
-                                      size < MAX_LABEL ? (int)size : MAX_LABEL, value);
+            bool is_label = same_word(word, n, "labels");
+            if (is_label && (size == 0 || size >= sizeof t->label)) {
+                refuse_label(x, value, size);
                 return false;
             }
-            ok = size > 0 && size < sizeof digits && strspn(value, "0123456789") >= size;
-            if (ok) {
-                memcpy(digits, value, size);
-                digits[size] = '\0';
-                ok = hone__parse_integer(digits, &t->version);
-            }
+            if (is_label)
+                memcpy(t->label, value, size);
+            else
+                ok = read_version(t, value, size);
             at = next;
         } else {
             ok = false;
@@ -89,9 +102,12 @@ static bool parse_target(hone__http_exchange *x, target *t) {
 
 /* The model that the address names, held; NULL after leaving a refusal. */
 static hone__servable *hold(hone__serve *serve, hone__http_exchange *x, const target *t) {
-    hone__servable *s = hone__repository_hold(serve->repository, t->name, t->version);
+    hone__servable *s = *t->label ? hone__repository_hold_label(serve->repository, t->name, t->label)
+                                  : hone__repository_hold(serve->repository, t->name, t->version);
     if (s) return s;
-    if (t->version < 0)
+    if (*t->label && hone__repository_has(serve->repository, t->name))
+        refuse_label(x, t->label, strlen(t->label));
+    else if (t->version < 0)
         hone__http_reply_text(x, 404, "Servable not found for request: Latest(%s)", t->name);
     else
         hone__http_reply_text(x, 404, "Servable not found for request: Specific(%s, %lld)", t->name,
@@ -101,17 +117,32 @@ static hone__servable *hold(hone__serve *serve, hone__http_exchange *x, const ta
 
 /* ---- status and metadata --------------------------------------------------------------------------------------- */
 
+static void put_status(hone__buffer *out, int64_t version, bool first) {
+    hone__buffer_format(out,
+                        "%s{\"version\": \"%lld\", \"state\": \"AVAILABLE\", \"status\": {\"error_code\": \"OK\", "
+                        "\"error_message\": \"\"}}",
+                        first ? "" : ", ", (long long)version);
+}
+
+/* Of the one version that has the label. */
+static void reply_labelled_status(hone__serve *serve, hone__http_exchange *x, const target *t) {
+    hone__servable *s = hold(serve, x, t);
+    if (!s) return;
+    hone__serve_local *l = hone__serve_begin(serve, x);
+    hone__buffer_text(&l->text, "{\"model_version_status\": [");
+    put_status(&l->text, s->version, true);
+    hone__buffer_text(&l->text, "]}\n");
+    hone__serve_reply(x, 200, json_type, &l->text);
+    hone__servable_drop(s);
+}
+
 static void reply_status(hone__serve *serve, hone__http_exchange *x, const target *t) {
     hone__serve_local *l = hone__serve_begin(serve, x);
     hone__servable *list[MAX_STATUS];
     size_t count = hone__repository_list(serve->repository, t->name, list, MAX_STATUS), shown = 0;
     hone__buffer_text(&l->text, "{\"model_version_status\": [");
     for (size_t i = count; i-- > 0;) { /* the newest first */
-        if (t->version < 0 || list[i]->version == t->version)
-            hone__buffer_format(&l->text,
-                                "%s{\"version\": \"%lld\", \"state\": \"AVAILABLE\", \"status\": {\"error_code\": "
-                                "\"OK\", \"error_message\": \"\"}}",
-                                shown++ ? ", " : "", (long long)list[i]->version);
+        if (t->version < 0 || list[i]->version == t->version) put_status(&l->text, list[i]->version, shown++ == 0);
         hone__servable_drop(list[i]);
     }
     hone__buffer_text(&l->text, "]}\n");
@@ -216,7 +247,7 @@ static void read_named(reading *r, size_t i, void (*read)(reading *, size_t, siz
             hone__json_skip(r->j);
         } else if (k == SIZE_MAX || k >= HONE_SERVE_MAX_INPUTS || (seen[k / 64] >> (k % 64) & 1)) {
             hone__json_fail(r->j, HONE_ARGUMENT, "the model has no input '%.*s', or it is given twice",
-                            key.size < MAX_LABEL ? (int)key.size : MAX_LABEL, key.at);
+                            key.size < MAX_WORD ? (int)key.size : MAX_WORD, key.at);
         } else {
             seen[k / 64] |= (uint64_t)1 << (k % 64);
             count++;
@@ -278,7 +309,7 @@ static void read_columns(reading *r) {
 
 /* The signature must be the one that there is. */
 static void read_signature_name(hone__json *j) {
-    char name[MAX_LABEL] = "";
+    char name[MAX_WORD] = "";
     if (hone__json_peek(j) != '"') {
         hone__json_fail(j, HONE_ARGUMENT, "'signature_name' key must be a string value.");
         return;
@@ -533,6 +564,8 @@ void hone__serve_tensorflow(void *context, hone__http_exchange *x) {
     if (!parse_target(x, &t)) return;
     if (reads && t.method == METHOD_NONE && t.is_metadata)
         reply_metadata(context, x, &t);
+    else if (reads && t.method == METHOD_NONE && *t.label)
+        reply_labelled_status(context, x, &t);
     else if (reads && t.method == METHOD_NONE)
         reply_status(context, x, &t);
     else if (strcmp(verb, "POST") == 0 && t.method != METHOD_NONE)

@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-enum { MOST_VERSIONS = 32 };
+enum { MOST_VERSIONS = 64 };
 
 extern const hone__page_file hone__serve_files[]; /* made of page/ by the build */
 extern const size_t hone__serve_file_count;
@@ -135,6 +135,15 @@ static hone_value *versions_value(hone__serve *serve, const char *name) {
     return list;
 }
 
+/* {"stable": 1, …} */
+static hone_value *labels_value(hone__serve *serve, const char *name) {
+    hone__labels labels;
+    hone_value *value = hone_value_object();
+    hone__repository_labels(serve->repository, name, &labels);
+    for (size_t i = 0; i < labels.count; i++) hone_value_set_integer(value, labels.at[i].name, labels.at[i].version);
+    return value;
+}
+
 /* Whether a layer has maps for a heat map to be made of. Cheaper than trying it out, which takes a plan for training. */
 static bool has_maps(const hone_model *model) {
     for (size_t i = 0; i < hone_model_layer_count(model); i++) {
@@ -158,6 +167,7 @@ static hone_value *model_value(hone__serve *serve, const hone__servable *s) {
     hone_value_set_string(value, "name", s->name);
     hone_value_set_integer(value, "version", s->version);
     hone_value_set(value, "versions", versions_value(serve, s->name));
+    hone_value_set(value, "labels", labels_value(serve, s->name));
     hone_value_set(value, "input", input);
     hone_value_set(value, "classes", classes_value(s));
     hone_value_set_integer(value, "parameters", parameters);
