@@ -302,8 +302,9 @@ static hone_status read_constant_node(hone__onnx_import *im) {
 
 static hone__onnx_operator operator_called(const char *op_type) {
     const hone__onnx_operators *const tables[] = {hone__onnx_window_operators,     hone__onnx_normal_operators,
-                                                  hone__onnx_shape_operators,      hone__onnx_activation_operators,
-                                                  hone__onnx_arithmetic_operators, hone__onnx_product_operators};
+                                                  hone__onnx_shape_operators,      hone__onnx_part_operators,
+                                                  hone__onnx_activation_operators, hone__onnx_arithmetic_operators,
+                                                  hone__onnx_product_operators};
     for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++)
         for (const hone__onnx_operators *o = tables[t]; o->op_type; o++)
             if (strcmp(o->op_type, op_type) == 0) return o->function;

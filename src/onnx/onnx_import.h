@@ -164,13 +164,16 @@ bool hone__onnx_integer_list(const hone__onnx_node_message *node, const char *na
  * there. */
 hone_status hone__onnx_axes(const hone__onnx_import *im, const char *name, size_t i, int64_t *out, size_t *count);
 
-/* ---- constants (import_constants.c) ----------------------------------------------------------------------------- */
+/* ---- constants (import_constants.c, import_folding.c) ------------------------------------------------------------ */
 
 hone_status hone__onnx_constant_read(hone__onnx_constant *out, const Hone__Onnx__Tensor *tensor, hone_error *err);
 void hone__onnx_constant_release(hone__onnx_constant *constant);
 double hone__onnx_constant_at(const hone__onnx_constant *constant, size_t index);
 /* As float32 whatever it was; NULL: no memory. The constant keeps it. */
 const float *hone__onnx_constant_reals(hone__onnx_constant *constant);
+hone_status hone__onnx_constant_allocate(hone__onnx_constant *c, hone_error *err);
+/* Bytes of an element; 0: a type that is not read. */
+size_t hone__onnx_element_size(int type, bool *is_integer);
 /* Computes a node whose inputs are all constant (or of which only shapes count). *done false: not such a node. */
 hone_status hone__onnx_fold(hone__onnx_import *im, bool *done);
 
@@ -247,6 +250,27 @@ hone_status hone__onnx_vector(hone__onnx_import *im, size_t input, size_t n, con
 hone_status hone__onnx_add_copy(hone__onnx_import *im, const char *layer, const char *weight, const float *data,
                                 size_t n);
 
+/* ---- arithmetic (import_operands.c, import_arithmetic.c) --------------------------------------------------------- */
+
+/* out = x scale + offset, where one of the two does nothing. */
+hone_status hone__onnx_with_number(hone__onnx_import *im, hone__onnx_value *x, double scale, double offset,
+                                   hone__onnx_value *out);
+/* x plus (sign: or minus) or times a constant. */
+hone_status hone__onnx_with_constant(hone__onnx_import *im, hone__onnx_value *x, hone__onnx_constant *c, bool adds,
+                                     double sign, hone__onnx_value *out);
+/* out becomes the output of a layer on several others; its layout and shape are left to the caller. */
+hone_status hone__onnx_add_merge(hone__onnx_import *im, const char *class_name, const char *const *sources,
+                                 size_t count, hone__onnx_value *out);
+
+/* ---- looks (import_shapes.c) ------------------------------------------------------------------------------------- */
+
+/* out is x, to be seen under another layout. What is only noted is made first. */
+hone_status hone__onnx_look(hone__onnx_import *im, hone__onnx_value *x, hone__onnx_value *out);
+/* An axis that may count from the end. */
+hone_status hone__onnx_axis_of(const hone__onnx_import *im, int64_t stated, int rank, int *axis);
+/* Where the atoms do not allow it, elements are put in ONNX' order first: the samples must stay apart. */
+hone_status hone__onnx_reshape_to(hone__onnx_import *im, hone__onnx_value *out, const int64_t *dims, int rank);
+
 /* ---- Dense layers and attention in wait (import_products.c, import_attention.c) ---------------------------------- */
 
 /* out is x, in wait, with so much more bias (a number for each unit), or all of it times scale. */
@@ -277,6 +301,7 @@ typedef struct hone__onnx_operators {
 extern const hone__onnx_operators hone__onnx_window_operators[];     /* import_windows.c */
 extern const hone__onnx_operators hone__onnx_normal_operators[];     /* import_normalization.c */
 extern const hone__onnx_operators hone__onnx_shape_operators[];      /* import_shapes.c */
+extern const hone__onnx_operators hone__onnx_part_operators[];       /* import_parts.c */
 extern const hone__onnx_operators hone__onnx_activation_operators[]; /* import_activations.c */
 extern const hone__onnx_operators hone__onnx_arithmetic_operators[]; /* import_arithmetic.c */
 extern const hone__onnx_operators hone__onnx_product_operators[];    /* import_products.c */
