@@ -38,6 +38,16 @@ typedef struct hone_compiled {
  * lacks is false or empty there, also what hone does not know (logged). */
 HONE_API hone_status hone_model_load(hone_model **out, const char *path, hone_compiled *compiled, hone_error *err);
 
+/* What a file may leave to who opens it. */
+typedef struct hone_load_options {
+    int height, width; /* of pictures, where the file leaves them open; both 0: as hone_model_set_image_size takes them */
+    bool *is_open;     /* told whether it does, also where loading fails; NULL: nobody asks */
+} hone_load_options;
+
+/* The same; options NULL: none. */
+HONE_API hone_status hone_model_load_with(hone_model **out, const char *path, const hone_load_options *options,
+                                          hone_compiled *compiled, hone_error *err);
+
 /* Writes a model whole, plus hone's own group: a path that ends with ".keras" gets Keras 3's archive, every other one a
  * legacy Keras HDF5 file that tf-keras and Keras 3 load with load_model. trainer may be NULL (weights and architecture
  * only); with it the compile state, the optimizer's variables and all that resuming needs go along. Atomic. */

@@ -93,7 +93,7 @@ HONE_API const char *hone_model_name(const hone_model *model);
 /* The major version of Keras, 2 or 3, whose words the model has where those differ: that of its file, else 3. */
 HONE_API int hone_model_keras(const hone_model *model);
 HONE_API bool hone_model_is_built(const hone_model *model);
-HONE_API hone_shape hone_model_input_shape(const hone_model *model);  /* rank 0 while unknown */
+HONE_API hone_shape hone_model_input_shape(const hone_model *model);  /* rank 0 while unknown; see below for dims 0 */
 HONE_API hone_shape hone_model_output_shape(const hone_model *model); /* rank 0 while unbuilt */
 /* Of a Functional with several of them; the two above tell the first. A plan takes all inputs of a sample one behind the
  * other, and gives its outputs so; training needs one of each. */
@@ -101,6 +101,12 @@ HONE_API size_t hone_model_input_count(const hone_model *model);
 HONE_API size_t hone_model_output_count(const hone_model *model);
 HONE_API hone_shape hone_model_input_shape_at(const hone_model *model, size_t index);
 HONE_API hone_shape hone_model_output_shape_at(const hone_model *model, size_t index);
+/* Pictures of any size, as Keras' (None, None, 3): the height and width that an input leaves open are 0 until they are
+ * stated, which must be before building. A model within another is open to what it is given. */
+HONE_API bool hone_model_input_is_open(const hone_model *model);
+/* States them, for every input that leaves them open; both 0: those that keras.applications has for a network of the
+ * model's name ("MobileNetV3Small": 224), HONE_SHAPE where it has none. Nothing to state is fine. */
+HONE_API hone_status hone_model_set_image_size(hone_model *model, int height, int width, hone_error *err);
 /* Elements of one sample, of all inputs, and of all outputs, together; 0 while unknown. */
 HONE_API int64_t hone_model_input_size(const hone_model *model);
 HONE_API int64_t hone_model_output_size(const hone_model *model);

@@ -42,10 +42,67 @@ int check_ends(const hone_model *model, const char *path) {
                   outputs);
 }
 
-static int open_any(hone_model **out, const char *path, const char *input, hone_compiled *compiled, bool quiet) {
+/* ---- the size of pictures, where a file leaves it open ---------------------------------------------------------- */
+
+int parse_picture_size(picture_size *out, const verb *v, const char *text) {
+    int channels;
+    if (!text || (parse_size(text, &out->height, &out->width, &channels) && channels == 0)) return -1;
+    return usage_error(v, "--size is '%s', expected HEIGHTxWIDTH", text);
+}
+
+/* As the pictures of data are. */
+static int ask_data(hone_load_options *options, const char *data, bool quiet) {
+    hone_dataset *pictures = NULL;
+    data_options all = {.source = data, .limit = 0};
+    int status = open_data(&pictures, &all, NULL, true);
+    if (status >= 0) return status;
+    options->height = hone_dataset_height(pictures);
+    options->width = hone_dataset_width(pictures);
+    hone_dataset_free(pictures);
+    note(quiet, "the model takes pictures of any size: %dx%d, as those of '%s' are (--size overrides)", options->height,
+         options->width, data);
+    return -1;
+}
+
+/* size NULL: nobody says it. *is_open: whether the file leaves it open. */
+static int load_sized(hone_model **out, const char *path, const picture_size *size, hone_compiled *compiled,
+                      bool *is_open, bool quiet) {
+    static const picture_size unsaid = {0};
+    if (!size) size = &unsaid;
     hone_error err = {0};
-    if (hone_model_load(out, path, compiled, &err) != HONE_OK)
-        return failed(&err, NULL, "cannot load the model '%s'", path);
+    hone_load_options options = {.height = size->height, .width = size->width, .is_open = is_open};
+    hone_status status = hone_model_load_with(out, path, &options, compiled, &err);
+    if (status == HONE_SHAPE && *is_open && options.height == 0 && size->data) {
+        int asked = ask_data(&options, size->data, quiet);
+        if (asked >= 0) return asked;
+        err = (hone_error){0};
+        status = hone_model_load_with(out, path, &options, compiled, &err);
+    }
+    if (status == HONE_OK) return -1;
+    return failed(&err,
+                  *is_open && options.height == 0 ? "hone convert FILE NEW --size HEIGHTxWIDTH states a size for good"
+                                                  : NULL,
+                  "cannot load the model '%s'", path);
+}
+
+/* --size where the file states one: an exit status, and no model. */
+static int check_unsaid(hone_model **model, const char *path, const picture_size *size) {
+    if (!size || size->height == 0) return -1;
+    char text[96];
+    hone_shape shape = hone_model_input_shape(*model);
+    hone_model_free(*model);
+    *model = NULL;
+    return failed(NULL, "--size is for files that leave the size of pictures open", "'%s' takes %s", path,
+                  hone_shape_text(&shape, true, text, sizeof text));
+}
+
+/* ---- opening ---------------------------------------------------------------------------------------------------- */
+
+static int open_any(hone_model **out, const char *path, const char *input, const picture_size *size, bool *is_open,
+                    hone_compiled *compiled, bool quiet) {
+    hone_error err = {0};
+    int loaded = load_sized(out, path, size, compiled, is_open, quiet);
+    if (loaded >= 0) return loaded;
     double worst;
     if (hone_model_self_test(*out, &worst, &err) != HONE_OK) {
         /* Not fatal: the file was read, but what it promised to compute is not what this machine computes. */
@@ -68,14 +125,20 @@ static int open_any(hone_model **out, const char *path, const char *input, hone_
     return -1;
 }
 
-int open_model_as_it_is(hone_model **out, const char *path, hone_compiled *compiled) {
-    hone_error err = {0};
-    if (hone_model_load(out, path, compiled, &err) == HONE_OK) return -1;
-    return failed(&err, NULL, "cannot load the model '%s'", path);
+int open_model_as_it_is(hone_model **out, const char *path, const picture_size *size, hone_compiled *compiled) {
+    bool is_open;
+    int status = load_sized(out, path, size, compiled, &is_open, true);
+    return status >= 0 || is_open ? status : check_unsaid(out, path, size);
 }
 
 int open_model(hone_model **out, const char *path, const char *input, hone_compiled *compiled, bool quiet) {
-    int status = open_any(out, path, input, compiled, quiet);
+    return open_model_sized(out, path, input, NULL, compiled, quiet);
+}
+
+int open_model_sized(hone_model **out, const char *path, const char *input, const picture_size *size,
+                     hone_compiled *compiled, bool quiet) {
+    bool is_open;
+    int status = open_any(out, path, input, size, &is_open, compiled, quiet);
     if (status >= 0) return status;
     status = check_ends(*out, path);
     if (status >= 0) {
@@ -119,7 +182,11 @@ int open_or_build(hone_model **out, const verb *v, const char *name, const char 
         }
         return status == HONE_OK ? -1 : failed(&err, NULL, "cannot build '%s'", name);
     }
-    return open_any(out, name, NULL, NULL, true);
+    bool is_open;
+    picture_size pictures = {0};
+    int status = parse_picture_size(&pictures, v, size);
+    if (status < 0) status = open_any(out, name, NULL, &pictures, &is_open, NULL, true);
+    return status >= 0 || is_open ? status : check_unsaid(out, name, &pictures);
 }
 
 hone_value *evaluation_value(const hone_evaluation *e) {

@@ -78,6 +78,7 @@ static hone_value *losses(const hone_model *model, const hone_compiled *compiled
 
 typedef struct settings {
     const char *to, *output;
+    picture_size size;
     weights_settings weights;
     const char *layout; /* of ONNX, as the next two */
     int64_t batch;
@@ -117,7 +118,7 @@ static int convert(const char *from, const settings *s, hone_file_format format,
     hone_model *model = NULL;
     hone_compiled compiled = {0};
     hone_error err = {0};
-    int status = open_model_as_it_is(&model, from, &compiled);
+    int status = open_model_as_it_is(&model, from, &s->size, &compiled);
     if (status < 0) status = put_weights(model, &s->weights, common->quiet);
     if (status < 0 && write_model(model, &compiled, s, format, &err) != HONE_OK)
         status = failed(&err, NULL, "cannot convert '%s'", from);
@@ -159,9 +160,11 @@ static int run(const verb *v, int argc, char **argv) {
     bool is_export = v == &verb_export;
     settings s = {0};
     common_options common = {0};
+    const char *size = NULL;
     const option table[] = {
         {OPTION_TEXT, "to", 0, "FORMAT", &s.to, 0, 0,
          "h5, keras, onnx, json, weights, legacy-weights, npz, safetensors or c", NULL},
+        {OPTION_TEXT, "size", 0, "HxW", &size, 0, 0, "of pictures, where the file leaves it open", NULL},
         WEIGHTS_OPTIONS(&s.weights),
         {OPTION_TEXT, "layout", 0, "LAYOUT", &s.layout, 0, 0, "onnx: pictures go in as nhwc (default) or nchw", NULL},
         {OPTION_INTEGER, "batch", 0, "N", &s.batch, 0, INT32_MAX, "onnx: pictures of a call; 0: any number", NULL},
@@ -178,10 +181,13 @@ static int run(const verb *v, int argc, char **argv) {
     int expected = is_export ? 1 : 2;
     if (words.count != expected)
         return usage_error(v, "takes %s", is_export ? "one MODEL" : "two files: what is, and what shall be");
+    status = parse_picture_size(&s.size, v, size);
+    if (status >= 0) return status;
     if (!is_export) s.output = words.at[1];
     if (s.output && is_c(&s)) {
         s.c.output = s.output;
         s.c.weights = s.weights;
+        s.c.size = s.size;
         return export_c(v, words.at[0], &s.c, &common);
     }
     hone_file_format format;
@@ -217,7 +223,8 @@ const verb verb_convert = {
     .summary = "a model file into another format, by the name of the new one",
     .details = details,
     .examples = "  hone convert model.h5 model.keras\n"
-                "  hone convert architecture.json model.h5 --weights model.weights.h5",
+                "  hone convert architecture.json model.h5 --weights model.weights.h5\n"
+                "  hone convert any-size.keras model.h5 --size 192x256",
     .run = run_convert,
 };
 

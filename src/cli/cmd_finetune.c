@@ -95,15 +95,18 @@ static const char **list_classes(const session *r, size_t *count) {
     return names;
 }
 
+static int wrong_size(const session *r) {
+    return usage_error(&verb_finetune, "--size is '%s', expected HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS",
+                       r->settings.size);
+}
+
 /* The network's input: the base's, or what --size asks for. */
 static int find_input(const session *r, hone_shape *input) {
     *input = hone_model_input_shape(r->base);
     int height, width, channels;
     if (input->rank != 3) return failed(NULL, NULL, "the base '%s' takes no pictures", r->base_path);
     if (!r->settings.size) return -1;
-    if (!parse_size(r->settings.size, &height, &width, &channels))
-        return usage_error(&verb_finetune, "--size is '%s', expected HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS",
-                           r->settings.size);
+    if (!parse_size(r->settings.size, &height, &width, &channels)) return wrong_size(r);
     *input = (hone_shape){3, {height, width, channels ? channels : input->dims[2]}};
     return -1;
 }
@@ -225,11 +228,19 @@ static int record_provenance(session *r) {
     return -1;
 }
 
+/* A base of pictures of any size gets the one of --size here, or the data's; another base is given it with its head. */
+static int open_base(session *r) {
+    int channels;
+    picture_size size = {.data = r->source};
+    if (r->settings.size && !parse_size(r->settings.size, &size.height, &size.width, &channels)) return wrong_size(r);
+    return open_model_sized(&r->base, r->base_path, r->settings.input, &size, NULL, r->common.quiet);
+}
+
 static int prepare(session *r) {
     hone_shape input;
     int status = configure(r);
     if (status < 0) status = start_threads(&r->threads, r->common.threads);
-    if (status < 0) status = open_model(&r->base, r->base_path, r->settings.input, NULL, r->common.quiet);
+    if (status < 0) status = open_base(r);
     if (status < 0) status = find_input(r, &input);
     if (status < 0) status = open_training_data(r, &input);
     if (status < 0) status = make_model(r, &input);

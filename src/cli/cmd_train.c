@@ -119,8 +119,7 @@ static int prepare(train_session *r) {
     if (status < 0) status = parse_reject(&verb_train, s->reject, &r->reject);
     if (status < 0) status = start_threads(&r->threads, r->common.threads);
     bool preset = is_preset(s->model) && !s->resume;
-    if (status < 0 && !preset && !automatic)
-        status = open_model(&r->model, s->resume ? s->resume : s->model, s->input, &r->compiled, r->common.quiet);
+    if (status < 0 && !preset && !automatic) status = open_trained_model(r);
     hone_fit_config config = hone_fit_config_default();
     if (status < 0) status = train_settings_config(s, &r->common, &r->compiled, &config);
     if (status < 0 && r->compiled.has_optimizer && !s->optimizer && !s->resume)

@@ -82,12 +82,23 @@ int set_input(hone_model *model, const char *input);
 /* Loads a model file, says on stderr what was assumed about its input, and applies --input. Prints the error itself;
  * returns an exit status, -1 when all went well. */
 int open_model(hone_model **out, const char *path, const char *input, hone_compiled *compiled, bool quiet);
+/* Who says how large pictures are where a file leaves that open: --size, else keras.applications' own size by the name of
+ * the model, else the pictures of data. */
+typedef struct picture_size {
+    int height, width; /* 0: no --size */
+    const char *data;  /* as hone_dataset_open takes it; NULL: nobody asks it */
+} picture_size;
+/* --size of verbs that hand it on to a model's file; text NULL: none. Prints the error itself; an exit status or -1. */
+int parse_picture_size(picture_size *out, const verb *v, const char *text);
+/* open_model of a file that may leave the size open. */
+int open_model_sized(hone_model **out, const char *path, const char *input, const picture_size *size,
+                     hone_compiled *compiled, bool quiet);
 /* One input and one output are what verbs work with (info shows others too): else says so; an exit status or -1. */
 int check_ends(const hone_model *model, const char *path);
 
 /* Loads a model file for looking at or rewriting: any number of inputs and outputs, nothing assumed, nothing said. Prints the
- * error itself; returns an exit status, -1 when all went well. */
-int open_model_as_it_is(hone_model **out, const char *path, hone_compiled *compiled);
+ * error itself; returns an exit status, -1 when all went well. A size that the file does not leave open is an error. */
+int open_model_as_it_is(hone_model **out, const char *path, const picture_size *size, hone_compiled *compiled);
 
 /* --weights and its company (cli_weights.c). */
 typedef struct weights_settings {
@@ -116,8 +127,8 @@ int parse_precision(const verb *v, const char *text, hone_precision *precision);
  * weights have outlived is told of on stderr. */
 hone_precision engine_of(const hone_model *model, bool float32, bool quiet);
 
-/* For looking at a model: a preset is built for size (NULL: 28x28x1) and classes, everything else is a file. v is who
- * is told of a wrong size. Returns an exit status, -1 when all went well. */
+/* For looking at a model: a preset is built for size (NULL: 28x28x1) and classes, everything else is a file, which may
+ * leave the size open. v is who is told of a wrong size. Returns an exit status, -1 when all went well. */
 int open_or_build(hone_model **out, const verb *v, const char *name, const char *size, int64_t classes, uint64_t seed);
 
 /* {"loss": …, "accuracy": …, "accuracy_interval": [low, high], "samples": …} */

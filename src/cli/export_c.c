@@ -80,7 +80,7 @@ static int open_data_part(export_job *job) {
 static int open_job(export_job *job) {
     const c_settings *s = job->s;
     int status = start_threads(&job->threads, job->common->threads);
-    if (status < 0) status = open_model_as_it_is(&job->model, job->path, &job->compiled);
+    if (status < 0) status = open_model_as_it_is(&job->model, job->path, &s->size, &job->compiled);
     if (status < 0) status = put_weights(job->model, &s->weights, job->common->quiet);
     if (status < 0 && s->input) status = set_input(job->model, s->input);
     if (status >= 0) return status;

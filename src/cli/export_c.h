@@ -11,6 +11,7 @@ typedef struct c_settings {
     const char *data;                  /* to quantize with, and to measure what each step costs; NULL: none */
     const char *max_flash, *max_ram;   /* "64K"; NULL: as much as it takes */
     bool int8, float32;
+    picture_size size;
     weights_settings weights;
 } c_settings;
 

@@ -101,8 +101,7 @@ int train_anomaly(train_session *r) {
     hone_anomaly_config config = hone_anomaly_config_default(method);
     int status = parse_reject(&verb_train, s->reject, &r->reject);
     if (status < 0) status = start_threads(&r->threads, r->common.threads);
-    if (status < 0 && method == HONE_ANOMALY_MEMORY && !is_preset(s->model))
-        status = open_model(&r->model, s->model, s->input, NULL, r->common.quiet);
+    if (status < 0 && method == HONE_ANOMALY_MEMORY && !is_preset(s->model)) status = open_trained_model(r);
     if (status < 0) status = open_pictures(r);
     if (status < 0) status = train_settings_split(s, &r->common, r->data, 0, &r->split);
     double start = now();

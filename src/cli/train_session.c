@@ -16,11 +16,23 @@ bool is_preset(const char *name) {
     return false;
 }
 
+static int wrong_size(const train_settings *s) {
+    return usage_error(&verb_train, "--size is '%s', expected HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS", s->size);
+}
+
+int open_trained_model(train_session *r) {
+    const train_settings *s = &r->settings;
+    int channels;
+    picture_size size = {.data = r->source};
+    if (s->size && !parse_size(s->size, &size.height, &size.width, &channels)) return wrong_size(s);
+    return open_model_sized(&r->model, s->resume ? s->resume : s->model, s->input, &size, &r->compiled,
+                            r->common.quiet);
+}
+
 int open_training_data(train_session *r) {
     const train_settings *s = &r->settings;
     data_options options = {.source = r->source, .split = "train", .limit = s->limit, .fit_to = r->model};
-    if (s->size && !parse_size(s->size, &options.height, &options.width, &options.channels))
-        return usage_error(&verb_train, "--size is '%s', expected HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS", s->size);
+    if (s->size && !parse_size(s->size, &options.height, &options.width, &options.channels)) return wrong_size(s);
     bool is_split = s->validation || s->validation_split_given;
     return open_training_parts(&r->data, is_split ? NULL : &r->own_validation, &options, r->threads, r->common.quiet);
 }

@@ -43,6 +43,8 @@ typedef struct train_session {
     bool has_test, is_silent;
 } train_session;
 
+/* The model that --model or --resume names; where its file leaves the size of pictures open, --size says it, or the data. */
+int open_trained_model(train_session *r);
 /* The training part, with the source's own validation part behind it where it has one and nothing else was asked for. */
 int open_training_data(train_session *r);
 /* Names the model's classes after the data's. */

@@ -258,7 +258,7 @@ static hone_status find_base(char **out, const char *path, hone_error *err) {
     return status;
 }
 
-hone_status hone__delta_load(hone_model **out, const char *path, hone_error *err) {
+hone_status hone__delta_load(hone_model **out, const char *path, const hone_load_options *options, hone_error *err) {
     unsigned char *bytes = NULL;
     size_t size;
     char *base_path = NULL;
@@ -267,7 +267,7 @@ hone_status hone__delta_load(hone_model **out, const char *path, hone_error *err
     if (status == HONE_OK) status = hone__file_read(base_path, HONE_MAX_MODEL_FILE, &bytes, &size, err);
     if (status == HONE_OK && hone__is_delta(bytes, size))
         status = hone__fail(err, HONE_FORMAT, "'%.200s' is a delta itself", base_path);
-    if (status == HONE_OK) status = hone_model_load(&base, base_path, NULL, err);
+    if (status == HONE_OK) status = hone_model_load_with(&base, base_path, options, NULL, err);
     if (status != HONE_OK) hone__fail_context(err, status, "the base of the delta");
     if (status == HONE_OK) status = hone_delta_apply(out, base, path, err);
     hone_model_free(base);

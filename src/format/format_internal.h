@@ -32,6 +32,9 @@ typedef enum hone__content {
 } hone__content;
 hone__content hone__sniff(const unsigned char *bytes, size_t size);
 
+/* What a file left to who opens it; options may be NULL. Before a model is built. */
+hone_status hone__state_image_size(hone_model *model, const hone_load_options *options, hone_error *err);
+
 /* ---- ONNX (onnx_records.c) ------------------------------------------------------------------------------------- */
 
 /* bytes of an ONNX file: the network, and what hone put beside it. */
@@ -58,10 +61,11 @@ hone_status hone__keras_read_config(hone__h5 *h5, hone_value **out, hone_error *
 /* The file's weights into data, which has the layout of model->data (and may be it). */
 hone_status hone__keras_read_weights(hone__h5 *h5, const hone_model *model, float *data, hone_error *err);
 /* A built model with its weights and the hone group's records; compiled may be NULL. */
-hone_status hone__keras_read_model(hone__h5 *h5, hone_model **out, hone_compiled *compiled, hone_error *err);
+hone_status hone__keras_read_model(hone__h5 *h5, hone_model **out, const hone_load_options *options,
+                                   hone_compiled *compiled, hone_error *err);
 /* bytes of an HDF5 file: all of the above. */
-hone_status hone__keras_model_from_bytes(hone_model **out, const void *bytes, size_t size, hone_compiled *compiled,
-                                         hone_error *err);
+hone_status hone__keras_model_from_bytes(hone_model **out, const void *bytes, size_t size,
+                                         const hone_load_options *options, hone_compiled *compiled, hone_error *err);
 
 /* Root attributes and /model_weights. compiled NULL: no training_config. */
 hone_status hone__keras_write_model(hone__h5 *h5, const hone_model *model, const hone_compiled *compiled,
@@ -99,8 +103,8 @@ typedef struct hone__archive {
 
 hone_status hone__archive_open(hone__archive *out, const void *bytes, size_t size, hone_error *err);
 void hone__archive_close(hone__archive *archive);
-hone_status hone__keras_model_from_archive(hone_model **out, const void *bytes, size_t size, hone_compiled *compiled,
-                                           hone_error *err);
+hone_status hone__keras_model_from_archive(hone_model **out, const void *bytes, size_t size,
+                                           const hone_load_options *options, hone_compiled *compiled, hone_error *err);
 /* h5: an image with the weights and what else is to lie in model.weights.h5. compiled may be NULL. */
 hone_status hone__archive_write(const hone_model *model, const hone_compiled *compiled, hone__h5 *h5,
                                 unsigned char **bytes, size_t *size, hone_error *err);
@@ -114,7 +118,7 @@ hone_status hone__keras3_compiled(const hone_value *compile_config, hone_compile
 
 /* delta.c: whether the bytes of an HDF5 file are a delta, and the base that it names with the delta applied. */
 bool hone__is_delta(const void *bytes, size_t size);
-hone_status hone__delta_load(hone_model **out, const char *path, hone_error *err);
+hone_status hone__delta_load(hone_model **out, const char *path, const hone_load_options *options, hone_error *err);
 
 /* Preprocessing, class names, records, self-test: /hone. trained: the preprocessing is a fact (it was trained with),
  * even where it is nobody's statement but the rule. */

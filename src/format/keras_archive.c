@@ -76,10 +76,12 @@ void hone__archive_close(hone__archive *archive) {
     *archive = (hone__archive){0};
 }
 
-static hone_status read_model(hone__archive *archive, hone_model **out, hone_compiled *compiled, hone_error *err) {
+static hone_status read_model(hone__archive *archive, hone_model **out, const hone_load_options *options,
+                              hone_compiled *compiled, hone_error *err) {
     hone_model *model = NULL;
     hone__matching matching = {0};
     hone_status status = hone_model_from_config(&model, archive->config, err);
+    if (status == HONE_OK) status = hone__state_image_size(model, options, err);
     if (status == HONE_OK) status = hone__model_allocate(model, err);
     if (status == HONE_OK) status = hone__keras3_read_weights(archive->h5, model, &matching, model->data, err);
     if (status == HONE_OK) status = hone__group_read(archive->h5, model, err);
@@ -94,12 +96,12 @@ static hone_status read_model(hone__archive *archive, hone_model **out, hone_com
     return HONE_OK;
 }
 
-hone_status hone__keras_model_from_archive(hone_model **out, const void *bytes, size_t size, hone_compiled *compiled,
-                                           hone_error *err) {
+hone_status hone__keras_model_from_archive(hone_model **out, const void *bytes, size_t size,
+                                           const hone_load_options *options, hone_compiled *compiled, hone_error *err) {
     hone__archive archive;
     *out = NULL;
     HONE_TRY(hone__archive_open(&archive, bytes, size, err));
-    hone_status status = read_model(&archive, out, compiled, err);
+    hone_status status = read_model(&archive, out, options, compiled, err);
     hone__archive_close(&archive);
     return status;
 }

@@ -383,7 +383,8 @@ static hone_status read_compiled(hone__h5 *h5, hone_compiled *compiled, hone_err
     return status;
 }
 
-hone_status hone__keras_read_model(hone__h5 *h5, hone_model **out, hone_compiled *compiled, hone_error *err) {
+hone_status hone__keras_read_model(hone__h5 *h5, hone_model **out, const hone_load_options *options,
+                                   hone_compiled *compiled, hone_error *err) {
     *out = NULL;
     HONE_TRY(hone__keras_check_layout(h5, err));
     hone_value *config;
@@ -391,6 +392,7 @@ hone_status hone__keras_read_model(hone__h5 *h5, hone_model **out, hone_compiled
     hone_model *model = NULL;
     hone_status status = hone_model_from_config(&model, config, err);
     hone_value_free(config);
+    if (status == HONE_OK) status = hone__state_image_size(model, options, err);
     if (status == HONE_OK) status = hone__model_allocate(model, err); /* built, but for the drawing of first weights */
     if (status == HONE_OK) status = hone__keras_read_weights(h5, model, model->data, err);
     if (status == HONE_OK) status = hone__group_read(h5, model, err);
@@ -403,12 +405,12 @@ hone_status hone__keras_read_model(hone__h5 *h5, hone_model **out, hone_compiled
     return HONE_OK;
 }
 
-hone_status hone__keras_model_from_bytes(hone_model **out, const void *bytes, size_t size, hone_compiled *compiled,
-                                         hone_error *err) {
+hone_status hone__keras_model_from_bytes(hone_model **out, const void *bytes, size_t size,
+                                         const hone_load_options *options, hone_compiled *compiled, hone_error *err) {
     hone__h5 *h5;
     *out = NULL;
     HONE_TRY(hone__h5_open(&h5, bytes, size, err));
-    hone_status status = hone__keras_read_model(h5, out, compiled, err);
+    hone_status status = hone__keras_read_model(h5, out, options, compiled, err);
     hone__h5_close(h5);
     return status;
 }

@@ -35,12 +35,21 @@ static bool is_safetensors(const unsigned char *bytes, size_t size) {
     return size > 8 && bytes[8] == '{' && bytes[7] == 0 && bytes[6] == 0;
 }
 
-static hone_status from_json(hone_model **out, const unsigned char *bytes, size_t size, hone_error *err) {
+hone_status hone__state_image_size(hone_model *model, const hone_load_options *options, hone_error *err) {
+    static const hone_load_options none = {0};
+    if (!options) options = &none;
+    if (options->is_open) *options->is_open = hone_model_input_is_open(model);
+    return hone_model_set_image_size(model, options->height, options->width, err);
+}
+
+static hone_status from_json(hone_model **out, const unsigned char *bytes, size_t size,
+                             const hone_load_options *options, hone_error *err) {
     hone_value *config;
     hone_model *model = NULL;
     HONE_TRY(hone_json_parse(&config, (const char *)bytes, size, err));
     hone_status status = hone_model_from_config(&model, config, err);
     hone_value_free(config);
+    if (status == HONE_OK) status = hone__state_image_size(model, options, err);
     if (status == HONE_OK) status = hone_model_build(model, 0, err);
     if (status) {
         hone_model_free(model);
@@ -59,13 +68,13 @@ hone__content hone__sniff(const unsigned char *bytes, size_t size) {
     return HONE_CONTENT_OTHER;
 }
 
-static hone_status from_bytes(hone_model **out, const unsigned char *bytes, size_t size, hone_compiled *compiled,
-                              hone_error *err) {
+static hone_status from_bytes(hone_model **out, const unsigned char *bytes, size_t size,
+                              const hone_load_options *options, hone_compiled *compiled, hone_error *err) {
     if (size == 0) HONE_FAIL(err, HONE_FORMAT, "the file is empty");
     switch (hone__sniff(bytes, size)) {
-    case HONE_CONTENT_HDF5: return hone__keras_model_from_bytes(out, bytes, size, compiled, err);
-    case HONE_CONTENT_JSON: return from_json(out, bytes, size, err);
-    case HONE_CONTENT_ZIP: return hone__keras_model_from_archive(out, bytes, size, compiled, err);
+    case HONE_CONTENT_HDF5: return hone__keras_model_from_bytes(out, bytes, size, options, compiled, err);
+    case HONE_CONTENT_JSON: return from_json(out, bytes, size, options, err);
+    case HONE_CONTENT_ZIP: return hone__keras_model_from_archive(out, bytes, size, options, compiled, err);
     case HONE_CONTENT_SAFETENSORS:
         HONE_FAIL(err, HONE_FORMAT,
                   "is a safetensors file: weights only; name the model that they are for and give them with --weights");
@@ -97,15 +106,21 @@ static hone_status from_preset(hone_model **out, const char *name, hone_error *e
 }
 
 hone_status hone_model_load(hone_model **out, const char *path, hone_compiled *compiled, hone_error *err) {
+    return hone_model_load_with(out, path, NULL, compiled, err);
+}
+
+hone_status hone_model_load_with(hone_model **out, const char *path, const hone_load_options *options,
+                                 hone_compiled *compiled, hone_error *err) {
     unsigned char *bytes;
     size_t size;
     *out = NULL;
     if (compiled) *compiled = (hone_compiled){0};
+    if (options && options->is_open) *options->is_open = false;
     if (is_preset(path) && (!hone__file_exists(path) || hone__is_folder(path))) return from_preset(out, path, err);
     HONE_TRY(hone__file_read(path, HONE_MAX_MODEL_FILE, &bytes, &size, err));
     hone_status status = is_hdf5(bytes, size) && hone__is_delta(bytes, size)
-                             ? hone__delta_load(out, path, err)
-                             : from_bytes(out, bytes, size, compiled, err);
+                             ? hone__delta_load(out, path, options, err)
+                             : from_bytes(out, bytes, size, options, compiled, err);
     hone__free(bytes);
     if (status == HONE_OK) return HONE_OK;
     return hone__fail_context(err, status, "model '%.200s'", path);

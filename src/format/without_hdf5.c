@@ -7,16 +7,16 @@ static hone_status unsupported(hone_error *err) {
     HONE_FAIL(err, HONE_UNSUPPORTED, "this build of hone has no HDF5 (HONE_WITH_HDF5 is off)");
 }
 
-hone_status hone__keras_model_from_bytes(hone_model **out, const void *bytes, size_t size, hone_compiled *compiled,
-                                         hone_error *err) {
-    (void)bytes, (void)size, (void)compiled;
+hone_status hone__keras_model_from_bytes(hone_model **out, const void *bytes, size_t size,
+                                         const hone_load_options *options, hone_compiled *compiled, hone_error *err) {
+    (void)bytes, (void)size, (void)options, (void)compiled;
     *out = NULL;
     return unsupported(err);
 }
 
-hone_status hone__keras_model_from_archive(hone_model **out, const void *bytes, size_t size, hone_compiled *compiled,
-                                           hone_error *err) {
-    return hone__keras_model_from_bytes(out, bytes, size, compiled, err);
+hone_status hone__keras_model_from_archive(hone_model **out, const void *bytes, size_t size,
+                                           const hone_load_options *options, hone_compiled *compiled, hone_error *err) {
+    return hone__keras_model_from_bytes(out, bytes, size, options, compiled, err);
 }
 
 void hone_set_sandbox(bool on) {
@@ -83,7 +83,7 @@ bool hone__is_delta(const void *bytes, size_t size) {
     return false;
 }
 
-hone_status hone__delta_load(hone_model **out, const char *path, hone_error *err) {
+hone_status hone__delta_load(hone_model **out, const char *path, const hone_load_options *options, hone_error *err) {
     (void)path;
     *out = NULL;
     return unsupported(err);

@@ -294,6 +294,11 @@ void hone__config_reals(hone__config *config, const char *key, double fallback, 
     *count = n;
 }
 
+/* Height and width of pictures may be left open: 0 until somebody states them (input_size.c). */
+static bool may_be_open(const hone_value *item, size_t axis, size_t rank) {
+    return hone_value_kind_of(item) == HONE_VALUE_NULL && rank == 3 && axis < 2;
+}
+
 /* dims[skip …] of a shape in a file; skip 1 leaves the batch out. */
 static hone_shape read_shape(hone__config *config, const char *key, const hone_value *value, size_t skip) {
     hone_shape shape = {0};
@@ -306,9 +311,14 @@ static hone_shape read_shape(hone__config *config, const char *key, const hone_v
     for (size_t i = skip; i < rank; i++) {
         int64_t dim = 0;
         const hone_value *item = hone_value_at(value, i);
+        if (may_be_open(item, i - skip, rank - skip)) {
+            shape.rank++;
+            continue;
+        }
         if (hone_value_kind_of(item) == HONE_VALUE_NULL) {
-            hone__config_fail(config, HONE_UNSUPPORTED,
-                              "%s leaves a size open (null) beside the batch; hone needs all of them fixed", key);
+            hone__config_fail(
+                config, HONE_UNSUPPORTED,
+                "%s leaves a size open (null) that is neither the batch nor the height or width of pictures", key);
         }
         if (hone__config_failed(config) || !read_integer(config, key, item, 1, HONE_MAX_ELEMENTS, &dim)) {
             return (hone_shape){0};

@@ -256,11 +256,12 @@ hone_status hone__layer_build(hone_model *model, hone__layer *layer, hone_error 
     return HONE_OK;
 }
 
-/* [null, dims …] */
+/* [null, dims …]; an open size is null as well. */
 static hone_value *batch_shape(const hone_shape *shape) {
     hone_value *list = hone_value_list();
     hone_value_append(list, hone_value_null());
-    for (int i = 0; i < shape->rank; i++) hone_value_append(list, hone_value_integer(shape->dims[i]));
+    for (int i = 0; i < shape->rank; i++)
+        hone_value_append(list, shape->dims[i] ? hone_value_integer(shape->dims[i]) : hone_value_null());
     return list;
 }
 

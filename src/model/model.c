@@ -309,6 +309,11 @@ hone_status hone__model_allocate(hone_model *model, hone_error *err) {
                   "model '%.128s' has no input shape: add an InputLayer first, or give the first layer an input_shape",
                   model->network.name);
     }
+    if (hone_model_input_is_open(model)) {
+        HONE_FAIL(err, HONE_SHAPE,
+                  "model '%.128s' takes pictures of any size: their height and width must be stated before it is built",
+                  model->network.name);
+    }
     hone_status status = build_layers(model, err);
     if (status) forget_build(model);
     model->built = !status;
@@ -367,6 +372,7 @@ int64_t hone_model_input_size(const hone_model *model) {
     int64_t size = 0;
     for (size_t i = 0; i < hone_model_input_count(model); i++) {
         hone_shape shape = hone_model_input_shape_at(model, i);
+        if (hone_shape_size(&shape) < 1) return 0;
         size += hone_shape_size(&shape);
     }
     return size;

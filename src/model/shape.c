@@ -38,6 +38,8 @@ const char *hone_shape_text(const hone_shape *shape, bool batch, char *buffer, s
             snprintf(item, sizeof item, items == 1 ? ",)" : ")");
         } else if (batch && i == 0) {
             snprintf(item, sizeof item, "None");
+        } else if (shape->dims[i - (batch ? 1 : 0)] == 0) { /* open */
+            snprintf(item, sizeof item, "%sNone", i ? ", " : "");
         } else {
             snprintf(item, sizeof item, "%s%" PRId64, i ? ", " : "", shape->dims[i - (batch ? 1 : 0)]);
         }

@@ -93,6 +93,40 @@ run export m.json --to h5
 want_status 2
 [ ! -e x.h5 ] || fail "something was written"
 
+# pictures of any size: said, taken from the data, or asked for
+cat >any.json <<'EOF'
+{"class_name": "Sequential", "config": {"name": "any", "layers": [
+  {"class_name": "InputLayer", "config": {"batch_shape": [null, null, null, 1], "name": "in"}},
+  {"class_name": "Conv2D", "config": {"name": "c", "filters": 10, "kernel_size": [3, 3]}},
+  {"class_name": "GlobalAveragePooling2D", "config": {"name": "pool"}},
+  {"class_name": "Activation", "config": {"name": "softmax", "activation": "softmax"}}]}}
+EOF
+run info any.json
+want_error "takes pictures of any size, \(None, None, None, 1\), and is given none"
+want_err "^hint: hone convert FILE NEW --size"
+run convert any.json stated.h5 --size 20x30
+want_status 0
+run info stated.h5
+want_out "\(None, 20, 30, 1\)"
+run convert stated.h5 x.h5 --size 8x8
+want_error "'stated.h5' takes \(None, 20, 30, 1\)"
+run convert any.json x.h5 --size 8x8x1
+want_status 2
+run info any.json --size 40x50
+want_out "\(None, 40, 50, 1\)"
+run train digits --limit 100 --epochs 1 --model any.json --output trained.h5 --no-test --no-run
+want_status 0
+want_err "any size: 28x28, as those of 'digits' are"
+run train digits --limit 100 --epochs 1 --model any.json --size 16x12 --output trained.h5 --no-test --no-run --quiet
+want_status 0
+run info trained.h5
+want_out "\(None, 16, 12, 1\)"
+sed 's/"name": "any"/"name": "MobileNetAny"/' any.json >named.json
+run info named.json
+want_status 0
+want_out "\(None, 224, 224, 1\)"
+want_err "any size: 224x224, as in keras.applications"
+
 # the switch of the process that reads files
 for switch in on off; do
     HONE_SANDBOX=$switch

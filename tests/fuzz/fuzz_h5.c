@@ -139,7 +139,7 @@ static void read_file(const unsigned char *bytes, size_t size) {
     hone__optimizer_state state;
     hone__h5 *h5;
     double worst;
-    if (hone__keras_model_from_bytes(&model, bytes, size, &compiled, NULL) != HONE_OK) return;
+    if (hone__keras_model_from_bytes(&model, bytes, size, NULL, &compiled, NULL) != HONE_OK) return;
     if (hone__h5_open(&h5, bytes, size, NULL) == HONE_OK) {
         if (hone__keras_read_optimizer(h5, model, &state, NULL) == HONE_OK) hone__optimizer_state_release(&state);
         hone__h5_close(h5);

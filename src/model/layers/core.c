@@ -29,9 +29,12 @@ static void input_to_config(const hone__layer *layer, hone_value *config) {
 
 static hone_status input_build(hone_model *model, hone__layer *layer, hone_error *err) {
     (void)model;
-    hone_shape stated = hone__input_layer_shape(layer);
-    layer->output = stated;
-    if (layer->input_count == 0 || hone_shape_equal(&stated, &layer->inputs[0])) return HONE_OK;
+    hone_shape stated = hone__input_layer_shape(layer), taken = stated;
+    /* What a model within leaves open is as it is given. */
+    for (int i = 0; layer->input_count > 0 && i < stated.rank && stated.rank == layer->inputs[0].rank; i++)
+        if (stated.dims[i] == 0) taken.dims[i] = layer->inputs[0].dims[i];
+    layer->output = taken;
+    if (layer->input_count == 0 || hone_shape_equal(&taken, &layer->inputs[0])) return HONE_OK;
     char wanted[96], given[96];
     HONE_FAIL(err, HONE_SHAPE, "its model takes %s and is given %s",
               hone_shape_text(&stated, true, wanted, sizeof wanted),

@@ -402,6 +402,40 @@ static void json_is_an_architecture(void **state) {
     hone_model_free(model);
 }
 
+/* Through every kind of file: who opens it says the size, and is told that it was asked for. */
+static void an_open_size_is_stated_when_loading(void **state) {
+    (void)state;
+    static const char text[] =
+        "{\"class_name\": \"Sequential\", \"config\": {\"name\": \"any\", \"layers\": ["
+        "{\"class_name\": \"InputLayer\", \"config\": {\"batch_shape\": [null, null, null, 1], \"name\": \"in\"}},"
+        "{\"class_name\": \"GlobalMaxPooling2D\", \"config\": {\"name\": \"pool\"}}]}}";
+    const char *path = in_folder("any.json");
+    bool is_open = false;
+    hone_error err = {0};
+    hone_model *model = NULL;
+    hone_load_options options = {.is_open = &is_open};
+    FILE *file = fopen(path, "w");
+    assert_true(file && fputs(text, file) >= 0 && fclose(file) == 0);
+    assert_int_equal(hone_model_load(&model, path, NULL, &err), HONE_SHAPE);
+    assert_null(model);
+    assert_says(&err, "takes pictures of any size");
+    assert_int_equal(hone_model_load_with(&model, path, &options, NULL, &err), HONE_SHAPE);
+    assert_true(is_open);
+    options.height = 6, options.width = 4;
+    static const char *const kinds[] = {"any.h5", "any.keras"};
+    assert_int_equal(hone_model_load_with(&model, path, &options, NULL, &err), HONE_OK);
+    assert_true(is_open);
+    for (size_t i = 0; i < 2; i++) {
+        hone_model *back;
+        save(model, in_folder(kinds[i])); /* the size is stated there */
+        assert_int_equal(hone_model_load_with(&back, in_folder(kinds[i]), &options, NULL, &err), HONE_OK);
+        assert_false(is_open);
+        assert_int_equal(hone_model_input_size(back), 24);
+        hone_model_free(back);
+    }
+    hone_model_free(model);
+}
+
 static void an_unbuilt_model_is_not_saved(void **state) {
     (void)state;
     hone_model *model;
@@ -553,6 +587,7 @@ int main(void) {
         cmocka_unit_test(damaged_records_are_refused),
         cmocka_unit_test(a_newer_hones_records_are_left_out),
         cmocka_unit_test(json_is_an_architecture),
+        cmocka_unit_test(an_open_size_is_stated_when_loading),
         cmocka_unit_test(an_unbuilt_model_is_not_saved),
         cmocka_unit_test(an_hdf5_file_behind_a_user_block),
         cmocka_unit_test(several_threads_at_once),
