@@ -21,7 +21,4 @@ enum { MOST_REPEATS = 1000 };
 /* Trains or predicts, and tells how fast (bench_model.c). Returns an exit status. */
 int bench_model(const bench_settings *s, bool training);
 
-/* Monotonic seconds. */
-double bench_clock(void);
-
 #endif

@@ -5,12 +5,10 @@
  * Training is measured in the real loop (shuffling, gathering, metrics and all), from a callback that reads the clock;
  * inference in calls on floats that lie ready. A repeat is a stretch of wall time, so what else the machine does shows
  * as the spread between repeats. */
-#define _POSIX_C_SOURCE 200809L
 #include "bench.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* Numbers measured one after the other. */
 typedef struct series {
@@ -35,12 +33,6 @@ typedef struct bench {
     int64_t memory;
     hone_profile *profile;
 } bench;
-
-double bench_clock(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- series ---------------------------------------------------------------------------------------------------- */
 
@@ -133,7 +125,7 @@ static hone_status on_batch_end(void *context, hone_trainer *trainer, int64_t st
                                 const hone_logs *logs, hone_error *err) {
     watch *w = context;
     (void)step, (void)steps, (void)logs, (void)err;
-    double now = bench_clock();
+    double now = clock_seconds();
     if (w->warm_up > 0) {
         w->warm_up--;
         w->start = now;
@@ -187,12 +179,12 @@ static int make_inputs(bench *b) {
 
 /* Images per second over one repeat. */
 static double time_calls(const bench *b, hone_plan *plan) {
-    double start = bench_clock(), now;
+    double start = clock_seconds(), now;
     size_t images = 0;
     do {
         hone_plan_predict(plan, b->x, b->batch_size, b->y);
         images += b->batch_size;
-        now = bench_clock();
+        now = clock_seconds();
     } while (now - start < b->s->seconds);
     return (double)images / (now - start);
 }
@@ -211,10 +203,10 @@ static void measure_calls(bench *b, hone_plan *plan, hone_plan *reference) {
 static void measure_latency(bench *b, hone_plan *plan) {
     enum { WARM_UP_CALLS = 50 };
     for (int i = 0; i < WARM_UP_CALLS; i++) hone_plan_predict(plan, b->x, 1, b->y);
-    double begin = bench_clock(), before = begin, now;
+    double begin = clock_seconds(), before = begin, now;
     do {
         hone_plan_predict(plan, b->x, 1, b->y);
-        now = bench_clock();
+        now = clock_seconds();
         series_add(&b->latency, now - before);
         before = now;
     } while (now - begin < b->s->seconds && b->latency.count < b->latency.capacity);

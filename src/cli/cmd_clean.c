@@ -2,14 +2,12 @@
  *
  * hone clean: what is probably wrong with DATA. Looking is all that happens unless --apply says otherwise; the library
  * finds, this file shows. */
-#define _POSIX_C_SOURCE 200809L
 #include "commands.h"
+#include "interrupt.h"
 
 #include <math.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 typedef struct settings {
     const char *kinds, *report;
@@ -18,21 +16,7 @@ typedef struct settings {
     hone_clean_config config;
 } settings;
 
-/* ---- Ctrl-C and progress --------------------------------------------------------------------------------------- */
-
-static volatile sig_atomic_t is_interrupted;
-
-static void on_interrupt(int number) {
-    (void)number;
-    is_interrupted = 1;
-}
-
-/* Until the looking is over, Ctrl-C only asks; what changes something afterwards is one transaction. */
-static void watch_interrupts(void) {
-    struct sigaction action = {.sa_handler = on_interrupt};
-    action.sa_flags = (int)SA_RESETHAND; /* a second one ends the program at once */
-    sigaction(SIGINT, &action, NULL);
-}
+/* ---- progress ---------------------------------------------------------------------------------------------------- */
 
 typedef struct display {
     bool quiet, is_open;
@@ -41,16 +25,10 @@ typedef struct display {
     double drawn;
 } display;
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* On a terminal one line that is redrawn; elsewhere a line per step. */
 static bool show_progress(void *context, const hone_clean_progress *progress) {
     display *d = context;
-    if (is_interrupted) return false;
+    if (is_interrupted()) return false;
     if (d->quiet) return true;
     bool is_new = strcmp(d->step, progress->step) != 0;
     snprintf(d->step, sizeof d->step, "%s", progress->step);
@@ -58,7 +36,7 @@ static bool show_progress(void *context, const hone_clean_progress *progress) {
         if (is_new && progress->fraction < 1) fprintf(stderr, "%s\n", progress->step);
         return true;
     }
-    double t = now();
+    double t = clock_seconds();
     if (!is_new && t - d->drawn < 0.1) return true;
     d->drawn = t;
     fprintf(stderr, "\r%3d %% %s\033[K", (int)(100 * progress->fraction), progress->step);
@@ -265,7 +243,7 @@ static int clean(const char *source, settings *s, const common_options *common) 
     config->threads = threads;
     config->progress = show_progress;
     config->context = &d;
-    watch_interrupts();
+    watch_interrupts(NULL); /* what changes something after the looking is one transaction */
     hone_status looked = hone_clean_run(&report, source, config, &err);
     end_progress(&d);
     status = looked == HONE_OK ? conclude(report, source, s, quarantines, common) : stopped(looked, &err, source);

@@ -2,13 +2,12 @@
  *
  * hone finetune: a trained model in, the same network for other classes out. */
 #define _POSIX_C_SOURCE 200809L
+#include "interrupt.h"
 #include "progress.h"
 #include "train_settings.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct settings {
     const char *recipe, *output, *size, *input, *augment, *class_weight, *validation, *old_data, *delta, *merge, *runs;
@@ -41,35 +40,16 @@ typedef struct session {
     bool has_test, has_old, has_old_head, has_new_head, is_silent;
 } session;
 
-/* ---- Ctrl-C ---------------------------------------------------------------------------------------------------- */
-
-static hone_trainer *volatile stage_trainer;
-static volatile sig_atomic_t interrupts;
-
-/* Once: ask the stage to stop after its step, or the next one not to begin. Twice: stop now. */
-static void on_interrupt(int number) {
-    (void)number;
-    static const char words[] = "\nstopping after this step; Ctrl-C again stops at once\n";
-    if (++interrupts > 1) _exit(EXIT_INTERRUPTED);
-    if (stage_trainer) hone_trainer_cancel(stage_trainer);
-    if (write(STDERR_FILENO, words, sizeof words - 1) < 0) return;
-}
-
-static void watch_interrupts(void) {
-    struct sigaction action = {.sa_handler = on_interrupt};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
+/* ---- stages ------------------------------------------------------------------------------------------------------ */
 
 static hone_status on_stage(void *context, const char *stage, hone_trainer *trainer, hone_error *err) {
     session *r = context;
-    stage_trainer = trainer;
+    watch_trainer(trainer);
     if (!trainer) {
         progress_break(r->bar);
         return HONE_OK;
     }
-    if (interrupts) return HONE_CANCELLED;
+    if (is_interrupted()) return HONE_CANCELLED;
     note(r->common.quiet, "%s", stage);
     hone_callback bar = progress_callback(r->bar);
     hone_status status = hone_trainer_add_callback(trainer, &bar, err);
@@ -415,7 +395,7 @@ static int finetune(session *r) {
     int status = prepare(r);
     if (status >= 0) return status;
     if (!r->settings.no_run) r->record = begin_run(r->settings.runs, r->model);
-    watch_interrupts();
+    watch_interrupts(stopping_after_step);
     hone_error err = {0};
     hone_status tuned = hone_finetune(&r->result, r->model, r->head.layer, r->data, &r->config, &err);
     if (tuned == HONE_CANCELLED) return interrupted(r);
@@ -453,7 +433,7 @@ static int merge(session *r) {
 }
 
 static void release(session *r) {
-    stage_trainer = NULL;
+    watch_trainer(NULL);
     hone_run_free(r->record);
     hone_finetune_result_release(&r->result);
     progress_free(r->bar);

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,30 +64,20 @@ static int export_labels(const char *folder, const settings *s, const common_opt
 
 /* ---- the token ------------------------------------------------------------------------------------------------- */
 
-static int token_failed(const char *path) {
-    hone_error err = {.status = HONE_IO};
-    snprintf(err.message, sizeof err.message, "%s", strerror(errno));
-    return failed(&err, NULL, "cannot use the token file '%s'", path);
-}
-
 /* The page's secret from a file that only its owner can read; one that is not there is made by the server's first token,
  * so that the page's address outlives a restart. */
 static int read_token(char token[TOKEN_SIZE], const char *path) {
-    struct stat info;
+    FILE *file;
     token[0] = '\0';
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0 && errno == ENOENT) return -1;
-    if (file < 0 || fstat(file, &info) != 0) return token_failed(path);
-    if (info.st_mode & (S_IRGRP | S_IROTH | S_IWGRP | S_IWOTH)) {
-        close(file);
-        return failed(NULL, "chmod 600 makes it yours alone", "the token file '%s' can be read by others", path);
-    }
-    ssize_t size = read(file, token, TOKEN_SIZE - 1);
-    close(file);
-    if (size < 0) return token_failed(path);
+    if (access(path, F_OK) != 0 && errno == ENOENT) return -1;
+    int status = open_tokens(&file, path);
+    if (status >= 0) return status;
+    size_t size = fread(token, 1, TOKEN_SIZE - 1, file);
+    bool ok = !ferror(file);
+    fclose(file);
     token[size] = '\0';
     token[strcspn(token, "\r\n")] = '\0';
-    return -1;
+    return ok ? -1 : token_failed(path, "it cannot be read");
 }
 
 static int write_token(const char *path, const char *url) {
@@ -96,7 +85,7 @@ static int write_token(const char *path, const char *url) {
     int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
     bool ok = file >= 0 && write(file, token, strlen(token)) == (ssize_t)strlen(token);
     if (file >= 0 && close(file) != 0) ok = false;
-    return ok ? -1 : token_failed(path);
+    return ok ? -1 : token_failed(path, strerror(errno));
 }
 
 /* ---- the browser ----------------------------------------------------------------------------------------------- */
@@ -136,15 +125,6 @@ static bool open_browser(char page[PAGE_SIZE], const char *url) {
 
 /* ---- serving --------------------------------------------------------------------------------------------------- */
 
-static bool is_loopback(const char *host) {
-    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 || strcmp(host, "localhost") == 0;
-}
-
-static void wait_for_end(const sigset_t *ends) {
-    int which;
-    while (sigwait(ends, &which) != 0) continue;
-}
-
 static int serve(const char *folder, const settings *s, const common_options *common) {
     char token[TOKEN_SIZE] = "", page[PAGE_SIZE] = "";
     if (s->token_file) {
@@ -168,16 +148,12 @@ static int serve(const char *folder, const settings *s, const common_options *co
     config.threads = (int)common->threads;
     config.seed = (uint64_t)common->seed;
     config.scan = &scan;
-    sigset_t ends;
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGINT);
-    sigaddset(&ends, SIGTERM);
     hone_error err = {0};
     hone_label_server *server;
     hone_status made = hone_label_server_create(&server, folder, &config, &err);
     hone_threads_free(threads);
     if (made != HONE_OK) return failed(&err, NULL, "cannot label '%s'", folder);
-    pthread_sigmask(SIG_BLOCK, &ends, NULL);
+    hold_ends(); /* only now: Ctrl-C ends the scan at once */
     if (s->token_file && !*token && (status = write_token(s->token_file, hone_label_server_url(server))) >= 0) {
         hone_label_server_free(server);
         return status;
@@ -196,7 +172,7 @@ static int serve(const char *folder, const settings *s, const common_options *co
         hone_value_set_integer(value, "pictures", hone_label_server_pictures(server));
         status = print_json(value);
     }
-    wait_for_end(&ends);
+    wait_for_end();
     note(common->quiet, "stopping; every label is in the catalog");
     hone_label_server_free(server);
     if (*page) unlink(page);

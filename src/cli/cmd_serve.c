@@ -5,8 +5,6 @@
 #include "commands.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -43,26 +41,12 @@ static void write_event(void *context, bool is_warning, const char *line) {
 
 /* ---- tokens and lists ------------------------------------------------------------------------------------------ */
 
-static int token_failed(const char *path, const char *why) {
-    hone_error err = {.status = HONE_IO};
-    snprintf(err.message, sizeof err.message, "%s", why);
-    return failed(&err, NULL, "cannot use the token file '%s'", path);
-}
-
 /* One token a line; empty lines and those that begin with # are none. text is from malloc and holds them. */
 static int read_tokens(const char *path, char **text, const char **tokens, size_t *count) {
-    struct stat info;
-    FILE *file = fopen(path, "rb");
+    FILE *file;
+    int status = open_tokens(&file, path);
     *count = 0;
-    if (!file || fstat(fileno(file), &info) != 0) {
-        int status = token_failed(path, strerror(errno));
-        if (file) fclose(file);
-        return status;
-    }
-    if (info.st_mode & (S_IRGRP | S_IROTH | S_IWGRP | S_IWOTH)) {
-        fclose(file);
-        return failed(NULL, "chmod 600 makes it yours alone", "the token file '%s' can be read by others", path);
-    }
+    if (status >= 0) return status;
     *text = calloc(MAX_TOKEN_FILE + 1, 1);
     size_t size = *text ? fread(*text, 1, MAX_TOKEN_FILE, file) : 0;
     bool whole = *text && !ferror(file) && feof(file) && strlen(*text) == size;
@@ -89,25 +73,10 @@ static bool split_list(const char *list, char **copy, const char **items, size_t
     return *copy != NULL;
 }
 
-/* ---- signals --------------------------------------------------------------------------------------------------- */
-
-/* The first signal ends the serving, the next one, with nobody waiting for it, the process. */
-static void wait_for_end(const sigset_t *ends) {
-    int which;
-    while (sigwait(ends, &which) != 0) continue;
-    pthread_sigmask(SIG_UNBLOCK, ends, NULL);
-}
-
-static bool is_loopback(const char *host) {
-    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 || strcmp(host, "localhost") == 0;
-}
+/* ---- serving ----------------------------------------------------------------------------------------------------- */
 
 static int serve(const hone_server_config *config, const common_options *common) {
-    sigset_t ends;
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGINT);
-    sigaddset(&ends, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &ends, NULL);
+    hold_ends();
     hone_error err = {0};
     hone_server *server;
     if (hone_server_create(&server, config, &err) != HONE_OK) return failed(&err, NULL, "cannot serve");
@@ -121,7 +90,7 @@ static int serve(const hone_server_config *config, const common_options *common)
         hone_value_set_integer(value, "port", hone_server_port(server));
         status = print_json(value);
     }
-    wait_for_end(&ends);
+    wait_for_end();
     note(common->quiet, "stopping: requests in progress are finished");
     hone_server_free(server);
     return status;

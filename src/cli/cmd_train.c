@@ -3,48 +3,11 @@
  * hone train: data and a model in, a trained model out. Ctrl-C loses nothing: the state is saved and can be resumed. */
 #define _POSIX_C_SOURCE 200809L
 #include "anomaly.h"
+#include "interrupt.h"
 #include "train_session.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-/* ---- Ctrl-C ---------------------------------------------------------------------------------------------------- */
-
-static hone_trainer *volatile interrupted_trainer;
-static volatile sig_atomic_t interrupts, is_searching;
-
-/* Once: ask the trainer to stop after its step. Twice: stop now. */
-static void on_interrupt(int number) {
-    (void)number;
-    static const char words[] = "\nstopping after this step; Ctrl-C again stops at once\n";
-    if (++interrupts > 1 || !(interrupted_trainer || is_searching)) _exit(EXIT_INTERRUPTED);
-    if (interrupted_trainer) hone_trainer_cancel(interrupted_trainer);
-    if (write(STDERR_FILENO, words, sizeof words - 1) < 0) return;
-}
-
-static void watch_signals(void) {
-    struct sigaction action = {.sa_handler = on_interrupt};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
-static void watch_interrupts(hone_trainer *trainer) {
-    interrupted_trainer = trainer;
-    watch_signals();
-}
-
-void watch_search(bool on) {
-    is_searching = on;
-    watch_signals();
-}
-
-bool keep_searching(void *context) {
-    (void)context;
-    return interrupts == 0;
-}
 
 /* ---- names of files -------------------------------------------------------------------------------------------- */
 
@@ -261,7 +224,8 @@ static int train(train_session *r) {
     int status = open_page(r);
     if (status < 0) status = prepare(r);
     if (status >= 0) return status;
-    watch_interrupts(r->trainer);
+    watch_trainer(r->trainer);
+    watch_interrupts(stopping_after_step);
     hone_error err = {0};
     hone_status fitted = hone_trainer_fit(r->trainer, &err);
     progress_break(r->bar);
@@ -289,7 +253,8 @@ static int train(train_session *r) {
 }
 
 static void release(train_session *r) {
-    interrupted_trainer = NULL;
+    watch_trainer(NULL);
+    unwatch_interrupts();
     hone_live_free(r->live);
     hone_trainer_free(r->trainer);
     release_choice(r);
@@ -507,7 +472,7 @@ static int run_as(bool is_silent, int argc, char **argv) {
     if (!words) return failed(NULL, NULL, "out of memory");
     word_list before = {0};
     r.is_silent = is_silent;
-    r.began = train_clock();
+    r.began = clock_seconds();
     int status = parse_all(&r, words, &before, argc, argv);
     if (status < 0 && words->count != 1) status = usage_error(&verb_train, "expected one DATA");
     if (status < 0) {

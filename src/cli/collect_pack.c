@@ -1,30 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * hone collect --pack: progress, Ctrl-C, and the account of what was packed. */
-#define _POSIX_C_SOURCE 200809L
 #include "collect_pack.h"
+#include "interrupt.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { BAD_FILES_SHOWN = 5 };
 
 static const char *const part_names[] = {"train", "validation", "test"};
-
-static volatile sig_atomic_t is_interrupted;
-
-static void on_interrupt(int number) {
-    (void)number;
-    is_interrupted = 1;
-}
-
-/* Packing is asked to stop, and leaves nothing behind. */
-static void watch_interrupts(void) {
-    const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-    struct sigaction action = {.sa_handler = on_interrupt};
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) sigaction(signals[i], &action, NULL);
-}
 
 typedef struct display {
     bool is_shown;
@@ -34,7 +19,7 @@ typedef struct display {
 
 static bool show_progress(void *context, const hone_pack_progress *progress) {
     display *d = context;
-    if (is_interrupted) return false;
+    if (is_interrupted()) return false;
     const char *step = progress->split ? progress->split : "file";
     if (!d->is_shown) return true;
     if (d->step && strcmp(d->step, step) != 0) fputc('\n', stderr);
@@ -95,7 +80,7 @@ int collect_pack(const char *data, const pack_options *options, const common_opt
     config.on_bad_file = on_bad_file;
     config.progress = show_progress;
     config.context = &d;
-    watch_interrupts();
+    watch_interrupts(NULL);
     hone_error err = {0};
     hone_pack_report report;
     hone_status status = hone_pack_write(options->file, data, &config, &report, &err);

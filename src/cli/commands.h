@@ -150,6 +150,19 @@ void fit_reference(hone_model *model, const hone_dataset *data, const hone_split
  * that takes no pictures goes without. */
 void keep_statistics(hone_model *model, const hone_dataset *data, const hone_split *split, hone_threads *threads);
 
+/* ---- servers (cli_server.c) -------------------------------------------------------------------------------------- */
+
+/* From here on SIGINT and SIGTERM wait for wait_for_end, which returns at the first; another one, with nobody waiting for
+ * it, then ends the process. */
+void hold_ends(void);
+void wait_for_end(void);
+/* Whether a server on this address is for this machine alone. */
+bool is_loopback(const char *host);
+/* Opens a file of secrets, which nobody but its owner may read. Prints the error itself; returns an exit status, -1 when
+ * all went well. */
+int open_tokens(FILE **out, const char *path);
+int token_failed(const char *path, const char *why);
+
 /* Starts the pool that --threads asks for. */
 int start_threads(hone_threads **out, int64_t count);
 

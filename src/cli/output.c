@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 int failed(const hone_error *err, const char *hint, const char *format, ...) {
@@ -110,6 +111,12 @@ bool stdout_has_colours(void) {
 bool terminal_is_utf8(void) {
     const char *set = nl_langinfo(CODESET);
     return set && strcmp(set, "UTF-8") == 0;
+}
+
+double clock_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 int64_t peak_memory(void) {

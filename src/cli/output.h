@@ -39,6 +39,8 @@ bool stdout_has_colours(void);
 /* Whether the terminal's character set can show the bar's line drawing. */
 bool terminal_is_utf8(void);
 
+/* A clock that only goes forwards. */
+double clock_seconds(void);
 /* Peak resident memory of this process, in bytes. */
 int64_t peak_memory(void);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The bar: " 812/1688 ━━━━━━━━━━ 2s 2ms/step - loss: 0.1234 - accuracy: 0.9650", redrawn ten times a second. */
-#define _POSIX_C_SOURCE 200809L
 #include "progress.h"
 #include "output.h"
 
@@ -9,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static const double REDRAW_SECONDS = 0.1;
 enum { BAR_CELLS = 20, LINE_SIZE = 1024 };
@@ -23,12 +21,6 @@ struct progress {
     int64_t first_step, last_step; /* of this epoch: a resumed one starts in the middle */
     char last_message[256];
 };
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 progress *progress_create(bool quiet) {
     progress *p = calloc(1, sizeof *p);
@@ -137,7 +129,7 @@ static hone_status on_train_begin(void *context, hone_trainer *trainer, hone_err
 static hone_status on_epoch_begin(void *context, hone_trainer *trainer, int epoch, hone_error *err) {
     (void)trainer, (void)err;
     progress *p = context;
-    p->epoch_start = now();
+    p->epoch_start = clock_seconds();
     p->last_draw = 0;
     p->first_step = -1;
     if (p->columns) fprintf(stderr, "Epoch %d/%d\n", epoch + 1, p->epochs);
@@ -163,7 +155,7 @@ static hone_status on_batch_end(void *context, hone_trainer *trainer, int64_t st
     if (p->first_step < 0) p->first_step = step - 1;
     p->last_step = step;
     if (!p->columns) return HONE_OK;
-    double t = now();
+    double t = clock_seconds();
     if (t - p->last_draw < REDRAW_SECONDS) return HONE_OK;
     p->last_draw = t;
     draw_steps(p, step, steps, logs, t - p->epoch_start, false);
@@ -173,7 +165,7 @@ static hone_status on_batch_end(void *context, hone_trainer *trainer, int64_t st
 static hone_status on_epoch_end(void *context, hone_trainer *trainer, int epoch, hone_logs *logs, hone_error *err) {
     (void)trainer, (void)err;
     progress *p = context;
-    double seconds = now() - p->epoch_start;
+    double seconds = clock_seconds() - p->epoch_start;
     if (p->first_step < 0) p->first_step = 0;
     if (p->columns) {
         draw_steps(p, p->last_step, p->last_step, logs, seconds, true);
@@ -211,7 +203,7 @@ bool progress_collect(void *context, const hone_collect_progress *state) {
         fprintf(stderr, "%s\n", state->message);
         return true;
     }
-    double t = now();
+    double t = clock_seconds();
     bool done = state->total > 0 && state->done >= state->total;
     if (!p->columns || (t - p->last_draw < REDRAW_SECONDS && !done)) return true;
     p->last_draw = t;

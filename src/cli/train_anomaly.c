@@ -1,20 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * hone train --task anomaly: pictures of what is normal in, a model that knows nothing else out. */
-#define _POSIX_C_SOURCE 200809L
 #include "anomaly.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { PRETRAIN_EPOCHS = 3 };
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static bool show_epoch(void *context, int epoch, int epochs, double loss) {
     const train_session *r = context;
@@ -104,7 +96,7 @@ int train_anomaly(train_session *r) {
     if (status < 0 && method == HONE_ANOMALY_MEMORY && !is_preset(s->model)) status = open_trained_model(r);
     if (status < 0) status = open_pictures(r);
     if (status < 0) status = train_settings_split(s, &r->common, r->data, 0, &r->split);
-    double start = now();
+    double start = clock_seconds();
     if (status < 0) status = make_model(r, method);
     if (status < 0) status = record_provenance(r);
     if (status >= 0) return status;
@@ -121,7 +113,7 @@ int train_anomaly(train_session *r) {
     hone_anomaly_report found;
     if (hone_anomaly_train(r->model, r->data, &r->split, &config, &found, &err) != HONE_OK)
         return failed(&err, NULL, "cannot learn what is normal in '%s'", r->source);
-    double seconds = now() - start;
+    double seconds = clock_seconds() - start;
     if (hone_model_save(r->model, NULL, r->output, &err) != HONE_OK)
         return failed(&err, NULL, "the model was not saved");
     return report(r, method, &found, seconds);

@@ -4,25 +4,19 @@
  *
  * What was chosen is put behind the arguments that the model's file keeps, so that --resume goes on without choosing. */
 #define _POSIX_C_SOURCE 200809L
+#include "interrupt.h"
 #include "train_session.h"
 
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static const double SEARCH_SHARE = 0.4; /* of the time; the rest trains what was chosen */
 static const double RESERVE = 0.05;     /* … but for this: saving, the test */
 /* Times the optimizer's own: where the pictures are easy, no rate makes the loss grow within a hundred steps. */
 static const double MOST_RATE = 10;
 enum { MOST_EPOCHS = 60, EXTRA_WORDS = 8 };
-
-double train_clock(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 bool is_automatic(const train_settings *s) {
     return strcmp(s->model, "auto") == 0 && !s->resume;
@@ -192,7 +186,7 @@ static int build_choice(hone_model **out, const train_session *r, const char *na
 
 /* How many epochs the time that is left allows; the measured speed is a little better than what validation leaves. */
 static int64_t epochs_left(const train_session *r, double images_per_second) {
-    double left = r->budget * (1 - RESERVE) - (train_clock() - r->began);
+    double left = r->budget * (1 - RESERVE) - (clock_seconds() - r->began);
     double epoch = ((double)r->split.train_count + 0.4 * (double)r->split.validation_count) / images_per_second;
     double epochs = images_per_second > 0 ? floor(left / epoch) : 0;
     return epochs < 0 ? 0 : epochs > MOST_EPOCHS ? MOST_EPOCHS : (int64_t)epochs;
@@ -205,7 +199,7 @@ static int choose_rate(train_session *r, const hone_model *model, const hone_fit
     hone_error err = {0};
     if (s->learning_rate_given) return -1;
     hone_rate_config config = hone_rate_config_default();
-    config.keep_going = keep_searching;
+    config.keep_going = keep_going;
     hone_status status = hone_find_learning_rate(&curve, model, r->data, fit, &config, &err);
     if (status == HONE_CANCELLED) return EXIT_INTERRUPTED;
     s->learning_rate = fit->optimizer.learning_rate;
@@ -274,7 +268,7 @@ int choose_model(train_session *r, const hone_fit_config *fit) {
     int status = set_pixels(r, &pixels);
     if (status >= 0) return status;
     r->budget = seconds_of(s);
-    config.seconds = r->budget > 0 ? fmax(SEARCH_SHARE * (r->budget - (train_clock() - r->began)), 0.1) : 0;
+    config.seconds = r->budget > 0 ? fmax(SEARCH_SHARE * (r->budget - (clock_seconds() - r->began)), 0.1) : 0;
     config.trials = (int)s->trials;
     config.max_parameters = s->max_parameters;
     config.max_seconds = 1e-6 * s->max_latency;
@@ -282,9 +276,9 @@ int choose_model(train_session *r, const hone_fit_config *fit) {
     config.fit = *fit;
     config.preprocessing = &pixels;
     config.on_trial = on_trial;
-    config.keep_going = keep_searching;
+    config.keep_going = keep_going;
     config.context = r;
-    watch_search(true);
+    watch_interrupts(stopping_after_step);
     hone_status searched = hone_search(&result, r->data, &config, &err);
     if (result.model) {
         r->model = result.model;
@@ -300,7 +294,7 @@ int choose_model(train_session *r, const hone_fit_config *fit) {
         status = failed(&err, NULL, "cannot choose a network for '%s'", r->source);
     else
         status = train_choice(r, &result, fit, &pixels);
-    watch_search(false);
+    unwatch_interrupts();
     hone_search_result_release(&result);
     return status;
 }
@@ -311,7 +305,7 @@ static hone_status look_at_clock(void *context, hone_trainer *trainer, int epoch
     train_session *r = context;
     (void)logs, (void)err;
     double one = hone_trainer_seconds(trainer) / (epoch + 1);
-    if (train_clock() - r->began + 0.9 * one > r->budget) hone_trainer_stop(trainer);
+    if (clock_seconds() - r->began + 0.9 * one > r->budget) hone_trainer_stop(trainer);
     return HONE_OK;
 }
 
@@ -360,10 +354,10 @@ int find_learning_rate(train_session *r, const hone_fit_config *fit) {
     hone_rate_curve curve;
     hone_error err = {0};
     hone_rate_config config = hone_rate_config_default();
-    config.keep_going = keep_searching;
-    watch_search(true);
+    config.keep_going = keep_going;
+    watch_interrupts(stopping_after_step);
     hone_status status = hone_find_learning_rate(&curve, r->model, r->data, fit, &config, &err);
-    watch_search(false);
+    unwatch_interrupts();
     if (status == HONE_CANCELLED) return EXIT_INTERRUPTED;
     if (status != HONE_OK) return failed(&err, NULL, "cannot find a learning rate for '%s'", r->settings.model);
     int result = EXIT_DONE;

@@ -63,7 +63,6 @@ hone_precision model_policy(const train_session *r);
 
 /* ---- train_auto.c ------------------------------------------------------------------------------------------------- */
 
-double train_clock(void);
 bool is_automatic(const train_settings *s);
 /* The options of --model auto and --find-learning-rate, by themselves. */
 int check_auto(const train_session *r);
@@ -76,10 +75,6 @@ void print_trials(FILE *stream, const train_session *r);
 void release_choice(train_session *r);
 /* --find-learning-rate: the whole of the run. An exit status, always. */
 int find_learning_rate(train_session *r, const hone_fit_config *fit);
-
-/* Ctrl-C while no trainer is watched: once asks the search to end (cmd_train.c). */
-void watch_search(bool on);
-bool keep_searching(void *context);
 
 /* What the model's file says of where it comes from; "arguments" is what --resume replays. */
 int record_provenance(train_session *r);

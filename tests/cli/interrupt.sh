@@ -58,6 +58,28 @@ want_status 130
 cmp -s kept.h5 kept.copy || fail "the old model was touched"
 no_leftovers
 
+# A terminal that is closed asks as Ctrl-C does; under nohup it does not.
+: >err
+"$HONE" train data --epochs 1000 --output closed.h5 >out 2>err &
+pid=$!
+for try in $(seq 1200); do grep -q '^epoch 1/' err && break; sleep 0.05; done
+kill -HUP $pid
+kill -HUP $pid 2>/dev/null
+wait $pid
+status=$?
+last="closing the terminal"
+want_status 130
+want_err 'the state is in .closed.checkpoint.h5.'
+: >err
+(trap '' HUP; exec "$HONE" train data --epochs 2 --output nohup.h5 >out 2>err) &
+pid=$!
+for try in $(seq 1200); do grep -q '^epoch 1/' err && break; sleep 0.05; done
+kill -HUP $pid 2>/dev/null
+wait $pid
+status=$?
+last="closing the terminal under nohup"
+want_status 0
+
 # kill -9 in the middle leaves the old file whole.
 : >err
 "$HONE" train data --epochs 1000 --output kept.h5 --checkpoint kept.h5 >out 2>err &
