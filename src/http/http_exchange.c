@@ -199,7 +199,9 @@ void hone__http_defer(hone__http_exchange *x) {
 
 void hone__http_resume(hone__http_exchange *x) {
     hone__http_server *server = x->server;
+    hone__http_loop *loop = x->loop;
     MHD_resume_connection(x->connection); /* from here on x may be gone */
+    hone__http_loop_wake(loop);
     hone__http_server_count_deferred(server, -1);
 }
 

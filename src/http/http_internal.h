@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What http_server.c (connections, reading) and http_exchange.c (looking, answering) share. An exchange lives in its
+ * What the files of the server share. An exchange lives in its
  * connection and keeps its memory from one request to the next: a client that stays costs no allocation of ours. */
 #ifndef HONE_HTTP_INTERNAL_H
 #define HONE_HTTP_INTERNAL_H
@@ -11,6 +11,7 @@
 
 #include <microhttpd.h>
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 enum {
@@ -31,9 +32,12 @@ typedef enum hone__http_stage {
     HONE_STAGE_OVER
 } hone__http_stage;
 
+typedef struct hone__http_loop hone__http_loop;
+
 struct hone__http_exchange {
     struct MHD_Connection *connection;
     hone__http_server *server;
+    hone__http_loop *loop;
     const char *method, *path, *segment;
     const hone__http_route *route;
     int port;
@@ -68,6 +72,36 @@ typedef struct hone__http_connection {
     hone__http_exchange exchange;
     struct hone__http_connection *next, *previous;
 } hone__http_connection;
+
+/* ---- listening (http_listen.c) --------------------------------------------------------------------------------- */
+
+typedef struct hone__http_listener {
+    int socket; /* -1: closed */
+    int port;
+    bool is_loopback; /* only this machine can reach it */
+} hone__http_listener;
+
+hone_status hone__http_listen(hone__http_listener *out, const char *host, int port, hone_error *err);
+
+/* ---- event loops (http_loop.c) --------------------------------------------------------------------------------- */
+
+struct hone__http_loop {
+    hone__http_server *server;
+    struct MHD_Daemon *daemon; /* run by the thread, and by nobody else */
+    pthread_t thread;
+    bool is_running;
+    int pipe[2]; /* what others ask of it; -1: none yet */
+    _Atomic bool is_woken;
+    _Atomic int connections; /* that it was given and that have not ended */
+};
+
+/* Takes the daemon over, and runs it. The caller calls _stop also where this fails. */
+hone_status hone__http_loop_start(hone__http_loop *loop, struct MHD_Daemon *daemon, hone_error *err);
+void hone__http_loop_stop(hone__http_loop *loop); /* closes its connections */
+void hone__http_loop_give(hone__http_loop *loop, int socket);
+void hone__http_loop_wake(hone__http_loop *loop); /* a connection was resumed */
+
+/* ---- the server (http_server.c) -------------------------------------------------------------------------------- */
 
 const hone__http_config *hone__http_server_config(const hone__http_server *server);
 void hone__http_server_count_deferred(hone__http_server *server, int change);

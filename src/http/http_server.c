@@ -1,56 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The server around libmicrohttpd: listening, reading requests within their limits, routes, clocks against slow
- * clients.
+ * The server around libmicrohttpd: reading requests within their limits, routes, and the door: one thread that lets
+ * connections in and deals them to the loops, and that looks at the clocks.
  *
  * libmicrohttpd's own timeout ends a connection that is silent; a client that drips a byte now and then would live for
- * ever. So every connection has a clock of ours that runs while it is the client's turn, and one thread that looks at
- * the clocks and shuts sockets down. The library notices and cleans up; it tells us before it closes a socket, under
- * our lock, so no other file's descriptor can be hit. */
+ * ever. So every connection has a clock of ours that runs while it is the client's turn, and the door shuts the sockets
+ * of those who are late. The library notices and cleans up; it tells us before it closes a socket, under our lock, so
+ * no other file's descriptor can be hit. */
 #define _POSIX_C_SOURCE 200809L
 #include "http_internal.h"
 
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <pthread.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { LISTEN_BACKLOG = 1024, FIRST_BODY_BYTES = 4096 };
+enum { FIRST_BODY_BYTES = 4096 };
 static const double clock_pause = 0.2; /* between two looks at the clocks */
 
 struct hone__http_server {
     hone__http_config config;
-    struct MHD_Daemon *daemon;
-    int listener, port;
-    bool loopback; /* only this machine can reach it */
+    hone__http_listener listener;
     char host[256];
-    pthread_t watcher;
-    bool has_watcher;
+    hone__http_loop *loops;
+    int loop_count, max_connections;
+    pthread_t door;
+    bool has_door;
+    int bell[2];          /* a pipe: a byte in it makes the door look at what has changed */
+    _Atomic bool full;    /* the door waits for a connection to end */
     _Atomic int active;   /* requests in progress */
     _Atomic int deferred; /* of these, in the application's hands */
     _Atomic int open;     /* connections */
-    _Atomic bool draining;
+    _Atomic bool draining, quit;
     pthread_mutex_t lock;
-    pthread_cond_t wake;
-    bool quit;                          /* under lock */
     hone__http_connection *connections; /* under lock */
 };
 
 /* ---- clocks ---------------------------------------------------------------------------------------------------- */
-
-static struct timespec soon(double seconds) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    double fraction = (double)now.tv_nsec * 1e-9 + seconds;
-    time_t whole = (time_t)fraction;
-    return (struct timespec){now.tv_sec + whole, (long)((fraction - (double)whole) * 1e9)};
-}
 
 /* Whether the client has closed its side and nothing of it is left to read. libmicrohttpd can miss that: with the last
  * bytes and the end in one event of epoll's it reads the bytes and waits for another event. */
@@ -59,27 +49,27 @@ static bool has_left(int socket) {
     return recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
-static void *watch(void *context) {
-    hone__http_server *s = context;
+static void look_at_clocks(hone__http_server *s) {
+    double now = hone__seconds();
     pthread_mutex_lock(&s->lock);
-    while (!s->quit) {
-        struct timespec until = soon(clock_pause);
-        pthread_cond_timedwait(&s->wake, &s->lock, &until);
-        double now = hone__seconds();
-        for (hone__http_connection *c = s->connections; c; c = c->next) {
-            int turn = atomic_load(&c->turn);
-            double limit = turn == HONE_TURN_REQUEST ? s->config.request_seconds : s->config.send_seconds;
-            bool is_late = turn != HONE_TURN_SERVER && now - atomic_load(&c->since) > limit;
-            if (is_late || (turn == HONE_TURN_REQUEST && has_left(c->socket))) shutdown(c->socket, SHUT_RDWR);
-        }
+    for (hone__http_connection *c = s->connections; c; c = c->next) {
+        int turn = atomic_load(&c->turn);
+        double limit = turn == HONE_TURN_REQUEST ? s->config.request_seconds : s->config.send_seconds;
+        bool is_late = turn != HONE_TURN_SERVER && now - atomic_load(&c->since) > limit;
+        if (is_late || (turn == HONE_TURN_REQUEST && has_left(c->socket))) shutdown(c->socket, SHUT_RDWR);
     }
     pthread_mutex_unlock(&s->lock);
-    return NULL;
 }
 
 static void set_turn(hone__http_connection *c, hone__http_turn turn) {
     atomic_store(&c->since, hone__seconds());
     atomic_store(&c->turn, (int)turn);
+}
+
+/* Makes the door look. A bell that is full of bytes rings already. */
+static void ring(const hone__http_server *s) {
+    ssize_t n = write(s->bell[1], "", 1);
+    (void)n;
 }
 
 static hone__http_connection *connection_create(const hone__http_server *s, int socket) {
@@ -96,7 +86,7 @@ static hone__http_connection *connection_create(const hone__http_server *s, int 
     return c;
 }
 
-static void connection_free(hone__http_server *s, hone__http_connection *c) {
+static void connection_free(const hone__http_server *s, hone__http_connection *c) {
     if (s->config.release_local) s->config.release_local(s->config.context, c->local);
     hone__http_exchange_release(&c->exchange);
     hone__free(c->exchange.body);
@@ -108,8 +98,10 @@ static void connection_free(hone__http_server *s, hone__http_connection *c) {
 
 static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
                           enum MHD_ConnectionNotificationCode code) {
-    hone__http_server *s = context;
+    hone__http_loop *loop = context;
+    hone__http_server *s = loop->server;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        atomic_fetch_add(&loop->connections, 1);
         const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
         hone__http_connection *c = info ? connection_create(s, info->connect_fd) : NULL;
         *socket_context = c;
@@ -126,6 +118,8 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
         return;
     }
     hone__http_connection *c = *socket_context;
+    atomic_fetch_sub(&loop->connections, 1);
+    if (atomic_load(&s->full)) ring(s);
     if (!c) return;
     pthread_mutex_lock(&s->lock);
     if (c->next) c->next->previous = c->previous;
@@ -197,8 +191,8 @@ static bool announced_length(const hone__http_exchange *x, uint64_t *length) {
 static bool admit(hone__http_server *s, hone__http_exchange *x) {
     const hone__http_config *config = &s->config;
     const char *host = hone__http_header_value(x, MHD_HTTP_HEADER_HOST);
-    if ((s->loopback || !config->any_host) &&
-        !hone__http_host_allowed(host, config->hosts, config->host_count, s->loopback)) {
+    if ((s->listener.is_loopback || !config->any_host) &&
+        !hone__http_host_allowed(host, config->hosts, config->host_count, s->listener.is_loopback)) {
         hone__http_reply_text(x, MHD_HTTP_MISDIRECTED_REQUEST, "this server is not known by the name '%.100s'",
                               host ? host : "");
         return false;
@@ -299,7 +293,8 @@ static enum MHD_Result handle(hone__http_server *s, hone__http_connection *c) {
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
                                   const char *version, const char *data, size_t *size, void **state) {
     (void)version;
-    hone__http_server *s = context;
+    hone__http_loop *loop = context;
+    hone__http_server *s = loop->server;
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     hone__http_connection *c = info ? info->socket_context : NULL;
     if (!c) return MHD_NO;
@@ -309,13 +304,14 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         atomic_fetch_add(&s->active, 1);
         x->connection = connection;
         x->server = s;
+        x->loop = loop;
         x->stage = HONE_STAGE_READING;
         x->began = hone__seconds();
         x->method = method;
         x->path = url;
         x->segment = NULL;
         x->route = NULL;
-        x->port = s->port;
+        x->port = s->listener.port;
         x->body_size = 0;
         x->refused = x->status = 0;
         x->header_count = 0;
@@ -334,7 +330,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 static void on_completed(void *context, struct MHD_Connection *connection, void **state,
                          enum MHD_RequestTerminationCode code) {
     (void)code;
-    hone__http_server *s = context;
+    hone__http_server *s = ((hone__http_loop *)context)->server;
     hone__http_exchange *x = *state;
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     if (!x) return;
@@ -356,93 +352,107 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     atomic_fetch_sub(&s->active, 1);
 }
 
-/* ---- listening ------------------------------------------------------------------------------------------------- */
+/* ---- the door -------------------------------------------------------------------------------------------------- */
 
-static bool is_loopback(const struct sockaddr *address) {
-    if (address->sa_family == AF_INET) {
-        struct sockaddr_in in;
-        memcpy(&in, address, sizeof in);
-        return ntohl(in.sin_addr.s_addr) >> 24 == 127;
+/* The loop with the fewest connections; NULL: there are as many as may be. */
+static hone__http_loop *choose_loop(hone__http_server *s) {
+    hone__http_loop *best = &s->loops[0];
+    int sum = 0, least = 0;
+    for (int i = 0; i < s->loop_count; i++) {
+        int count = atomic_load(&s->loops[i].connections);
+        sum += count;
+        if (i > 0 && count >= least) continue;
+        best = &s->loops[i];
+        least = count;
     }
-    if (address->sa_family != AF_INET6) return false;
-    struct sockaddr_in6 in6;
-    memcpy(&in6, address, sizeof in6);
-    return IN6_IS_ADDR_LOOPBACK(&in6.sin6_addr);
+    return sum < s->max_connections ? best : NULL;
 }
 
-static int bound_port(int socket) {
-    struct sockaddr_storage address;
-    socklen_t size = sizeof address;
-    if (getsockname(socket, (struct sockaddr *)&address, &size) != 0) return 0;
-    if (address.ss_family == AF_INET6) {
-        struct sockaddr_in6 in6;
-        memcpy(&in6, &address, sizeof in6);
-        return ntohs(in6.sin6_port);
-    }
-    struct sockaddr_in in;
-    memcpy(&in, &address, sizeof in);
-    return ntohs(in.sin_port);
-}
-
-static hone_status listen_on(hone__http_server *s, hone_error *err) {
-    char port[16];
-    snprintf(port, sizeof port, "%d", s->config.port);
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *found;
-    int why = getaddrinfo(s->host, port, &hints, &found);
-    if (why != 0) HONE_FAIL(err, HONE_ARGUMENT, "cannot listen on '%s': %s", s->host, gai_strerror(why));
-    int code = 0;
-    for (const struct addrinfo *a = found; a && s->listener < 0; a = a->ai_next) {
-        int descriptor = socket(a->ai_family, a->ai_socktype, a->ai_protocol), yes = 1;
-        /* Connections of a server that was just stopped linger; their port may be used again at once. */
-        if (descriptor >= 0 && setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
-            bind(descriptor, a->ai_addr, a->ai_addrlen) == 0 && listen(descriptor, LISTEN_BACKLOG) == 0) {
-            s->listener = descriptor;
-            s->loopback = is_loopback(a->ai_addr);
-        } else {
-            code = errno;
-            if (descriptor >= 0) close(descriptor);
+/* Accepts who waits, as long as there is room; false: not now. */
+static bool let_in(hone__http_server *s) {
+    for (hone__http_loop *loop; (loop = choose_loop(s));) {
+        int socket = accept(s->listener.socket, NULL, NULL);
+        if (socket >= 0) {
+            fcntl(socket, F_SETFD, FD_CLOEXEC);
+            hone__http_loop_give(loop, socket);
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            return errno == EAGAIN || errno == EWOULDBLOCK; /* otherwise files or memory are out: those who wait can */
         }
     }
-    freeaddrinfo(found);
-    if (s->listener < 0) {
-        if (code == EADDRINUSE)
-            HONE_FAIL(err, HONE_IO, "cannot listen on '%s', port %d: another program does; choose another port",
-                      s->host, s->config.port);
-        HONE_FAIL(err, HONE_IO, "cannot listen on '%s', port %d: %s", s->host, s->config.port, strerror(code));
+    return false;
+}
+
+static void *keep_door(void *context) {
+    hone__http_server *s = context;
+    double next_look = hone__seconds() + clock_pause;
+    bool has_room = true;
+    while (!atomic_load(&s->quit)) {
+        char bytes[64];
+        double now = hone__seconds();
+        if (atomic_load(&s->draining) && s->listener.socket >= 0) {
+            close(s->listener.socket);
+            s->listener.socket = -1;
+        }
+        if (now >= next_look) {
+            look_at_clocks(s);
+            next_look = now + clock_pause;
+            has_room = true; /* to be tried */
+        }
+        /* poll passes over a descriptor that is negative. */
+        struct pollfd polled[2] = {{.fd = s->bell[0], .events = POLLIN},
+                                   {.fd = has_room ? s->listener.socket : -1, .events = POLLIN}};
+        poll(polled, 2, 1 + (int)(1000 * (next_look - now)));
+        if (polled[0].revents != 0 && read(s->bell[0], bytes, sizeof bytes) > 0) has_room = true;
+        if (polled[1].revents == 0) continue;
+        has_room = let_in(s);
+        atomic_store(&s->full, !has_room);
     }
-    s->port = bound_port(s->listener);
-    return HONE_OK;
+    return NULL;
+}
+
+/* ---- beginning and end ----------------------------------------------------------------------------------------- */
+
+static hone_status start_loop(hone__http_server *s, hone__http_loop *loop, hone_error *err) {
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)s->config.certificate},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)s->config.key},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    bool has_tls = s->config.certificate != NULL;
+    unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME;
+    loop->server = s;
+    loop->pipe[0] = loop->pipe[1] = -1;
+    s->loop_count++;
+    struct MHD_Daemon *daemon = MHD_start_daemon(
+        has_tls ? flags | MHD_USE_TLS : flags, 0, NULL, NULL, on_request, loop, MHD_OPTION_NOTIFY_COMPLETED,
+        on_completed, loop, MHD_OPTION_NOTIFY_CONNECTION, on_connection, loop, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)s->max_connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, s->config.head_bytes,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(s->config.send_seconds + 1), MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_ARRAY, has_tls ? tls : &tls[2], MHD_OPTION_END);
+    if (!daemon)
+        HONE_FAIL(err, HONE_IO, "cannot start the server on '%s', port %d%s", s->host, s->config.port,
+                  has_tls ? ": perhaps the certificate and the key do not belong together" : "");
+    return hone__http_loop_start(loop, daemon, err);
 }
 
 static hone_status start(hone__http_server *s, hone_error *err) {
-    int watching = pthread_create(&s->watcher, NULL, watch, s);
-    if (watching != 0) HONE_FAIL(err, HONE_IO, "cannot start a thread: %s", strerror(watching));
-    s->has_watcher = true;
     int threads = s->config.threads < 1 ? 1 : s->config.threads;
-    int connections = s->config.max_connections < threads ? threads : s->config.max_connections;
-    /* libmicrohttpd takes a pool of one thread for a mistake. */
-    struct MHD_OptionItem options[4];
-    size_t count = 0;
-    if (threads > 1) options[count++] = (struct MHD_OptionItem){MHD_OPTION_THREAD_POOL_SIZE, threads, NULL};
-    unsigned flags = MHD_USE_AUTO_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME;
-    if (s->config.certificate) {
-        if (MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
-            HONE_FAIL(err, HONE_UNSUPPORTED, "this build of libmicrohttpd has no TLS");
-        flags |= MHD_USE_TLS;
-        options[count++] =
-            (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)s->config.certificate};
-        options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)s->config.key};
+    s->max_connections = s->config.max_connections < threads ? threads : s->config.max_connections;
+    if (MHD_is_feature_supported(MHD_FEATURE_EPOLL) != MHD_YES)
+        HONE_FAIL(err, HONE_UNSUPPORTED, "this build of libmicrohttpd has no epoll");
+    if (s->config.certificate && MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
+        HONE_FAIL(err, HONE_UNSUPPORTED, "this build of libmicrohttpd has no TLS");
+    s->loops = hone__alloc((size_t)threads, sizeof *s->loops);
+    if (!s->loops) return hone__fail_memory(err, (size_t)threads * sizeof *s->loops, "a server's threads");
+    for (int i = 0; i < threads; i++) HONE_TRY(start_loop(s, &s->loops[i], err));
+    if (pipe(s->bell) != 0) HONE_FAIL(err, HONE_IO, "cannot make a pipe: %s", strerror(errno));
+    for (int i = 0; i < 2; i++) {
+        fcntl(s->bell[i], F_SETFD, FD_CLOEXEC);
+        fcntl(s->bell[i], F_SETFL, O_NONBLOCK);
     }
-    options[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
-    s->daemon =
-        MHD_start_daemon(flags, 0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, s->listener,
-                         MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
-                         MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                         s->config.head_bytes, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(s->config.send_seconds + 1),
-                         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
-    if (!s->daemon)
-        HONE_FAIL(err, HONE_IO, "cannot start the server on '%s', port %d%s", s->host, s->port,
-                  s->config.certificate ? ": perhaps the certificate and the key do not belong together" : "");
+    int code = pthread_create(&s->door, NULL, keep_door, s);
+    if (code != 0) HONE_FAIL(err, HONE_IO, "cannot start a thread: %s", strerror(code));
+    s->has_door = true;
     return HONE_OK;
 }
 
@@ -451,12 +461,11 @@ hone_status hone__http_server_create(hone__http_server **out, const hone__http_c
     hone__http_server *s = hone__alloc(1, sizeof *s);
     if (!s) return hone__fail_memory(err, sizeof *s, "a server");
     s->config = *config;
-    s->listener = -1;
+    s->bell[0] = s->bell[1] = -1;
     snprintf(s->host, sizeof s->host, "%s", config->host);
     s->config.host = s->host;
     pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->wake, NULL);
-    hone_status status = listen_on(s, err);
+    hone_status status = hone__http_listen(&s->listener, s->host, s->config.port, err);
     if (status == HONE_OK) {
         /* The threads inherit the mask: signals are for the caller's. */
         sigset_t all, before;
@@ -481,35 +490,32 @@ static void wait_for_none(_Atomic int *count, double seconds) {
 }
 
 void hone__http_server_drain(hone__http_server *s) {
-    if (!s->daemon || atomic_exchange(&s->draining, true)) return;
-    MHD_quiesce_daemon(s->daemon);
+    if (!atomic_exchange(&s->draining, true)) ring(s);
 }
 
 void hone__http_server_free(hone__http_server *s) {
     if (!s) return;
-    if (s->daemon) {
+    if (s->has_door) {
         hone__http_server_drain(s);
         wait_for_none(&s->active, s->config.grace_seconds);
-        /* A connection that is suspended must be resumed before the daemon may stop. */
+        /* A connection that is suspended must be resumed before its daemon may stop. */
         if (s->config.stopping) s->config.stopping(s->config.context);
         wait_for_none(&s->deferred, -1);
+        atomic_store(&s->quit, true);
+        ring(s);
+        pthread_join(s->door, NULL);
     }
-    if (s->has_watcher) {
-        pthread_mutex_lock(&s->lock);
-        s->quit = true;
-        pthread_cond_signal(&s->wake);
-        pthread_mutex_unlock(&s->lock);
-        pthread_join(s->watcher, NULL);
-    }
-    if (s->daemon) MHD_stop_daemon(s->daemon);
-    if (s->listener >= 0) close(s->listener);
-    pthread_cond_destroy(&s->wake);
+    for (int i = 0; i < s->loop_count; i++) hone__http_loop_stop(&s->loops[i]);
+    for (int i = 0; i < 2; i++)
+        if (s->bell[i] >= 0) close(s->bell[i]);
+    if (s->listener.socket >= 0) close(s->listener.socket);
     pthread_mutex_destroy(&s->lock);
+    hone__free(s->loops);
     hone__free(s);
 }
 
 int hone__http_server_port(const hone__http_server *server) {
-    return server->port;
+    return server->listener.port;
 }
 
 bool hone__http_server_is_draining(const hone__http_server *server) {

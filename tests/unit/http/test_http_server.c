@@ -57,6 +57,13 @@ static void handle_slow(void *context, hone__http_exchange *x) {
     hone__http_reply_text(x, 200, "done after all");
 }
 
+/* Says which of the server's threads this is. */
+static void handle_thread(void *context, hone__http_exchange *x) {
+    static _Thread_local char here;
+    (void)context;
+    hone__http_reply_text(x, 200, "thread %p", (void *)&here);
+}
+
 static bool guard(void *context, hone__http_exchange *x) {
     (void)context;
     const char *token = hone__http_query(x, "token"), *cookie = hone__http_cookie(x, "token");
@@ -67,7 +74,8 @@ static bool guard(void *context, hone__http_exchange *x) {
 
 static const hone__http_route routes[] = {
     {"POST", "/echo", MAX_BODY, handle_echo}, {"GET", "/item/*", 0, handle_item},   {"GET", "/file", 0, handle_file},
-    {"GET", "/missing", 0, handle_missing},   {"GET", "/silent", 0, handle_silent}, {"GET", "/slow", 0, handle_slow}};
+    {"GET", "/missing", 0, handle_missing},   {"GET", "/silent", 0, handle_silent}, {"GET", "/slow", 0, handle_slow},
+    {"GET", "/thread", 0, handle_thread}};
 static const hone__http_header headers[] = {{"X-Content-Type-Options", "nosniff"}};
 
 static hone__http_config config(void) {
@@ -260,6 +268,98 @@ static void stopping_lets_requests_finish(void **state) {
     close(idle);
 }
 
+static void wait_for_connections(const hone__http_server *server, int count) {
+    const struct timespec moment = {0, 5 * 1000 * 1000};
+    while (hone__http_server_connections(server) != count) nanosleep(&moment, NULL);
+}
+
+/* The thread that answers a connection which stays. */
+static void hear_thread(int s, char *name, size_t size) {
+    char reply[1024], *at = NULL;
+    size_t used = 0;
+    say(s, "GET /thread?token=s3cret HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    for (ssize_t n; !at && (n = recv(s, reply + used, sizeof reply - 1 - used, 0)) > 0;) {
+        used += (size_t)n;
+        reply[used] = '\0';
+        at = reply[used - 1] == '\n' ? strstr(reply, "thread ") : NULL;
+    }
+    assert_non_null(at);
+    snprintf(name, size, "%s", at);
+}
+
+static void connections_are_dealt_evenly(void **state) {
+    (void)state;
+    enum { CLIENTS = 9 };
+    hone__http_config c = config();
+    c.threads = 3;
+    hone__http_server *server = start(&c);
+    int clients[CLIENTS];
+    char names[CLIENTS][64];
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i] = dial(server);
+        hear_thread(clients[i], names[i], sizeof names[i]);
+    }
+    for (int i = 0; i < CLIENTS; i++) {
+        int same = 0;
+        for (int k = 0; k < CLIENTS; k++) same += strcmp(names[i], names[k]) == 0;
+        assert_int_equal(same, CLIENTS / 3);
+    }
+    /* Who leaves makes room where it was, and the next one comes there. */
+    close(clients[4]);
+    wait_for_connections(server, CLIENTS - 1);
+    char name[64];
+    clients[4] = dial(server);
+    hear_thread(clients[4], name, sizeof name);
+    assert_string_equal(name, names[4]);
+    for (int i = 0; i < CLIENTS; i++) close(clients[i]);
+    hone__http_server_free(server);
+}
+
+static void too_many_connections_wait(void **state) {
+    (void)state;
+    hone__http_config c = config();
+    c.max_connections = 3;
+    hone__http_server *server = start(&c);
+    int idle[3];
+    for (int i = 0; i < 3; i++) idle[i] = dial(server);
+    wait_for_connections(server, 3);
+    int waiting = dial(server);
+    say(waiting, "GET /item/7?token=s3cret HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    struct timeval moment = {0, 300 * 1000}, patience = {20, 0};
+    char byte;
+    setsockopt(waiting, SOL_SOCKET, SO_RCVTIMEO, &moment, sizeof moment);
+    assert_int_equal(recv(waiting, &byte, 1, 0), -1);
+    assert_int_equal(hone__http_server_connections(server), 3);
+    setsockopt(waiting, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    close(idle[1]);
+    want(hear(waiting), 200, "GET item 7");
+    close(idle[0]);
+    close(idle[2]);
+    hone__http_server_free(server);
+}
+
+static void who_drains_takes_nobody_new(void **state) {
+    (void)state;
+    hone__http_config c = config();
+    hone__http_server *server = start(&c);
+    int idle = dial(server);
+    wait_for_connections(server, 1);
+    hone__http_server_drain(server);
+    assert_true(hone__http_server_is_draining(server));
+    /* The port is closed, after a moment, so that a new server or a balancer takes over. */
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)hone__http_server_port(server))};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    for (bool refused = false; !refused;) {
+        int s = socket(AF_INET, SOCK_STREAM, 0);
+        refused = connect(s, (struct sockaddr *)&address, sizeof address) != 0;
+        close(s);
+    }
+    /* Who is there is answered, once. */
+    say(idle, "GET /item/7?token=s3cret HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    want(hear(idle), 200, "Connection: close");
+    hone__http_server_free(server);
+}
+
 static void a_taken_port_is_told(void **state) {
     (void)state;
     hone__http_config c = config();
@@ -294,7 +394,7 @@ static void memory_runs_out(void **state) {
     /* While a request is served: whatever fails, the connection ends and the server lives. */
     hone__http_config c = config();
     test_allocator a;
-    for (long n = 1; n < 6; n++) {
+    for (long n = 2; n < 7; n++) { /* the two before make the server */
         test_allocator_install(&a, n);
         hone__http_server *server = start(&c);
         const char *reply = ask(server, "POST /echo?token=s3cret", "Content-Length: 5\r\n", "hello");
@@ -320,13 +420,11 @@ static int remove_file(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(routes_get_their_requests),
-        cmocka_unit_test(strangers_are_refused),
-        cmocka_unit_test(too_much_is_refused),
-        cmocka_unit_test(slow_clients_are_cut_off),
-        cmocka_unit_test(stopping_lets_requests_finish),
-        cmocka_unit_test(a_taken_port_is_told),
-        cmocka_unit_test(memory_runs_out),
+        cmocka_unit_test(routes_get_their_requests),     cmocka_unit_test(strangers_are_refused),
+        cmocka_unit_test(too_much_is_refused),           cmocka_unit_test(slow_clients_are_cut_off),
+        cmocka_unit_test(stopping_lets_requests_finish), cmocka_unit_test(connections_are_dealt_evenly),
+        cmocka_unit_test(too_many_connections_wait),     cmocka_unit_test(who_drains_takes_nobody_new),
+        cmocka_unit_test(a_taken_port_is_told),          cmocka_unit_test(memory_runs_out),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }
