@@ -40,7 +40,7 @@ hone_anomaly_config hone_anomaly_config_default(hone_anomaly_method method) {
 
 /* ---- init and release -------------------------------------------------------------------------------------------- */
 
-void hone__detector_release(hone_detector *d) {
+static void detector_release(hone_detector *d) {
     hone_plan_free(d->plan);
     hone__feature_reader_release(&d->reader);
     hone__free(d->row);
@@ -54,7 +54,7 @@ void hone__detector_release(hone_detector *d) {
 
 void hone_detector_free(hone_detector *detector) {
     if (!detector) return;
-    hone__detector_release(detector);
+    detector_release(detector);
     hone__free(detector);
 }
 
@@ -77,8 +77,9 @@ static hone_status init_memory(hone_detector *d, hone_error *err) {
                : hone__fail_memory(err, places * d->reader.size * sizeof(float), "a memory");
 }
 
-hone_status hone__detector_init(hone_detector *d, hone_model *model, hone_anomaly_method method, size_t layer,
-                                hone_threads *threads, hone_error *err) {
+/* Everything but threshold, scale and bank. layer: of the memory. */
+static hone_status detector_init(hone_detector *d, hone_model *model, hone_anomaly_method method, size_t layer,
+                                 hone_threads *threads, hone_error *err) {
     hone_shape input = hone_model_input_shape(model), output = hone_model_output_shape(model);
     *d = (hone_detector){.model = model, .method = method, .layer = layer};
     if (!hone_model_is_built(model))
@@ -156,7 +157,8 @@ static double score_memory(hone_detector *d, const unsigned char *pixels, float 
     return worst;
 }
 
-double hone__detector_score(hone_detector *d, const unsigned char *pixels, float *map) {
+/* A score, and the map it was taken from (not scaled), which may be NULL. */
+static double detector_score(hone_detector *d, const unsigned char *pixels, float *map) {
     return d->method == HONE_ANOMALY_MEMORY ? score_memory(d, pixels, map) : score_autoencoder(d, pixels, map);
 }
 
@@ -169,7 +171,7 @@ double hone_detector_threshold(const hone_detector *detector) {
 }
 
 hone_verdict hone_detector_judge(hone_detector *d, const unsigned char *pixels, float *map) {
-    double score = hone__detector_score(d, pixels, map);
+    double score = detector_score(d, pixels, map);
     for (size_t i = 0; map && i < d->height * d->width; i++) {
         double share = (double)map[i] / d->map_scale;
         /* Distances to a memory are never near 0: their fourth power is what the eye can tell apart. */
@@ -205,7 +207,7 @@ static hone_status set_threshold(hone_detector *d, const hone_dataset *data, con
     for (size_t i = 0; status == HONE_OK && i < count; i++) {
         status = hone_dataset_fetch(data, split->validation[i], pixels, err);
         if (status != HONE_OK) break;
-        scores[i] = (float)hone__detector_score(d, pixels, map);
+        scores[i] = (float)detector_score(d, pixels, map);
         peaks[i] = largest(map, places);
         if (!isfinite(scores[i])) status = hone__fail(err, HONE_NUMERIC, "the score of a picture is no number");
     }
@@ -292,7 +294,7 @@ hone_status hone_anomaly_train(hone_model *model, const hone_dataset *data, cons
     HONE_TRY(check(model, data, split, config, err));
     bool remembers = config->method == HONE_ANOMALY_MEMORY;
     if (remembers) HONE_TRY(hone__memory_layer(model, config->layer, &layer, err));
-    hone_status status = hone__detector_init(&d, model, config->method, layer, config->threads, err);
+    hone_status status = detector_init(&d, model, config->method, layer, config->threads, err);
     if (status == HONE_OK && !remembers) {
         status = hone__autoencoder_train(model, data, split->train, split->train_count, config, &found.loss, err);
         if (status == HONE_OK) hone_plan_refresh(d.plan);
@@ -303,7 +305,7 @@ hone_status hone_anomaly_train(hone_model *model, const hone_dataset *data, cons
     found.threshold = d.threshold;
     found.memory = d.bank_count;
     hone_value_free(bank);
-    hone__detector_release(&d);
+    detector_release(&d);
     if (status == HONE_OK && report) *report = found;
     return status;
 }
@@ -351,7 +353,7 @@ static hone_status read_record(hone_detector *d, hone_model *model, const hone_v
         if (hone__memory_layer(model, layer_name, &layer, err) != HONE_OK)
             HONE_FAIL(err, HONE_FORMAT, "it remembers a layer that the network does not have");
     }
-    hone_status status = hone__detector_init(d, model, method, layer, threads, err);
+    hone_status status = detector_init(d, model, method, layer, threads, err);
     if (status == HONE_OK && method == HONE_ANOMALY_MEMORY)
         status = read_bank(d, hone_value_get(record, "memory"), err);
     d->threshold = threshold;

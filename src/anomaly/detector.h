@@ -32,13 +32,6 @@ struct hone_detector {
     float *coarse;  /* (map_height, map_width) */
 };
 
-/* Everything but threshold, scale and bank. layer: of the memory. */
-hone_status hone__detector_init(hone_detector *d, hone_model *model, hone_anomaly_method method, size_t layer,
-                                hone_threads *threads, hone_error *err);
-void hone__detector_release(hone_detector *d);
-/* A score, and the map it was taken from (not scaled), which may be NULL. */
-double hone__detector_score(hone_detector *d, const unsigned char *pixels, float *map);
-
 /* autoencoder.c: *loss of the last epoch, a pixel's mean squared error. */
 hone_status hone__autoencoder_train(hone_model *model, const hone_dataset *data, const uint32_t *samples, size_t count,
                                     const hone_anomaly_config *config, double *loss, hone_error *err);

@@ -93,8 +93,6 @@ void hone__set_suggested(hone__clean_run *run, size_t class_index);
 hone_status hone__clean_read(hone__clean_run *run, hone_error *err);
 /* Fills in the sample tables: from the files where the samples are files, else from the pixels. */
 hone_status hone__clean_measure(hone__clean_run *run, hone_error *err);
-/* The measures of one decoded picture (all but fingerprint and format). */
-hone_status hone__measure_picture(hone__sample *sample, const hone_image *picture, hone_error *err);
 hone_status hone__find_bad_quality(hone__clean_run *run, hone_error *err);
 hone_status hone__find_duplicates(hone__clean_run *run, hone_error *err);
 /* Trains the models and fills in probabilities and distances. */

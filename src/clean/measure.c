@@ -69,7 +69,8 @@ static void measure_edges(hone__sample *s, const unsigned char *luma, int height
     s->noise = (float)(sqrt(acos(-1.0) / 2) / 6 * (double)noise / count);
 }
 
-hone_status hone__measure_picture(hone__sample *s, const hone_image *picture, hone_error *err) {
+/* The measures of one decoded picture (all but fingerprint and format). */
+static hone_status measure_picture(hone__sample *s, const hone_image *picture, hone_error *err) {
     int longer = picture->height > picture->width ? picture->height : picture->width;
     hone_image small = {0};
     const hone_image *shown = picture;
@@ -154,7 +155,7 @@ static hone_status measure_file(hone__sample *s, const char *path, hone_error *e
     hone__free(bytes);
     if (status != HONE_OK) return hone__fail_context(err, status, "'%s'", path);
     fingerprint(s->sha256, &picture);
-    status = hone__measure_picture(s, &picture, err);
+    status = measure_picture(s, &picture, err);
     hone_image_release(&picture);
     return status;
 }
@@ -167,7 +168,7 @@ static hone_status measure_packed(hone__sample *s, const hone_dataset *data, siz
     if (!picture.pixels) return hone__fail_memory(err, size, "a picture");
     memcpy(picture.pixels, hone_dataset_image(data, index), size);
     fingerprint(s->sha256, &picture);
-    hone_status status = hone__measure_picture(s, &picture, err);
+    hone_status status = measure_picture(s, &picture, err);
     hone__free(picture.pixels);
     return status;
 }

@@ -39,11 +39,6 @@ static const char *without_path(const char *reason, const char *path) {
     return reason + length + 4;
 }
 
-static bool ends_with(const char *text, const char *end) {
-    size_t length = strlen(text), tail = strlen(end);
-    return length >= tail && strcmp(text + length - tail, end) == 0;
-}
-
 /* Shrinks so that the longer side is HONE_CLEAN_MODEL_SIDE, unless it is small already. */
 static void choose_size(hone_dataset_config *config, int height, int width) {
     int longer = height > width ? height : width;
@@ -63,7 +58,7 @@ static hone_status open_part(hone__clean_run *run, int part, hone_dataset_config
     hone_status status = hone_dataset_open(&r->parts[part].data, r->source, config, &why);
     if (o->failure != HONE_OK) return hone__fail_memory(err, 0, "the list of bad files");
     snprintf(missing, sizeof missing, "%s part", hone__part_word(part));
-    if (status == HONE_NOT_FOUND && ends_with(why.message, missing)) return HONE_OK;
+    if (status == HONE_NOT_FOUND && hone__ends_with(why.message, missing)) return HONE_OK;
     if (status != HONE_OK) HONE_FAIL(err, status, "%s", why.message);
     return HONE_OK;
 }

@@ -123,7 +123,7 @@ static bool has_folder(const char *source, const char *name) {
 /* A packed file and a catalog say themselves what parts they have. */
 static bool has_validation(const char *source) {
     if (!hone_is_pack(source) && !hone_catalog_exists(source))
-        return has_folder(source, "val") || has_folder(source, "validation");
+        return has_folder(source, "validation") || has_folder(source, "valid") || has_folder(source, "val");
     hone_dataset_config probe = hone_dataset_config_default();
     probe.split = "validation";
     probe.limit = 1;

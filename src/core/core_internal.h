@@ -71,6 +71,7 @@ const char *hone__format_double(char buffer[HONE_NUMBER_SIZE], double value);
 /* Locale-free strtod over the whole of text; false where anything is left over. */
 bool hone__parse_double(const char *text, double *out);
 bool hone__parse_integer(const char *text, int64_t *out);
+bool hone__ends_with(const char *text, const char *end);
 /* Keras' snake case of a class name: Conv2D -> conv2d, BatchNormalization -> batch_normalization, ReLU -> re_lu,
  * PReLU -> p_re_lu, MaxPooling2D -> max_pooling2d. Two substitutions in this order: "_" between a character and a
  * capital that starts a lower-case run; then "_" between a lower-case letter and a capital; then lower case. */
@@ -84,6 +85,12 @@ char *hone__base64(const void *data, size_t size);
 bool hone__base64_size(const char *text, size_t *size);
 /* False where text does not stand for exactly size bytes. */
 bool hone__base64_read(const char *text, void *out, size_t size);
+
+/* ---- names by contents ------------------------------------------------------------------------------------------ */
+
+/* FNV-1a of size bytes, going on from hash: names what is equal alike, guards nothing. */
+#define HONE_FNV1A_BEGIN UINT64_C(0xcbf29ce484222325)
+uint64_t hone__fnv1a(uint64_t hash, const void *data, size_t size);
 
 /* ---- log ------------------------------------------------------------------------------------------------------- */
 

@@ -25,8 +25,6 @@ enum {
     HONE_STREAM_LORA = 12,    /* substream: index of the weight */
     HONE_STREAM_PROJECTION = 20,
     HONE_STREAM_IMPOSTOR = 21, /* substream: index and kind */
-    HONE_STREAM_REJECTION = 22,
-    HONE_STREAM_EXAMPLES = 23,
     HONE_STREAM_CORESET = 24
 };
 

@@ -20,6 +20,12 @@ const char *hone_version(void) {
     return HONE_VERSION;
 }
 
+/* Messages quote what files hold and are called, and go to terminals, which obey control characters. */
+static void make_plain(char *text) {
+    for (char *c = text; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 127) *c = '?';
+}
+
 void hone__set_error(hone_error *err, hone_status status, int64_t offset, const char *format, ...) {
     if (!err) return;
     err->status = status;
@@ -28,6 +34,7 @@ void hone__set_error(hone_error *err, hone_status status, int64_t offset, const 
     va_start(arguments, format);
     vsnprintf(err->message, sizeof err->message, format, arguments);
     va_end(arguments);
+    make_plain(err->message);
 }
 
 hone_status hone__fail_context(hone_error *err, hone_status fallback, const char *format, ...) {
@@ -37,6 +44,7 @@ hone_status hone__fail_context(hone_error *err, hone_status fallback, const char
     va_start(arguments, format);
     vsnprintf(context, sizeof context, format, arguments);
     va_end(arguments);
+    make_plain(context);
     memcpy(reason, err->message, sizeof reason);
     /* The reason matters more than a long path before it, so the context is cut first when both do not fit. */
     size_t room = sizeof err->message - 3;
@@ -68,5 +76,6 @@ void hone__log(hone_log_level level, const char *format, ...) {
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
+    make_plain(message);
     log_target.callback(log_target.context, level, message);
 }

@@ -96,6 +96,11 @@ bool hone__parse_integer(const char *text, int64_t *out) {
     return true;
 }
 
+bool hone__ends_with(const char *text, const char *end) {
+    size_t text_length = strlen(text), end_length = strlen(end);
+    return text_length >= end_length && strcmp(text + text_length - end_length, end) == 0;
+}
+
 void hone__snake_case(char *out, size_t out_size, const char *class_name) {
     size_t n = 0, length = strlen(class_name);
     for (size_t i = 0; i < length && n + 2 < out_size; i++) {

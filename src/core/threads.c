@@ -9,12 +9,11 @@
  * cannot end before its won pieces are done, so a worker that wakes late sees either nothing left or a piece of the run
  * that is current, never a mixture. */
 #define _GNU_SOURCE /* sched_getaffinity */
+#include "background.h"
 #include "core_internal.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,20 +169,15 @@ hone_status hone_threads_create(hone_threads **out, int count, hone_error *err) 
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
 
-    /* Signals go to the program's own threads: a handler must not run on a worker deep in a kernel. */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int code = 0;
-    for (int i = 1; i < count && !code; i++) {
+    hone_status status = HONE_OK;
+    for (int i = 1; i < count && status == HONE_OK; i++) {
         pool->workers[i] = (worker){.pool = pool, .index = i};
-        code = pthread_create(&pool->workers[i].thread, NULL, run_worker, &pool->workers[i]);
-        if (!code) pool->started++;
+        status = hone__background_start(&pool->workers[i].thread, run_worker, &pool->workers[i], err);
+        if (status == HONE_OK) pool->started++;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (code) {
+    if (status != HONE_OK) {
         hone_threads_free(pool);
-        HONE_FAIL(err, HONE_MEMORY, "cannot start %d threads: %s", count, strerror(code));
+        return status;
     }
     *out = pool;
     return HONE_OK;

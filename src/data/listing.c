@@ -65,11 +65,6 @@ void hone__base_name(char *name, size_t size, const char *path) {
     name[length] = '\0';
 }
 
-bool hone__ends_with(const char *text, const char *end) {
-    size_t text_length = strlen(text), end_length = strlen(end);
-    return text_length >= end_length && strcmp(text + text_length - end_length, end) == 0;
-}
-
 bool hone__part_parse(hone__part *out, const char *word) {
     static const struct {
         const char *word;

@@ -131,7 +131,6 @@ void hone__layout_release(hone__layout *layout);
 
 /* What follows the last slash (trailing slashes do not count), copied into name and cut to fit. */
 void hone__base_name(char *name, size_t size, const char *path);
-bool hone__ends_with(const char *text, const char *end);
 
 /* Where the cache keeps a named data set: $XDG_CACHE_HOME/hone/NAME or ~/.cache/hone/NAME. Free with hone__free. */
 hone_status hone__cache_folder(char **out, const char *name, hone_error *err);

@@ -72,7 +72,8 @@ hone_status hone_heat_map_overlay(hone_image *out, const hone_image *picture, co
 
 /* ---- sheets ------------------------------------------------------------------------------------------------------ */
 
-void hone__sheet_paste(hone_image *sheet, int top, int left, const hone_image *picture, int times) {
+/* picture (grey or RGB), each pixel times x times, which must fit. */
+static void paste(hone_image *sheet, int top, int left, const hone_image *picture, int times) {
     int channels = picture->channels;
     for (int y = 0; y < picture->height * times; y++) {
         for (int x = 0; x < picture->width * times; x++) {
@@ -98,7 +99,7 @@ hone_status hone_picture_row(hone_image *out, const hone_image *pictures, size_t
     int left = GAP;
     for (size_t i = 0; i < count; i++) {
         int times = ROW_HEIGHT / pictures[i].height > 1 ? ROW_HEIGHT / pictures[i].height : 1;
-        hone__sheet_paste(out, GAP, left, &pictures[i], times);
+        paste(out, GAP, left, &pictures[i], times);
         left += pictures[i].width * times + GAP + (i == 0 ? 4 * GAP : 0);
     }
     return HONE_OK;

@@ -8,7 +8,5 @@
 
 /* (height, width, 3), all of it shade; HONE_LIMIT where that is larger than a picture may be. */
 hone_status hone__sheet_init(hone_image *out, int64_t height, int64_t width, unsigned char shade, hone_error *err);
-/* picture (grey or RGB), each pixel times x times, which must fit. */
-void hone__sheet_paste(hone_image *sheet, int top, int left, const hone_image *picture, int times);
 
 #endif

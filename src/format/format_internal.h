@@ -60,10 +60,7 @@ hone_status hone__keras_check_layout(hone__h5 *h5, hone_error *err);
 hone_status hone__keras_read_config(hone__h5 *h5, hone_value **out, hone_error *err);
 /* The file's weights into data, which has the layout of model->data (and may be it). */
 hone_status hone__keras_read_weights(hone__h5 *h5, const hone_model *model, float *data, hone_error *err);
-/* A built model with its weights and the hone group's records; compiled may be NULL. */
-hone_status hone__keras_read_model(hone__h5 *h5, hone_model **out, const hone_load_options *options,
-                                   hone_compiled *compiled, hone_error *err);
-/* bytes of an HDF5 file: all of the above. */
+/* bytes of an HDF5 file: a built model with its weights and the hone group's records; compiled may be NULL. */
 hone_status hone__keras_model_from_bytes(hone_model **out, const void *bytes, size_t size,
                                          const hone_load_options *options, hone_compiled *compiled, hone_error *err);
 

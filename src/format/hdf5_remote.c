@@ -153,13 +153,10 @@ static hone_status nonsense(hone_error *err) {
     HONE_FAIL(err, HONE_FORMAT, "its reader, a process of its own, answers nonsense: the file is made to do harm");
 }
 
-/* What libhdf5 or its captor says goes to a terminal: no control characters. */
 static hone_status take_refusal(hone__sandbox *sandbox, const reply *r, hone_error *err) {
     char text[HONE_ERROR_MESSAGE_SIZE] = "";
     if (r->status < 0 || r->status > HONE_INTERNAL || r->size >= sizeof text) return nonsense(err);
     HONE_TRY(hone__sandbox_receive(sandbox, text, (size_t)r->size, err));
-    for (char *c = text; *c; c++)
-        if ((unsigned char)*c < ' ' || *c == 127) *c = '?';
     return hone__fail(err, (hone_status)r->status, "%s", text);
 }
 

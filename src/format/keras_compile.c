@@ -73,11 +73,6 @@ static void read_loss(hone_compiled *out, const hone_value *value) {
     hone_value_as_real(hone_value_get(config, "delta"), &out->loss.delta);
 }
 
-static bool ends_with(const char *text, const char *tail) {
-    size_t length = strlen(text), tail_length = strlen(tail);
-    return length >= tail_length && strcmp(text + length - tail_length, tail) == 0;
-}
-
 static void read_metric(hone_compiled *out, const hone_value *value) {
     char name[128];
     const hone_value *config;
@@ -86,9 +81,9 @@ static void read_metric(hone_compiled *out, const hone_value *value) {
     if (!name_of(value, name, sizeof name, &config)) name[0] = '\0';
     /* Keras resolves "accuracy" by the loss and then writes what it resolved to. */
     bool top_k = strstr(name, "top_k") != NULL;
-    const char *known = top_k                                                     ? "top_k_categorical_accuracy"
-                        : strcmp(name, "acc") == 0 || ends_with(name, "accuracy") ? "accuracy"
-                                                                                  : name;
+    const char *known = top_k                                                           ? "top_k_categorical_accuracy"
+                        : strcmp(name, "acc") == 0 || hone__ends_with(name, "accuracy") ? "accuracy"
+                                                                                        : name;
     hone_metric metric;
     if (out->metric_count >= HONE_MAX_METRICS || hone_metric_parse(&metric, known, NULL) != HONE_OK) {
         hone__log(HONE_LOG_WARNING, "training_config: metric '%s' is none that hone knows; left out", name);

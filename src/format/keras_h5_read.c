@@ -383,8 +383,8 @@ static hone_status read_compiled(hone__h5 *h5, hone_compiled *compiled, hone_err
     return status;
 }
 
-hone_status hone__keras_read_model(hone__h5 *h5, hone_model **out, const hone_load_options *options,
-                                   hone_compiled *compiled, hone_error *err) {
+static hone_status read_model(hone__h5 *h5, hone_model **out, const hone_load_options *options, hone_compiled *compiled,
+                              hone_error *err) {
     *out = NULL;
     HONE_TRY(hone__keras_check_layout(h5, err));
     hone_value *config;
@@ -410,7 +410,7 @@ hone_status hone__keras_model_from_bytes(hone_model **out, const void *bytes, si
     hone__h5 *h5;
     *out = NULL;
     HONE_TRY(hone__h5_open(&h5, bytes, size, err));
-    hone_status status = hone__keras_read_model(h5, out, options, compiled, err);
+    hone_status status = read_model(h5, out, options, compiled, err);
     hone__h5_close(h5);
     return status;
 }

@@ -15,7 +15,8 @@ void hone__stored_release(hone__stored_tensors *tensors) {
     *tensors = (hone__stored_tensors){0};
 }
 
-size_t hone__stored_item_size(hone__stored_type type) {
+/* 0 of OTHER. */
+static size_t item_size(hone__stored_type type) {
     static const size_t sizes[] = {[HONE_STORED_OTHER] = 0,
                                    [HONE_STORED_F16] = 2,
                                    [HONE_STORED_BF16] = 2,
@@ -25,7 +26,7 @@ size_t hone__stored_item_size(hone__stored_type type) {
 }
 
 hone_status hone__stored_check_size(const hone__stored_tensor *tensor, size_t bytes, hone_error *err) {
-    size_t need = hone__stored_item_size(tensor->type);
+    size_t need = item_size(tensor->type);
     bool fits = true;
     for (int i = 0; i < tensor->shape.rank; i++) fits &= hone__multiply(need, (size_t)tensor->shape.dims[i], &need);
     if (fits && need == bytes) return HONE_OK;
@@ -61,7 +62,7 @@ static float from_half(uint32_t half) {
 }
 
 static float number_at(const hone__stored_tensor *tensor, size_t index) {
-    size_t size = hone__stored_item_size(tensor->type);
+    size_t size = item_size(tensor->type);
     uint64_t bits = little_endian(tensor->bytes + index * size, size);
     double wide;
     switch (tensor->type) {

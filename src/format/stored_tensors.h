@@ -32,8 +32,6 @@ typedef struct hone__stored_tensors {
 } hone__stored_tensors;
 
 void hone__stored_release(hone__stored_tensors *tensors);
-/* 0 of OTHER. */
-size_t hone__stored_item_size(hone__stored_type type);
 /* Elements of shape, checked against overflow and against what bytes hold. */
 hone_status hone__stored_check_size(const hone__stored_tensor *tensor, size_t bytes, hone_error *err);
 

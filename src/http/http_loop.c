@@ -12,6 +12,8 @@
 #endif
 #include "http_internal.h"
 
+#include "background.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -122,8 +124,7 @@ hone_status hone__http_loop_start(hone__http_loop *loop, struct MHD_Daemon *daem
         fcntl(loop->pipe[i], F_SETFD, FD_CLOEXEC);
         fcntl(loop->pipe[i], F_SETFL, O_NONBLOCK);
     }
-    int code = pthread_create(&loop->thread, NULL, run, loop);
-    if (code != 0) HONE_FAIL(err, HONE_IO, "cannot start a thread: %s", strerror(code));
+    HONE_TRY(hone__background_start(&loop->thread, run, loop, err));
     loop->is_running = true;
     return HONE_OK;
 }

@@ -10,10 +10,11 @@
 #define _POSIX_C_SOURCE 200809L
 #include "http_internal.h"
 
+#include "background.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -450,8 +451,7 @@ static hone_status start(hone__http_server *s, hone_error *err) {
         fcntl(s->bell[i], F_SETFD, FD_CLOEXEC);
         fcntl(s->bell[i], F_SETFL, O_NONBLOCK);
     }
-    int code = pthread_create(&s->door, NULL, keep_door, s);
-    if (code != 0) HONE_FAIL(err, HONE_IO, "cannot start a thread: %s", strerror(code));
+    HONE_TRY(hone__background_start(&s->door, keep_door, s, err));
     s->has_door = true;
     return HONE_OK;
 }
@@ -466,14 +466,7 @@ hone_status hone__http_server_create(hone__http_server **out, const hone__http_c
     s->config.host = s->host;
     pthread_mutex_init(&s->lock, NULL);
     hone_status status = hone__http_listen(&s->listener, s->host, s->config.port, err);
-    if (status == HONE_OK) {
-        /* The threads inherit the mask: signals are for the caller's. */
-        sigset_t all, before;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        status = start(s, err);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-    }
+    if (status == HONE_OK) status = start(s, err);
     if (status != HONE_OK) {
         hone__http_server_free(s);
         return status;

@@ -6,12 +6,12 @@
 #define _POSIX_C_SOURCE 200809L
 #include "label_internal.h"
 
+#include "background.h"
+
 #include <hone/format.h>
 #include <hone/train.h>
 
-#include <errno.h>
 #include <math.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -435,13 +435,8 @@ hone_status hone__label_learner_create(hone__label_learner **out, hone__label_st
     for (size_t i = 0; i < store->count; i++) l->changed += store->pictures[i].label >= 0;
     l->asked = l->model != NULL;
     if (status == HONE_OK) {
-        sigset_t all, before;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for the caller's threads */
-        int started = pthread_create(&l->thread, NULL, learn, l);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-        l->has_thread = started == 0;
-        if (started != 0) status = hone__fail(err, HONE_IO, "cannot start a thread: %s", strerror(started));
+        status = hone__background_start(&l->thread, learn, l, err);
+        l->has_thread = status == HONE_OK;
     }
     if (status != HONE_OK) {
         hone__label_learner_free(l);

@@ -167,7 +167,6 @@ void hone__live_serve(hone__http_config *config, hone_live *live) {
     config->route_count = sizeof routes / sizeof routes[0];
     config->headers = hone__page_headers;
     config->header_count = hone__page_header_count;
-    config->check_origin = true;
     config->guard = guard;
     config->context = live;
 }

@@ -454,7 +454,8 @@ hone_status hone__emit_attention(hone__builder *b, const int inputs[3], size_t h
     return HONE_OK;
 }
 
-hone_status hone__emit_slice(hone__builder *b, int x, size_t from, const hone_shape *shape, int *y, hone_error *err) {
+/* Elements from … of a flat tensor, seen as shape. */
+static hone_status emit_slice(hone__builder *b, int x, size_t from, const hone_shape *shape, int *y, hone_error *err) {
     hone__op *op;
     HONE_TRY(emit(b, &hone__op_slice, x, shape, &op, y, err));
     op->as.slice.rows = 1;
@@ -502,7 +503,7 @@ static hone_status lower_input(hone__builder *b, size_t index, int *tensor, hone
         from += (size_t)hone_shape_size(&before);
     }
     hone_shape shape = hone_model_input_shape_at(b->model, index);
-    return hone__emit_slice(b, b->input, from, &shape, tensor, err);
+    return emit_slice(b, b->input, from, &shape, tensor, err);
 }
 
 /* tensors has one entry per node. */

@@ -52,8 +52,6 @@ hone_status hone__emit_merge(hone__builder *b, hone__merge_kind kind, const int 
 /* Side by side along an axis, 0 being the first behind the batch. */
 hone_status hone__emit_concatenate(hone__builder *b, const int *inputs, size_t count, int axis, int *y,
                                    hone_error *err);
-/* Elements from … of a flat tensor, seen as shape. */
-hone_status hone__emit_slice(hone__builder *b, int x, size_t from, const hone_shape *shape, int *y, hone_error *err);
 hone_status hone__emit_cropping2d(hone__builder *b, int x, int top, int bottom, int left, int right, int *y,
                                   hone_error *err);
 /* Nothing in inference, but for a crop. layer is the stream of the draws; what's training and key are filled in here. */

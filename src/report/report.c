@@ -128,7 +128,8 @@ void hone__report_free(hone__report *r) {
     hone__free(r);
 }
 
-hone_status hone__report_failed(const hone__report *r, hone_error *err) {
+/* What went wrong so far, in words. */
+static hone_status report_failed(const hone__report *r, hone_error *err) {
     return r->status == HONE_OK ? HONE_OK : hone__fail_memory(err, r->missing_bytes, "a report");
 }
 
@@ -158,7 +159,7 @@ hone_status hone__report_write(hone__report *r, const char *path, hone_error *er
     hone__report_bytes(r, hone__report_text(r), r->body.size);
     hone__report_raw(r, "</main></body></html>\n");
     r->current = &r->body;
-    hone_status status = hone__report_failed(r, err);
+    hone_status status = report_failed(r, err);
     if (status == HONE_OK) status = hone__file_write(path, page.bytes, page.size, err);
     hone__free(page.bytes);
     return status;

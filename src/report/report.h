@@ -16,8 +16,6 @@ typedef struct hone__report hone__report;
 /* An empty page. subtitle may be NULL. */
 hone_status hone__report_create(hone__report **out, const char *title, const char *subtitle, hone_error *err);
 void hone__report_free(hone__report *report);
-/* What went wrong so far, in words. */
-hone_status hone__report_failed(const hone__report *report, hone_error *err);
 /* The page so far, without its end: for tests. */
 const char *hone__report_text(const hone__report *report);
 /* Ends the page and writes it to path, atomically. */

@@ -7,9 +7,10 @@
 #define _POSIX_C_SOURCE 200809L
 #include "serve_internal.h"
 
+#include "background.h"
+
 #include <sched.h>
 #include <string.h>
-#include <time.h>
 
 enum { MAX_TOGETHER = 64 }; /* jobs of one batch */
 /* A job that takes longer would keep the other connections of its thread waiting. */
@@ -159,15 +160,6 @@ static double patience(const hone__batcher *b) {
     return first->entered + b->serve->config.batch_seconds - hone__seconds();
 }
 
-static void wait_for(hone__batcher *b, double seconds) {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    double nanos = (double)until.tv_nsec + 1e9 * seconds;
-    until.tv_sec += (time_t)(nanos / 1e9);
-    until.tv_nsec = (long)(nanos - 1e9 * (double)(time_t)(nanos / 1e9));
-    pthread_cond_timedwait(&b->wake, &b->lock, &until);
-}
-
 /* Answers those that are too late or could not be prepared; the others stay in jobs. */
 static size_t prepare(hone__job **jobs, size_t count) {
     size_t kept = 0;
@@ -197,7 +189,7 @@ static void *work(void *context) {
         while (!b->first && !b->quit) pthread_cond_wait(&b->wake, &b->lock);
         if (!b->first) break;
         if (b->serve->config.batch_seconds > 0 && (wait = patience(b)) > 0) {
-            wait_for(b, wait);
+            hone__condition_wait(&b->wake, &b->lock, wait);
             continue;
         }
         size_t count = take(b, jobs);
@@ -267,16 +259,14 @@ hone_status hone__batcher_create(hone__batcher **out, hone__serve *serve, hone_e
     b->serve = serve;
     b->last = &b->first;
     pthread_mutex_init(&b->lock, NULL);
-    pthread_cond_init(&b->wake, NULL);
+    hone__condition_init(&b->wake);
     b->workers = hone__alloc((size_t)serve->threads, sizeof *b->workers);
-    int code = 0;
-    while (b->workers && b->worker_count < serve->threads && code == 0) {
-        code = pthread_create(&b->workers[b->worker_count], NULL, work, b);
-        b->worker_count += code == 0;
+    hone_status status = b->workers ? HONE_OK : hone__fail_memory(err, 0, "threads");
+    while (status == HONE_OK && b->worker_count < serve->threads) {
+        status = hone__background_start(&b->workers[b->worker_count], work, b, err);
+        b->worker_count += status == HONE_OK;
     }
-    if (!b->workers || code != 0) {
-        hone_status status = b->workers ? hone__fail(err, HONE_IO, "cannot start a thread: %s", strerror(code))
-                                        : hone__fail_memory(err, 0, "threads");
+    if (status != HONE_OK) {
         hone__batcher_free(b);
         return status;
     }

@@ -9,7 +9,7 @@
 #include <hone/catalog.h>
 
 #include "core_internal.h"
-#include "file.h"
+#include "readers.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -121,25 +121,21 @@ size_t hone__feedback_room(const hone__feedback *f) {
 
 /* ---- adding ------------------------------------------------------------------------------------------------------- */
 
-/* FNV-1a of the size and the pixels. Two pictures of one name count as the same: nothing worse can come of it. */
+/* A hash of the size and the pixels. Two pictures of one name count as the same: nothing worse can come of it. */
 static void picture_name(char name[NAME_SIZE], const hone_image *image) {
-    uint64_t hash = 0xcbf29ce484222325u;
     const int32_t shape[] = {image->height, image->width, image->channels};
-    const unsigned char *bytes = (const unsigned char *)shape;
-    for (size_t i = 0; i < sizeof shape; i++) hash = (hash ^ bytes[i]) * 0x100000001b3u;
     size_t size = (size_t)image->height * (size_t)image->width * (size_t)image->channels;
-    for (size_t i = 0; i < size; i++) hash = (hash ^ image->pixels[i]) * 0x100000001b3u;
+    uint64_t hash = hone__fnv1a(hone__fnv1a(HONE_FNV1A_BEGIN, shape, sizeof shape), image->pixels, size);
     snprintf(name, NAME_SIZE, "%016llx.png", (unsigned long long)hash);
 }
 
 /* A label becomes a folder that must be read back as this class: nothing hidden, no path, no name of a part. */
 static hone_status check_label(const char *label, hone_error *err) {
-    static const char *const parts[] = {"train", "val", "valid", "validation", "test"};
+    hone__part part;
     size_t length = strlen(label);
     bool ok = length > 0 && length <= HONE_MAX_CLASS_NAME && label[0] != '.' && !strchr(label, '/');
     for (size_t i = 0; ok && i < length; i++) ok = (unsigned char)label[i] >= 0x20 && label[i] != 0x7f;
-    for (size_t i = 0; ok && i < sizeof parts / sizeof parts[0]; i++) ok = strcmp(label, parts[i]) != 0;
-    if (!ok)
+    if (!ok || hone__part_parse(&part, label))
         HONE_FAIL(err, HONE_ARGUMENT, "the class '%.100s' cannot be the name of a folder, so no picture of it is kept",
                   label);
     return HONE_OK;
@@ -180,20 +176,29 @@ static hone_status tell_catalog(const hone__feedback *f, hone_error *err) {
     return status;
 }
 
+/* A file is there, and so its size is known: it stays if there is room. People may have emptied the queue: before it is
+ * said to be full it is counted again. */
+static hone_status make_room(hone__feedback *f, int64_t size, hone_error *err) {
+    f->images++;
+    f->bytes += size;
+    if (f->bytes > f->max_bytes) HONE_TRY(recount(f, err));
+    if (f->bytes <= f->max_bytes) return HONE_OK;
+    HONE_FAIL(err, HONE_LIMIT, "the feedback queue is full: it has %lld of %lld bytes; train on it and empty it",
+              (long long)(f->bytes - size), (long long)f->max_bytes);
+}
+
 static hone_status write_picture(hone__feedback *f, const hone_image *image, const char *label, const char *name,
                                  hone_error *err) {
     char *folder = hone__join_path(f->folder, label), *path = folder ? hone__join_path(folder, name) : NULL;
     struct stat info = {0};
     hone_status status = path ? hone__make_folders(folder, err) : hone__fail_memory(err, strlen(label), "a path");
     if (status == HONE_OK) status = hone_image_write(image, path, err);
-    if (status == HONE_OK && stat(path, &info) == 0 && (int64_t)info.st_size > f->max_bytes - f->bytes) {
-        unlink(path);
-        status = hone__fail(err, HONE_LIMIT,
-                            "the feedback queue is full: it has %lld of %lld bytes; train on it and empty it",
-                            (long long)f->bytes, (long long)f->max_bytes);
-    } else if (status == HONE_OK) {
-        f->images++;
-        f->bytes += (int64_t)info.st_size;
+    if (status == HONE_OK && stat(path, &info) == 0) {
+        status = make_room(f, (int64_t)info.st_size, err);
+        if (status != HONE_OK && unlink(path) == 0) {
+            f->images--;
+            f->bytes -= (int64_t)info.st_size;
+        }
     }
     hone__free(path);
     hone__free(folder);
@@ -208,7 +213,6 @@ static hone_status add(hone__feedback *f, const hone_image *image, const char *l
     search s = {.name = name, .label = label};
     hone_status status = visit_all(f->folder, compare, &s, err);
     *result = s.is_here ? HONE_FEEDBACK_KNOWN : s.elsewhere ? HONE_FEEDBACK_MOVED : HONE_FEEDBACK_ADDED;
-    /* People may have emptied it: before it is said to be full it is counted again. */
     if (status == HONE_OK && !s.is_here && f->images >= f->max_images) status = recount(f, err);
     if (status == HONE_OK && *result == HONE_FEEDBACK_ADDED && f->images >= f->max_images)
         status = hone__fail(err, HONE_LIMIT,

@@ -8,6 +8,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "serve_internal.h"
 
+#include "background.h"
 #include "file.h"
 #include "labels.h"
 
@@ -15,7 +16,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 enum { MAX_VERSIONS = 64, MAX_PATH = 4096 };
 
@@ -299,12 +299,7 @@ static void *watch(void *context) {
     double pause = r->serve->config.watch_seconds;
     pthread_mutex_lock(&r->wake_lock);
     while (!r->quit) {
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        double nanos = (double)until.tv_nsec + 1e9 * pause;
-        until.tv_sec += (time_t)(nanos / 1e9);
-        until.tv_nsec = (long)(nanos - 1e9 * (double)(time_t)(nanos / 1e9));
-        pthread_cond_timedwait(&r->wake, &r->wake_lock, &until);
+        hone__condition_wait(&r->wake, &r->wake_lock, pause);
         if (r->quit) break;
         pthread_mutex_unlock(&r->wake_lock);
         for (size_t i = 0; i < r->count; i++) refresh(r, &r->entries[i]);
@@ -335,7 +330,7 @@ static hone_status check_name(const hone__repository *r, const char *name, hone_
     if (!ok)
         HONE_FAIL(err, HONE_ARGUMENT, "'%.100s' is no model's name: no '/', no ':', at most %d bytes", name,
                   HONE_SERVE_MAX_NAME);
-    if (hone__repository_has((hone__repository *)(uintptr_t)r, name))
+    if (hone__repository_has(r, name))
         HONE_FAIL(err, HONE_ARGUMENT, "two models have the name '%s': NAME=FILE gives another", name);
     return HONE_OK;
 }
@@ -391,7 +386,7 @@ hone_status hone__repository_create(hone__repository **out, hone__serve *serve, 
     r->serve = serve;
     pthread_mutex_init(&r->lock, NULL);
     pthread_mutex_init(&r->wake_lock, NULL);
-    pthread_cond_init(&r->wake, NULL);
+    hone__condition_init(&r->wake);
     r->entries = hone__alloc(config->model_count, sizeof *r->entries);
     hone_status status = r->entries ? HONE_OK : hone__fail_memory(err, 0, "models");
     for (size_t i = 0; status == HONE_OK && i < config->model_count; i++) {
@@ -408,8 +403,7 @@ hone_status hone__repository_create(hone__repository **out, hone__serve *serve, 
 
 hone_status hone__repository_watch(hone__repository *r, hone_error *err) {
     if (r->serve->config.watch_seconds <= 0) return HONE_OK;
-    int code = pthread_create(&r->watcher, NULL, watch, r);
-    if (code != 0) HONE_FAIL(err, HONE_IO, "cannot start a thread: %s", strerror(code));
+    HONE_TRY(hone__background_start(&r->watcher, watch, r, err));
     r->has_watcher = true;
     return HONE_OK;
 }
@@ -485,7 +479,7 @@ void hone__repository_labels(hone__repository *r, const char *name, hone__labels
     }
 }
 
-bool hone__repository_has(hone__repository *r, const char *name) {
+bool hone__repository_has(const hone__repository *r, const char *name) {
     for (size_t i = 0; i < r->count; i++)
         if (strcmp(r->entries[i].name, name) == 0) return true;
     return false;

@@ -207,7 +207,7 @@ hone__servable *hone__repository_hold_label(hone__repository *r, const char *nam
 /* Of a version in words: a number or a label; NULL: the newest. */
 hone__servable *hone__repository_hold_named(hone__repository *r, const char *name, const char *version);
 void hone__repository_labels(hone__repository *r, const char *name, hone__labels *out);
-bool hone__repository_has(hone__repository *r, const char *name);
+bool hone__repository_has(const hone__repository *r, const char *name);
 /* All that are loaded, by model and then version, held; at most room of them. */
 size_t hone__repository_list(hone__repository *r, const char *name, hone__servable **out, size_t room);
 size_t hone__repository_count(const hone__repository *r); /* names */
@@ -251,13 +251,11 @@ double hone__batcher_at_once_seconds(void);
 
 /* ---- requests -------------------------------------------------------------------------------------------------- */
 
-enum { HONE_NOT_CLASSIFIED = 0 };
-
 /* How an output is to be given by the Open Inference Protocol. */
 typedef struct hone__wanted_output {
     size_t index;   /* of the servable's outputs */
     bool is_binary; /* its bytes behind the JSON */
-    size_t classes; /* the most likely so many, as strings; HONE_NOT_CLASSIFIED: the numbers */
+    size_t classes; /* the most likely so many, as strings; 0: the numbers */
 } hone__wanted_output;
 
 typedef struct hone__picture {
@@ -315,7 +313,6 @@ hone_status hone__inference_read(hone__serve_local *l, const hone__servable *s, 
 void hone__serve_tensorflow(void *context, hone__http_exchange *x); /* /v1/models… */
 void hone__serve_inference(void *context, hone__http_exchange *x);  /* /v2… */
 void hone__serve_pictures(void *context, hone__http_exchange *x);   /* /predict */
-void hone__serve_health(void *context, hone__http_exchange *x);
 void hone__serve_metrics(void *context, hone__http_exchange *x);
 
 /* Height times width by the header of a PNG or JPEG, before it is decoded; HONE_LIMIT where it is more than most. */
@@ -332,8 +329,6 @@ void hone__metrics_free(struct hone__metrics *m);
 void hone__metrics_request(struct hone__metrics *m, hone__http_exchange *x, double seconds);
 hone_status hone__model_counters_init(hone__model_counters *c, size_t outputs, hone_error *err);
 void hone__model_counters_release(hone__model_counters *c);
-/* Writes the whole exposition. */
-void hone__metrics_write(struct hone__metrics *m, hone__buffer *out);
 
 /* ---- samples (serve_samples.c) --------------------------------------------------------------------------------- */
 

@@ -371,7 +371,8 @@ static void write_process(struct hone__metrics *m, hone__buffer *out) {
     gauge(out, "process_start_time_seconds", "gauge", "When the process began, since 1970.", m->started_at);
 }
 
-void hone__metrics_write(struct hone__metrics *m, hone__buffer *out) {
+/* Writes the whole exposition. */
+static void write_metrics(struct hone__metrics *m, hone__buffer *out) {
     hone__servable *list[MAX_LISTED];
     size_t count = hone__repository_list(m->serve->repository, NULL, list, MAX_LISTED);
     write_requests(m, out);
@@ -385,6 +386,6 @@ void hone__metrics_write(struct hone__metrics *m, hone__buffer *out) {
 void hone__serve_metrics(void *context, hone__http_exchange *x) {
     hone__serve *serve = context;
     hone__serve_local *l = hone__serve_begin(serve, x);
-    hone__metrics_write(serve->metrics, &l->text);
+    write_metrics(serve->metrics, &l->text);
     hone__serve_reply(x, 200, "text/plain; version=0.0.4; charset=utf-8", &l->text);
 }

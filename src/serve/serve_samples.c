@@ -64,13 +64,6 @@ void hone__samples_free(struct hone__samples *s) {
     hone__free(s);
 }
 
-/* FNV-1a: names files, guards nothing. */
-static uint64_t hash(const unsigned char *data, size_t size) {
-    uint64_t value = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < size; i++) value = (value ^ data[i]) * 0x100000001b3u;
-    return value;
-}
-
 /* With the lock held. */
 static void keep(struct hone__samples *s, const hone__picture *p, const char *path) {
     hone_error err = {0};
@@ -91,8 +84,9 @@ void hone__samples_offer(struct hone__samples *s, const hone__picture *p, double
     bool has_room = s->images < s->max_images && (int64_t)p->size <= s->max_bytes - s->bytes;
     if (has_room) {
         bool is_png = p->size > 0 && p->data[0] == 0x89;
-        char *path = hone__asprintf("%s/%016llx.%s", s->folder, (unsigned long long)hash(p->data, p->size),
-                                    is_png ? "png" : "jpg");
+        char *path =
+            hone__asprintf("%s/%016llx.%s", s->folder,
+                           (unsigned long long)hone__fnv1a(HONE_FNV1A_BEGIN, p->data, p->size), is_png ? "png" : "jpg");
         if (path) keep(s, p, path);
         hone__free(path);
     }

@@ -108,7 +108,7 @@ void hone__serve_reply_error(hone__http_exchange *x, hone_status status, const h
     hone__http_reply_text(x, hone__http_status_of(status), "%s", err->message);
 }
 
-void hone__serve_health(void *context, hone__http_exchange *x) {
+static void serve_health(void *context, hone__http_exchange *x) {
     hone__serve *serve = context;
     bool draining = serve->http && hone__http_server_is_draining(serve->http);
     hone__http_set_header(x, "Cache-Control", "no-store");
@@ -199,7 +199,7 @@ static void add_routes(hone_server *s) {
         {"POST", "/feedback", body, hone__serve_feedback}, {"POST", "/predict", body, hone__serve_pictures},
         {"*", "/v1/models", body, hone__serve_tensorflow}, {"*", "/v1/models/**", body, hone__serve_tensorflow},
         {"*", "/v2", body, hone__serve_inference},         {"*", "/v2/", body, hone__serve_inference},
-        {"*", "/v2/**", body, hone__serve_inference},      {"GET", "/healthz", 0, hone__serve_health},
+        {"*", "/v2/**", body, hone__serve_inference},      {"GET", "/healthz", 0, serve_health},
         {"GET", "/metrics", 0, hone__serve_metrics},
     };
     if (s->serve.config.page)

@@ -277,7 +277,7 @@ void hone__lora_step(hone_lora *l, size_t index, const hone__lora_call *call, co
 
 /* ---- the best factors -------------------------------------------------------------------------------------------- */
 
-void hone__lora_keep_best(hone_lora *l) {
+static void keep_best(hone_lora *l) {
     for (size_t i = 0; i < l->count; i++) {
         adapter *x = &l->adapters[i];
         memcpy(x->a.best, x->a.values, x->a.size * sizeof(float));
@@ -308,7 +308,7 @@ static hone_status best_lora_epoch_end(void *context, hone_trainer *trainer, int
     if (!hone__monitor_improves(&b->monitor, value)) return HONE_OK;
     b->monitor.has_best = true;
     b->monitor.best = value;
-    hone__lora_keep_best(b->lora);
+    keep_best(b->lora);
     return HONE_OK;
 }
 

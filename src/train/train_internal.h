@@ -166,7 +166,6 @@ double hone__lora_penalty(const hone_lora *lora);
 bool hone__lora_adapts(const hone_lora *lora, size_t weight);
 /* ranges: room for shard_count pointers. */
 void hone__lora_step(hone_lora *lora, size_t index, const hone__lora_call *call, const float **ranges);
-void hone__lora_keep_best(hone_lora *lora);
 void hone__lora_restore_best(hone_lora *lora);
 
 /* ---- evaluate.c ------------------------------------------------------------------------------------------------ */

@@ -90,6 +90,10 @@ want_out '"validation_samples": 2'
 want_out '"val_loss":'
 run train parts --size 28x28 --epochs 1 --validation-split 0.2 --output parts.h5 --json
 want_out '"samples": 8'
+mv parts/val parts/valid # another of its names
+run train parts --size 28x28 --epochs 1 --output parts.h5 --json
+want_out '"validation_samples": 2'
+mv parts/valid parts/val
 mkdir parts/val/c
 cp data/digits.png parts/val/c/
 run train parts --size 28x28 --epochs 1 --output other.h5 --quiet

@@ -150,6 +150,32 @@ static void the_log_goes_to_its_callback_from_the_level_on(void **state) {
     hone_set_log(NULL, NULL, HONE_LOG_ERROR);
 }
 
+/* A file's name or its contents shall not command the terminal that shows the message. */
+static void test_messages_are_plain(void **state) {
+    (void)state;
+    hone_error err = {0};
+    hone__set_error(&err, HONE_FORMAT, -1, "'%s' is \x1b[2Jno file\x7f", "a\nb");
+    assert_string_equal(err.message, "'a?b' is ?[2Jno file?");
+    hone__fail_context(&err, HONE_FORMAT, "数字 '%s'", "\x1b]0;");
+    assert_string_equal(err.message, "数字 '?]0;': 'a?b' is ?[2Jno file?");
+}
+
+/* The reference vectors of FNV-1a's authors. */
+static void test_fnv1a(void **state) {
+    (void)state;
+    assert_true(hone__fnv1a(HONE_FNV1A_BEGIN, "", 0) == UINT64_C(0xcbf29ce484222325));
+    assert_true(hone__fnv1a(HONE_FNV1A_BEGIN, "a", 1) == UINT64_C(0xaf63dc4c8601ec8c));
+    assert_true(hone__fnv1a(hone__fnv1a(HONE_FNV1A_BEGIN, "foo", 3), "bar", 3) == UINT64_C(0x85944171f73967e8));
+}
+
+static void test_ends_with(void **state) {
+    (void)state;
+    assert_true(hone__ends_with("model.h5", ".h5"));
+    assert_true(hone__ends_with("model", ""));
+    assert_false(hone__ends_with("h5", ".h5"));
+    assert_false(hone__ends_with("model.h5.tmp", ".h5"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(doubles_are_spelt_like_python_repr),
@@ -158,6 +184,9 @@ int main(void) {
         cmocka_unit_test(errors_keep_the_reason_when_context_is_long),
         cmocka_unit_test(arithmetic_and_memory_say_no_on_overflow),
         cmocka_unit_test(the_log_goes_to_its_callback_from_the_level_on),
+        cmocka_unit_test(test_messages_are_plain),
+        cmocka_unit_test(test_fnv1a),
+        cmocka_unit_test(test_ends_with),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

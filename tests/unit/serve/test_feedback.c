@@ -113,6 +113,11 @@ static void it_is_bounded(void **state) {
     hone__feedback_free(f);
     f = open_queue(100, 600); /* what did not fit has left nothing */
     assert_int_equal(hone__feedback_count(f), kept);
+    assert_int_equal(add(f, (int)kept, "a", NULL, NULL), HONE_LIMIT);
+    snprintf(command, sizeof command, "rm -r %s/a", folder);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(add(f, (int)kept, "a", NULL, NULL), HONE_OK); /* and bytes taken away make room, too */
+    assert_int_equal(hone__feedback_count(f), 1);
     hone__feedback_free(f);
 }
 
@@ -122,8 +127,8 @@ static void labels_cannot_leave_the_folder(void **state) {
     char long_name[400];
     memset(long_name, 'x', sizeof long_name - 1);
     long_name[sizeof long_name - 1] = '\0';
-    const char *const bad[] = {"",     ".",    "..",    "../a", "a/b", "/tmp/x", ".hidden",
-                               "a\nb", "\x7f", "train", "test", "val", long_name};
+    const char *const bad[] = {"",     ".",     "..",       "../a", "a/b", "/tmp/x", ".hidden",    "a\nb",
+                               "\x7f", "train", "training", "test", "val", "valid",  "validation", long_name};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         hone_error err = {0};
         assert_int_equal(add(f, 1, bad[i], NULL, &err), HONE_ARGUMENT);
