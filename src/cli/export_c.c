@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CALIBRATION = 512, MOST_FORMS = 16 };
+enum { MOST_FORMS = 16 };
 
 /* One form of the model, and what it takes. */
 typedef struct form {
@@ -30,8 +30,7 @@ typedef struct export_job {
     hone_threads *threads;
     hone_model *model;
     hone_compiled compiled;
-    hone_dataset *data; /* NULL: none */
-    hone_split split;
+    calibration pictures;
     int64_t max_flash, max_ram; /* INT64_MAX: as much as it takes */
     form forms[MOST_FORMS];
     size_t count;
@@ -65,18 +64,6 @@ static bool has_budget(const export_job *job) {
 
 /* ---- opening --------------------------------------------------------------------------------------------------- */
 
-static int open_data_part(export_job *job) {
-    hone_error err = {0};
-    if (!job->s->data) return -1;
-    int status = check_ends(job->model, job->path);
-    if (status >= 0) return status;
-    data_options options = {.source = job->s->data, .split = "train", .fit_to = job->model};
-    status = open_data(&job->data, &options, job->threads, job->common->quiet);
-    if (status >= 0) return status;
-    if (hone_split_last(&job->split, hone_dataset_samples(job->data), 0.1, &err) == HONE_OK) return -1;
-    return failed(&err, NULL, "cannot divide '%s'", job->s->data);
-}
-
 static int open_job(export_job *job) {
     const c_settings *s = job->s;
     int status = start_threads(&job->threads, job->common->threads);
@@ -89,38 +76,10 @@ static int open_job(export_job *job) {
     if (!pixels.stated)
         note(job->common->quiet, "'%s' does not say how its pixels are scaled: assuming %s (--input overrides)",
              job->path, hone_preprocessing_text(&pixels, text, sizeof text));
-    return open_data_part(job);
+    return open_calibration(&job->pictures, s->form.data, job->model, job->path, job->threads, job->common->quiet);
 }
 
 /* ---- forms ----------------------------------------------------------------------------------------------------- */
-
-static int quantize(const export_job *job, hone_model *model) {
-    hone_error err = {0};
-    uint32_t indices[CALIBRATION];
-    size_t have = job->split.train_count, count = have < CALIBRATION ? have : CALIBRATION;
-    for (size_t i = 0; i < count; i++) indices[i] = job->split.train[i * have / count];
-    hone_quantize_config config = hone_quantize_config_default();
-    config.indices = indices;
-    config.index_count = count;
-    config.threads = job->threads;
-    if (hone_model_quantize(model, job->data, &config, NULL, &err) == HONE_OK) return -1;
-    return failed(&err, NULL, "cannot quantize '%s'", job->path);
-}
-
-static int measure(const export_job *job, hone_model *model, bool int8, double *accuracy) {
-    hone_error err = {0};
-    hone_evaluation e;
-    hone_evaluate_config config = hone_evaluate_config_default();
-    if (job->compiled.has_loss) config.loss = job->compiled.loss;
-    config.indices = job->split.validation;
-    config.index_count = job->split.validation_count;
-    config.threads = job->threads;
-    config.precision = int8 ? HONE_PRECISION_INT8 : HONE_PRECISION_FLOAT32;
-    if (hone_evaluate(&e, model, job->data, &config, &err) != HONE_OK)
-        return failed(&err, NULL, "cannot evaluate '%s' on '%s'", job->path, job->s->data);
-    *accuracy = e.accuracy;
-    return -1;
-}
 
 static int size_up(const export_job *job, const hone_model *model, bool int8, const char *path, hone_c_report *sizes) {
     hone_error err = {0};
@@ -143,14 +102,15 @@ static int try_form(export_job *job, hone_model *model, bool int8, const char *n
     char flash[32], ram[32], accuracy[48] = "";
     *f = (form){.accuracy = NAN};
     snprintf(f->name, sizeof f->name, "%s", name);
-    int status = job->data ? measure(job, model, int8, &f->accuracy) : -1;
+    int status =
+        job->pictures.data ? measure_on(&job->pictures, model, job->path, &job->compiled, int8, &f->accuracy) : -1;
     if (status < 0) status = size_up(job, model, int8, has_budget(job) ? NULL : job->s->output, &f->sizes);
     if (status >= 0) return status;
     job->count++;
     f->fits = fits(job, f);
     if (!isnan(f->accuracy))
         snprintf(accuracy, sizeof accuracy, ", %.2f %% of the validation part right", 100 * f->accuracy);
-    if (has_budget(job) || job->data)
+    if (has_budget(job) || job->pictures.data)
         note(job->common->quiet, "%s: %s of flash, %s of RAM%s%s", f->name, as_bytes((double)flash_of(f), flash),
              as_bytes((double)ram_of(f), ram), accuracy, f->fits ? "" : ": too large");
     return f->fits && has_budget(job) ? size_up(job, model, int8, job->s->output, &f->sizes) : -1;
@@ -169,11 +129,12 @@ static int try_smaller(export_job *job) {
         form guess = {.accuracy = NAN};
         snprintf(guess.name, sizeof guess.name, "int8, %d %% of the filters", percent[i]);
         status = shrink_model(&smaller, job->model, percent[i], job->path);
-        if (status < 0) status = quantize(job, smaller);
+        if (status < 0) status = quantize_with(&job->pictures, smaller, job->path);
         if (status < 0) status = size_up(job, smaller, true, NULL, &guess.sizes);
         if (status < 0 && fits(job, &guess)) {
-            status = train_again(smaller, job->data, &job->split, &job->compiled, job->common, job->threads);
-            if (status < 0) status = quantize(job, smaller);
+            status = train_again(smaller, job->pictures.data, &job->pictures.split, &job->compiled, job->common,
+                                 job->threads);
+            if (status < 0) status = quantize_with(&job->pictures, smaller, job->path);
             if (status < 0) status = try_form(job, smaller, true, guess.name);
         } else if (status < 0) {
             guess.fits = false;
@@ -186,15 +147,15 @@ static int try_smaller(export_job *job) {
 
 static int try_forms(export_job *job) {
     const c_settings *s = job->s;
-    bool quantized = hone_model_is_quantized(job->model), in_bytes = s->int8 || (quantized && !s->float32);
+    bool quantized = hone_model_is_quantized(job->model), in_bytes = s->form.int8 || (quantized && !s->form.float32);
     int status = -1;
-    if (!in_bytes || (has_budget(job) && !s->int8)) status = try_form(job, job->model, false, "float32");
+    if (!in_bytes || (has_budget(job) && !s->form.int8)) status = try_form(job, job->model, false, "float32");
     if (status >= 0 || is_done(job)) return status;
-    if (s->float32 || (!in_bytes && !has_budget(job))) return -1;
-    if (!quantized && !job->data && !s->int8) return -1;
-    if (!quantized && job->data) status = quantize(job, job->model);
+    if (s->form.float32 || (!in_bytes && !has_budget(job))) return -1;
+    if (!quantized && !job->pictures.data && !s->form.int8) return -1;
+    if (!quantized && job->pictures.data) status = quantize_with(&job->pictures, job->model, job->path);
     if (status < 0) status = try_form(job, job->model, true, "int8");
-    if (status < 0 && !is_done(job) && job->data) status = try_smaller(job);
+    if (status < 0 && !is_done(job) && job->pictures.data) status = try_smaller(job);
     return status;
 }
 
@@ -206,9 +167,9 @@ static int refuse(const export_job *job) {
     if (job->s->max_flash) as_bytes((double)job->max_flash, max_flash);
     if (job->s->max_ram) as_bytes((double)job->max_ram, max_ram);
     return failed(NULL,
-                  job->data         ? "a smaller network, or smaller pictures (hone train --size), would fit"
-                  : job->s->float32 ? "without --float32 it may be quantized"
-                                    : "with --data DATA it is quantized, and filters are left out, until it fits",
+                  job->pictures.data     ? "a smaller network, or smaller pictures (hone train --size), would fit"
+                  : job->s->form.float32 ? "without --float32 it may be quantized"
+                                         : "with --data DATA it is quantized, and filters are left out, until it fits",
                   "'%s' does not fit: as %s it takes %s of flash and %s of RAM, there are %s and %s", job->path,
                   least->name, as_bytes((double)flash_of(least), flash), as_bytes((double)ram_of(least), ram),
                   max_flash, max_ram);
@@ -271,7 +232,7 @@ static int check(const verb *v, export_job *job) {
     job->max_flash = job->max_ram = INT64_MAX;
     if (length < 3 || strcmp(s->output + length - 2, ".c") != 0)
         return usage_error(v, "--output is '%s', expected NAME.c (the header goes beside it)", s->output);
-    if (s->int8 && s->float32) return usage_error(v, "--int8 and --float32 cannot both be");
+    if (s->form.int8 && s->form.float32) return usage_error(v, "--int8 and --float32 cannot both be");
     if (s->max_flash && !parse_bytes(s->max_flash, &job->max_flash))
         return usage_error(v, "--max-flash is '%s', expected bytes: 65536, 64K, 1M", s->max_flash);
     if (s->max_ram && !parse_bytes(s->max_ram, &job->max_ram))
@@ -287,8 +248,7 @@ int export_c(const verb *v, const char *path, const c_settings *s, const common_
     if (status < 0) status = try_forms(&job);
     if (status < 0 && !is_done(&job)) status = refuse(&job);
     if (status < 0) status = report(&job);
-    hone_split_release(&job.split);
-    hone_dataset_free(job.data);
+    release_calibration(&job.pictures);
     hone_model_free(job.model);
     hone_threads_free(job.threads);
     return status;

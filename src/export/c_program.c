@@ -105,19 +105,6 @@ static hone_status place(hone__c_program *p, hone_error *err) {
     return status;
 }
 
-/* 8-bit weights, multipliers, tables: the same at every CPU level, so the plainest computes them. */
-static hone_status make_int8(hone__builder *g, hone_error *err) {
-    HONE_TRY(hone__int8_plan_graph(g, false, err));
-    hone__setting setting = {.model = g->model, .kernels = hone__kernels_named("scalar"), .samples = 1};
-    for (size_t i = 0; i < g->op_count; i++) {
-        hone__op *op = &g->ops[i];
-        if (!op->int8) continue;
-        HONE_TRY(op->type->prepare(op, &setting, err));
-        if (op->type->refresh) op->type->refresh(op, setting.kernels, g->model, 0);
-    }
-    return HONE_OK;
-}
-
 /* Whether a pixel alone says what its 8-bit number is. */
 static bool takes_pixels_directly(const hone__c_program *p, const size_t *users) {
     const hone__builder *g = &p->graph;
@@ -130,8 +117,10 @@ static hone_status make(hone__c_program *p, hone_error *err) {
     hone__builder *g = &p->graph;
     int logits;
     HONE_TRY(hone__lower_model(g, p->model, 0, err));
-    hone__fuse(g, &(hone__purpose){.training = false, .logits = false}, &logits);
-    if (p->int8) HONE_TRY(make_int8(g, err));
+    if (p->int8)
+        HONE_TRY(hone__int8_program_graph(g, err));
+    else
+        hone__fuse(g, &(hone__purpose){.training = false, .logits = false}, &logits);
     p->input = g->input;
     p->output = g->output;
     p->whitened = HONE_C_NO_BUFFER;

@@ -5,6 +5,7 @@
 #include "format_internal.h"
 
 #include "file.h"
+#include "int8_graph.h"
 #include "onnx_model.h"
 
 #include <hone/onnx.h>
@@ -35,11 +36,20 @@ static hone_status set_class_names(hone_value *metadata, const hone_model *model
     return status;
 }
 
-/* The self-test stays behind: it belongs to hone's own arithmetic. */
-static hone_status set_records(hone_value *metadata, const hone_model *model, hone_error *err) {
+/* The self-test stays behind: it belongs to hone's own arithmetic. With the float weights go the records about what those
+ * compute: their scales, which the graph states, and the examples by which hone tells unknown pictures. */
+static bool stays_behind(const char *record, bool int8) {
+    static const char *const of_floats[] = {HONE_INT8_RECORD, "rejection", "reference"};
+    bool stays = strcmp(record, HONE_SELF_TEST_RECORD) == 0;
+    for (size_t i = 0; int8 && i < sizeof of_floats / sizeof of_floats[0]; i++)
+        stays = stays || strcmp(record, of_floats[i]) == 0;
+    return stays;
+}
+
+static hone_status set_records(hone_value *metadata, const hone_model *model, bool int8, hone_error *err) {
     for (size_t i = 0; i < hone_value_count(model->records); i++) {
         const char *name = hone_value_key_at(model->records, i);
-        if (strcmp(name, HONE_SELF_TEST_RECORD) == 0) continue;
+        if (stays_behind(name, int8)) continue;
         char *key = hone__asprintf("%s%s", record_prefix, name);
         if (!key) return hone__fail_memory(err, strlen(name), "a record");
         hone_status status = set_json(metadata, key, hone_value_at(model->records, i), err);
@@ -63,7 +73,7 @@ static hone_status write_model(const hone_model *model, const hone_onnx_options 
     size_t size;
     HONE_TRY(set_class_names(metadata, model, err));
     HONE_TRY(set_preprocessing(metadata, model, options->with_preprocessing, err));
-    HONE_TRY(set_records(metadata, model, err));
+    HONE_TRY(set_records(metadata, model, options->int8, err));
     if (!options->with_preprocessing && !hone_model_input_is_affine(model))
         hone__log(HONE_LOG_WARNING,
                   "the ONNX file does not hold the model's preprocessing: it is more than a scale and "

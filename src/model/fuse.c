@@ -32,7 +32,11 @@ hone__op *hone__only_user(hone__builder *b, int tensor) {
 static void bypass(hone__builder *b, hone__op *op) {
     b->tensors[op->output].root = op->inputs[0];
     for (size_t i = 0; i < b->op_count; i++)
-        for (int k = 0; k < b->ops[i].input_count; k++) b->ops[i].inputs[k] = hone__tensor_root(b, b->ops[i].inputs[k]);
+        for (int k = 0; k < b->ops[i].input_count; k++) {
+            hone__op *user = &b->ops[i];
+            user->inputs[k] = hone__tensor_root(b, user->inputs[k]);
+            if (user->views[k] == op->output) user->views[k] = op->views[0];
+        }
     b->output = hone__tensor_root(b, b->output);
     hone__free(op->literal);
     op->literal = NULL;
@@ -202,7 +206,11 @@ static void fuse_into_norm(hone__builder *b, hone__op *op) {
 /* Names roots only, so that equal tensors have equal numbers. */
 static void resolve_aliases(hone__builder *b) {
     for (size_t i = 0; i < b->op_count; i++)
-        for (int k = 0; k < b->ops[i].input_count; k++) b->ops[i].inputs[k] = hone__tensor_root(b, b->ops[i].inputs[k]);
+        for (int k = 0; k < b->ops[i].input_count; k++) {
+            hone__op *op = &b->ops[i];
+            op->views[k] = op->inputs[k];
+            op->inputs[k] = hone__tensor_root(b, op->inputs[k]);
+        }
     b->output = hone__tensor_root(b, b->output);
 }
 

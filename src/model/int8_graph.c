@@ -428,3 +428,18 @@ hone_status hone__int8_plan_graph(hone__builder *b, bool training, hone_error *e
     hone__builder_release(&other);
     return status;
 }
+
+/* Numbers are the same at every CPU level, so the plainest computes them. */
+hone_status hone__int8_program_graph(hone__builder *b, hone_error *err) {
+    int logits;
+    hone__fuse(b, &(hone__purpose){.training = false}, &logits);
+    HONE_TRY(hone__int8_plan_graph(b, false, err));
+    hone__setting setting = {.model = b->model, .kernels = hone__kernels_named("scalar"), .samples = 1};
+    for (size_t i = 0; i < b->op_count; i++) {
+        hone__op *op = &b->ops[i];
+        if (!op->int8) continue;
+        HONE_TRY(op->type->prepare(op, &setting, err));
+        if (op->type->refresh) op->type->refresh(op, setting.kernels, b->model, 0);
+    }
+    return HONE_OK;
+}

@@ -29,5 +29,8 @@ hone_status hone__fake_quantise_graph(hone__builder *b, const hone__builder *int
 
 /* Both from the model's record, as a plan wants it. */
 hone_status hone__int8_plan_graph(hone__builder *b, bool training, hone_error *err);
+/* The same for who writes the graph down: fused for inference (after hone__lower_model), in 8 bits, and with its
+ * numbers: weights, biases, multipliers, tables. */
+hone_status hone__int8_program_graph(hone__builder *b, hone_error *err);
 
 #endif

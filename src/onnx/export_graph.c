@@ -44,17 +44,18 @@ static bool is_thin(const hone_shape *shape) {
     return channels == 1 || channels == size;
 }
 
-/* A tensor that names the elements of another one in a shape of its own. */
+/* A tensor that names the elements of another one in a shape of its own. (What has only moved is rounded again, which
+ * changes nothing: integer operators are found between roundings.) */
 static const char *reshaped(hone__onnx_export *e, int tensor) {
     int root = e->graph.tensors[tensor].root;
     const hone_shape *shape = hone__onnx_shape(e, tensor), *from = hone__onnx_shape(e, root);
     bool as_it_is = is_thin(from) && hone__onnx_order_of(e, root) == CHANNELS_FIRST;
     const char *x = hone__onnx_value(e, root, as_it_is ? CHANNELS_FIRST : CHANNELS_LAST);
     if (!as_it_is && hone_shape_equal(shape, from)) return x;
-    if (shape->rank > 1) return hone__onnx_reshape(e, x, shape->dims, (size_t)shape->rank);
+    if (shape->rank > 1) return hone__onnx_round(e, tensor, hone__onnx_reshape(e, x, shape->dims, (size_t)shape->rank));
     Hone__Onnx__Node *node = hone__onnx_node(&e->w, e->layer, "Flatten", &x, 1);
     hone__onnx_set_integer(&e->w, node, "axis", 1);
-    return hone__onnx_output(node);
+    return hone__onnx_round(e, tensor, hone__onnx_output(node));
 }
 
 const char *hone__onnx_value(hone__onnx_export *e, int tensor, hone__onnx_order order) {
@@ -70,7 +71,7 @@ const char *hone__onnx_value(hone__onnx_export *e, int tensor, hone__onnx_order 
     }
     if (!values[!order]) hone__onnx_fail(&e->w, HONE_INTERNAL, "layer '%s': its input was not exported", e->layer);
     if (e->w.status) return "";
-    values[order] = hone__onnx_transpose(e, values[!order], perm, (size_t)rank + 1);
+    values[order] = hone__onnx_round(e, tensor, hone__onnx_transpose(e, values[!order], perm, (size_t)rank + 1));
     return values[order];
 }
 
@@ -86,29 +87,36 @@ const char *hone__onnx_weight(hone__onnx_export *e, int weight, const hone_shape
                              e->model->data + e->model->weights[weight].offset);
 }
 
+void *hone__onnx_permute(hone__onnx_export *e, const hone_shape *shape, const int *axes, const void *items, size_t item,
+                         hone_shape *out) {
+    size_t size = (size_t)hone_shape_size(shape), steps[HONE_MAX_RANK], index[HONE_MAX_RANK] = {0}, at = 0;
+    const unsigned char *from = items;
+    unsigned char *to = hone__onnx_take(&e->w, size, item);
+    *out = (hone_shape){.rank = shape->rank};
+    for (int i = 0; i < shape->rank; i++) {
+        out->dims[i] = shape->dims[axes[i]];
+        steps[i] = 1;
+        for (int k = axes[i] + 1; k < shape->rank; k++) steps[i] *= (size_t)shape->dims[k];
+    }
+    for (size_t i = 0; to && i < size; i++) {
+        memcpy(to + i * item, from + at * item, item);
+        for (int axis = out->rank; axis-- > 0;) {
+            at += steps[axis];
+            if (++index[axis] < (size_t)out->dims[axis]) break;
+            at -= steps[axis] * (size_t)out->dims[axis];
+            index[axis] = 0;
+        }
+    }
+    return to;
+}
+
 const char *hone__onnx_permuted_weight(hone__onnx_export *e, int weight, const hone_shape *shape, const int *axes,
                                        const char *suffix) {
     const char *name = weight_name(e, weight, suffix);
     if (hone__onnx_has(&e->w, name)) return name;
+    hone_shape out;
     const float *from = e->model->data + e->model->weights[weight].offset;
-    size_t size = e->model->weights[weight].size, steps[HONE_MAX_RANK], index[HONE_MAX_RANK] = {0}, at = 0;
-    float *data = hone__onnx_take(&e->w, size, sizeof *data);
-    if (!data) return "";
-    hone_shape out = {.rank = shape->rank};
-    for (int i = 0; i < shape->rank; i++) {
-        out.dims[i] = shape->dims[axes[i]];
-        steps[i] = 1;
-        for (int k = axes[i] + 1; k < shape->rank; k++) steps[i] *= (size_t)shape->dims[k];
-    }
-    for (size_t i = 0; i < size; i++) {
-        data[i] = from[at];
-        for (int axis = out.rank; axis-- > 0;) {
-            at += steps[axis];
-            if (++index[axis] < (size_t)out.dims[axis]) break;
-            at -= steps[axis] * (size_t)out.dims[axis];
-            index[axis] = 0;
-        }
-    }
+    const float *data = hone__onnx_permute(e, shape, axes, from, sizeof *from, &out);
     return hone__onnx_floats(&e->w, name, &out, data);
 }
 
@@ -221,8 +229,8 @@ static void export_op(hone__onnx_export *e, const hone__op *op) {
     e->layer = e->model->layers[op->layer]->name;
     if (op->type == &hone__op_slice && op->inputs[0] == e->graph.input) {
         add_input(e, input_at(e->model, op->as.slice.from), op->output);
-    } else if (!puts_outputs_together(e, e->graph.output, op) && !hone__onnx_export_window(e, op) &&
-               !hone__onnx_export_maths(e, op)) {
+    } else if (!puts_outputs_together(e, e->graph.output, op) && !(e->options.int8 && hone__onnx_export_int8(e, op)) &&
+               !hone__onnx_export_window(e, op) && !hone__onnx_export_maths(e, op)) {
         hone__onnx_fail(&e->w, HONE_UNSUPPORTED, "layer '%.128s': there is no way to say '%s' in ONNX", e->layer,
                         op->type->name);
     }
@@ -245,6 +253,7 @@ hone_status hone__onnx_write(const hone_model *model, const hone_onnx_options *o
     hone__onnx_export e = {.model = model, .options = *options};
     hone__onnx_writer_init(&e.w, err);
     e.w.status = hone__lower_model(&e.graph, model, 0, err);
+    if (!e.w.status && options->int8) e.w.status = hone__onnx_int8_graph(&e, err);
     if (!e.w.status) {
         e.values = hone__alloc(e.graph.tensor_count, sizeof *e.values);
         if (!e.values) e.w.status = hone__fail_memory(err, e.graph.tensor_count * sizeof *e.values, "an ONNX graph");

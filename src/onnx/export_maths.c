@@ -26,21 +26,22 @@ static const char *scalar(hone__onnx_export *e, double value) {
 
 /* ---- products -------------------------------------------------------------------------------------------------- */
 
+/* Sequences have a product of matrices and a sum, vectors one operator for both. */
+const char *hone__onnx_dense(hone__onnx_export *e, const char *const *inputs, size_t count, int output_rank) {
+    if (output_rank == 1) return hone__onnx_output(hone__onnx_node(&e->w, e->layer, "Gemm", inputs, count));
+    const char *y = binary(e, "MatMul", inputs[0], inputs[1]);
+    return count > 2 ? binary(e, "Add", y, inputs[2]) : y;
+}
+
 static void export_dense(hone__onnx_export *e, const hone__op *op) {
     const hone_shape kernel = {2, {(int64_t)op->as.dense.in, (int64_t)op->as.dense.units}};
     const hone_shape bias = {1, {(int64_t)op->as.dense.units}};
     const char *inputs[3] = {hone__onnx_value(e, op->inputs[0], CHANNELS_LAST),
                              hone__onnx_weight(e, op->weights[HONE_OP_KERNEL], &kernel)};
-    bool biased = op->weights[HONE_OP_BIAS] != HONE_NO_WEIGHT, flat = hone__onnx_shape(e, op->output)->rank == 1;
+    bool biased = op->weights[HONE_OP_BIAS] != HONE_NO_WEIGHT;
     if (biased) inputs[2] = hone__onnx_weight(e, op->weights[HONE_OP_BIAS], &bias);
-    const char *y;
-    if (flat) {
-        y = hone__onnx_output(hone__onnx_node(&e->w, e->layer, "Gemm", inputs, biased ? 3 : 2));
-    } else {
-        y = binary(e, "MatMul", inputs[0], inputs[1]);
-        if (biased) y = binary(e, "Add", y, inputs[2]);
-    }
-    hone__onnx_set_value(e, op->output, CHANNELS_LAST, y);
+    hone__onnx_set_value(e, op->output, CHANNELS_LAST,
+                         hone__onnx_dense(e, inputs, biased ? 3 : 2, hone__onnx_shape(e, op->output)->rank));
 }
 
 /* (N, steps, heads width) to (N, heads, steps, width), or with perm of one's own. */
@@ -94,10 +95,14 @@ static const char *clip(hone__onnx_export *e, const char *x, double low, double 
     return hone__onnx_output(hone__onnx_node(&e->w, e->layer, "Clip", inputs, 3));
 }
 
+const char *hone__onnx_relu(hone__onnx_export *e, const char *x, float most) {
+    return isinf(most) ? unary(e, "Relu", x) : clip(e, x, 0, most);
+}
+
 /* x >= b ? min(x, c) : a (x - b). Where a or b is no zero and another one stands in the way, in so many words. */
 static const char *rectifier(hone__onnx_export *e, const char *x, const hone_activation *f) {
     bool bounded = !isinf(f->c);
-    if (f->b == 0 && f->a == 0) return bounded ? clip(e, x, 0, f->c) : unary(e, "Relu", x);
+    if (f->b == 0 && f->a == 0) return hone__onnx_relu(e, x, f->c);
     if (f->b == 0 && !bounded) return with_reals(e, "LeakyRelu", x, "alpha", f->a, NULL, 0);
     const char *above = bounded ? binary(e, "Min", x, scalar(e, f->c)) : x;
     const char *below = binary(e, "Mul", binary(e, "Sub", x, scalar(e, f->b)), scalar(e, f->a));
@@ -193,7 +198,15 @@ static void export_affine(hone__onnx_export *e, const hone__op *op) {
     const char *x = as_it_is(e, op->inputs[0], &order);
     size_t c = op->as.rows.c;
     int rank = hone__onnx_shape(e, op->output)->rank;
-    x = affine(e, x, op->literal, op->literal + c, c, rank, order);
+    const float *scale = op->literal, *offset = op->literal + c;
+    if (op->fold.on) { /* in a fused graph: what is left of a BatchNormalization */
+        float *numbers = hone__onnx_take(&e->w, 2 * c, sizeof *numbers);
+        if (!numbers) return;
+        hone__fold_affine(e->model, op->fold.weights, op->fold.epsilon, c, numbers, numbers + c);
+        scale = numbers;
+        offset = numbers + c;
+    }
+    x = affine(e, x, scale, offset, c, rank, order);
     hone__onnx_set_value(e, op->output, order, x);
 }
 

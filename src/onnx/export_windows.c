@@ -24,40 +24,58 @@ static void set_window(hone__onnx_export *e, Hone__Onnx__Node *node, const side 
     if (dilated) hone__onnx_set_integers(&e->w, node, "dilations", (const int64_t[]){h->dilation, w->dilation}, 2);
 }
 
-static Hone__Onnx__Node *add_convolution(hone__onnx_export *e, const hone__op *op, const char *op_type,
-                                         const char *kernel, int64_t outputs) {
-    const char *inputs[3] = {hone__onnx_value(e, op->inputs[0], CHANNELS_FIRST), kernel};
+const char *hone__onnx_conv2d(hone__onnx_export *e, const hone_conv2d_shape *s, const char *const *inputs,
+                              size_t count) {
+    const side h = {s->h, s->kh, s->stride_h, s->dilation_h, s->pad_top, s->oh};
+    const side w = {s->w, s->kw, s->stride_w, s->dilation_w, s->pad_left, s->ow};
+    Hone__Onnx__Node *node = hone__onnx_node(&e->w, e->layer, "Conv", inputs, count);
+    set_window(e, node, &h, &w, true);
+    hone__onnx_set_integer(&e->w, node, "group", s->groups);
+    return hone__onnx_output(node);
+}
+
+/* A convolution of as many groups as channels. */
+const char *hone__onnx_depthwise(hone__onnx_export *e, const hone_depthwise_shape *s, const char *const *inputs,
+                                 size_t count) {
+    const side h = {s->h, s->kh, s->stride_h, s->dilation_h, s->pad_top, s->oh};
+    const side w = {s->w, s->kw, s->stride_w, s->dilation_w, s->pad_left, s->ow};
+    Hone__Onnx__Node *node = hone__onnx_node(&e->w, e->layer, "Conv", inputs, count);
+    set_window(e, node, &h, &w, true);
+    hone__onnx_set_integer(&e->w, node, "group", s->c);
+    return hone__onnx_output(node);
+}
+
+/* x, kernel and, where there is one, bias; how many. */
+static size_t convolution_inputs(hone__onnx_export *e, const hone__op *op, const char *kernel, int64_t outputs,
+                                 const char *inputs[3]) {
     const hone_shape bias = {1, {outputs}};
-    bool biased = op->weights[HONE_OP_BIAS] != HONE_NO_WEIGHT;
-    if (biased) inputs[2] = hone__onnx_weight(e, op->weights[HONE_OP_BIAS], &bias);
-    return hone__onnx_node(&e->w, e->layer, op_type, inputs, biased ? 3 : 2);
+    inputs[0] = hone__onnx_value(e, op->inputs[0], CHANNELS_FIRST);
+    inputs[1] = kernel;
+    if (op->weights[HONE_OP_BIAS] == HONE_NO_WEIGHT) return 2;
+    inputs[2] = hone__onnx_weight(e, op->weights[HONE_OP_BIAS], &bias);
+    return 3;
 }
 
 static void export_conv2d(hone__onnx_export *e, const hone__op *op) {
     const hone_conv2d_shape *s = &op->as.conv2d.shape;
     const hone_shape kernel = {4, {s->kh, s->kw, s->c / s->groups, s->filters}};
-    const side h = {s->h, s->kh, s->stride_h, s->dilation_h, s->pad_top, s->oh};
-    const side w = {s->w, s->kw, s->stride_w, s->dilation_w, s->pad_left, s->ow};
     const char *weights =
         hone__onnx_permuted_weight(e, op->weights[HONE_OP_KERNEL], &kernel, (const int[]){3, 2, 0, 1}, "");
-    Hone__Onnx__Node *node = add_convolution(e, op, "Conv", weights, s->filters);
-    set_window(e, node, &h, &w, true);
-    hone__onnx_set_integer(&e->w, node, "group", s->groups);
-    hone__onnx_set_value(e, op->output, CHANNELS_FIRST, hone__onnx_output(node));
+    const char *inputs[3];
+    size_t count = convolution_inputs(e, op, weights, s->filters, inputs);
+    hone__onnx_set_value(e, op->output, CHANNELS_FIRST, hone__onnx_conv2d(e, s, inputs, count));
 }
 
-/* A convolution of as many groups as channels: (kh, kw, c, multiplier) becomes (c multiplier, 1, kh, kw). */
+/* (kh, kw, c, multiplier) becomes (c multiplier, 1, kh, kw). */
 static void export_depthwise(hone__onnx_export *e, const hone__op *op) {
     const hone_depthwise_shape *s = &op->as.depthwise;
-    const hone_shape kernel = {4, {s->kh, s->kw, (int64_t)s->c * s->multiplier, 1}};
-    const side h = {s->h, s->kh, s->stride_h, s->dilation_h, s->pad_top, s->oh};
-    const side w = {s->w, s->kw, s->stride_w, s->dilation_w, s->pad_left, s->ow};
+    int64_t channels = (int64_t)s->c * s->multiplier;
+    const hone_shape kernel = {4, {s->kh, s->kw, channels, 1}};
     const char *weights =
         hone__onnx_permuted_weight(e, op->weights[HONE_OP_KERNEL], &kernel, (const int[]){2, 3, 0, 1}, "");
-    Hone__Onnx__Node *node = add_convolution(e, op, "Conv", weights, (int64_t)s->c * s->multiplier);
-    set_window(e, node, &h, &w, true);
-    hone__onnx_set_integer(&e->w, node, "group", s->c);
-    hone__onnx_set_value(e, op->output, CHANNELS_FIRST, hone__onnx_output(node));
+    const char *inputs[3];
+    size_t count = convolution_inputs(e, op, weights, channels, inputs);
+    hone__onnx_set_value(e, op->output, CHANNELS_FIRST, hone__onnx_depthwise(e, s, inputs, count));
 }
 
 /* The shape of the operation is that of the convolution from its output to its input. */
@@ -66,7 +84,9 @@ static void export_conv2d_transpose(hone__onnx_export *e, const hone__op *op) {
     const hone_shape kernel = {4, {s->kh, s->kw, s->c, s->filters}};
     const char *weights =
         hone__onnx_permuted_weight(e, op->weights[HONE_OP_KERNEL], &kernel, (const int[]){3, 2, 0, 1}, "");
-    Hone__Onnx__Node *node = add_convolution(e, op, "ConvTranspose", weights, s->c);
+    const char *inputs[3];
+    size_t count = convolution_inputs(e, op, weights, s->c, inputs);
+    Hone__Onnx__Node *node = hone__onnx_node(&e->w, e->layer, "ConvTranspose", inputs, count);
     int64_t extra_h = s->h - ((int64_t)s->stride_h * (s->oh - 1) + s->kh - s->pad_top - s->pad_bottom);
     int64_t extra_w = s->w - ((int64_t)s->stride_w * (s->ow - 1) + s->kw - s->pad_left - s->pad_right);
     hone__onnx_set_integers(&e->w, node, "kernel_shape", (const int64_t[]){s->kh, s->kw}, 2);
@@ -78,14 +98,17 @@ static void export_conv2d_transpose(hone__onnx_export *e, const hone__op *op) {
     hone__onnx_set_value(e, op->output, CHANNELS_FIRST, hone__onnx_output(node));
 }
 
-static void export_pool(hone__onnx_export *e, const hone__op *op, const char *op_type) {
-    const hone_pool2d_shape *s = &op->as.pool;
+const char *hone__onnx_pool(hone__onnx_export *e, const hone_pool2d_shape *s, const char *op_type, const char *x) {
     const side h = {s->h, s->pool_h, s->stride_h, 1, s->pad_top, s->oh};
     const side w = {s->w, s->pool_w, s->stride_w, 1, s->pad_left, s->ow};
-    const char *x = hone__onnx_value(e, op->inputs[0], CHANNELS_FIRST);
     Hone__Onnx__Node *node = hone__onnx_node(&e->w, e->layer, op_type, &x, 1);
     set_window(e, node, &h, &w, false);
-    hone__onnx_set_value(e, op->output, CHANNELS_FIRST, hone__onnx_output(node));
+    return hone__onnx_output(node);
+}
+
+static void export_pool(hone__onnx_export *e, const hone__op *op, const char *op_type) {
+    const char *x = hone__onnx_value(e, op->inputs[0], CHANNELS_FIRST);
+    hone__onnx_set_value(e, op->output, CHANNELS_FIRST, hone__onnx_pool(e, &op->as.pool, op_type, x));
 }
 
 /* Gives (c, 1, …, 1), whatever the shape wanted. */

@@ -42,9 +42,31 @@ const char *hone__onnx_transpose(hone__onnx_export *e, const char *x, const int6
 const char *hone__onnx_channels(hone__onnx_export *e, const char *what, const float *numbers, size_t count, int rank,
                                 hone__onnx_order order);
 
+/* Items of so many bytes with their axes in another order, as above; their shape is *out. NULL after a failure. */
+void *hone__onnx_permute(hone__onnx_export *e, const hone_shape *shape, const int *axes, const void *items, size_t item,
+                         hone_shape *out);
+
 /* What an operation becomes: true where it is known. */
 bool hone__onnx_export_window(hone__onnx_export *e,
                               const hone__op *op); /* export_windows.c: what slides over pictures */
 bool hone__onnx_export_maths(hone__onnx_export *e, const hone__op *op); /* export_maths.c: everything else */
+
+/* Single operators, on values: x, kernel and, as the last of count inputs, bias. */
+const char *hone__onnx_conv2d(hone__onnx_export *e, const hone_conv2d_shape *s, const char *const *inputs,
+                              size_t count);
+const char *hone__onnx_depthwise(hone__onnx_export *e, const hone_depthwise_shape *s, const char *const *inputs,
+                                 size_t count);
+const char *hone__onnx_dense(hone__onnx_export *e, const char *const *inputs, size_t count, int output_rank);
+const char *hone__onnx_pool(hone__onnx_export *e, const hone_pool2d_shape *s, const char *op_type, const char *x);
+const char *hone__onnx_relu(hone__onnx_export *e, const char *x, float most); /* INFINITY: no bound */
+
+/* ---- in 8-bit integers (export_qdq.c) ---------------------------------------------------------------------------- */
+
+/* The lowered graph becomes that of an int8 plan. */
+hone_status hone__onnx_int8_graph(hone__onnx_export *e, hone_error *err);
+/* x, the tensor's value, as 8 bits hold it; x itself where the tensor is float32. */
+const char *hone__onnx_round(hone__onnx_export *e, int tensor, const char *x);
+/* As above, of that graph: false leaves it to those. */
+bool hone__onnx_export_int8(hone__onnx_export *e, const hone__op *op);
 
 #endif

@@ -260,6 +260,21 @@ const char *hone__onnx_floats(hone__onnx_writer *w, const char *name, const hone
     return name;
 }
 
+const char *hone__onnx_numbers(hone__onnx_writer *w, const char *name, int type, const hone_shape *shape,
+                               const void *values) {
+    if (hone__onnx_has(w, name)) return name;
+    size_t count = shape->rank == 0 ? 1 : (size_t)hone_shape_size(shape), item = type == ONNX_INT32 ? 4 : 1, size;
+    if (!hone__multiply(count, item, &size)) {
+        out_of_memory(w, SIZE_MAX);
+        return "";
+    }
+    unsigned char *bytes = add_constant(w, name, type, shape, size);
+    if (bytes && values && item == 1) memcpy(bytes, values, size);
+    for (size_t i = 0; bytes && values && item > 1 && i < count; i++)
+        put_bytes(bytes + i * item, (uint32_t)((const int32_t *)values)[i], item);
+    return name;
+}
+
 const char *hone__onnx_scalar(hone__onnx_writer *w, double value) {
     static const hone_shape scalar = {0};
     char number[HONE_NUMBER_SIZE];

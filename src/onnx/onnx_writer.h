@@ -62,6 +62,9 @@ void hone__onnx_needs_opset(hone__onnx_writer *w, int opset);
 /* Weights under their name; what has that name already is used again. */
 bool hone__onnx_has(const hone__onnx_writer *w, const char *name);
 const char *hone__onnx_floats(hone__onnx_writer *w, const char *name, const hone_shape *shape, const float *values);
+/* Whole numbers of a type of ONNX' that values has too: uint8_t, int8_t, int32_t; NULL: zeros. */
+const char *hone__onnx_numbers(hone__onnx_writer *w, const char *name, int type, const hone_shape *shape,
+                               const void *values);
 /* Named after what they hold. */
 const char *hone__onnx_scalar(hone__onnx_writer *w, double value);
 const char *hone__onnx_integers(hone__onnx_writer *w, const int64_t *values, size_t count);

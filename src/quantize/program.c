@@ -214,25 +214,10 @@ static hone_status add_operation(program *p, const hone__op *op, hone_error *err
 
 /* ---- all of it ------------------------------------------------------------------------------------------------- */
 
-/* Numbers are the same at every level, so the plainest computes them. */
-static hone_status compute(hone__builder *graph, hone_error *err) {
-    hone__setting setting = {.model = graph->model, .kernels = hone__kernels_named("scalar"), .samples = 1};
-    for (size_t i = 0; i < graph->op_count; i++) {
-        hone__op *op = &graph->ops[i];
-        if (!op->int8) continue;
-        HONE_TRY(op->type->prepare(op, &setting, err));
-        if (op->type->refresh) op->type->refresh(op, setting.kernels, graph->model, 0);
-    }
-    return HONE_OK;
-}
-
 static hone_status make(program *p, const hone_model *model, hone_error *err) {
-    int logits;
     if (!model->built) HONE_FAIL(err, HONE_ARGUMENT, "the model is not built");
     HONE_TRY(hone__lower_model(&p->graph, model, 0, err));
-    hone__fuse(&p->graph, &(hone__purpose){.training = false}, &logits);
-    HONE_TRY(hone__int8_plan_graph(&p->graph, false, err));
-    HONE_TRY(compute(&p->graph, err));
+    HONE_TRY(hone__int8_program_graph(&p->graph, err));
     p->index = hone__alloc(p->graph.tensor_count, sizeof *p->index);
     if (!p->index) return hone__fail_memory(err, p->graph.tensor_count * sizeof *p->index, "the integer program");
     HONE_TRY(tensor_of(p, p->graph.input, &p->open.input, err));

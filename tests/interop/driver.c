@@ -5,8 +5,10 @@
  *
  *   driver copy     MODEL OUTPUT
  *   driver export   MODEL FORMAT OUTPUT
- *   driver onnx     MODEL nhwc|nchw BATCH floats|pixels OUTPUT
+ *   driver onnx     MODEL nhwc|nchw BATCH floats|pixels[,int8] OUTPUT
+ *   driver quantize MODEL IMAGES.u8 LABELS.i32 SAMPLES channel|tensor OUTPUT
  *   driver predict  MODEL INPUTS.f32 SAMPLES OUTPUTS.f32
+ *   driver predict8 MODEL INPUTS.f32 SAMPLES OUTPUTS.f32
  *   driver fit      MODEL IMAGES.u8 LABELS.i32 SAMPLES BATCH EPOCHS OPTIMIZER OUTPUT
  *   driver resume   MODEL IMAGES.u8 LABELS.i32 SAMPLES BATCH EPOCHS OPTIMIZER OUTPUT
  *   driver evaluate MODEL IMAGES.u8 LABELS.i32 SAMPLES
@@ -64,13 +66,15 @@ static hone_dataset *open_data(const hone_model *model, char **arguments, size_t
     return data;
 }
 
-static void predict(hone_model *model, char **arguments) {
+static void predict(hone_model *model, hone_precision precision, char **arguments) {
     size_t samples = strtoul(arguments[1], NULL, 10), outputs = (size_t)hone_model_output_size(model);
     float *x = read_items(arguments[0], samples * (size_t)hone_model_input_size(model), sizeof *x);
     float *y = malloc(samples * outputs * sizeof *y + 1);
     hone_plan *plan;
     hone_error err;
-    check(hone_plan_create(&plan, model, NULL, &err), &err);
+    hone_plan_config config = hone_plan_config_default();
+    config.precision = precision;
+    check(hone_plan_create(&plan, model, &config, &err), &err);
     hone_plan_predict(plan, x, samples, y);
     FILE *file = fopen(arguments[2], "wb");
     if (!file || fwrite(y, sizeof *y * outputs, samples, file) != samples || fclose(file) != 0) {
@@ -220,10 +224,20 @@ int main(int argc, char **argv) {
         hone_onnx_options options = hone_onnx_options_default();
         options.channels_first = strcmp(argv[3], "nchw") == 0;
         options.batch = atoi(argv[4]);
-        options.with_preprocessing = strcmp(argv[5], "pixels") == 0;
+        options.with_preprocessing = strncmp(argv[5], "pixels", 6) == 0;
+        options.int8 = strstr(argv[5], ",int8") != NULL;
         check(hone_model_export_onnx(model, &options, argv[6], &err), &err);
     } else if (strcmp(verb, "predict") == 0 && argc == 6) {
-        predict(model, argv + 3);
+        predict(model, HONE_PRECISION_FLOAT32, argv + 3);
+    } else if (strcmp(verb, "predict8") == 0 && argc == 6) {
+        predict(model, HONE_PRECISION_INT8, argv + 3);
+    } else if (strcmp(verb, "quantize") == 0 && argc == 8) {
+        hone_dataset *data = open_data(model, argv + 3, strtoul(argv[5], NULL, 10));
+        hone_quantize_config config = hone_quantize_config_default();
+        config.per_tensor = strcmp(argv[6], "tensor") == 0;
+        check(hone_model_quantize(model, data, &config, NULL, &err), &err);
+        check(hone_model_save(model, NULL, argv[7], &err), &err);
+        hone_dataset_free(data);
     } else if (strcmp(verb, "fit") == 0 && argc == 10) {
         fit(model, &compiled, argv + 3, NULL);
     } else if (strcmp(verb, "resume") == 0 && argc == 10) {

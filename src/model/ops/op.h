@@ -98,6 +98,7 @@ struct hone__op {
     size_t layer; /* which layer emitted it */
     int input_count;
     int inputs[HONE_OP_INPUTS]; /* tensors */
+    int views[HONE_OP_INPUTS];  /* the same as the layer named them, before hone__fuse: in the shapes that it reads */
     int output;
     int weights[HONE_OP_WEIGHTS]; /* HONE_NO_WEIGHT where absent */
     hone__fold fold;
