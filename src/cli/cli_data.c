@@ -24,19 +24,19 @@ static bool on_bad_file(void *context, const char *path, const hone_error *why) 
 }
 
 bool parse_size(const char *text, int *height, int *width, int *channels) {
-    char rest;
+    char rest; /* widths of fields: what sscanf cannot hold it would wrap */
     *height = *width = *channels = 0;
-    int fields = sscanf(text, "%dx%dx%d%c", height, width, channels, &rest);
+    int fields = sscanf(text, "%6dx%6dx%1d%c", height, width, channels, &rest);
     if (fields == 1 && strchr(text, 'x') == NULL) {
         *width = *height; /* "32": square */
-        if (sscanf(text, "%d%c", height, &rest) != 1) return false;
+        if (sscanf(text, "%6d%c", height, &rest) != 1) return false;
     } else if (fields == 2) {
-        if (sscanf(text, "%dx%d%c", height, width, &rest) != 2) return false;
+        if (sscanf(text, "%6dx%6d%c", height, width, &rest) != 2) return false;
     } else if (fields != 3) {
         return false;
     }
     return *height >= 1 && *width >= 1 && *height <= HONE_MAX_IMAGE_SIDE && *width <= HONE_MAX_IMAGE_SIDE &&
-           (*channels == 0 || *channels == 1 || *channels == 3);
+           (fields < 3 || *channels == 1 || *channels == 3);
 }
 
 static int download(const char *name, bool quiet) {

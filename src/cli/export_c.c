@@ -38,18 +38,6 @@ typedef struct export_job {
 
 /* ---- sizes ----------------------------------------------------------------------------------------------------- */
 
-static bool parse_bytes(const char *text, int64_t *out) {
-    char *end;
-    double value = strtod(text, &end);
-    double unit = 1;
-    if (*end == 'K' || *end == 'k') unit = 1024;
-    if (*end == 'M' || *end == 'm') unit = 1024 * 1024;
-    if (unit > 1) end++;
-    if (end == text || *end || !(value * unit >= 1 && value * unit < 1e12)) return false;
-    *out = (int64_t)(value * unit);
-    return true;
-}
-
 static int64_t flash_of(const form *f) {
     return (int64_t)(f->sizes.constant_bytes + f->sizes.code_bytes);
 }

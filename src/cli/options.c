@@ -48,13 +48,38 @@ int usage_error(const verb *v, const char *format, ...) {
     return EXIT_USAGE;
 }
 
-static bool parse_number(const char *text, double *out) {
+bool parse_number(const char *text, double *out) {
     char *end;
     errno = 0;
     double value = strtod(text, &end);
     if (end == text || *end || errno == ERANGE || value != value) return false;
     *out = value;
     return true;
+}
+
+/* A number with one of the units behind it ("90s", "5m"), the first unit where there is none. */
+static bool parse_quantity(const char *text, const char *units, const double *scales, double *out) {
+    char number[32];
+    size_t length = strcspn(text, units);
+    if (length >= sizeof number || (text[length] && text[length + 1])) return false;
+    memcpy(number, text, length);
+    number[length] = '\0';
+    if (!parse_number(number, out) || !(*out > 0)) return false;
+    *out *= scales[text[length] ? strchr(units, text[length]) - units : 0];
+    return true;
+}
+
+bool parse_bytes(const char *text, int64_t *out) {
+    static const double scales[] = {1, 1 << 10, 1 << 20, 1 << 30, 1 << 10, 1 << 20, 1 << 30}, most = 1e18;
+    double bytes;
+    if (!parse_quantity(text, "BKMGkmg", scales, &bytes) || !(bytes >= 1 && bytes < most)) return false;
+    *out = (int64_t)bytes;
+    return true;
+}
+
+bool parse_seconds(const char *text, double *out) {
+    static const double scales[] = {1, 60, 3600}, most = 1e9;
+    return parse_quantity(text, "smh", scales, out) && *out < most;
 }
 
 static bool parse_whole(const char *text, int64_t *out) {

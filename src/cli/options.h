@@ -58,6 +58,12 @@ typedef struct positionals {
 int options_parse(const verb *v, const option *table, size_t count, common_options *common, positionals *words,
                   int argc, char **argv);
 
+/* All of text as a number, as 64K, 1.5M, 2G bytes (at least one), as 90, 90s, 5m, 1h seconds (more than none); false where
+ * it is none. */
+bool parse_number(const char *text, double *out);
+bool parse_bytes(const char *text, int64_t *out);
+bool parse_seconds(const char *text, double *out);
+
 /* A usage error in words, with a hint to --help: returns 2. */
 int usage_error(const verb *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

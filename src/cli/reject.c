@@ -10,13 +10,12 @@
 
 /* One NAME=VALUE of length bytes. */
 static int parse_part(const verb *v, const char *part, size_t length, reject_settings *out) {
-    char text[64], *end;
+    char text[64];
     hone_ood_score score;
     hone_error err = {0};
     snprintf(text, sizeof text, "%.*s", (int)(length < sizeof text ? length : sizeof text - 1), part);
     if (strncmp(text, "tpr=", 4) == 0) {
-        out->tpr = strtod(text + 4, &end);
-        if (*end || end == text + 4 || !(out->tpr > 0 && out->tpr < 1))
+        if (!parse_number(text + 4, &out->tpr) || !(out->tpr > 0 && out->tpr < 1))
             return usage_error(v, "--reject: tpr is '%s', expected a share above 0 and below 1", text + 4);
     } else if (strncmp(text, "score=", 6) == 0) {
         if (hone_ood_score_parse(&score, text + 6, &err) != HONE_OK) return usage_error(v, "--reject: %s", err.message);

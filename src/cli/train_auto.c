@@ -24,20 +24,10 @@ bool is_automatic(const train_settings *s) {
 
 /* ---- words -------------------------------------------------------------------------------------------------------- */
 
-/* A number with one of the units behind it ("90s", "5m"), the first unit where there is none. */
-static bool parse_quantity(const char *text, const char *units, const double *scales, double *out) {
-    char *end;
-    double value = strtod(text, &end);
-    const char *unit = *end ? strchr(units, *end) : units;
-    if (end == text || !unit || !(value > 0) || !isfinite(value) || (*end && end[1])) return false;
-    *out = value * scales[unit - units];
-    return true;
-}
-
 int check_auto(const train_session *r) {
     const train_settings *s = &r->settings;
-    static const double seconds[] = {1, 60, 3600}, bytes[] = {1, 1024, 1048576, 1073741824};
-    double number;
+    double seconds;
+    int64_t bytes;
     bool limited = s->time || s->trials > 0 || s->max_parameters > 0 || s->max_latency > 0 || s->max_memory;
     if (s->rate_report && !s->find_rate) return usage_error(&verb_train, "--report goes with --find-learning-rate");
     if (s->find_rate && (s->resume || s->ui))
@@ -48,9 +38,9 @@ int check_auto(const train_session *r) {
     if (s->init || r->weights.path)
         return usage_error(&verb_train,
                            "--init and --weights begin with the weights of one network, --model auto tries many");
-    if (s->time && !parse_quantity(s->time, "smh", seconds, &number))
+    if (s->time && !parse_seconds(s->time, &seconds))
         return usage_error(&verb_train, "--time is '%s', expected seconds, or a number and s, m or h", s->time);
-    if (s->max_memory && !parse_quantity(s->max_memory, "BKMG", bytes, &number))
+    if (s->max_memory && !parse_bytes(s->max_memory, &bytes))
         return usage_error(&verb_train, "--max-memory is '%s', expected bytes, or a number and K, M or G",
                            s->max_memory);
     return -1;
@@ -58,17 +48,9 @@ int check_auto(const train_session *r) {
 
 /* The budget; 0: by trials. */
 static double seconds_of(const train_settings *s) {
-    static const double scales[] = {1, 60, 3600};
     double seconds = 0;
-    if (s->time || s->trials == 0) parse_quantity(s->time ? s->time : "5m", "smh", scales, &seconds);
+    if (s->time || s->trials == 0) parse_seconds(s->time ? s->time : "5m", &seconds);
     return seconds;
-}
-
-static int64_t bytes_of(const char *text) {
-    static const double scales[] = {1, 1024, 1048576, 1073741824};
-    double bytes = 0;
-    if (text) parse_quantity(text, "BKMG", scales, &bytes);
-    return (int64_t)bytes;
 }
 
 /* ---- telling ------------------------------------------------------------------------------------------------------ */
@@ -272,7 +254,7 @@ int choose_model(train_session *r, const hone_fit_config *fit) {
     config.trials = (int)s->trials;
     config.max_parameters = s->max_parameters;
     config.max_seconds = 1e-6 * s->max_latency;
-    config.max_memory = bytes_of(s->max_memory);
+    if (s->max_memory) parse_bytes(s->max_memory, &config.max_memory);
     config.fit = *fit;
     config.preprocessing = &pixels;
     config.on_trial = on_trial;

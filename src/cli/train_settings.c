@@ -58,10 +58,7 @@ static bool parse_stratified(const train_settings *s, double *fraction) {
     *fraction = 0;
     if (!s->validation) return true;
     if (strncmp(s->validation, prefix, sizeof prefix - 1) != 0) return false;
-    const char *number = s->validation + sizeof prefix - 1;
-    char *end;
-    *fraction = strtod(number, &end);
-    return end != number && !*end && *fraction > 0 && *fraction < 1;
+    return parse_number(s->validation + sizeof prefix - 1, fraction) && *fraction > 0 && *fraction < 1;
 }
 
 int train_settings_config(const train_settings *s, const common_options *common, const hone_compiled *compiled,

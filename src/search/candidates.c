@@ -96,7 +96,7 @@ hone_status hone_candidate_create(hone_model **out, const char *name, const hone
     char rest;
     *out = NULL;
     if (strncmp(name, "conv-", 5) != 0) return hone_model_preset(out, name, input, classes, err);
-    if (sscanf(name, "conv-%dx%d%c", &filters, &convolutions, &rest) != 2 || filters < 1 || filters > MOST_FILTERS ||
+    if (sscanf(name, "conv-%4dx%1d%c", &filters, &convolutions, &rest) != 2 || filters < 1 || filters > MOST_FILTERS ||
         convolutions < 1 || convolutions > 8)
         HONE_FAIL(err, HONE_NOT_FOUND, "there is no network '%.64s', expected conv-FILTERSxN", name);
     if (input->rank != 3 || classes < 2 || classes > HONE_MAX_CLASSES)

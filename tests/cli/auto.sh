@@ -55,7 +55,7 @@ run train $data --model auto --trials 1 --max-parameters 10 --output no.h5 --qui
 want_error 'the limits leave no network'
 run train data --no-test --validation-split 0 --model auto --trials 1 --output no.h5 --quiet
 want_error 'nothing validates'
-for wrong in "--time soon" "--time 0" "--time 5x" "--max-memory much" "--init a.h5" "--weights a.h5" "--find-learning-rate"; do
+for wrong in "--time soon" "--time 0" "--time 5x" "--time 1e300h" "--max-memory much" "--max-memory 1e30G" "--max-memory 0" "--max-memory 1KK" "--init a.h5" "--weights a.h5" "--find-learning-rate"; do
     run train $data --model auto $wrong --output no.h5
     want_status 2
 done

@@ -90,6 +90,15 @@ want_out '^Total params: 93,322 '
 want_out 'conv2d_1 \(Conv2D\) +\(None, 11, 11, 64\) +18,496 +2,230,272'
 run info mnist-cnn --size 5x5
 want_error 'mnist-cnn'
+# The first two would wrap around to 28.
+for size in 4294967324x28 28x4294967324 28x28x0 28x28x2 28x28x11 28x 0x28 x28 28x28x1x 32769x28 1e3 ''; do
+    run info mnist-cnn --size "$size"
+    want_status 2
+    no_out
+    want_err "^hone: info: --size is '$size', expected HEIGHTxWIDTH"
+done
+run info mnist-cnn --size 28 --json
+want_status 0
 
 run collect --list
 want_status 0
