@@ -36,6 +36,7 @@ typedef struct hone_server_config {
 
     /* Limits. What is over them is refused with words. */
     int max_connections;
+    double spin_seconds;     /* a thread looks so long for the next request before it sleeps; 0: not at all */
     size_t max_body;         /* bytes of a request */
     int64_t max_pixels;      /* of a picture, known before it is decoded */
     size_t max_batch;        /* samples computed together */

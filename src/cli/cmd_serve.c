@@ -15,7 +15,7 @@ typedef struct settings {
     const char *host, *input, *certificate, *key, *token_file, *origins, *access_log, *samples, *feedback;
     int64_t port, versions, connections, max_body, max_pixels, max_batch, max_queue, sample_images, sample_bytes,
         feedback_images, feedback_bytes;
-    double batch_delay, deadline, grace, watch, sample_below;
+    double batch_delay, spin, deadline, grace, watch, sample_below;
     bool no_ui, other_metrics, teach, float32;
 } settings;
 
@@ -142,6 +142,7 @@ static int start(const settings *s, const common_options *common, positionals *w
     config.max_batch = (size_t)s->max_batch;
     config.max_queue = (size_t)s->max_queue;
     config.batch_seconds = s->batch_delay / 1000;
+    config.spin_seconds = s->spin / 1000;
     config.deadline_seconds = s->deadline;
     config.grace_seconds = s->grace;
     config.certificate = s->certificate;
@@ -209,6 +210,8 @@ static int run(int argc, char **argv) {
         {OPTION_INTEGER, "max-batch", 0, "N", &s.max_batch, 1, 4096, "samples computed together (default 32)", NULL},
         {OPTION_REAL, "batch-delay", 0, "MS", &s.batch_delay, 0, 10000,
          "let a request that must wait wait so long for others (default 0)", NULL},
+        {OPTION_REAL, "spin", 0, "MS", &s.spin, 0, 1000,
+         "look so long for the next request before sleeping: sooner answers for CPU time (default 0)", NULL},
         {OPTION_HEADING, "Limits", 0, NULL, NULL, 0, 0, NULL, NULL},
         {OPTION_INTEGER, "max-connections", 0, "N", &s.connections, 1, 100000, "(default 512)", NULL},
         {OPTION_INTEGER, "max-body", 0, "BYTES", &s.max_body, 1, 1 << 30, "of a request (default 32 MiB)", NULL},

@@ -90,13 +90,16 @@ struct hone__http_loop {
     struct MHD_Daemon *daemon; /* run by the thread, and by nobody else */
     pthread_t thread;
     bool is_running;
+    double spin_seconds;
     int pipe[2]; /* what others ask of it; -1: none yet */
     _Atomic bool is_woken;
+    double answered;         /* when the thread was last done with a request */
     _Atomic int connections; /* that it was given and that have not ended */
 };
 
 /* Takes the daemon over, and runs it. The caller calls _stop also where this fails. */
-hone_status hone__http_loop_start(hone__http_loop *loop, struct MHD_Daemon *daemon, hone_error *err);
+hone_status hone__http_loop_start(hone__http_loop *loop, struct MHD_Daemon *daemon, double spin_seconds,
+                                  hone_error *err);
 void hone__http_loop_stop(hone__http_loop *loop); /* closes its connections */
 void hone__http_loop_give(hone__http_loop *loop, int socket);
 void hone__http_loop_wake(hone__http_loop *loop); /* a connection was resumed */

@@ -62,9 +62,12 @@ static void look_at_clocks(hone__http_server *s) {
     pthread_mutex_unlock(&s->lock);
 }
 
-static void set_turn(hone__http_connection *c, hone__http_turn turn) {
-    atomic_store(&c->since, hone__seconds());
+/* Returns when it began. */
+static double set_turn(hone__http_connection *c, hone__http_turn turn) {
+    double now = hone__seconds();
+    atomic_store(&c->since, now);
     atomic_store(&c->turn, (int)turn);
+    return now;
 }
 
 /* Makes the door look. A bell that is full of bytes rings already. */
@@ -307,7 +310,6 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         x->server = s;
         x->loop = loop;
         x->stage = HONE_STAGE_READING;
-        x->began = hone__seconds();
         x->method = method;
         x->path = url;
         x->segment = NULL;
@@ -316,7 +318,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         x->body_size = 0;
         x->refused = x->status = 0;
         x->header_count = 0;
-        set_turn(c, HONE_TURN_REQUEST);
+        x->began = set_turn(c, HONE_TURN_REQUEST);
         return admit(s, x) ? MHD_YES : send_reply(s, c);
     }
     if (x->stage == HONE_STAGE_DEFERRED) return send_reply(s, c);
@@ -331,7 +333,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 static void on_completed(void *context, struct MHD_Connection *connection, void **state,
                          enum MHD_RequestTerminationCode code) {
     (void)code;
-    hone__http_server *s = ((hone__http_loop *)context)->server;
+    hone__http_loop *loop = context;
+    hone__http_server *s = loop->server;
     hone__http_exchange *x = *state;
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     if (!x) return;
@@ -349,7 +352,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
         x->copy = NULL;
         x->copy_capacity = 0;
     }
-    if (info && info->socket_context) set_turn(info->socket_context, HONE_TURN_REQUEST);
+    if (info && info->socket_context) loop->answered = set_turn(info->socket_context, HONE_TURN_REQUEST);
     atomic_fetch_sub(&s->active, 1);
 }
 
@@ -433,7 +436,7 @@ static hone_status start_loop(hone__http_server *s, hone__http_loop *loop, hone_
     if (!daemon)
         HONE_FAIL(err, HONE_IO, "cannot start the server on '%s', port %d%s", s->host, s->config.port,
                   has_tls ? ": perhaps the certificate and the key do not belong together" : "");
-    return hone__http_loop_start(loop, daemon, err);
+    return hone__http_loop_start(loop, daemon, s->config.spin_seconds, err);
 }
 
 static hone_status start(hone__http_server *s, hone_error *err) {

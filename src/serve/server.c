@@ -236,6 +236,7 @@ static hone_status listen_on(hone_server *s, hone_error *err) {
     http.headers = headers;
     http.header_count = sizeof headers / sizeof *headers;
     http.threads = s->serve.threads;
+    http.spin_seconds = config->spin_seconds;
     http.max_connections = config->max_connections;
     http.head_bytes = HEAD_BYTES;
     http.request_seconds = config->request_seconds;
