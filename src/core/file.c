@@ -6,13 +6,16 @@
 #include "file.h"
 #include "core_internal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static hone_status fail_errno(hone_error *err, const char *what, const char *path, int code) {
@@ -62,6 +65,8 @@ hone_status hone__file_read(const char *path, size_t limit, unsigned char **data
         status = fail_errno(err, "cannot read", path, errno);
     else if (S_ISDIR(info.st_mode))
         status = hone__fail(err, HONE_IO, "cannot read '%s': it is a folder", path);
+    else if (S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode)) /* endless, or a whole disk */
+        status = hone__fail(err, HONE_IO, "cannot read '%s': it is a device, not a file", path);
     /* The size is a hint only: pipes have none and files may grow. */
     else if (S_ISREG(info.st_mode) && info.st_size > 0)
         capacity = (size_t)info.st_size;
@@ -152,6 +157,40 @@ hone_status hone__file_begin(hone__file_writer *w, const char *path, hone_error 
     hone_status status = fail_errno(err, "cannot write", path, errno);
     hone__file_abort(w);
     return status;
+}
+
+/* The process in "NAME.tmp-PID-N", behind the ".tmp-"; 0 where text is something else. */
+static long temporary_owner(const char *text) {
+    char *end;
+    errno = 0;
+    long owner = strtol(text, &end, 10);
+    if (errno || end == text || owner <= 0 || *end != '-' || !end[1]) return 0;
+    return end[1 + strspn(end + 1, "0123456789")] ? 0 : owner;
+}
+
+enum { STALE_SECONDS = 60 }; /* the process may be alive on another machine that shares the folder, and writing */
+
+void hone__file_sweep(const char *path) {
+    static const char mark[] = ".tmp-";
+    char resolved[PATH_MAX];
+    const char *target = realpath(path, resolved) ? resolved : path;
+    const char *slash = strrchr(target, '/'), *name = slash ? slash + 1 : target;
+    char *folder = hone__folder_of(target);
+    DIR *listing = folder ? opendir(folder) : NULL;
+    for (struct dirent *entry; listing && (entry = readdir(listing));) {
+        size_t length = strlen(name);
+        if (strncmp(entry->d_name, name, length) != 0 || strncmp(entry->d_name + length, mark, sizeof mark - 1) != 0)
+            continue;
+        long owner = temporary_owner(entry->d_name + length + sizeof mark - 1);
+        if (owner == 0 || kill((pid_t)owner, 0) == 0 || errno != ESRCH) continue;
+        struct stat info;
+        char *left = hone__join_path(folder, entry->d_name);
+        if (left && lstat(left, &info) == 0 && S_ISREG(info.st_mode) && time(NULL) - info.st_mtime >= STALE_SECONDS)
+            unlink(left);
+        hone__free(left);
+    }
+    if (listing) closedir(listing);
+    hone__free(folder);
 }
 
 static int sync_path(const char *path) {

@@ -24,6 +24,9 @@ hone_status hone__file_begin(hone__file_writer *w, const char *path, hone_error 
 /* The same, but only the name is made and reserved: for libraries that insist on opening files themselves. w->file is
  * NULL; the library writes w->temporary and closes it before the commit. */
 hone_status hone__file_begin_named(hone__file_writer *w, const char *path, hone_error *err);
+/* Removes the temporaries of path that a process which is no more (kill -9, a lost machine) left a minute ago or longer. For
+ * what is large or written often; it reads the folder. */
+void hone__file_sweep(const char *path);
 /* Flush, fsync, rename. On failure nothing is left of the temporary file and the old target is untouched. */
 hone_status hone__file_commit(hone__file_writer *w, hone_error *err);
 void hone__file_abort(hone__file_writer *w); /* fine after commit and on a zeroed writer */

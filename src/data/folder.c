@@ -111,11 +111,14 @@ static size_t find_name(const hone__listing *listing, const char *name) {
     return listing->count;
 }
 
+enum { EMPTY_SHOWN = 5 };
+
 static hone_status list_labelled(hone__picture_list *list, const char *base, const hone__listing *classes,
                                  hone_error *err) {
     hone__listing folders;
     HONE_TRY(hone__list_folders(&folders, base, err));
     hone_status status = HONE_OK;
+    size_t empty = 0;
     for (size_t i = 0; i < folders.count && status == HONE_OK; i++) {
         size_t label = find_name(classes, folders.names[i]);
         if (label == classes->count) {
@@ -126,10 +129,12 @@ static hone_status list_labelled(hone__picture_list *list, const char *base, con
         char *path = hone__join_path(base, folders.names[i]);
         size_t before = list->count;
         status = path ? collect(list, path, (int32_t)label, true, err) : hone__fail_memory(err, strlen(base), "a path");
-        if (status == HONE_OK && list->count == before)
+        if (status == HONE_OK && list->count == before && ++empty <= EMPTY_SHOWN)
             hone__log(HONE_LOG_WARNING, "class folder '%s' holds no pictures", path);
         hone__free(path);
     }
+    if (empty > EMPTY_SHOWN)
+        hone__log(HONE_LOG_WARNING, "%zu more class folders of '%s' hold no pictures", empty - EMPTY_SHOWN, base);
     hone__listing_release(&folders);
     return status;
 }

@@ -9,6 +9,7 @@
 #include "sources.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 /* ---- names ----------------------------------------------------------------------------------------------------- */
 
@@ -358,6 +359,19 @@ static char *find_labels_beside(const char *path, bool *out_of_memory) {
     return NULL;
 }
 
+/* Two zero bytes, a type, a rank; or packed with gzip. A file that is named as one is taken for one, and what is wrong with
+ * it is said. */
+static bool looks_like_idx(const char *path) {
+    unsigned char start[4] = {1};
+    struct stat info;
+    FILE *file = stat(path, &info) == 0 && S_ISREG(info.st_mode) ? fopen(path, "rb") : NULL;
+    if (!file) return false;
+    size_t size = fread(start, 1, sizeof start, file);
+    fclose(file);
+    if (size >= 2 && start[0] == 0x1F && start[1] == 0x8B) return true;
+    return size == sizeof start && start[0] == 0 && start[1] == 0 && start[2] >= HONE_IDX_UBYTE && start[3] > 0;
+}
+
 hone_status hone__read_idx_file(hone__dataset_parts *parts, char origin[HONE_ORIGIN_SIZE], const hone__request *request,
                                 hone_error *err) {
     char name[256];
@@ -369,6 +383,13 @@ hone_status hone__read_idx_file(hone__dataset_parts *parts, char origin[HONE_ORI
         part = parsed.part;
         const hone__source *by_prefix = hone__source_find(parsed.prefix);
         if (by_prefix) wish.known = by_prefix;
+    } else if (hone_is_archive(request->path)) {
+        HONE_FAIL(err, HONE_FORMAT, "'%s' is an archive; 'hone collect %s --to FOLDER' unpacks it", request->path,
+                  request->path);
+    } else if (!looks_like_idx(request->path)) {
+        HONE_FAIL(err, HONE_FORMAT,
+                  "'%s' is no data set: that is a folder of class folders, a CSV table, an .npz, IDX or packed file",
+                  request->path);
     }
     if (request->part != HONE_PART_ANY && request->part != part)
         HONE_FAIL(err, HONE_NOT_FOUND, "'%s' is a single file without a %s part", request->path,

@@ -7,6 +7,7 @@
 #include "core_internal.h"
 #include "file.h"
 
+#include <errno.h>
 #include <string.h>
 
 static void put_big_endian32(unsigned char *p, uint32_t value) {
@@ -69,9 +70,8 @@ static hone_status write_file(const char *folder, const char *name, const hone_d
     if (!path) return hone__fail_memory(err, strlen(folder) + strlen(name) + 2, "a path");
     hone_status status = hone__file_begin(&writer, path, err);
     if (status == HONE_OK && !contents(writer.file, dataset, &why))
-        status = why.status != HONE_OK
-                     ? hone__fail(err, why.status, "%s", why.message)
-                     : hone__fail(err, HONE_IO, "cannot write '%s': the disk is full or the device failed", path);
+        status = why.status != HONE_OK ? hone__fail(err, why.status, "%s", why.message)
+                                       : hone__fail(err, HONE_IO, "cannot write '%s': %s", path, strerror(errno));
     if (status == HONE_OK) status = hone__file_commit(&writer, err);
     if (status != HONE_OK) hone__file_abort(&writer);
     hone__free(path);

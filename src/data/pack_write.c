@@ -343,6 +343,7 @@ hone_status hone_pack_write(const char *path, const char *source, const hone_pac
                             hone_pack_report *report, hone_error *err) {
     const hone_pack_config defaults = hone_pack_config_default();
     packing p = {.path = path, .source = source, .config = config ? config : &defaults};
+    hone__file_sweep(path);
     HONE_TRY(hone__file_begin(&p.writer, path, err));
     p.slots = hone__alloc(ROUND, sizeof *p.slots);
     hone_status status = p.slots ? put_all(&p, err) : hone__fail_memory(err, ROUND * sizeof *p.slots, "packing");

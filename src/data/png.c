@@ -6,6 +6,7 @@
 
 #include "core_internal.h"
 
+#include <errno.h>
 #include <string.h>
 
 static bool png_sniff(const unsigned char *data, size_t size) {
@@ -101,12 +102,24 @@ static void read_png(png_job *job) {
     png_read_end(png, NULL);
 }
 
+static void write_bytes(png_structp png, png_bytep data, size_t size) {
+    png_job *job = png_get_io_ptr(png);
+    if (fwrite(data, 1, size, job->file) == size) return;
+    job->status = HONE_IO;
+    snprintf(job->message, sizeof job->message, "%s", strerror(errno));
+    png_error(png, "not written");
+}
+
+static void flush_bytes(png_structp png) {
+    (void)png; /* whoever opened the file closes it, and looks */
+}
+
 static void write_png(png_job *job) {
     static const int colour_types[HONE_MAX_CHANNELS + 1] = {0, PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_GRAY_ALPHA,
                                                             PNG_COLOR_TYPE_RGB, PNG_COLOR_TYPE_RGB_ALPHA};
     const hone_image *image = job->source;
     size_t row = (size_t)image->width * (size_t)image->channels;
-    png_init_io(job->png, job->file);
+    png_set_write_fn(job->png, job, write_bytes, flush_bytes);
     png_set_IHDR(job->png, job->info, (png_uint_32)image->width, (png_uint_32)image->height, 8,
                  colour_types[image->channels], PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
                  PNG_FILTER_TYPE_DEFAULT);

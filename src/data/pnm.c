@@ -5,6 +5,9 @@
 
 #include "core_internal.h"
 
+#include <errno.h>
+#include <string.h>
+
 static bool pnm_sniff(const unsigned char *data, size_t size) {
     return size >= 3 && data[0] == 'P' && (data[1] == '5' || data[1] == '6') &&
            (data[2] == ' ' || data[2] == '\t' || data[2] == '\n' || data[2] == '\r' || data[2] == '#');
@@ -68,6 +71,6 @@ hone_status hone__pnm_write(const hone_image *image, FILE *file, hone_error *err
     size_t size = (size_t)image->height * (size_t)image->width * (size_t)image->channels;
     if (fprintf(file, "P%d\n%d %d\n255\n", image->channels == 1 ? 5 : 6, image->width, image->height) < 0 ||
         fwrite(image->pixels, 1, size, file) != size)
-        HONE_FAIL(err, HONE_IO, "cannot write: the disk is full or the device failed");
+        HONE_FAIL(err, HONE_IO, "%s", strerror(errno));
     return HONE_OK;
 }

@@ -6,6 +6,7 @@
 
 #include "file.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* Machine code for Thumb-2 with -Os, measured over the presets: what stands around the network, and
@@ -196,7 +197,7 @@ static void put_source(hone__c_text *t, const hone__c_writer *w, const char *inc
 static hone_status put_file(hone__file_writer *file, const hone__c_text *t, const char *path, hone_error *err) {
     if (t->failed) return hone__fail_memory(err, t->length, "C source");
     if (fwrite(t->bytes, 1, t->length, file->file) != t->length)
-        HONE_FAIL(err, HONE_IO, "'%.200s' could not be written in full", path);
+        HONE_FAIL(err, HONE_IO, "cannot write '%.200s': %s", path, strerror(errno));
     return HONE_OK;
 }
 

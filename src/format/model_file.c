@@ -76,12 +76,14 @@ static hone_status from_bytes(hone_model **out, const unsigned char *bytes, size
     case HONE_CONTENT_JSON: return from_json(out, bytes, size, options, err);
     case HONE_CONTENT_ZIP: return hone__keras_model_from_archive(out, bytes, size, options, compiled, err);
     case HONE_CONTENT_SAFETENSORS:
-        HONE_FAIL(err, HONE_FORMAT,
-                  "is a safetensors file: weights only; name the model that they are for and give them with --weights");
+        HONE_FAIL(
+            err, HONE_FORMAT,
+            "it is a safetensors file: weights only; name the model that they are for and give them with --weights");
     case HONE_CONTENT_ONNX: return hone__onnx_model_from_bytes(out, bytes, size, err);
     case HONE_CONTENT_OTHER: break;
     }
-    HONE_FAIL(err, HONE_FORMAT, "is no model file: neither Keras HDF5, nor a .keras archive, nor Keras JSON, nor ONNX");
+    HONE_FAIL(err, HONE_FORMAT,
+              "it is no model file: neither Keras HDF5, nor a .keras archive, nor Keras JSON, nor ONNX");
 }
 
 /* ---- presets --------------------------------------------------------------------------------------------------- */

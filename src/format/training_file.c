@@ -120,6 +120,7 @@ hone_status hone_model_save(const hone_model *model, const hone_trainer *trainer
     hone_status status = hone__h5_create(&h5, err);
     if (status == HONE_OK) status = write_all(h5, model, trainer, &bytes, &size, archive, err);
     hone__h5_close(h5);
+    if (status == HONE_OK) hone__file_sweep(path);
     if (status == HONE_OK) status = hone__file_write(path, bytes, size, err);
     hone__free(bytes);
     if (status == HONE_OK) return HONE_OK;

@@ -8,11 +8,14 @@
 #include "test.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static char folder[] = "/tmp/hone-test-file-XXXXXX";
@@ -160,6 +163,57 @@ static void a_link_is_followed_not_replaced(void **state) {
     unlink(target);
 }
 
+/* Leaves "FOLDER/NAME.tmp-PID-0" with a change time of so many seconds ago. */
+static void leave_temporary(const char *name, long owner, long age) {
+    char left[160];
+    struct timespec then[2];
+    snprintf(left, sizeof left, "%s/%s.tmp-%ld-0", folder, name, owner);
+    assert_int_equal(hone__file_write(left, "half", 4, NULL), HONE_OK);
+    clock_gettime(CLOCK_REALTIME, &then[0]);
+    then[0].tv_sec -= age;
+    then[1] = then[0];
+    assert_int_equal(utimensat(AT_FDCWD, left, then, 0), 0);
+}
+
+static void what_the_killed_left_is_swept_away(void **state) {
+    (void)state;
+    char target[128];
+    pid_t dead = fork();
+    if (dead == 0) _exit(0);
+    assert_int_equal(waitpid(dead, NULL, 0), dead);
+    snprintf(target, sizeof target, "%s", in_folder("model.h5"));
+    assert_int_equal(hone__file_write(target, "old", 3, NULL), HONE_OK);
+    int before = entries();
+    leave_temporary("model.h5", (long)getpid(), 3600);   /* its writer is alive */
+    leave_temporary("model.h5.b", (long)dead, 3600);     /* of another file */
+    leave_temporary("model.h5.tmp-x", (long)dead, 3600); /* a name that only looks like one */
+    leave_temporary("model.h5", (long)dead, 3600);
+    hone__file_sweep(target);
+    assert_int_equal(entries(), before + 3);
+    snprintf(target, sizeof target, "%s/model.h5.tmp-%ld-0", folder, (long)dead);
+    assert_false(hone__file_exists(target));
+    leave_temporary("model.h5", (long)dead, 0); /* too fresh: another machine's? */
+    hone__file_sweep(in_folder("model.h5"));
+    assert_true(hone__file_exists(target));
+    unlink(target);
+    snprintf(target, sizeof target, "%s/model.h5.tmp-%ld-0", folder, (long)getpid());
+    assert_int_equal(unlink(target), 0);
+    snprintf(target, sizeof target, "%s/model.h5.b.tmp-%ld-0", folder, (long)dead);
+    assert_int_equal(unlink(target), 0);
+    snprintf(target, sizeof target, "%s/model.h5.tmp-x.tmp-%ld-0", folder, (long)dead);
+    assert_int_equal(unlink(target), 0);
+    hone__file_sweep("/no/such/folder/model.h5");
+}
+
+static void devices_are_no_files(void **state) {
+    (void)state;
+    unsigned char *data;
+    size_t size;
+    hone_error err;
+    assert_int_equal(hone__file_read("/dev/zero", 1000, &data, &size, &err), HONE_IO);
+    assert_non_null(strstr(err.message, "it is a device"));
+}
+
 static void folders_are_made_with_their_parents(void **state) {
     (void)state;
     char deep[160];
@@ -184,6 +238,8 @@ int main(void) {
         cmocka_unit_test(wrong_places_are_named),
         cmocka_unit_test(the_limit_holds_exactly_also_for_pipes),
         cmocka_unit_test(a_link_is_followed_not_replaced),
+        cmocka_unit_test(what_the_killed_left_is_swept_away),
+        cmocka_unit_test(devices_are_no_files),
         cmocka_unit_test(folders_are_made_with_their_parents),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
