@@ -214,7 +214,7 @@ typedef enum hone_input_kind {
 typedef struct hone_preprocessing {
     hone_input_kind kind;
     float mean[HONE_MAX_CHANNELS], std[HONE_MAX_CHANNELS]; /* HONE_INPUT_STANDARD only */
-    bool stated;  /* false: not recorded in the file; kind is then what design's rule assumes (see below) */
+    bool stated;  /* false: not recorded in the file; kind is then what the rule below assumes */
     bool denoise; /* before anything else: a 3x3 median filter (hone_image_median) */
     /* After scaling and before mean and std: each picture minus its own mean, and divided by its own standard deviation
      * (plus 1e-6), over all pixels and channels. The second implies the first. As Keras' ImageDataGenerator. */

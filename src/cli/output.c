@@ -96,7 +96,7 @@ const char *as_bytes(double bytes, char buffer[32]) {
 
 int terminal_columns(void) {
     if (!isatty(STDERR_FILENO)) return 0;
-    const char *kind = getenv("TERM");
+    const char *kind = hone_environment("TERM");
     if (kind && strcmp(kind, "dumb") == 0) return 0;
     struct winsize size;
     if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
@@ -104,7 +104,7 @@ int terminal_columns(void) {
 }
 
 bool stdout_has_colours(void) {
-    const char *kind = getenv("TERM");
+    const char *kind = hone_environment("TERM");
     return isatty(STDOUT_FILENO) && kind && strcmp(kind, "dumb") != 0 && !hone_environment("NO_COLOR");
 }
 

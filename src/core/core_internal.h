@@ -77,6 +77,15 @@ bool hone__ends_with(const char *text, const char *end);
  * capital that starts a lower-case run; then "_" between a lower-case letter and a capital; then lower case. */
 void hone__snake_case(char *out, size_t out_size, const char *class_name);
 
+enum { HONE_NO_CHARACTER = 0xFFFD, HONE_JSON_ESCAPE = 16 };
+/* The length of the character of UTF-8 that begins at text, of which left bytes are there (SIZE_MAX: up to a zero), and its
+ * code; 0 and HONE_NO_CHARACTER where there is none: overlong forms, surrogates, one that is cut. */
+size_t hone__utf8_decode(const char *text, size_t left, uint32_t *code);
+/* Text as it stands between the quotes of a JSON string, piece by piece: *piece points into the text or to escape, its
+ * length is returned, 0 at the end; *text moves behind it. A byte that is no UTF-8 becomes U+FFFD. ascii: what is not ASCII
+ * is escaped. No byte of text takes more than six. */
+size_t hone__json_piece(const char **text, bool ascii, char escape[HONE_JSON_ESCAPE], const char **piece);
+
 /* Base64 of size bytes into text, which has room for (size + 2) / 3 * 4 characters; returns how many. No end is written. */
 size_t hone__base64_write(char *text, const unsigned char *data, size_t size);
 /* The same on the heap, ended; NULL when memory is out. */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const char *const known[] = {"HONE_CPU", "HONE_THREADS", "HONE_LOG",     "HONE_DATA", "XDG_CACHE_HOME",
-                                    "HOME",     "HONE_RUNS",    "HONE_SANDBOX", "NO_COLOR"};
+                                    "HOME",     "HONE_RUNS",    "HONE_SANDBOX", "NO_COLOR",  "TERM"};
 
 const char *hone_environment(const char *name) {
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {

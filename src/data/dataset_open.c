@@ -72,10 +72,9 @@ static hone_status is_stored_set(bool *is_set, const char *folder, hone_error *e
 /* ---- where a name is ------------------------------------------------------------------------------------------- */
 
 hone_status hone__cache_folder(char **out, const char *name, hone_error *err) {
-    const char *cache = hone_environment("XDG_CACHE_HOME"), *home = getenv("HOME");
+    const char *cache = hone_environment("XDG_CACHE_HOME"), *home = hone_environment("HOME");
     *out = NULL;
-    if (!cache && (!home || !home[0]))
-        HONE_FAIL(err, HONE_NOT_FOUND, "no place for a cache: neither XDG_CACHE_HOME nor HOME is set");
+    if (!cache && !home) HONE_FAIL(err, HONE_NOT_FOUND, "no place for a cache: neither XDG_CACHE_HOME nor HOME is set");
     *out = cache ? hone__asprintf("%s/hone/%s", cache, name) : hone__asprintf("%s/.cache/hone/%s", home, name);
     return *out ? HONE_OK : hone__fail_memory(err, strlen(name), "a path");
 }

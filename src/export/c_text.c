@@ -148,22 +148,13 @@ void hone__c_macro(char out[HONE_C_NAME_SIZE], const char *identifier) {
     out[n] = '\0';
 }
 
-/* Bytes of the UTF-8 sequence at text, 0 where there is none, or it is one that turns the direction of reading: with
- * those a comment can show other code than the compiler sees. */
-static size_t harmless_utf8(const unsigned char *text) {
-    size_t length = text[0] >= 0xC2 && text[0] <= 0xDF   ? 2
-                    : text[0] >= 0xE0 && text[0] <= 0xEF ? 3
-                    : text[0] >= 0xF0 && text[0] <= 0xF4 ? 4
-                                                         : 0;
-    for (size_t i = 1; i < length; i++)
-        if ((text[i] & 0xC0) != 0x80) return 0;
-    if (length == 2 && ((text[0] == 0xC2 && text[1] < 0xA0) || (text[0] == 0xD8 && text[1] == 0x9C))) return 0;
-    if (length == 3 && text[0] == 0xE2 && (text[1] == 0x80 || text[1] == 0x81)) return 0; /* general punctuation */
-    if (length == 3 && text[0] == 0xE0 && text[1] < 0xA0) return 0;
-    if (length == 3 && text[0] == 0xED && text[1] > 0x9F) return 0;
-    if (length == 3 && text[0] == 0xEF && text[1] == 0xBB) return 0; /* among them the byte order mark */
-    if (length == 4 && ((text[0] == 0xF0 && text[1] < 0x90) || (text[0] == 0xF4 && text[1] > 0x8F))) return 0;
-    return length;
+/* Bytes of the character of UTF-8 at text; 0 where there is none, or ASCII, or one that is not seen or turns the direction
+ * of reading: with those a comment can show other code than the compiler sees. */
+static size_t harmless_utf8(const char *text) {
+    uint32_t code;
+    size_t length = hone__utf8_decode(text, SIZE_MAX, &code);
+    bool turns = code == 0x61C || (code >= 0x2000 && code < 0x2080) || (code >= 0xFEC0 && code <= 0xFEFF);
+    return length > 1 && code >= 0xA0 && !turns ? length : 0;
 }
 
 const char *hone__c_comment(char out[HONE_C_COMMENT_SIZE], const char *text) {
@@ -175,7 +166,7 @@ const char *hone__c_comment(char out[HONE_C_COMMENT_SIZE], const char *text) {
             return out;
         }
         char c = text[i], before = n > 0 ? out[n - 1] : ' ';
-        size_t length = harmless_utf8((const unsigned char *)text + i);
+        size_t length = harmless_utf8(text + i);
         if (length > 0) {
             memcpy(out + n, text + i, length);
             n += length;

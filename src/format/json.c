@@ -139,57 +139,11 @@ static void put_text(printer *p, const char *text) {
     put(p, text, strlen(text));
 }
 
-static void put_escape(printer *p, unsigned unit) {
-    char escape[8];
-    snprintf(escape, sizeof escape, "\\u%04x", unit & 0xFFFF);
-    put(p, escape, 6);
-}
-
-/* Decodes one character of UTF-8; returns its length, or 0 where the bytes are none (overlong forms, surrogates). */
-static size_t decode_utf8(const unsigned char *s, uint32_t *code) {
-    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t n = s[0] < 0x80 ? 1 : (s[0] & 0xE0) == 0xC0 ? 2 : (s[0] & 0xF0) == 0xE0 ? 3 : (s[0] & 0xF8) == 0xF0 ? 4 : 0;
-    if (n == 0) return 0;
-    uint32_t value = n == 1 ? s[0] : s[0] & (0x7Fu >> n);
-    for (size_t i = 1; i < n; i++) {
-        if ((s[i] & 0xC0) != 0x80) return 0; /* the terminating zero ends up here too */
-        value = value << 6 | (s[i] & 0x3Fu);
-    }
-    if (value < least[n] || value > 0x10FFFF || (value >= 0xD800 && value < 0xE000)) return 0;
-    *code = value;
-    return n;
-}
-
 static void put_string(printer *p, const char *text) {
+    char escape[HONE_JSON_ESCAPE];
+    const char *piece;
     put(p, "\"", 1);
-    const unsigned char *s = (const unsigned char *)text;
-    while (*s) {
-        uint32_t code = 0xFFFD; /* what stands for bytes that are no UTF-8 */
-        size_t n = decode_utf8(s, &code);
-        const char *two = code == '"'    ? "\\\""
-                          : code == '\\' ? "\\\\"
-                          : code == '\n' ? "\\n"
-                          : code == '\r' ? "\\r"
-                          : code == '\t' ? "\\t"
-                          : code == '\b' ? "\\b"
-                          : code == '\f' ? "\\f"
-                                         : NULL;
-        if (two) {
-            put(p, two, 2);
-        } else if (code < 0x20 || (p->ascii && code >= 0x7F)) {
-            if (code >= 0x10000) {
-                put_escape(p, 0xD800 + ((code - 0x10000) >> 10));
-                put_escape(p, 0xDC00 + ((code - 0x10000) & 0x3FF));
-            } else {
-                put_escape(p, code);
-            }
-        } else if (n) {
-            put(p, (const char *)s, n);
-        } else {
-            put_text(p, "\xEF\xBF\xBD");
-        }
-        s += n ? n : 1;
-    }
+    for (size_t n; (n = hone__json_piece(&text, p->ascii, escape, &piece)) > 0;) put(p, piece, n);
     put(p, "\"", 1);
 }
 

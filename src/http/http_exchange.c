@@ -146,19 +146,6 @@ void hone__http_reply_copy(hone__http_exchange *x, int status, const char *type,
     hone__http_reply(x, status, type, x->copy, size, NULL);
 }
 
-/* A JSON string of text, its bytes that JSON does not take as they are escaped. */
-static size_t quote(char *out, size_t room, const char *text) {
-    size_t used = 0;
-    for (const unsigned char *c = (const unsigned char *)text; *c && used + 8 < room; c++) {
-        if (*c == '"' || *c == '\\') out[used++] = '\\';
-        if (*c < 0x20 || *c == 0x7f)
-            used += (size_t)snprintf(out + used, room - used, "\\u%04x", *c);
-        else
-            out[used++] = (char)*c;
-    }
-    return used;
-}
-
 void hone__http_reply_text(hone__http_exchange *x, int status, const char *format, ...) {
     char text[HONE_ERROR_MESSAGE_SIZE];
     va_list arguments;
@@ -167,10 +154,11 @@ void hone__http_reply_text(hone__http_exchange *x, int status, const char *forma
     va_end(arguments);
     if (hone__http_server_config(x->server)->json_errors) {
         static const char begin[] = "{\"error\": \"", end[] = "\"}\n";
-        char json[2 * HONE_ERROR_MESSAGE_SIZE];
+        char json[sizeof begin + 6 * HONE_ERROR_MESSAGE_SIZE + sizeof end], escape[HONE_JSON_ESCAPE];
+        const char *at = text, *piece;
         memcpy(json, begin, sizeof begin - 1);
         size_t used = sizeof begin - 1;
-        used += quote(json + used, sizeof json - used - sizeof end, text);
+        for (size_t n; (n = hone__json_piece(&at, false, escape, &piece)) > 0; used += n) memcpy(json + used, piece, n);
         memcpy(json + used, end, sizeof end - 1);
         hone__http_reply_copy(x, status, "application/json", json, used + sizeof end - 1);
         return;

@@ -53,8 +53,11 @@ static bool parameter(const char *text, size_t size, const char *name, char *out
 
 /* A name for answers and logs, nothing else: bytes that are no UTF-8 text are replaced. */
 static void tidy(char *name) {
-    for (char *c = name; *c; c++)
-        if ((unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7f) *c = '?';
+    uint32_t code;
+    for (size_t n; *name; name += n > 0 ? n : 1) {
+        n = hone__utf8_decode(name, SIZE_MAX, &code);
+        if (n == 0 || code < 0x20 || (code >= 0x7F && code < 0xA0)) memset(name, '?', n > 0 ? n : 1);
+    }
 }
 
 /* Looks at the headers of a part: whether it is a file, and its name. */

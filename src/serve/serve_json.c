@@ -86,19 +86,6 @@ bool hone__json_more(hone__json *j, char bracket, bool *first) {
     return true;
 }
 
-/* The length of the character of UTF-8 that begins at s, or 0 where there is none. */
-static size_t utf8_length(const unsigned char *s, size_t left) {
-    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t n = s[0] < 0x80 ? 1 : (s[0] & 0xE0) == 0xC0 ? 2 : (s[0] & 0xF0) == 0xE0 ? 3 : (s[0] & 0xF8) == 0xF0 ? 4 : 0;
-    if (n == 0 || n > left) return 0;
-    uint32_t value = n == 1 ? s[0] : s[0] & (0x7Fu >> n);
-    for (size_t i = 1; i < n; i++) {
-        if ((s[i] & 0xC0) != 0x80) return 0;
-        value = value << 6 | (s[i] & 0x3Fu);
-    }
-    return value < least[n] || value > 0x10FFFF || (value >= 0xD800 && value < 0xE000) ? 0 : n;
-}
-
 static int hex_digit(char c) {
     if (c >= '0' && c <= '9') return c - '0';
     if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -151,7 +138,8 @@ hone__json_text hone__json_string(hone__json *j) {
             if (escape(j->at + 1, j->end, &length) < 0) fail_here(j, "an escape that JSON has");
             length++;
         } else {
-            length = utf8_length((const unsigned char *)j->at, (size_t)(j->end - j->at));
+            uint32_t code;
+            length = hone__utf8_decode(j->at, (size_t)(j->end - j->at), &code);
             if (length == 0) fail_here(j, "UTF-8");
         }
         if (j->failed) return (hone__json_text){"", 0, false};

@@ -42,19 +42,10 @@ void hone__buffer_format(hone__buffer *b, const char *format, ...) {
 }
 
 void hone__buffer_string(hone__buffer *b, const char *text) {
+    char escape[HONE_JSON_ESCAPE];
+    const char *piece;
     hone__buffer_put(b, "\"", 1);
-    for (const char *c = text; *c; c++) {
-        /* Everything up to the next byte that JSON does not take as it is. */
-        size_t plain = 0;
-        while (c[plain] && (unsigned char)c[plain] >= 0x20 && c[plain] != '"' && c[plain] != '\\') plain++;
-        hone__buffer_put(b, c, plain);
-        c += plain;
-        if (!*c) break;
-        if (*c == '"' || *c == '\\')
-            hone__buffer_format(b, "\\%c", *c);
-        else
-            hone__buffer_format(b, "\\u%04x", (unsigned)(unsigned char)*c);
-    }
+    for (size_t n; (n = hone__json_piece(&text, false, escape, &piece)) > 0;) hone__buffer_put(b, piece, n);
     hone__buffer_put(b, "\"", 1);
 }
 

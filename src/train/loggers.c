@@ -159,16 +159,10 @@ hone_status hone_callback_csv_logger(hone_callback *out, const char *path, char 
 
 /* A callback's own key may hold anything. */
 static void print_string(FILE *file, const char *text) {
+    char escape[HONE_JSON_ESCAPE];
+    const char *piece;
     fputc('"', file);
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            fprintf(file, "\\%c", c);
-        else if (c < 32)
-            fprintf(file, "\\u%04x", c);
-        else
-            fputc(c, file);
-    }
+    for (size_t n; (n = hone__json_piece(&text, false, escape, &piece)) > 0;) fwrite(piece, 1, n, file);
     fputc('"', file);
 }
 

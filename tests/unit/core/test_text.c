@@ -150,6 +150,47 @@ static void the_log_goes_to_its_callback_from_the_level_on(void **state) {
     hone_set_log(NULL, NULL, HONE_LOG_ERROR);
 }
 
+static void test_utf8(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t left, length;
+        uint32_t code;
+    } cases[] = {{"a", 1, 1, 'a'},
+                 {"\xC3\xA9", 2, 2, 0xE9},
+                 {"\xE4\xB8\x83", SIZE_MAX, 3, 0x4E03},
+                 {"\xF0\x9F\x98\x80", SIZE_MAX, 4, 0x1F600},
+                 {"\xE4\xB8\x83", 2, 0, HONE_NO_CHARACTER},            /* cut by the count */
+                 {"\xE4\xB8", SIZE_MAX, 0, HONE_NO_CHARACTER},         /* cut by the end */
+                 {"\xC0\x80", SIZE_MAX, 0, HONE_NO_CHARACTER},         /* overlong */
+                 {"\xED\xA0\x80", SIZE_MAX, 0, HONE_NO_CHARACTER},     /* half of a pair */
+                 {"\xF4\x90\x80\x80", SIZE_MAX, 0, HONE_NO_CHARACTER}, /* beyond Unicode */
+                 {"\x80", SIZE_MAX, 0, HONE_NO_CHARACTER},
+                 {"", 0, 0, HONE_NO_CHARACTER}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint32_t code;
+        assert_int_equal(hone__utf8_decode(cases[i].text, cases[i].left, &code), cases[i].length);
+        assert_int_equal(code, cases[i].code);
+    }
+}
+
+static void check_json(const char *text, bool ascii, const char *expected) {
+    char out[256], escape[HONE_JSON_ESCAPE];
+    const char *piece;
+    size_t used = 0;
+    for (size_t n; (n = hone__json_piece(&text, ascii, escape, &piece)) > 0; used += n) memcpy(out + used, piece, n);
+    out[used] = '\0';
+    assert_string_equal(out, expected);
+}
+
+static void test_text_in_json(void **state) {
+    (void)state;
+    check_json("", false, "");
+    check_json("a\"b\\c\n\r\t\b\f\x01\x7f", false, "a\\\"b\\\\c\\n\\r\\t\\b\\f\\u0001\x7f");
+    check_json("数字\xFF七\xE4\xB8", false, "数字\xEF\xBF\xBD七\xEF\xBF\xBD\xEF\xBF\xBD");
+    check_json("七\xF0\x9F\x98\x80\x7f\xFF", true, "\\u4e03\\ud83d\\ude00\\u007f\\ufffd");
+}
+
 /* A file's name or its contents shall not command the terminal that shows the message. */
 static void test_messages_are_plain(void **state) {
     (void)state;
@@ -184,6 +225,8 @@ int main(void) {
         cmocka_unit_test(errors_keep_the_reason_when_context_is_long),
         cmocka_unit_test(arithmetic_and_memory_say_no_on_overflow),
         cmocka_unit_test(the_log_goes_to_its_callback_from_the_level_on),
+        cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_text_in_json),
         cmocka_unit_test(test_messages_are_plain),
         cmocka_unit_test(test_fnv1a),
         cmocka_unit_test(test_ends_with),

@@ -363,14 +363,14 @@ static void pictures_are_classified(void **state) {
     size_t n = (size_t)sprintf(form, "--b\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\nhello\r\n");
     for (int i = 0; i < 2; i++) {
         n += (size_t)sprintf(form + n, "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"%s\"\r\n\r\n",
-                             i ? "b.png" : "a\\\"1.png");
+                             i ? "图\xff\x1b.png" : "a\\\"1.png");
         memcpy(form + n, i ? "no picture at all" : png, i ? 17 : size);
         n += i ? 17 : size;
         n += (size_t)sprintf(form + n, "\r\n");
     }
     n += (size_t)sprintf(form + n, "--b--\r\n");
     const char type[] = "Content-Type: multipart/form-data; boundary=b\r\n";
-    want(ask(server, "POST /predict?model=a%22b", type, form, n), 400, "picture 2 ('b.png')");
+    want(ask(server, "POST /predict?model=a%22b", type, form, n), 400, "picture 2 ('图??.png')");
     want(ask(server, "POST /predict?model=a%22b", type, form, n - 20), 400, "cut off");
     want(ask(server, "POST /predict?model=a%22b", "Content-Type: multipart/form-data\r\n", form, n), 400, "boundary");
     want(ask(server, "POST /predict?model=pair", "", png, size), 422, "no pictures");

@@ -380,7 +380,7 @@ static void test_jsonl(void **state) {
     const hone_logs logs[] = {{2, {"loss", "odd \"key\"\n"}, {.5, 1}}, {1, {"loss"}, {NAN}}};
     assert_ok(hone_callback_jsonl_logger(&callback, path, false, &err), &err);
     log_epochs(callback, logs, 0, 2);
-    assert_file(path, "{\"epoch\": 1, \"loss\": 0.5, \"odd \\\"key\\\"\\u000a\": 1.0, \"seconds\": 0.0}\n"
+    assert_file(path, "{\"epoch\": 1, \"loss\": 0.5, \"odd \\\"key\\\"\\n\": 1.0, \"seconds\": 0.0}\n"
                       "{\"epoch\": 2, \"loss\": null, \"seconds\": 0.0}\n");
 }
 
