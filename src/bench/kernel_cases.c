@@ -153,7 +153,8 @@ static hone_conv2d_shape shape_of(const conv2d_case *c) {
                            .dilation_h = c->dilation,
                            .dilation_w = c->dilation,
                            .has_bias = true,
-                           .epilogue = HONE_EPILOGUE_RELU};
+                           .epilogue = HONE_EPILOGUE_RELU,
+                           .samples = (int)c->images};
     s.oh = c->same ? (c->size + c->stride - 1) / c->stride : (c->size - reach) / c->stride + 1;
     if (c->same) {
         int padding = (s.oh - 1) * c->stride + reach - c->size;

@@ -4,7 +4,7 @@
  * no inner loop knows of padding, walks over windows, and the gradient as it is before ReLU. */
 
 /* What hone_conv2d.block holds: the tiles of passes by Winograd's way (conv2d_winograd_template.h). */
-enum { CONV2D_BLOCK_FORWARD, CONV2D_BLOCK_INPUT };
+enum { CONV2D_BLOCK_FORWARD, CONV2D_BLOCK_INPUT, CONV2D_BLOCK_WEIGHTS };
 
 typedef struct conv2d_geometry {
     size_t c, f;           /* channels and filters of the whole image */

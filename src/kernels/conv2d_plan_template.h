@@ -5,20 +5,21 @@
 
 /* The three choices, as bits of variant; a pass that goes by Winograd's way has its tile in block. */
 enum {
-    CONV2D_INPUT_GATHER = 0,   /* conv2d_backward_template.h */
-    CONV2D_INPUT_SCATTER = 1,  /* conv2d_scatter_template.h */
-    CONV2D_INPUT_SPARSE = 2,   /* conv2d_sparse_template.h */
-    CONV2D_INPUT_WINOGRAD = 3, /* conv2d_winograd_input_template.h */
-    CONV2D_INPUT = 3,
+    CONV2D_INPUT_GATHER = 0,  /* conv2d_backward_template.h */
+    CONV2D_INPUT_SCATTER = 1, /* conv2d_scatter_template.h */
+    CONV2D_INPUT_SPARSE = 2,  /* conv2d_sparse_template.h */
+    CONV2D_INPUT_TURNED = 3,  /* conv2d_winograd_input_template.h */
+    CONV2D_INPUT_ADJOINT = 4, /* … */
+    CONV2D_INPUT = 7,
     CONV2D_WEIGHTS_DENSE = 0,     /* conv2d_backward_template.h */
-    CONV2D_WEIGHTS_SPARSE = 4,    /* conv2d_sparse_template.h */
-    CONV2D_WEIGHTS_LOOKUP = 8,    /* conv2d_lookup_template.h */
-    CONV2D_WEIGHTS_WINOGRAD = 12, /* conv2d_winograd_weights_template.h */
-    CONV2D_WEIGHTS = 12,
+    CONV2D_WEIGHTS_SPARSE = 8,    /* conv2d_sparse_template.h */
+    CONV2D_WEIGHTS_LOOKUP = 16,   /* conv2d_lookup_template.h */
+    CONV2D_WEIGHTS_WINOGRAD = 24, /* conv2d_winograd_weights_template.h */
+    CONV2D_WEIGHTS = 24,
     CONV2D_FORWARD_DIRECT = 0,    /* conv2d_forward_template.h */
-    CONV2D_FORWARD_WINOGRAD = 16, /* conv2d_winograd_template.h */
-    CONV2D_FORWARD_PLANE = 32,    /* conv2d_winograd_plane_template.h */
-    CONV2D_FORWARD = 48
+    CONV2D_FORWARD_WINOGRAD = 32, /* conv2d_winograd_template.h */
+    CONV2D_FORWARD_PLANE = 64,    /* conv2d_winograd_plane_template.h */
+    CONV2D_FORWARD = 96
 };
 
 /* What a pass costs, in vectors through the multipliers. */
@@ -32,16 +33,20 @@ static void conv2d_consider(conv2d_cost *best, double cost, int choice, int tile
     if (cost < best->cost) *best = (conv2d_cost){cost, choice, tile};
 }
 
-/* Winograd's way, with each size of tile. A value on its way to the product or back from it costs about as much as a
- * dozen multiply-adds, and the larger kernel, which few samples at a time share, a little for each of its values. */
-static void conv2d_consider_winograd(conv2d_cost *best, const hone_conv2d_shape *s, int choice) {
+/* Winograd's way. A value on its way to the product or back from it costs about as much as a dozen multiply-adds, and
+ * the larger kernel, which few samples at a time share, a little for each of its values. */
+static double conv2d_winograd_cost(const winograd *w) {
     const double change = 12, reading = 1.5;
+    const double c = conv2d_vectors(w->c), f = conv2d_vectors(w->f), product = (double)w->c * f;
+    return w->area * ((double)w->tiles * (product + change * (c + f)) + reading * product);
+}
+
+/* … with each size of tile. */
+static void conv2d_consider_winograd(conv2d_cost *best, const hone_conv2d_shape *s, int choice) {
     for (int m = 2; m <= WINOGRAD_TILE; m++) {
         if (!winograd_fits(s, m)) continue;
         const winograd w = winograd_of(s, m);
-        const double c = conv2d_vectors(w.c), f = conv2d_vectors(w.f), tiles = (double)w.tiles;
-        const double product = (double)w.c * f;
-        conv2d_consider(best, w.area * (tiles * (product + change * (c + f)) + reading * product), choice, m);
+        conv2d_consider(best, conv2d_winograd_cost(&w), choice, m);
     }
 }
 
@@ -66,7 +71,11 @@ static conv2d_cost conv2d_choose_input(const hone_conv2d_shape *s, const conv2d_
     if (g->groups == 1) conv2d_consider(&best, 1.2 * (double)g->pixels * window, CONV2D_INPUT_SCATTER, 0);
     if (winograd_fits(s, 2)) {
         const hone_conv2d_shape turned = winograd_turned(s);
-        conv2d_consider_winograd(&best, &turned, CONV2D_INPUT_WINOGRAD);
+        conv2d_consider_winograd(&best, &turned, CONV2D_INPUT_TURNED);
+        for (int m = 2; adjoint_fits(s) && m <= WINOGRAD_TILE; m++) {
+            const winograd w = adjoint_of(s, m);
+            conv2d_consider(&best, conv2d_winograd_cost(&w), CONV2D_INPUT_ADJOINT, m);
+        }
     }
     return best;
 }
@@ -80,7 +89,8 @@ static conv2d_cost conv2d_choose_weights(const hone_conv2d_shape *s, const conv2
     if (conv2d_lookup_fits(s))
         conv2d_consider(&best, 2.5 * (double)(g->out_pixels * g->taps) * conv2d_vectors(g->f), CONV2D_WEIGHTS_LOOKUP,
                         0);
-    if (wgrad_fits(s)) conv2d_consider(&best, wgrad_cost(g), CONV2D_WEIGHTS_WINOGRAD, 0);
+    for (int m = 2; adjoint_fits(s) && m <= WINOGRAD_TILE; m++)
+        conv2d_consider(&best, wgrad_cost(s, m), CONV2D_WEIGHTS_WINOGRAD, m);
     return best;
 }
 
@@ -99,11 +109,12 @@ static void conv2d_plan_input(hone_conv2d *out, const conv2d_geometry *g) {
         out->packed_backward = conv2d_runs_packed(g, s);
         out->scratch_backward_input = conv2d_scatter_scratch(g);
         break;
-    case CONV2D_INPUT_WINOGRAD: {
-        const hone_conv2d_shape turned = winograd_turned(s);
-        const winograd w = winograd_of(&turned, input.tile);
+    case CONV2D_INPUT_TURNED:
+    case CONV2D_INPUT_ADJOINT: {
+        const winograd w = adjoint_of(s, input.tile);
         out->packed_backward = winograd_packed(&w);
-        out->scratch_backward_input = winograd_input_scratch(s, input.tile);
+        out->scratch_backward_input = input.choice == CONV2D_INPUT_TURNED ? winograd_input_scratch(s, input.tile)
+                                                                          : adjoint_input_scratch(s, input.tile);
         break;
     }
     default:
@@ -117,10 +128,11 @@ static void conv2d_plan_weights(hone_conv2d *out, const conv2d_geometry *g) {
     const conv2d_cost weights = conv2d_choose_weights(s, g);
     out->cost_backward_weights = weights.cost;
     out->variant |= weights.choice;
+    out->block[CONV2D_BLOCK_WEIGHTS] = weights.tile;
     switch (weights.choice) {
     case CONV2D_WEIGHTS_SPARSE: out->scratch_backward_weights = sparse_weights_scratch(g, s); break;
     case CONV2D_WEIGHTS_LOOKUP: out->scratch_backward_weights = conv2d_lookup_scratch(g); break;
-    case CONV2D_WEIGHTS_WINOGRAD: out->scratch_backward_weights = wgrad_scratch(g); break;
+    case CONV2D_WEIGHTS_WINOGRAD: out->scratch_backward_weights = wgrad_scratch(s, weights.tile); break;
     default: out->scratch_backward_weights = conv2d_backward_weights_scratch(g);
     }
 }
@@ -184,7 +196,8 @@ static void conv2d_forward(const hone_conv2d *p, size_t n, const float *x, const
 static void conv2d_pack_backward(const hone_conv2d *p, const float *kernel, float *packed) {
     switch (p->variant & CONV2D_INPUT) {
     case CONV2D_INPUT_GATHER: conv2d_pack_backward_dense(p, kernel, packed); break;
-    case CONV2D_INPUT_WINOGRAD: conv2d_pack_backward_winograd(p, kernel, packed); break;
+    case CONV2D_INPUT_TURNED: conv2d_pack_backward_winograd(p, true, kernel, packed); break;
+    case CONV2D_INPUT_ADJOINT: conv2d_pack_backward_winograd(p, false, kernel, packed); break;
     default: conv2d_pack_runs(p, kernel, packed);
     }
 }
@@ -194,7 +207,8 @@ static void conv2d_backward_input(const hone_conv2d *p, size_t n, const float *d
     switch (p->variant & CONV2D_INPUT) {
     case CONV2D_INPUT_SPARSE: conv2d_backward_input_sparse(p, n, dy, y, argmax, weights, dx, scratch); break;
     case CONV2D_INPUT_SCATTER: conv2d_backward_input_scatter(p, n, dy, y, argmax, weights, dx, scratch); break;
-    case CONV2D_INPUT_WINOGRAD: conv2d_backward_input_winograd(p, n, dy, y, argmax, weights, dx, scratch); break;
+    case CONV2D_INPUT_TURNED: conv2d_backward_input_turned(p, n, dy, y, argmax, weights, dx, scratch); break;
+    case CONV2D_INPUT_ADJOINT: conv2d_backward_input_adjoint(p, n, dy, y, weights, dx, scratch); break;
     default: conv2d_backward_input_dense(p, n, dy, y, argmax, weights, dx, scratch);
     }
 }

@@ -43,6 +43,7 @@ typedef struct winograd {
     size_t top, left;                /* padding */
     size_t rows, columns, tiles;     /* tiles of one sample */
     size_t together;                 /* tiles worked on at a time */
+    size_t patch;                    /* from one of them to the next */
     size_t patch_step, product_step; /* from one of the area values of all those tiles to the next */
 } winograd;
 
@@ -71,7 +72,8 @@ static winograd winograd_of(const hone_conv2d_shape *s, int m) {
     const size_t lanes = w.f < BLOCK_LANES ? round_up(w.f, VL) : BLOCK_LANES;
     const size_t tiles = WINOGRAD_FLOATS / ((size_t)w.area * (w.c + lanes)), rows = BLOCK_ROWS - 2;
     w.together = tiles < WINOGRAD_TILES ? WINOGRAD_TILES : tiles / rows * rows;
-    w.patch_step = winograd_step(w.together * w.c);
+    w.patch = w.c;
+    w.patch_step = winograd_step(w.together * w.patch);
     w.product_step = winograd_step(w.together * lanes);
     return w;
 }
@@ -454,7 +456,7 @@ static void winograd_multiply(const winograd *w, const block_lanes *l, size_t co
             float *out[BLOCK_ROWS];
             r = block_next_rows(count - t, l->vectors);
             for (size_t q = 0; q < r; q++) {
-                row[q] = patches + (t + q) * w->c;
+                row[q] = patches + (t + q) * w->patch;
                 out[q] = products + (t + q) * l->padded;
             }
             block_functions[l->vectors - 1][r - 1](row, offset, w->c, panel + (size_t)i * w->c * l->padded, l->padded,

@@ -53,7 +53,8 @@ typedef struct hone_conv2d_shape {
     /* A max pooling fused behind (windows inside the image only, "valid"; pool_h * pool_w <= 256, for argmax is a
      * byte); pool_h 0: none. */
     int pool_h, pool_w, pool_stride_h, pool_stride_w;
-    int ph, pw; /* pooled output */
+    int ph, pw;  /* pooled output */
+    int samples; /* that a call usually brings, for choosing; 0: not known */
 } hone_conv2d_shape;
 
 typedef struct hone_kernels hone_kernels;

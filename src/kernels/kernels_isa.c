@@ -36,6 +36,7 @@ extern const hone_kernels HONE_PASTE(hone_kernels_, HONE_FLOAT32_ISA);
 #include "conv2d_lookup_template.h"
 #include "conv2d_winograd_template.h"
 #include "conv2d_winograd_plane_template.h"
+#include "conv2d_winograd_adjoint_template.h"
 #include "conv2d_winograd_input_template.h"
 #include "conv2d_winograd_weights_template.h"
 #include "conv2d_plan_template.h"

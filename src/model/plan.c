@@ -104,6 +104,7 @@ static void decide_cut(hone_plan *plan) {
     }
     plan->shard_samples = shard;
     plan->samples = clamp(chunk, 1, plan->max_batch);
+    plan->usual_samples = plan->training && shard < chunk ? shard : chunk;
     if (!plan->training) return;
     size_t affordable = HONE_MAX_SHARDS;
     while (affordable > HONE_MIN_SHARDS && affordable > HONE_SHARD_BYTES / clamp(weights, 1, SIZE_MAX)) affordable /= 2;
@@ -249,8 +250,10 @@ static hone_status describe_all(hone_plan *plan, hone_error *err) {
 static hone_status prepare_ops(hone_plan *plan, hone_error *err) {
     for (size_t i = 0; i < plan->graph.op_count; i++) {
         hone__op *op = &plan->graph.ops[i];
-        hone__setting setting = {
-            .model = plan->model, .kernels = hone__plan_kernels(plan, op), .samples = plan->samples};
+        hone__setting setting = {.model = plan->model,
+                                 .kernels = hone__plan_kernels(plan, op),
+                                 .samples = plan->samples,
+                                 .usual_samples = plan->usual_samples};
         if (op->type->prepare && op->type->prepare(op, &setting, err) != HONE_OK)
             return hone__fail_context(err, HONE_MEMORY, "layer '%s'", plan->model->layers[op->layer]->name);
         plan->memory += hone__int8_bytes(op->int8);

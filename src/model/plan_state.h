@@ -11,13 +11,14 @@
 enum {
     /* Samples of one chunk, at most. From eight on there is little more to gain from weights that are in the cache. */
     HONE_MAX_CHUNK = 8,
-    /* What the activations and gradients of a chunk may take: with one shard's gradient they should fit the
-     * second-level cache. Where the weights are larger than this they are read from further away anyway, and once per
-     * chunk: then a chunk may be as large as they are. */
-    HONE_CHUNK_BYTES = 384 * 1024,
-    /* A shard's gradient is written once and added once. That is cheap beside this many multiply-adds for each weight;
-     * where a sample has fewer, a shard has more samples. */
-    HONE_SHARD_WORK = 128,
+    /* What the activations and gradients of a chunk may take: they are not all alive at once, and what is should fit
+     * the second-level cache beside one shard's gradient. Where the weights are larger than this they are read from
+     * further away anyway, and once per chunk: then a chunk may be as large as they are. */
+    HONE_CHUNK_BYTES = 640 * 1024,
+    /* A shard's gradient is written once and added once, and what Winograd's weight gradient sums up is brought back once
+     * a chunk. That is cheap beside this many multiply-adds for each weight; where a sample has fewer, a shard has more
+     * samples. (More would leave too few shards for many threads.) */
+    HONE_SHARD_WORK = 256,
     /* Where segments end a chunk passes one or two layers before it waits for the others, so its activations leave the
      * second-level cache anyway; what counts is how many samples share a reading of the weights and a sum of their
      * gradient. A chunk is then the whole shard, and that has so many samples at least. */
@@ -63,6 +64,7 @@ struct hone_plan {
     bool training;
     int logits;
     size_t max_batch, samples; /* of a call, of a chunk */
+    size_t usual_samples;      /* of a chunk, as the model alone has it: what kernels are chosen for */
     size_t outputs;
 
     hone__builder graph;

@@ -26,11 +26,18 @@ static void add_float(void *context, size_t x, size_t kernel, size_t map) {
     s->to[kernel] += s->x[x] * (float)s->map[map];
 }
 
+/* Which tiles the cases of a test had: 0 for those that went another way. */
+static size_t tiles[8];
+
 /* n samples of s on k: mean error against doubles at most limit times that of the float chain. */
-static void check(const hone_kernels *k, const hone_conv2d_shape *s, size_t n, double limit) {
+static void check(const hone_kernels *k, const hone_conv2d_shape *shape, size_t n, double limit) {
+    hone_conv2d_shape expecting = *shape;
+    expecting.samples = (int)n;
+    const hone_conv2d_shape *s = &expecting;
     const size_t input = cc_input(s), output = cc_output(s), size = cc_kernel(s);
     hone_conv2d plan;
     k->conv2d_plan(&plan, s, true);
+    tiles[plan.block[2]]++;
     float *x = kt_random_floats(n * input, -1, 1), *dy = kt_random_floats(n * output, -1, 1);
     float *y = kt_random_floats(n * output, -1, 1), *before = kt_random_floats(size, -1, 1);
     float *dkernel = kt_copy(before, size), *dbias = kt_floats((size_t)s->filters);
@@ -96,6 +103,21 @@ static void ragged_shapes(void **state) {
             }
 }
 
+/* Outputs that are one tile of two or three a side. */
+static void small_outputs(void **state) {
+    (void)state;
+    memset(tiles, 0, sizeof tiles);
+    for (const hone_kernels *k = NULL; (k = kt_next_level(k)) != NULL;)
+        for (int relu = 0; relu < 2; relu++) {
+            const hone_conv2d_shape three = shape_of(5, 5, 64, 64, 0, relu), two = shape_of(4, 4, 70, 40, 0, relu);
+            const hone_conv2d_shape padded = shape_of(3, 3, 48, 64, 1, relu);
+            check(k, &three, 8, 3);
+            check(k, &two, 9, 3);
+            check(k, &padded, 8, 4);
+        }
+    assert_true(tiles[2] > 0 && tiles[3] > 0);
+}
+
 /* Tiles are transformed some hundred at a time: what one round leaves the next adds to. */
 static void many_tiles(void **state) {
     (void)state;
@@ -132,6 +154,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(error_is_that_of_a_plain_sum),
         cmocka_unit_test(ragged_shapes),
+        cmocka_unit_test(small_outputs),
         cmocka_unit_test(many_tiles),
         cmocka_unit_test(nan_stays_with_its_filter),
     };

@@ -8,8 +8,9 @@
 
 #include <stdlib.h>
 
-/* Which ways the cases of a test took: [tile][pooled]. */
-static size_t ways[8][2];
+/* Which ways the cases of a test took, forwards: [tile][pooled]. And with the adjoint for the input gradient. */
+static size_t ways[8][2], adjoints[8];
+enum { INPUT = 7, INPUT_ADJOINT = 4 }; /* of variant, as conv2d_plan_template.h has them */
 
 typedef struct sample {
     hone_conv2d plan;
@@ -103,6 +104,7 @@ static void check_input_gradient(const hone_kernels *k, sample *r) {
     float *packed = kt_floats(r->plan.packed_backward), *scratch = kt_floats(r->plan.scratch_backward_input);
     k->conv2d_pack_backward(&r->plan, r->kernel, packed);
     k->conv2d_backward_input(&r->plan, r->n, dy, r->y, r->argmax, packed, dx, scratch);
+    if ((r->plan.variant & INPUT) == INPUT_ADJOINT) adjoints[r->plan.block[1]]++;
     double *map = kt_doubles(r->map), *sizes = kt_doubles(r->map), *want = kt_doubles(r->input);
     double *size = kt_doubles(r->input);
     for (size_t i = 0; i < r->n; i++) {
@@ -203,6 +205,29 @@ static void larger_shapes(void **state) {
         }
 }
 
+/* Without padding the input gradient goes by the adjoint of the way forwards: one exact tile, tiles whose patches
+ * overlap, tiles that reach out of the output. */
+static void adjoint_shapes(void **state) {
+    (void)state;
+    static const conv2d_case cases[] = {
+        {.h = 5, .w = 5, .c = 64, .kh = 3, .kw = 3, .filters = 64, .relu = true},
+        {.h = 4, .w = 4, .c = 70, .kh = 3, .kw = 3, .filters = 40},
+        {.h = 6, .w = 6, .c = 33, .kh = 3, .kw = 3, .filters = 129, .relu = true},
+        {.h = 8, .w = 9, .c = 40, .kh = 3, .kw = 3, .filters = 37},
+        {.h = 6, .w = 5, .c = 48, .kh = 3, .kw = 3, .filters = 64, .pad_top = 1, .relu = true},
+        {.h = 4, .w = 16, .c = 64, .kh = 3, .kw = 3, .filters = 70},
+    };
+    memset(adjoints, 0, sizeof adjoints);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (const hone_kernels *k = NULL; (k = kt_next_level(k)) != NULL;)
+            for (size_t n = 1; n < 10; n += 8) {
+                hone_conv2d_shape s;
+                assert_true(cc_shape(&cases[i], &s));
+                check(k, &s, n);
+            }
+    assert_true(adjoints[2] > 0 && adjoints[3] > 0 && adjoints[4] > 0);
+}
+
 /* One channel: rows of more tiles than are worked on together, of one tile, and borders. */
 static void planes(void **state) {
     (void)state;
@@ -248,6 +273,47 @@ static void mean_error(void **state) {
             if (!(error <= 2.2 * chain_error))
                 fail_msg("%s: tile %d, %d channels: %.2f times the error of a chain", k->name, cases[i].tile, s.c,
                          error / chain_error);
+            kt_release_all();
+        }
+}
+
+/* The same for the input gradient, where it goes by the adjoint. */
+static void mean_error_of_the_adjoint(void **state) {
+    (void)state;
+    static const struct { int h, w, tile; } cases[] = {{4, 16, 2}, {5, 5, 3}, {6, 6, 4}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (const hone_kernels *k = NULL; (k = kt_next_level(k)) != NULL;) {
+            const conv2d_case c = {.h = cases[i].h, .w = cases[i].w, .c = 48, .kh = 3, .kw = 3, .filters = 128};
+            hone_conv2d_shape s;
+            assert_true(cc_shape(&c, &s));
+            sample r = make(k, &s, 1, true);
+            assert_int_equal(r.plan.variant & INPUT, INPUT_ADJOINT);
+            assert_int_equal(r.plan.block[1], cases[i].tile);
+            float *dy = kt_random_floats(r.output, -1, 1), *dx = kt_floats(r.input), *chain = kt_floats(r.input);
+            float *packed = kt_floats(r.plan.packed_backward), *scratch = kt_floats(r.plan.scratch_backward_input);
+            k->conv2d_pack_backward(&r.plan, r.kernel, packed);
+            k->conv2d_backward_input(&r.plan, 1, dy, NULL, NULL, packed, dx, scratch);
+            double *map = kt_doubles(r.map), *want = kt_doubles(r.input), *size = kt_doubles(r.input);
+            memset(chain, 0, r.input * sizeof *chain);
+            memset(want, 0, r.input * sizeof *want);
+            memset(size, 0, r.input * sizeof *size);
+            for (size_t j = 0; j < r.map; j++) map[j] = (double)dy[j];
+            cc_sum exact = {0, NULL, r.kernel, map, map, want, size};
+            cc_each(&s, cc_visit, &exact);
+            for (size_t j = 0; j < r.map; j++)
+                for (size_t tap = 0; tap < 9; tap++)
+                    for (size_t q = 0; q < 48; q++) {
+                        const size_t pixel = j / 128, oy = pixel / (size_t)s.ow, ox = pixel % (size_t)s.ow;
+                        chain[((oy + tap / 3) * (size_t)s.w + ox + tap % 3) * 48 + q] +=
+                            dy[j] * r.kernel[(tap * 48 + q) * 128 + j % 128];
+                    }
+            double error = 0, chain_error = 0;
+            for (size_t j = 0; j < r.input; j++) {
+                error += fabs((double)dx[j] - want[j]);
+                chain_error += fabs((double)chain[j] - want[j]);
+            }
+            if (!(error <= 3 * chain_error))
+                fail_msg("%s: tile %d: %.2f times the error of a chain", k->name, cases[i].tile, error / chain_error);
             kt_release_all();
         }
 }
@@ -307,8 +373,10 @@ static void black_pictures(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_shapes), cmocka_unit_test(larger_shapes),      cmocka_unit_test(planes),
-        cmocka_unit_test(mean_error),    cmocka_unit_test(what_is_not_finite), cmocka_unit_test(black_pictures),
+        cmocka_unit_test(random_shapes),      cmocka_unit_test(larger_shapes),
+        cmocka_unit_test(adjoint_shapes),     cmocka_unit_test(planes),
+        cmocka_unit_test(mean_error),         cmocka_unit_test(mean_error_of_the_adjoint),
+        cmocka_unit_test(what_is_not_finite), cmocka_unit_test(black_pictures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,8 @@
 
 static hone_status transpose_prepare(hone__op *op, const hone__setting *setting, hone_error *err) {
     (void)err;
-    const hone_conv2d_shape shape = op->as.conv2d.shape;
+    hone_conv2d_shape shape = op->as.conv2d.shape;
+    shape.samples = (int)setting->usual_samples;
     setting->kernels->conv2d_plan(&op->as.conv2d, &shape, true);
     const hone_conv2d *p = &op->as.conv2d;
     op->algorithm = p->algorithm;

@@ -25,7 +25,8 @@ enum { HONE_OP_GAMMA = 0, HONE_OP_BETA = 1, HONE_OP_MEAN = 2, HONE_OP_VARIANCE =
 typedef struct hone__setting {
     const hone_model *model;
     const hone_kernels *kernels;
-    size_t samples; /* the largest chunk */
+    size_t samples;       /* the largest chunk */
+    size_t usual_samples; /* of a chunk, whatever max_batch is: what kernels are chosen for */
 } hone__setting;
 
 /* One chunk of one step. Activations are (n, …). */
