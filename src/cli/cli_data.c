@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { BAD_FILES_SHOWN = 5 };
 
@@ -19,7 +20,7 @@ typedef struct bad_files {
 static bool on_bad_file(void *context, const char *path, const hone_error *why) {
     bad_files *bad = context;
     bad->count++;
-    if (bad->count <= BAD_FILES_SHOWN) fprintf(stderr, "hone: left out '%s': %s\n", path, why->message);
+    if (bad->count <= BAD_FILES_SHOWN) say_left_out(path, why);
     return true;
 }
 
@@ -37,6 +38,14 @@ bool parse_size(const char *text, int *height, int *width, int *channels) {
     }
     return *height >= 1 && *width >= 1 && *height <= HONE_MAX_IMAGE_SIDE && *width <= HONE_MAX_IMAGE_SIDE &&
            (fields < 3 || *channels == 1 || *channels == 3);
+}
+
+const char *catalog_hint(const char *source, const char *catalog) {
+    char folder[4096];
+    hone_error unused;
+    if (catalog || hone_dataset_locate(folder, sizeof folder, source, &unused) != HONE_OK) return NULL;
+    if (access(folder, F_OK) != 0 || access(folder, W_OK) == 0) return NULL;
+    return "a folder that may only be read keeps its catalog elsewhere: --catalog FILE";
 }
 
 static int download(const char *name, bool quiet) {
@@ -106,7 +115,10 @@ int open_data(hone_dataset **out, const data_options *options, hone_threads *thr
     if (bad.count > BAD_FILES_SHOWN)
         fprintf(stderr, "hone: … and %d more files left out\n", bad.count - BAD_FILES_SHOWN);
     if (exit_status >= 0) return exit_status;
-    if (status != HONE_OK) return failed(&err, NULL, "cannot read the data '%s'", options->source);
+    if (status != HONE_OK) {
+        bool lacks_part = status == HONE_NOT_FOUND && ends_with(err.message, " part");
+        return failed(&err, lacks_part ? options->part_hint : NULL, "cannot read the data '%s'", options->source);
+    }
     note(quiet, "%s", hone_dataset_description(*out));
     return -1;
 }

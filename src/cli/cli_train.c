@@ -26,6 +26,7 @@ char *default_output(const char *source) {
 
 int check_output(const char *output) {
     struct stat info;
+    if (!*output) return failed(NULL, NULL, "cannot write '': the output has no name");
     if (stat(output, &info) == 0 && S_ISDIR(info.st_mode))
         return failed(NULL, NULL, "cannot write '%s': it is a folder", output);
     char *folder = strdup(output);
@@ -82,6 +83,20 @@ hone_status save_undisturbed(const hone_model *model, const hone_trainer *traine
     hone_status status = hone_model_save(model, trainer, path, err);
     sigprocmask(SIG_SETMASK, &before, NULL);
     return status;
+}
+
+int not_saved(hone_run *run, const char *how, const hone_model *model, const hone_trainer *trainer,
+              const hone_error *err, const char *what) {
+    hone_error second = {0};
+    if (!run || hone_run_finish(run, how, model, trainer, NULL, &second) != HONE_OK)
+        return failed(err, NULL, "%s", what);
+    const char *folder = hone_run_folder(run);
+    size_t size = strlen(folder) + 64;
+    char *hint = malloc(size);
+    if (hint) snprintf(hint, size, "it is not lost: the run's record has it, '%s/model.h5'", folder);
+    failed(err, hint, "%s", what);
+    free(hint);
+    return EXIT_FAILED;
 }
 
 /* ---- the test part ----------------------------------------------------------------------------------------------- */

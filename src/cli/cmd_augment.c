@@ -4,12 +4,17 @@
  *
  * One idea: a variant is numbered by epoch and sample, here as in training, so the sheet shows what training sees. */
 #define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE   700
 #include "commands.h"
+#include "interrupt.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 typedef struct settings {
     const char *augment, *preview, *to, *as, *size;
@@ -20,6 +25,7 @@ typedef struct job {
     const settings *settings;
     const common_options *common;
     const char *source;
+    char *folder; /* --to's data set in the making: it gets its name when it is whole */
     hone_threads *threads;
     hone_augmentation *augmentation;
     hone_dataset *data;
@@ -117,8 +123,7 @@ static bool is_name_of_folder(const char *name) {
 }
 
 static int make_folder(const char *path) {
-    struct stat info;
-    if (mkdir(path, 0777) == 0 || (errno == EEXIST && stat(path, &info) == 0 && S_ISDIR(info.st_mode))) return -1;
+    if (mkdir(path, 0777) == 0) return -1;
     return failed(NULL, NULL, "cannot make the folder '%s': %s", path, strerror(errno));
 }
 
@@ -131,12 +136,12 @@ static char *format_path(const char *folder, const char *name, const char *file)
 
 /* Folder per class, made before the pictures. Unlabelled pictures go straight into the folder. */
 static int make_class_folders(const job *j) {
-    int status = make_folder(j->settings->to);
+    int status = -1;
     for (size_t i = 0; status < 0 && i < hone_dataset_classes(j->data); i++) {
         const char *name = hone_dataset_class_name(j->data, i);
         if (!is_name_of_folder(name))
             return failed(NULL, "--as idx keeps any name", "the class '%s' cannot be the name of a folder", name);
-        char *path = format_path(j->settings->to, name, "");
+        char *path = format_path(j->folder, name, "");
         status = path ? make_folder(path) : out_of_memory();
         free(path);
     }
@@ -146,6 +151,7 @@ static int make_class_folders(const job *j) {
 /* The number-th picture made: a variant of sample number % samples, of epoch number / samples. */
 static int make_numbered(const job *j, size_t number, unsigned char *out) {
     size_t samples = hone_dataset_samples(j->data);
+    if (is_interrupted()) return EXIT_INTERRUPTED;
     return make_variant(j, number / samples, number % samples, out);
 }
 
@@ -160,8 +166,7 @@ static int write_folders(const job *j, size_t count) {
         int32_t label = hone_dataset_labels(j->data)[sample];
         char file[64];
         snprintf(file, sizeof file, "%07zu-%zu.png", sample, i / hone_dataset_samples(j->data));
-        char *path =
-            format_path(j->settings->to, label < 0 ? "." : hone_dataset_class_name(j->data, (size_t)label), file);
+        char *path = format_path(j->folder, label < 0 ? "." : hone_dataset_class_name(j->data, (size_t)label), file);
         hone_error err = {0};
         status = path ? make_numbered(j, i, image.pixels) : out_of_memory();
         if (status < 0 && hone_image_write(&image, path, &err) != HONE_OK)
@@ -193,7 +198,7 @@ static int write_idx(const job *j, size_t count) {
         hone_status written =
             hone_dataset_create(&made, images, labels, count, hone_dataset_height(j->data), hone_dataset_width(j->data),
                                 hone_dataset_channels(j->data), names, classes, &err);
-        if (written == HONE_OK) written = hone_dataset_write_idx(made, j->settings->to, "train", &err);
+        if (written == HONE_OK) written = hone_dataset_write_idx(made, j->folder, "train", &err);
         if (written != HONE_OK) status = failed(&err, NULL, "cannot write '%s'", j->settings->to);
     }
     hone_dataset_free(made);
@@ -207,6 +212,44 @@ static int write_idx(const job *j, size_t count) {
 static bool wants_folders(const job *j) {
     if (j->settings->as) return strcmp(j->settings->as, "folders") == 0;
     return hone_dataset_path(j->data, 0) != NULL;
+}
+
+/* What is there already is somebody's: variants among the pictures that they were made of would be trained on as if they
+ * were pictures, too. */
+static int check_place(const char *folder) {
+    DIR *listing = opendir(folder);
+    if (!listing && errno == ENOENT) return -1;
+    if (!listing) return failed(NULL, NULL, "cannot make the folder '%s': %s", folder, strerror(errno));
+    bool is_empty = true;
+    for (struct dirent *entry; is_empty && (entry = readdir(listing));)
+        is_empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+    closedir(listing);
+    if (is_empty) return -1;
+    return failed(NULL, "--to takes a new folder, or an empty one", "'%s' is there already, and not empty", folder);
+}
+
+static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *where) {
+    (void)info, (void)kind, (void)where;
+    return remove(path);
+}
+
+/* All of it or nothing under --to's name. */
+static int write_set(job *j, size_t count) {
+    const char *to = j->settings->to;
+    size_t length = strlen(to);
+    while (length > 1 && to[length - 1] == '/') length--;
+    j->folder = malloc(length + 32);
+    if (!j->folder) return out_of_memory();
+    snprintf(j->folder, length + 32, "%.*s.tmp-%ld", (int)length, to, (long)getpid());
+    int status = make_folder(j->folder);
+    if (status >= 0) return status;
+    watch_interrupts(NULL);
+    status = wants_folders(j) ? write_folders(j, count) : write_idx(j, count);
+    if (status < 0 && rename(j->folder, to) != 0)
+        status = failed(NULL, NULL, "cannot make the folder '%s': %s", to, strerror(errno));
+    if (status >= 0) nftw(j->folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    if (status == EXIT_INTERRUPTED) fprintf(stderr, "hone: interrupted; '%s' was not made\n", to);
+    return status;
 }
 
 /* ---- the verb -------------------------------------------------------------------------------------------------- */
@@ -261,11 +304,12 @@ static int report(const job *j, size_t count) {
 static int augment(job *j) {
     const settings *s = j->settings;
     size_t count = 0;
-    int status = prepare(j);
+    int status = s->to ? check_place(s->to) : -1;
+    if (status < 0) status = prepare(j);
     if (status < 0 && s->preview) status = write_preview(j);
     if (status < 0 && s->to) {
         count = s->samples > 0 ? (size_t)s->samples : hone_dataset_samples(j->data);
-        status = wants_folders(j) ? write_folders(j, count) : write_idx(j, count);
+        status = write_set(j, count);
     }
     return status < 0 ? report(j, count) : status;
 }
@@ -295,6 +339,7 @@ static int run(int argc, char **argv) {
         return usage_error(&verb_augment, "--as is '%s', expected idx or folders", s.as);
     job j = {.settings = &s, .common = &common, .source = words.at[0]};
     status = augment(&j);
+    free(j.folder);
     free(j.scratch);
     free(j.picture);
     hone_dataset_free(j.data);

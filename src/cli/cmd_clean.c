@@ -209,7 +209,7 @@ static int conclude(const hone_clean_report *report, const char *source, const s
     if (s->report && hone_clean_write_html(report, s->report, (size_t)s->thumbnails, &err) != HONE_OK)
         return failed(&err, NULL, "cannot write the report");
     if (s->apply && hone_clean_apply(report, quarantines, &applied, &err) != HONE_OK)
-        return failed(&err, NULL, "cannot apply what was found to '%s'", source);
+        return failed(&err, catalog_hint(source, s->config.catalog), "cannot apply what was found to '%s'", source);
     if (s->report) note(common->quiet, "report: %s", s->report);
     if (common->json) {
         hone_value *value = report_value(report, source);

@@ -92,7 +92,8 @@ static int collect_digits(const settings *s, const common_options *common) {
         status = print_json(value);
     } else {
         printf("%lld training and %lld test images in %s\n", (long long)s->samples, (long long)s->test_samples, s->to);
-        if (has_sheet) printf("the first %d to look at: %s\n", SHEET_ROWS * SHEET_COLUMNS, sheet);
+        int64_t shown = s->samples < SHEET_ROWS * SHEET_COLUMNS ? s->samples : SHEET_ROWS * SHEET_COLUMNS;
+        if (has_sheet) printf("the first %lld to look at: %s\n", (long long)shown, sheet);
         status = finish_output();
     }
     free(sheet);
@@ -100,6 +101,12 @@ static int collect_digits(const settings *s, const common_options *common) {
     hone_dataset_free(test);
     hone_threads_free(threads);
     return status;
+}
+
+static bool is_collectable(const char *name) {
+    for (size_t i = 0; hone_collect_name(i); i++)
+        if (strcmp(hone_collect_name(i), name) == 0) return true;
+    return false;
 }
 
 static int collect_named(const char *name, const settings *s, const common_options *common) {
@@ -115,8 +122,11 @@ static int collect_named(const char *name, const settings *s, const common_optio
     hone_status status = hone_collect(&result, name, &config, &err);
     progress_break(p);
     progress_free(p);
-    if (status == HONE_NOT_FOUND && !s->from)
-        return failed(&err, "hone collect --list names them all", "cannot collect");
+    if (status != HONE_OK && !is_collectable(name))
+        return failed(&err, "hone collect --list names them all; a folder here is written with a slash: ./NAME",
+                      "cannot collect");
+    if (status == HONE_NOT_FOUND && !s->to && !s->from) /* no home, so no cache */
+        return failed(&err, "--to FOLDER puts it elsewhere", "cannot collect '%s'", name);
     if (status != HONE_OK)
         return failed(&err, s->from ? NULL : "with the files at hand: hone collect NAME --from FOLDER",
                       "cannot collect '%s'", name);
@@ -138,12 +148,6 @@ static int collect_named(const char *name, const settings *s, const common_optio
     }
     hone_collect_result_release(&result);
     return exit_status;
-}
-
-static bool is_collectable(const char *name) {
-    for (size_t i = 0; hone_collect_name(i); i++)
-        if (strcmp(hone_collect_name(i), name) == 0) return true;
-    return false;
 }
 
 /* What is at hand: a name of a data set is one only with a slash in it. */

@@ -59,6 +59,7 @@ static int open_all(evaluation *e) {
         e->lessons = s->untaught || s->tta ? NULL : open_lessons(e->model, e->path);
         data_options options = {
             .source = e->source, .split = s->split, .limit = s->limit, .fit_to = e->model, .lessons = e->lessons};
+        options.part_hint = "--split all takes all of it: the figures are honest where the model has seen none of it";
         status = open_data(&e->data, &options, e->threads, e->common.quiet);
     }
     if (status >= 0) return status;

@@ -371,7 +371,7 @@ static int save(session *r) {
     fit_reference(r->model, r->data, &r->split, r->threads);
     keep_statistics(r->model, r->data, &r->split, r->threads);
     if (save_undisturbed(r->model, NULL, r->output, &err) != HONE_OK)
-        return failed(&err, NULL, "the model was not saved");
+        return not_saved(r->record, "done", r->model, NULL, &err, "the model was not saved");
     if (r->settings.delta && hone_delta_save(r->result.lora, r->model, r->head.layer, r->base, r->base_path,
                                              r->settings.delta, &err) != HONE_OK)
         return failed(&err, NULL, "the delta was not saved");

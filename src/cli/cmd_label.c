@@ -46,9 +46,11 @@ static int export_labels(const char *folder, const settings *s, const common_opt
     config.create = false;
     config.file = s->catalog;
     int64_t rows = 0;
-    if (hone_catalog_open(&catalog, folder, &config, &err) != HONE_OK)
-        return failed(&err, "hone label DATA makes a catalog first", "cannot export the labels of '%s'", folder);
-    hone_status status = hone_catalog_export(catalog, s->export, false, &rows, &err);
+    hone_status status = hone_catalog_open(&catalog, folder, &config, &err);
+    if (status != HONE_OK)
+        return failed(&err, status == HONE_NOT_FOUND ? "hone label DATA makes a catalog first" : NULL,
+                      "cannot export the labels of '%s'", folder);
+    status = hone_catalog_export(catalog, s->export, false, &rows, &err);
     hone_catalog_close(catalog);
     if (status != HONE_OK) return failed(&err, NULL, "cannot export the labels of '%s'", folder);
     if (common->json) {
@@ -152,7 +154,7 @@ static int serve(const char *folder, const settings *s, const common_options *co
     hone_label_server *server;
     hone_status made = hone_label_server_create(&server, folder, &config, &err);
     hone_threads_free(threads);
-    if (made != HONE_OK) return failed(&err, NULL, "cannot label '%s'", folder);
+    if (made != HONE_OK) return failed(&err, catalog_hint(folder, s->catalog), "cannot label '%s'", folder);
     hold_ends(); /* only now: Ctrl-C ends the scan at once */
     if (s->token_file && !*token && (status = write_token(s->token_file, hone_label_server_url(server))) >= 0) {
         hone_label_server_free(server);

@@ -184,11 +184,6 @@ static int report(const session *r) {
     return finish_output();
 }
 
-static bool ends_with(const char *text, const char *end) {
-    size_t length = strlen(text), tail = strlen(end);
-    return length >= tail && strcmp(text + length - tail, end) == 0;
-}
-
 /* An archive is written whole; in HDF5 the records alone are replaced, and all else in the file stays. */
 static int save(session *r) {
     const char *output = r->settings.output ? r->settings.output : r->path;

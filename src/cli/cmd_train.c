@@ -135,7 +135,8 @@ static int interrupted(train_session *r) {
     hone_error err = {0};
     progress_break(r->bar);
     if (save_undisturbed(r->model, r->trainer, r->checkpoint, &err) != HONE_OK)
-        return failed(&err, NULL, "interrupted, and the state could not be saved");
+        return not_saved(r->record, "interrupted", r->model, r->trainer, &err,
+                         "interrupted, and the state was not saved");
     end_record(r, "interrupted", NULL);
     close_page(r, HONE_LIVE_STOPPED, r->checkpoint, NULL);
     fprintf(stderr, "hone: interrupted after %lld steps; the state is in '%s'\n",
@@ -232,6 +233,8 @@ static int train(train_session *r) {
     if (fitted == HONE_CANCELLED) return interrupted(r);
     if (fitted != HONE_OK) {
         close_page(r, HONE_LIVE_FAILED, NULL, err.message);
+        if (err.status == HONE_IO) /* a log or a checkpoint: what was learnt until then is as good as before */
+            return not_saved(r->record, "failed", r->model, r->trainer, &err, "training stopped");
         return failed(&err, NULL, "training stopped");
     }
     status = record_history(r);
@@ -241,7 +244,7 @@ static int train(train_session *r) {
     fit_reference(r->model, r->data, &r->split, r->threads);
     keep_statistics(r->model, r->data, &r->split, r->threads);
     if (save_undisturbed(r->model, r->trainer, r->output, &err) != HONE_OK)
-        return failed(&err, NULL, "the model was not saved");
+        return not_saved(r->record, "done", r->model, r->trainer, &err, "the model was not saved");
     char rate[32];
     note(r->common.quiet, "trained %d epochs in %.1fs, %s images/s", hone_trainer_epoch(r->trainer),
          hone_trainer_seconds(r->trainer), with_commas((int64_t)hone_trainer_images_per_second(r->trainer), rate));

@@ -339,11 +339,8 @@ int collect_folder(const char *folder, const folder_options *options, const comm
         print_text(s, options);
         exit_status = finish_output();
     } else {
-        exit_status = failed(&err,
-                             !was_opened && status == HONE_IO && !options->catalog
-                                 ? "a folder that may only be read keeps its catalog elsewhere: --catalog FILE"
-                                 : NULL,
-                             "cannot collect '%s'", folder);
+        exit_status =
+            failed(&err, was_opened ? NULL : catalog_hint(folder, options->catalog), "cannot collect '%s'", folder);
     }
     release_summary(s);
     hone_threads_free(threads);

@@ -33,7 +33,7 @@ static bool on_bad_file(void *context, const char *path, const hone_error *why) 
     display *d = context;
     if (d->is_shown && d->step) fputc('\n', stderr);
     d->step = NULL;
-    if (++d->bad_files <= BAD_FILES_SHOWN) fprintf(stderr, "hone: left out '%s': %s\n", path, why->message);
+    if (++d->bad_files <= BAD_FILES_SHOWN) say_left_out(path, why);
     return true;
 }
 

@@ -27,6 +27,7 @@ typedef struct data_options {
     const hone_model *fit_to;    /* take size and class names from this model; NULL: as the files are */
     const hone_lessons *lessons; /* classes are these instead of the model's own; NULL: not */
     int height, width, channels; /* 0: as the files are */
+    const char *part_hint;       /* said where DATA has no such split; NULL: nothing */
 } data_options;
 
 /* Opens DATA, downloading a named set that is not there yet, with progress; unusable files are named on stderr and left
@@ -37,6 +38,10 @@ int open_data(hone_dataset **out, const data_options *options, hone_threads *thr
  * one. validation NULL: that part is not looked at. */
 int open_training_parts(hone_dataset **out, size_t *validation, const data_options *options, hone_threads *threads,
                         bool quiet);
+
+/* What to do where the catalog of source could not be written because its folder may only be read; NULL where that is not so,
+ * or catalog (--catalog) says already where it is. */
+const char *catalog_hint(const char *source, const char *catalog);
 
 /* "28x28", "32x32x3" into height, width, channels (0 where left out). False when it is something else. */
 bool parse_size(const char *text, int *height, int *width, int *channels);
@@ -65,6 +70,10 @@ hone_run *begin_run(const char *folder, const hone_model *model);
 /* how as in hone_run_finish; run NULL: nothing. trainer and results may be NULL. */
 void end_run(hone_run *run, const char *how, const hone_model *model, const hone_trainer *trainer,
              const hone_value *results, bool quiet);
+/* What was trained could not be written where it was wanted, for err's reason: it goes into the run's record (run NULL: there
+ * is none), and both are said, beginning with what. Returns EXIT_FAILED. */
+int not_saved(hone_run *run, const char *how, const hone_model *model, const hone_trainer *trainer,
+              const hone_error *err, const char *what);
 /* Saving takes milliseconds and is not cut in the middle: Ctrl-C waits for it, so no half-written file is left. */
 hone_status save_undisturbed(const hone_model *model, const hone_trainer *trainer, const char *path, hone_error *err);
 

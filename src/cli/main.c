@@ -5,11 +5,13 @@
 #define _POSIX_C_SOURCE 200809L
 #include "commands.h"
 
+#include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* In the order of the work. */
 static const verb *const verbs[] = {
@@ -89,7 +91,36 @@ static int unknown_verb(const char *name) {
     return EXIT_USAGE;
 }
 
+static int unknown_option(const char *word) {
+    static const char *const known[] = {"--help", "--version"};
+    const char *nearest = NULL;
+    int best = 3;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        int distance = edit_distance(word, strlen(word), known[i]);
+        if (distance < best) best = distance, nearest = known[i];
+    }
+    fprintf(stderr, "hone: unknown option %s", word);
+    if (nearest) fprintf(stderr, "; did you mean %s?", nearest);
+    fprintf(stderr, "\nhint: the verb comes first: hone VERB [arguments] [options]; hone --help lists the verbs\n");
+    return EXIT_USAGE;
+}
+
+/* A file opened where standard input, output or error is closed would take its place, and get what is meant for it. What
+ * stands there instead fails as a closed one does: what is to be read cannot be read, what is to be written not written. */
+static bool fill_streams(void) {
+    for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++)
+        if (fcntl(i, F_GETFD) < 0 && open("/dev/null", i == STDIN_FILENO ? O_WRONLY : O_RDONLY) != i) return false;
+    return true;
+}
+
+static bool wants_json(int argc, char **argv) {
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--json") == 0) return true;
+    return false;
+}
+
 int main(int argc, char **argv) {
+    if (!fill_streams()) return EXIT_FAILED;
     /* Only the character set matters here (for the bar); numbers are written and read as in the C locale. */
     setlocale(LC_CTYPE, "");
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error to report, not a death */
@@ -109,6 +140,7 @@ int main(int argc, char **argv) {
         print_help(stdout);
         return finish_output();
     }
+    if (word[0] == '-') return unknown_option(word);
     const verb *v = find_verb(word);
     if (!v) return unknown_verb(word);
     int status = set_log();
@@ -119,5 +151,6 @@ int main(int argc, char **argv) {
         fprintf(stderr, "hone: %s\n", err.message);
         return EXIT_USAGE;
     }
-    return v->run(argc - 2, argv + 2);
+    if (wants_json(argc - 2, argv + 2)) expect_json();
+    return finish_json(v->run(argc - 2, argv + 2));
 }

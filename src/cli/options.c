@@ -39,12 +39,13 @@ static void print_help(const verb *v, const option *table, size_t count, const o
 }
 
 int usage_error(const verb *v, const char *format, ...) {
+    char why[1024], hint[64];
     va_list arguments;
     va_start(arguments, format);
-    fprintf(stderr, "hone: %s: ", v->name);
-    vfprintf(stderr, format, arguments);
-    fprintf(stderr, "\nhint: hone %s --help lists what it takes\n", v->name);
+    vsnprintf(why, sizeof why, format, arguments);
     va_end(arguments);
+    snprintf(hint, sizeof hint, "hone %s --help lists what it takes", v->name);
+    complain(v->name, why, hint);
     return EXIT_USAGE;
 }
 
@@ -128,14 +129,17 @@ static const option *find(const option *table, size_t count, const char *name, s
     return NULL;
 }
 
-static int unknown_option(const verb *v, const option *table, size_t count, const char *name, size_t length) {
-    const option *nearest = NULL;
-    int best = 3; /* more than two slips is another word */
+/* Lowers *best and sets *nearest where an option of table is nearer to name. */
+static void look_nearer(const option **nearest, int *best, const option *table, size_t count, const char *name,
+                        size_t length) {
     for (size_t i = 0; i < count; i++) {
         if (table[i].kind == OPTION_HEADING) continue;
         int distance = edit_distance(name, length, table[i].name);
-        if (distance < best) best = distance, nearest = &table[i];
+        if (distance < *best) *best = distance, *nearest = &table[i];
     }
+}
+
+static int unknown_option(const verb *v, const option *nearest, const char *name, size_t length) {
     if (nearest) return usage_error(v, "unknown option --%.*s; did you mean --%s?", (int)length, name, nearest->name);
     return usage_error(v, "unknown option --%.*s", (int)length, name);
 }
@@ -147,7 +151,7 @@ int options_parse(const verb *v, const option *table, size_t count, common_optio
         {OPTION_INTEGER, "threads", 0, "N", &common->threads, 0, MOST_THREADS,
          "threads to use (0: HONE_THREADS, else every CPU)", NULL},
         {OPTION_INTEGER, "seed", 0, "N", &common->seed, 0, 9e15, "seed of everything random", NULL},
-        {OPTION_FLAG, "json", 0, NULL, &common->json, 0, 0, "one JSON document on stdout, nothing else there", NULL},
+        {OPTION_FLAG, "json", 0, NULL, &common->json, 0, 0, "one JSON document on stdout, nothing else there; \"errors\" in it say what failed", NULL},
         {OPTION_FLAG, "quiet", 'q', NULL, &common->quiet, 0, 0, "no progress, only results and errors", NULL},
         {OPTION_FLAG, "trust-files", 0, NULL, &common->trust_files, 0, 0,
          "read model files in this process, not in one that can do no harm", NULL},
@@ -174,7 +178,13 @@ int options_parse(const verb *v, const option *table, size_t count, common_optio
         char letter = is_long ? '\0' : name[0];
         const option *o = find(table, count, name, length, letter);
         if (!o) o = find(everywhere, EVERYWHERE, name, length, letter);
-        if (!o && is_long) return unknown_option(v, table, count, name, length);
+        if (!o && is_long) {
+            const option *nearest = NULL;
+            int best = 3; /* more than two slips is another word */
+            look_nearer(&nearest, &best, table, count, name, length);
+            look_nearer(&nearest, &best, everywhere, EVERYWHERE, name, length);
+            return unknown_option(v, nearest, name, length);
+        }
         if (!o || (!is_long && name[1] && o->kind == OPTION_FLAG)) return usage_error(v, "unknown option %s", word);
         const char *value = equals ? equals + 1 : NULL;
         if (!is_long && name[1]) value = name + 1; /* -e10 */

@@ -15,15 +15,89 @@
 #include <time.h>
 #include <unistd.h>
 
-int failed(const hone_error *err, const char *hint, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("hone: ", stderr);
-    vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    if (err && err->message[0]) fprintf(stderr, ": %s", err->message);
-    fputc('\n', stderr);
+/* What --json owes its reader. */
+static struct {
+    bool is_expected, is_given;
+    hone_value *errors; /* a list of strings; NULL: none so far */
+    char hint[512];
+} answer;
+
+void expect_json(void) {
+    answer.is_expected = true;
+}
+
+/* Into the document to come, or to be printed alone. */
+static void set_errors(hone_value *document) {
+    if (!answer.errors) return;
+    hone_value_set(document, "errors", answer.errors);
+    answer.errors = NULL;
+    if (answer.hint[0]) hone_value_set_string(document, "hint", answer.hint);
+}
+
+static void keep_error(const char *what, const char *why, const char *hint) {
+    if (!answer.is_expected || answer.is_given) return;
+    if (!answer.errors) answer.errors = hone_value_list();
+    size_t size = strlen(what) + (why ? strlen(why) : 0) + 3;
+    char *text = malloc(size);
+    if (text) snprintf(text, size, "%s%s%s", what, why ? ": " : "", why ? why : "");
+    hone_value_append(answer.errors, hone_value_string(text ? text : what));
+    free(text);
+    snprintf(answer.hint, sizeof answer.hint, "%s", hint ? hint : "");
+}
+
+int finish_json(int status) {
+    if (answer.is_expected && !answer.is_given && status != EXIT_DONE) {
+        if (!answer.errors) keep_error(status == EXIT_INTERRUPTED ? "interrupted" : "failed", NULL, NULL);
+        print_json(hone_value_object());
+    }
+    hone_value_free(answer.errors);
+    answer.errors = NULL;
+    return status;
+}
+
+/* What message adds to what: without the same words before it, and without "'FILE': " or "model 'FILE': " where what names
+ * that file. */
+static const char *without_repetition(const char *what, const char *message) {
+    static const char model[] = "model ";
+    size_t length = strlen(what);
+    if (length > 0 && strncmp(message, what, length) == 0 && strncmp(message + length, ": ", 2) == 0)
+        return message + length + 2;
+    const char *name = strncmp(message, model, sizeof model - 1) == 0 ? message + sizeof model - 1 : message;
+    const char *end = *name == '\'' ? strstr(name + 1, "': ") : NULL;
+    if (!end) return message;
+    length = (size_t)(end + 1 - name);
+    for (const char *at = what; (at = strchr(at, '\'')); at++)
+        if (strncmp(at, name, length) == 0) return end + 3;
+    return message;
+}
+
+void say_left_out(const char *path, const hone_error *why) {
+    size_t length = strlen(path);
+    const char *reason = why->message;
+    if (*reason == '\'' && strncmp(reason + 1, path, length) == 0 && strncmp(reason + 1 + length, "': ", 3) == 0)
+        reason += length + 4;
+    fprintf(stderr, "hone: left out '%s': %s\n", path, reason);
+}
+
+void complain(const char *what, const char *why, const char *hint) {
+    fprintf(stderr, "hone: %s%s%s\n", what, why ? ": " : "", why ? why : "");
     if (hint) fprintf(stderr, "hint: %s\n", hint);
+    keep_error(what, why, hint);
+}
+
+int failed(const hone_error *err, const char *hint, const char *format, ...) {
+    va_list arguments, again;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    char *what = length >= 0 ? malloc((size_t)length + 1) : NULL;
+    if (what) vsnprintf(what, (size_t)length + 1, format, again);
+    va_end(again);
+    bool has_reason = err && err->message[0];
+    complain(what ? what : "out of memory", has_reason ? without_repetition(what ? what : "", err->message) : NULL,
+             hint);
+    free(what);
     return EXIT_FAILED;
 }
 
@@ -45,12 +119,19 @@ int finish_output(void) {
 int print_json(hone_value *value) {
     hone_error err = {0};
     char *text = NULL;
+    answer.is_given = true;
+    if (hone_value_kind_of(value) == HONE_VALUE_OBJECT) set_errors(value);
     hone_status status = hone_value_failed(value) ? HONE_MEMORY : hone_json_print(&text, value, 2, false, &err);
     hone_value_free(value);
     if (status != HONE_OK) return failed(&err, NULL, "cannot print the result");
     puts(text);
     hone_json_free(text);
     return finish_output();
+}
+
+bool ends_with(const char *text, const char *end) {
+    size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
 int edit_distance(const char *a, size_t length, const char *b) {

@@ -11,11 +11,22 @@
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
-/* "hone: WHAT: why", and "hint: …" when hint is not NULL or the status suggests one. Returns EXIT_FAILED. */
+/* "hone: WHAT: why" (err NULL: no why), and "hint: …" when hint is not NULL. What both WHAT and why begin with is said
+ * once. Returns EXIT_FAILED. */
 int failed(const hone_error *err, const char *hint, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The same in one piece, for what is no error of the library. */
+void complain(const char *what, const char *why, const char *hint);
+/* "hone: left out 'PATH': why", one line per file. */
+void say_left_out(const char *path, const hone_error *why);
 
 /* A line on stderr, unless --quiet. */
 void note(bool quiet, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* --json promises one document, also where something fails: to be called before anything can. From then on print_json
+ * adds "errors" (and the last "hint") to an object, where something was complained of. */
+void expect_json(void);
+/* At the end, with the exit status: the document where none was printed and the program failed. Returns status. */
+int finish_json(int status);
 
 /* Prints value as one JSON document on stdout and frees it. Returns an exit status: EXIT_FAILED when memory ran out or
  * stdout could not take it all (a full disk, a closed pipe). */
@@ -23,6 +34,8 @@ int print_json(hone_value *value);
 
 /* Flushes stdout: EXIT_FAILED with words when it could not take everything. */
 int finish_output(void);
+
+bool ends_with(const char *text, const char *end);
 
 /* Levenshtein distance between the first length bytes of a and all of b. */
 int edit_distance(const char *a, size_t length, const char *b);

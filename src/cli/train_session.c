@@ -34,7 +34,12 @@ int open_training_data(train_session *r) {
     data_options options = {.source = r->source, .split = "train", .limit = s->limit, .fit_to = r->model};
     if (s->size && !parse_size(s->size, &options.height, &options.width, &options.channels)) return wrong_size(s);
     bool is_split = s->validation || s->validation_split_given;
-    return open_training_parts(&r->data, is_split ? NULL : &r->own_validation, &options, r->threads, r->common.quiet);
+    int status =
+        open_training_parts(&r->data, is_split ? NULL : &r->own_validation, &options, r->threads, r->common.quiet);
+    if (status >= 0 || r->model || hone_dataset_classes(r->data) != 1) return status;
+    return failed(NULL, "a folder for each class; --task anomaly learns what one kind of picture looks like",
+                  "'%s' has one class, '%s', and a classifier tells at least two apart", r->source,
+                  hone_dataset_class_name(r->data, 0));
 }
 
 int set_classes(train_session *r) {

@@ -34,6 +34,32 @@ want_status 0
 [ "$(find photos2 -name '*.png' | wc -l)" -eq 30 ] || fail "pictures become pictures"
 no_leftovers
 
+# What is there stays as it is: no variants among the pictures that they are made of.
+before=$(find photos | wc -l)
+run augment photos --to photos --quiet
+want_error "'photos' is there already, and not empty"
+run augment photos --to photos/ --as idx --quiet
+want_error "'photos/' is there already, and not empty"
+[ "$(find photos | wc -l)" -eq "$before" ] || fail "the pictures were touched"
+mkdir fresh
+run augment photos --to fresh/ --quiet
+want_status 0
+[ "$(find fresh -name '*.png' | wc -l)" -eq 30 ] || fail "an empty folder is a place"
+
+# Ctrl-C leaves no half data set. Many samples: it cannot be done before the signal comes.
+"$HONE" augment photos --to half --samples 2000000 >out 2>err </dev/null &
+pid=$!
+for try in $(seq 1200); do ls half.tmp-* >/dev/null 2>&1 && break; sleep 0.05; done
+sleep 0.2
+kill -INT $pid
+wait $pid
+status=$?
+last="interrupted augment"
+want_status 130
+want_err "^hone: interrupted; 'half' was not made\$"
+[ ! -e half ] || fail "half a data set"
+no_leftovers
+
 # A mirrored 3 is no 3.
 run augment data --augment horizontal_flip --preview s.png
 want_status 0

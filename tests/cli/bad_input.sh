@@ -30,6 +30,27 @@ want_error "empty"
 run train nowhere --output x.h5
 want_error "nowhere"
 
+# What is no data set is called none, and what one could do instead is said.
+run train good/digits.png --output x.h5
+want_error "'good/digits.png' is no data set"
+run train /dev/zero --output x.h5
+want_error "no data set"
+tar cf pictures.tar good
+run train pictures.tar --output x.h5
+want_error "is an archive; 'hone collect pictures.tar --to FOLDER'"
+mkdir -p alone/a
+cp good/digits.png alone/a/
+run train alone --size 28x28 --output x.h5 --quiet
+want_error "has one class, 'a'"
+want_err '^hint: .*--task anomaly'
+mkdir -p hollow/used
+for i in 1 2 3 4 5 6 7 8 9; do mkdir hollow/$i; done
+cp good/digits.png hollow/used/
+run train hollow --size 28x28 --epochs 1 --output hollow.h5 --validation-split 0 --no-test
+want_status 0
+[ "$(grep -c 'holds no pictures' err)" -eq 5 ] || fail "five are named"
+want_err "4 more class folders of 'hollow' hold no pictures"
+
 # Pictures: one bad file is named and left out; only bad files is an error.
 mkdir -p photos/a photos/b
 for i in 1 2 3 4 5 6; do
@@ -74,8 +95,20 @@ run predict model.h5 model.h5
 want_error "model.h5"
 run predict model.h5 empty
 want_error "empty"
+run info /dev/zero
+want_error "it is a device, not a file"
+run evaluate model.h5 photos
+want_error "has no test part"
+want_err '^hint: --split all '
+# A file is named once in a message.
+run info zero.h5
+want_error "^hone: cannot load the model 'zero.h5': the file is empty$"
+run explain model.h5 model.h5
+want_error "^hone: cannot explain 'model.h5': not a picture"
 
 # Outputs.
+run train good --epochs 1 --output ''
+want_error "no name"
 mkdir taken.h5
 run train good --epochs 1 --output taken.h5
 want_error "taken.h5.*folder"
@@ -90,8 +123,17 @@ if [ "$(id -u)" -eq 0 ] && mount -t tmpfs -o size=100k tmpfs small 2>/dev/null; 
     echo kept >small/model.h5
     run train good --epochs 1 --quiet --output small/model.h5
     want_error "small/model.h5.*(No space left|space)"
+    # What was trained is not lost with it.
+    rescued=$(sed -n "s/^hint: it is not lost: the run's record has it, '\(.*\)'$/\1/p" err)
+    [ -n "$rescued" ] && "$HONE" info "$rescued" >/dev/null || fail "the record should have the model"
     [ "$(cat small/model.h5)" = kept ] || fail "the old file is gone"
     [ "$(ls small)" = model.h5 ] || fail "left behind on the full disk: $(ls small)"
+    dd if=/dev/zero of=small/filling bs=1k count=200 2>/dev/null
+    run explain model.h5 good/digits.png --output small/why
+    want_error "small/why/.*No space left"
+    run export model.h5 --to c --output small/model.c
+    want_error "cannot write 'small/model.c': No space left"
+    rm -rf small/why small/filling
     umount small
 fi
 echo kept >limited.h5

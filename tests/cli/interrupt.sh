@@ -19,7 +19,7 @@ wait $pid
 status=$?
 last="interrupted training"
 want_status 130
-no_out
+want_out '^    "interrupted"$'
 want_err '^hone: interrupted after [0-9]+ steps; the state is in .part.checkpoint.h5.$'
 want_err '^hint: go on with: hone train --resume part.checkpoint.h5$'
 [ -s part.checkpoint.h5 ] || fail "no checkpoint"

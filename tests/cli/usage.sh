@@ -36,9 +36,35 @@ want_status 2
 want_err 'unknown option --epocs; did you mean --epochs\?'
 want_err '^hint: hone train --help'
 
+# The options that every verb has are suggested, too; before the verb there are only two.
+run train digits --trheads 2
+want_status 2
+want_err 'unknown option --trheads; did you mean --threads\?'
+run --hlep
+want_status 2
+want_err 'unknown option --hlep; did you mean --help\?'
+run --json
+want_status 2
+want_err '^hint: the verb comes first'
+
 run train digits --epochs
 want_status 2
 want_err 'needs a value'
+
+# With --json a failure is a document, too: one, and the words on stderr are in it.
+run info missing.h5 --json
+want_status 1
+want_out '^  "errors": \[$'
+want_out "cannot load the model 'missing.h5': cannot open"
+[ "$(grep -c '^{' out)" -eq 1 ] || fail "one document"
+run train digits --epochs ten --json
+want_status 2
+want_out "train: --epochs is 'ten'"
+want_out '"hint": "hone train --help lists what it takes"'
+run info missing.h5
+no_out
+run info --json --help
+want_out '^usage: '
 
 for bad in 0 -1 1.5 ten 99999999999999999999; do
     run train digits --epochs $bad
@@ -107,5 +133,16 @@ run collect nonsense
 want_error 'nonsense'
 run collect digits
 want_status 2
+
+# Started with stderr closed, no file takes its place: what is said there is lost, and is in no log.
+"$HONE" train digits:100:1 --epochs 2 --no-run --output closed.h5 --csv-log log.csv >out 2>&- </dev/null
+status=$?
+last="train with stderr closed"
+want_status 0
+[ "$(wc -l <log.csv)" -eq 3 ] || fail "the log should have a header and two lines: $(cat log.csv)"
+"$HONE" info mnist-cnn >&- 2>err
+status=$?
+want_status 1
+want_err 'cannot write to stdout'
 
 finish
