@@ -113,6 +113,29 @@ hone_status hone__file_read(const char *path, size_t limit, unsigned char **data
     return HONE_OK;
 }
 
+hone_status hone__file_read_part(const char *path, uint64_t offset, size_t size, void *data, hone_error *err) {
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe would wait for somebody to write */
+    if (descriptor < 0) return fail_errno(err, "cannot open", path, errno);
+    struct stat info;
+    hone_status status = HONE_OK;
+    if (fstat(descriptor, &info) != 0)
+        status = fail_errno(err, "cannot read", path, errno);
+    else if (!S_ISREG(info.st_mode))
+        status = hone__fail(err, HONE_IO, "cannot read '%s': it is no regular file", path);
+    else if (offset > (uint64_t)info.st_size || size > (uint64_t)info.st_size - offset)
+        status = hone__fail(err, HONE_FORMAT, "'%s' has %lld bytes, %zu are wanted from byte %llu on", path,
+                            (long long)info.st_size, size, (unsigned long long)offset);
+    for (size_t used = 0; status == HONE_OK && used < size;) {
+        ssize_t got = pread(descriptor, (char *)data + used, size - used, (off_t)(offset + used));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) status = fail_errno(err, "cannot read", path, errno);
+        if (got == 0) status = hone__fail(err, HONE_IO, "cannot read '%s': it has become shorter", path);
+        if (got > 0) used += (size_t)got;
+    }
+    close(descriptor);
+    return status;
+}
+
 hone_status hone__file_begin_named(hone__file_writer *w, const char *path, hone_error *err) {
     static atomic_uint counter;
     *w = (hone__file_writer){0};

@@ -7,11 +7,15 @@
 
 #include <hone/status.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 /* Reads the whole file into *data (free with hone__free; one zero byte follows the contents). A folder, a file over
  * limit bytes, a short read are errors with words. */
 hone_status hone__file_read(const char *path, size_t limit, unsigned char **data, size_t *size, hone_error *err);
+
+/* size bytes of a regular file, from offset on; all of them or an error. */
+hone_status hone__file_read_part(const char *path, uint64_t offset, size_t size, void *data, hone_error *err);
 
 typedef struct hone__file_writer {
     FILE *file;

@@ -37,8 +37,10 @@ hone_status hone__state_image_size(hone_model *model, const hone_load_options *o
 
 /* ---- ONNX (onnx_records.c) ------------------------------------------------------------------------------------- */
 
-/* bytes of an ONNX file: the network, and what hone put beside it. */
-hone_status hone__onnx_model_from_bytes(hone_model **out, const void *bytes, size_t size, hone_error *err);
+/* bytes of an ONNX file: the network, and what hone put beside it. folder: where the file lies, and those that hold its
+ * tensors where it says so. */
+hone_status hone__onnx_model_from_bytes(hone_model **out, const void *bytes, size_t size, const char *folder,
+                                        const hone_load_options *options, hone_error *err);
 
 /* ---- compile state (keras_compile.c) --------------------------------------------------------------------------- */
 

@@ -68,7 +68,16 @@ hone__content hone__sniff(const unsigned char *bytes, size_t size) {
     return HONE_CONTENT_OTHER;
 }
 
-static hone_status from_bytes(hone_model **out, const unsigned char *bytes, size_t size,
+static hone_status from_onnx(hone_model **out, const char *path, const unsigned char *bytes, size_t size,
+                             const hone_load_options *options, hone_error *err) {
+    char *folder = hone__folder_of(path);
+    if (!folder) return hone__fail_memory(err, strlen(path), "a path");
+    hone_status status = hone__onnx_model_from_bytes(out, bytes, size, folder, options, err);
+    hone__free(folder);
+    return status;
+}
+
+static hone_status from_bytes(hone_model **out, const char *path, const unsigned char *bytes, size_t size,
                               const hone_load_options *options, hone_compiled *compiled, hone_error *err) {
     if (size == 0) HONE_FAIL(err, HONE_FORMAT, "the file is empty");
     switch (hone__sniff(bytes, size)) {
@@ -79,7 +88,7 @@ static hone_status from_bytes(hone_model **out, const unsigned char *bytes, size
         HONE_FAIL(
             err, HONE_FORMAT,
             "it is a safetensors file: weights only; name the model that they are for and give them with --weights");
-    case HONE_CONTENT_ONNX: return hone__onnx_model_from_bytes(out, bytes, size, err);
+    case HONE_CONTENT_ONNX: return from_onnx(out, path, bytes, size, options, err);
     case HONE_CONTENT_OTHER: break;
     }
     HONE_FAIL(err, HONE_FORMAT,
@@ -122,7 +131,7 @@ hone_status hone_model_load_with(hone_model **out, const char *path, const hone_
     HONE_TRY(hone__file_read(path, HONE_MAX_MODEL_FILE, &bytes, &size, err));
     hone_status status = is_hdf5(bytes, size) && hone__is_delta(bytes, size)
                              ? hone__delta_load(out, path, options, err)
-                             : from_bytes(out, bytes, size, options, compiled, err);
+                             : from_bytes(out, path, bytes, size, options, compiled, err);
     hone__free(bytes);
     if (status == HONE_OK) return HONE_OK;
     return hone__fail_context(err, status, "model '%.200s'", path);

@@ -131,10 +131,17 @@ static hone_status take(hone_model *model, const char *key, const char *text, ho
     return status;
 }
 
-hone_status hone__onnx_model_from_bytes(hone_model **out, const void *bytes, size_t size, hone_error *err) {
+hone_status hone__onnx_model_from_bytes(hone_model **out, const void *bytes, size_t size, const char *folder,
+                                        const hone_load_options *options, hone_error *err) {
+    hone__onnx_surroundings around = {.folder = folder};
+    if (options) {
+        around.height = options->height;
+        around.width = options->width;
+        around.is_open = options->is_open;
+    }
     hone_model *model;
     hone_value *metadata;
-    HONE_TRY(hone__onnx_read(&model, &metadata, bytes, size, err));
+    HONE_TRY(hone__onnx_read(&model, &metadata, bytes, size, &around, err));
     hone_status status = HONE_OK;
     for (size_t i = 0; i < hone_value_count(metadata) && !status; i++)
         status = take(model, hone_value_key_at(metadata, i), hone_value_as_string(hone_value_at(metadata, i)), err);

@@ -38,11 +38,46 @@ static hone_status hard_swish(hone__onnx_import *im) {
     return activate(im, "hard_silu", false);
 }
 
+/* Two tensors' product, element by element; out may be one of them. */
+static hone_status times(hone__onnx_import *im, const hone__onnx_value *x, const hone__onnx_value *z,
+                         hone__onnx_value *out) {
+    const char *sources[2] = {x->layer, z->layer};
+    char *layer;
+    HONE_TRY(hone__onnx_add_layer(im, "Multiply", NULL, NULL, sources, 2, &layer));
+    hone__free(out->layer);
+    out->layer = layer;
+    out->kind = ONNX_TENSOR;
+    out->layout = x->layout;
+    out->shape = x->shape;
+    return HONE_OK;
+}
+
+/* x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), which Keras has a function but no word for: in layers, x times the
+ * sigmoid of twice what the tanh is of. */
+static hone_status gelu_by_tanh(hone__onnx_import *im) {
+    hone__onnx_value *x = hone__onnx_in(im, 0), *out = hone__onnx_out(im);
+    const double twice = 2 * sqrt(2 / 3.14159265358979323846);
+    HONE_TRY(hone__onnx_realise(im, x));
+    HONE_TRY(times(im, x, x, out));
+    HONE_TRY(hone__onnx_rescale(im, out, 0.044715 * twice, twice, out));
+    HONE_TRY(times(im, x, out, out));
+    HONE_TRY(hone__onnx_map(im, "Activation", hone__onnx_activation_config("sigmoid"), out, out));
+    return times(im, x, out, out);
+}
+
 static hone_status gelu(hone__onnx_import *im) {
     char buffer[8];
-    if (strcmp(hone__onnx_word(im->node, "approximate", "none", buffer, sizeof buffer), "none") != 0)
-        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "the approximation by tanh is not supported");
-    return activate(im, "gelu", false);
+    bool by_tanh = strcmp(hone__onnx_word(im->node, "approximate", "none", buffer, sizeof buffer), "tanh") == 0;
+    return by_tanh ? gelu_by_tanh(im) : activate(im, "gelu", false);
+}
+
+/* x tanh(softplus(x)) */
+static hone_status mish(hone__onnx_import *im) {
+    hone__onnx_value *x = hone__onnx_in(im, 0), *out = hone__onnx_out(im);
+    HONE_TRY(hone__onnx_realise(im, x));
+    HONE_TRY(hone__onnx_map(im, "Activation", hone__onnx_activation_config("softplus"), x, out));
+    HONE_TRY(hone__onnx_map(im, "Activation", hone__onnx_activation_config("tanh"), out, out));
+    return times(im, x, out, out);
 }
 
 static hone_status selu(hone__onnx_import *im) {
@@ -70,6 +105,12 @@ static hone_status leaky_relu(hone__onnx_import *im) {
     return with_real(im, "LeakyReLU", "negative_slope", hone__onnx_real(im->node, "alpha", 0.01));
 }
 
+static hone_status thresholded_relu(hone__onnx_import *im) {
+    HONE_TRY(with_real(im, "ReLU", "threshold", hone__onnx_real(im->node, "alpha", 1)));
+    hone__onnx_out(im)->not_negative = true;
+    return HONE_OK;
+}
+
 static hone_status elu(hone__onnx_import *im) {
     return with_real(im, "ELU", "alpha", hone__onnx_real(im->node, "alpha", 1));
 }
@@ -87,6 +128,10 @@ hone_status hone__onnx_clamp(hone__onnx_import *im, hone__onnx_value *x, double 
                              hone__onnx_value *out) {
     bool floored = isfinite(low) && low > -1e30, bounded = isfinite(high) && high < 1e30;
     HONE_TRY(hone__onnx_realise(im, x));
+    if (x->not_negative && low < 0) {
+        low = 0;
+        floored = true;
+    }
     if (floored && bounded && high < low) return hone__onnx_refuse(im, HONE_UNSUPPORTED, "clips to nothing");
     if (!floored && !bounded) return hone__onnx_rescale(im, x, 1, 0, out);
     double scale = floored ? 1 : -1, offset = floored ? -low : high;
@@ -103,6 +148,17 @@ hone_status hone__onnx_clamp(hone__onnx_import *im, hone__onnx_value *x, double 
     return HONE_OK;
 }
 
+/* Bounds of what is bounded already are bounds of what that is made of. */
+hone_status hone__onnx_note_clamp(hone__onnx_import *im, const hone__onnx_value *x, double low, double high,
+                                  hone__onnx_value *out) {
+    if (x->kind == ONNX_NOTE && x->note == NOTE_CLAMPED && low <= high) {
+        low = fmin(fmax(x->a, low), high);
+        high = fmin(fmax(x->b, low), high);
+        x = &im->values[x->base];
+    }
+    return hone__onnx_note_about(im, x, NOTE_CLAMPED, low, high, out);
+}
+
 static hone_status bound(hone__onnx_import *im, size_t i, const char *name, double fallback, double *value) {
     const hone__onnx_value *input = hone__onnx_in(im, i);
     *value = hone__onnx_real(im->node, name, fallback);
@@ -117,7 +173,7 @@ static hone_status clip(hone__onnx_import *im) {
     double low, high;
     HONE_TRY(bound(im, 1, "min", -INFINITY, &low));
     HONE_TRY(bound(im, 2, "max", INFINITY, &high));
-    return hone__onnx_clamp(im, hone__onnx_in(im, 0), low, high, hone__onnx_out(im));
+    return hone__onnx_note_clamp(im, hone__onnx_in(im, 0), low, high, hone__onnx_out(im));
 }
 
 /* clip(alpha x + beta, 0, 1); Keras 3 has the one with 1/6 and 0.5. */
@@ -152,6 +208,20 @@ static hone_status softmax(hone__onnx_import *im) {
     HONE_TRY(hone__onnx_map(im, "Activation", hone__onnx_activation_config("softmax"), x, out));
     out->not_negative = true;
     return HONE_OK;
+}
+
+/* What a classifier gives out as logarithms of probabilities, for PyTorch's NLLLoss, is probabilities here. */
+static hone_status log_softmax(hone__onnx_import *im) {
+    bool is_output = false;
+    for (size_t i = 0; i < im->graph->n_output; i++)
+        is_output =
+            is_output || (im->graph->output[i]->name && strcmp(im->graph->output[i]->name, im->node->output[0]) == 0);
+    if (!is_output) return hone__onnx_refuse(im, HONE_UNSUPPORTED, "is supported as the output of the graph only");
+    hone__log(HONE_LOG_WARNING,
+              "the ONNX file's output '%.96s' is logarithms of probabilities (LogSoftmax); the model "
+              "gives out the probabilities",
+              im->node->output[0]);
+    return softmax(im);
 }
 
 /* The layer itself: slopes that are shared along all axes but the last, or of every element. */
@@ -212,6 +282,9 @@ const hone__onnx_operators hone__onnx_activation_operators[] = {
     {"Softsign", softsign},
     {"Exp", exponential},
     {"Gelu", gelu},
+    {"Mish", mish},
+    {"ThresholdedRelu", thresholded_relu},
+    {"LogSoftmax", log_softmax},
     {"Clip", clip},
     {"Softmax", softmax},
     {NULL, NULL},

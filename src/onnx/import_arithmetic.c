@@ -224,13 +224,72 @@ static hone_status negate(hone__onnx_import *im) {
     return hone__onnx_with_number(im, hone__onnx_in(im, 0), -1, 0, hone__onnx_out(im));
 }
 
+/* ---- a ReLU in so many words ------------------------------------------------------------------------------------- */
+
+/* Of a tensor with a number, on either side. */
+static hone_status compare(hone__onnx_import *im) {
+    hone__onnx_value *in[2];
+    HONE_TRY(operands(im, in));
+    bool turned = in[0]->kind == ONNX_CONSTANT, asks_above = im->node->op_type[0] == 'G';
+    const hone__onnx_value *number = in[!turned], *x = in[turned];
+    if (number->kind != ONNX_CONSTANT || number->constant.count != 1)
+        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "compares tensors");
+    return hone__onnx_note_about(im, x, NOTE_COMPARED, hone__onnx_constant_at(&number->constant, 0),
+                                 asks_above != turned ? 1 : -1, hone__onnx_out(im));
+}
+
+/* Is v a x + b, in one step or several? */
+static bool is_affine(const hone__onnx_import *im, const hone__onnx_value *v, size_t x, double *a, double *b) {
+    *a = 1;
+    *b = 0;
+    while ((size_t)(v - im->values) != x) {
+        if (!is_note(v, NOTE_AFFINE)) return false;
+        *b += *a * v->b;
+        *a *= v->a;
+        v = &im->values[v->base];
+    }
+    return true;
+}
+
+/* x >= threshold ? min(x, ceiling) : slope (x - threshold) */
+static hone_status where(hone__onnx_import *im) {
+    hone__onnx_value *in[3], *out = hone__onnx_out(im);
+    for (size_t i = 0; i < 3; i++) in[i] = hone__onnx_in(im, i);
+    bool fine = in[1] && in[2] && is_note(in[0], NOTE_COMPARED);
+    if (fine) {
+        hone__onnx_value *above = in[in[0]->b > 0 ? 1 : 2], *below = in[in[0]->b > 0 ? 2 : 1];
+        double threshold = in[0]->a, ceiling = INFINITY, slope = 0, offset = 0;
+        if (is_note(above, NOTE_CLAMPED) && isinf(above->a)) {
+            ceiling = above->b;
+            above = &im->values[above->base];
+        }
+        fine = (size_t)(above - im->values) == in[0]->base;
+        if (below->kind == ONNX_CONSTANT)
+            fine = fine && below->constant.count == 1 && hone__onnx_constant_at(&below->constant, 0) == 0;
+        else
+            fine = fine && is_affine(im, below, in[0]->base, &slope, &offset) &&
+                   fabs(offset + slope * threshold) <= 1e-5 * fmax(1, fabs(threshold));
+        if (fine) {
+            HONE_TRY(hone__onnx_realise(im, above));
+            hone_value *config = hone_value_object();
+            if (isfinite(ceiling)) hone_value_set_real(config, "max_value", ceiling);
+            hone_value_set_real(config, "negative_slope", slope);
+            hone_value_set_real(config, "threshold", threshold);
+            return hone__onnx_map(im, "ReLU", config, above, out);
+        }
+    }
+    return hone__onnx_refuse(im, HONE_UNSUPPORTED, "chooses between tensors in another way than a ReLU does");
+}
+
+/* ---- of any number ----------------------------------------------------------------------------------------------- */
+
 static hone_status merge_all(hone__onnx_import *im, const char *class_name) {
     hone__onnx_value *values[HONE_ONNX_INPUTS];
     for (size_t i = 0; i < im->node->n_input; i++) {
         values[i] = hone__onnx_in(im, i);
         if (!values[i]) return hone__onnx_refuse(im, HONE_FORMAT, "has an input left out");
     }
-    if (im->node->n_input < 2) return hone__onnx_refuse(im, HONE_UNSUPPORTED, "has one input");
+    if (im->node->n_input == 1) return hone__onnx_look(im, values[0], hone__onnx_out(im));
     return merge(im, class_name, values, im->node->n_input);
 }
 
@@ -248,7 +307,7 @@ static hone_status extremum(hone__onnx_import *im, bool is_max) {
         hone__onnx_value *number = hone__onnx_in(im, i), *x = hone__onnx_in(im, 1 - i);
         if (!number || !x || number->kind != ONNX_CONSTANT || number->constant.count != 1) continue;
         double value = hone__onnx_constant_at(&number->constant, 0);
-        return hone__onnx_clamp(im, x, is_max ? value : -INFINITY, is_max ? INFINITY : value, hone__onnx_out(im));
+        return hone__onnx_note_clamp(im, x, is_max ? value : -INFINITY, is_max ? INFINITY : value, hone__onnx_out(im));
     }
     return merge_all(im, is_max ? "Maximum" : "Minimum");
 }
@@ -318,7 +377,23 @@ static hone_status concat(hone__onnx_import *im) {
 }
 
 const hone__onnx_operators hone__onnx_arithmetic_operators[] = {
-    {"Erf", error_function}, {"Sqrt", square_root}, {"Pow", power},     {"Neg", negate}, {"Add", add},
-    {"Sub", subtract},       {"Mul", multiply},     {"Div", divide},    {"Sum", sum},    {"Mean", mean},
-    {"Max", maximum},        {"Min", minimum},      {"Concat", concat}, {NULL, NULL},
+    {"Erf", error_function},
+    {"Sqrt", square_root},
+    {"Pow", power},
+    {"Neg", negate},
+    {"Add", add},
+    {"Sub", subtract},
+    {"Mul", multiply},
+    {"Div", divide},
+    {"Sum", sum},
+    {"Mean", mean},
+    {"Max", maximum},
+    {"Min", minimum},
+    {"Concat", concat},
+    {"Greater", compare},
+    {"GreaterOrEqual", compare},
+    {"Less", compare},
+    {"LessOrEqual", compare},
+    {"Where", where},
+    {NULL, NULL},
 };

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Constants of an ONNX graph: what the file holds, checked against what it claims. */
+ * Constants of an ONNX graph: what the file holds, or one beside it, checked against what it claims. */
 #include "onnx_import.h"
+#include "file.h"
 #include "onnx_writer.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { ONNX_UINT16 = 4, ONNX_INT16 = 5, ONNX_BOOL = 9, ONNX_FLOAT16 = 10, ONNX_DOUBLE = 11 };
+enum { ONNX_UINT16 = 4, ONNX_INT16 = 5, ONNX_FLOAT16 = 10, ONNX_DOUBLE = 11 };
 
 hone_status hone__onnx_constant_allocate(hone__onnx_constant *c, hone_error *err) {
     if (c->is_integer)
@@ -25,6 +27,12 @@ void hone__onnx_constant_release(hone__onnx_constant *constant) {
 
 double hone__onnx_constant_at(const hone__onnx_constant *c, size_t index) {
     return c->is_integer ? (double)c->integers[index] : (double)c->reals[index];
+}
+
+int64_t hone__onnx_constant_integer(const hone__onnx_constant *c, size_t index) {
+    if (c->is_integer) return c->integers[index];
+    double number = (double)c->reals[index];
+    return number > -9e15 && number < 9e15 ? (int64_t)number : number > 0 ? INT64_MAX : INT64_MIN;
 }
 
 const float *hone__onnx_constant_reals(hone__onnx_constant *c) {
@@ -101,15 +109,92 @@ static void put_typed(hone__onnx_constant *c, size_t i, const Hone__Onnx__Tensor
     }
 }
 
-hone_status hone__onnx_constant_read(hone__onnx_constant *out, const Hone__Onnx__Tensor *t, hone_error *err) {
+/* ---- in another file --------------------------------------------------------------------------------------------- */
+
+/* What is said of where a tensor lies; NULL: nothing. */
+static const char *external_word(const Hone__Onnx__Tensor *t, const char *key) {
+    for (size_t i = 0; i < t->n_external_data; i++)
+        if (t->external_data[i]->key && strcmp(t->external_data[i]->key, key) == 0) return t->external_data[i]->value;
+    return NULL;
+}
+
+/* A number of bytes, in decimal digits. */
+static hone_status external_number(const Hone__Onnx__Tensor *t, const char *key, uint64_t fallback, uint64_t *out,
+                                   hone_error *err) {
+    const char *text = external_word(t, key);
+    *out = fallback;
+    if (!text) return HONE_OK;
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits > 15 || text[digits])
+        HONE_FAIL(err, HONE_FORMAT, "tensor '%.128s' has external data with '%s' of '%.40s'", t->name ? t->name : "",
+                  key, text);
+    *out = strtoull(text, NULL, 10);
+    return HONE_OK;
+}
+
+/* The bytes of a tensor that lies in a file beside the model, and nowhere else. */
+static hone_status read_external(const Hone__Onnx__Tensor *t, const char *folder, size_t size, unsigned char **bytes,
+                                 hone_error *err) {
+    const char *name = t->name ? t->name : "", *location = external_word(t, "location");
+    uint64_t offset, length;
+    *bytes = NULL;
+    if (!location || !hone__is_inside_path(location))
+        HONE_FAIL(err, HONE_FORMAT, "tensor '%.128s' lies in '%.128s', which is no file beside the model", name,
+                  location ? location : "");
+    if (!folder)
+        HONE_FAIL(err, HONE_UNSUPPORTED,
+                  "tensor '%.128s' lies in another file ('%.128s'), which cannot be opened here; save the model in one "
+                  "file",
+                  name, location);
+    HONE_TRY(external_number(t, "offset", 0, &offset, err));
+    HONE_TRY(external_number(t, "length", size, &length, err));
+    if (length != size)
+        HONE_FAIL(err, HONE_FORMAT, "tensor '%.128s' claims %zu bytes, '%.128s' is said to hold %llu of them", name,
+                  size, location, (unsigned long long)length);
+    char *path = hone__join_path(folder, location);
+    if (!path) return hone__fail_memory(err, strlen(folder), "a path");
+    *bytes = hone__alloc(size, 1);
+    hone_status status =
+        *bytes ? hone__file_read_part(path, offset, size, *bytes, err) : hone__fail_memory(err, size, "a tensor");
+    hone__free(path);
+    if (status == HONE_OK) return HONE_OK;
+    hone__free(*bytes);
+    *bytes = NULL;
+    return hone__fail_context(err, status, "tensor '%.128s'", name);
+}
+
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
+
+static hone_status read_elements(hone__onnx_constant *out, const Hone__Onnx__Tensor *t, const char *folder, size_t size,
+                                 hone_error *err) {
+    const char *name = t->name ? t->name : "";
+    const unsigned char *raw = t->has_raw_data && t->raw_data.len > 0 ? t->raw_data.data : NULL;
+    unsigned char *external = NULL;
+    size_t bytes;
+    if (!hone__multiply(out->count, size, &bytes)) HONE_FAIL(err, HONE_LIMIT, "tensor '%.128s' is too large", name);
+    if (t->data_location == 1 || t->n_external_data > 0) {
+        HONE_TRY(read_external(t, folder, bytes, &external, err));
+        raw = external;
+    } else if (raw ? t->raw_data.len != bytes : typed_count(t) != out->count) {
+        HONE_FAIL(err, HONE_FORMAT, "tensor '%.128s' claims %zu elements, the file holds %zu", name, out->count,
+                  raw ? t->raw_data.len / size : typed_count(t));
+    }
+    hone_status status = hone__onnx_constant_allocate(out, err);
+    for (size_t i = 0; i < out->count && !status; i++) {
+        if (raw)
+            put_raw(out, i, t->data_type, little_endian(raw + i * size, size));
+        else
+            put_typed(out, i, t);
+    }
+    hone__free(external);
+    return status;
+}
+
+hone_status hone__onnx_constant_read(hone__onnx_constant *out, const Hone__Onnx__Tensor *t, const char *folder,
+                                     hone_error *err) {
     const char *name = t->name ? t->name : "";
     *out = (hone__onnx_constant){.rank = (int)t->n_dims, .count = 1};
-    if (t->data_location == 1 || t->n_external_data > 0)
-        HONE_FAIL(
-            err, HONE_UNSUPPORTED,
-            "tensor '%.128s' lies in another file (external data), which is not opened; save the model in one file",
-            name);
-    size_t size = hone__onnx_element_size(t->data_type, &out->is_integer), bytes;
+    size_t size = hone__onnx_element_size(t->data_type, &out->is_integer);
     if (size == 0)
         HONE_FAIL(err, HONE_UNSUPPORTED, "tensor '%.128s' has elements of type %d, which is not supported", name,
                   t->data_type);
@@ -123,16 +208,5 @@ hone_status hone__onnx_constant_read(hone__onnx_constant *out, const Hone__Onnx_
             HONE_FAIL(err, HONE_LIMIT, "tensor '%.128s' claims %lld elements along axis %zu", name,
                       (long long)t->dims[i], i);
     }
-    bool is_raw = t->has_raw_data && t->raw_data.len > 0;
-    size_t found = is_raw ? t->raw_data.len / size : typed_count(t);
-    if (found != out->count || (is_raw && (!hone__multiply(found, size, &bytes) || bytes != t->raw_data.len)))
-        HONE_FAIL(err, HONE_FORMAT, "tensor '%.128s' claims %zu elements, the file holds %zu", name, out->count, found);
-    HONE_TRY(hone__onnx_constant_allocate(out, err));
-    for (size_t i = 0; i < out->count; i++) {
-        if (is_raw)
-            put_raw(out, i, t->data_type, little_endian(t->raw_data.data + i * size, size));
-        else
-            put_typed(out, i, t);
-    }
-    return HONE_OK;
+    return read_elements(out, t, folder, size, err);
 }

@@ -56,7 +56,11 @@ static hone_status fold_cast(const hone__onnx_folding *f) {
     if (hone__onnx_element_size((int)hone__onnx_integer(f->im->node, "to", ONNX_FLOAT), &is_integer) == 0)
         return hone__onnx_refuse(f->im, HONE_UNSUPPORTED, "casts to a type that is not supported");
     HONE_TRY(hone__onnx_folding_begin(f, is_integer, f->in[0]->rank, f->in[0]->dims));
-    for (size_t i = 0; i < f->out->count; i++) hone__onnx_folding_copy(f->out, i, f->in[0], i);
+    bool is_truth = hone__onnx_integer(f->im->node, "to", ONNX_FLOAT) == ONNX_BOOL;
+    for (size_t i = 0; i < f->out->count; i++) {
+        hone__onnx_folding_copy(f->out, i, f->in[0], i);
+        if (is_truth) f->out->integers[i] = hone__onnx_constant_at(f->in[0], i) != 0;
+    }
     return HONE_OK;
 }
 
@@ -100,32 +104,42 @@ static hone_status fold_gather(const hone__onnx_folding *f) {
     return HONE_OK;
 }
 
-/* Of one axis, as shapes are sliced. */
+/* The elements that lie step[axis] apart along each axis, from the first one on: dims[axis] of them. */
+static hone_status walk(const hone__onnx_folding *f, int rank, const int64_t *dims, size_t first,
+                        const int64_t *steps) {
+    int64_t index[HONE_ONNX_AXES] = {0};
+    int64_t at = (int64_t)first;
+    HONE_TRY(hone__onnx_folding_begin(f, f->in[0]->is_integer, rank, dims));
+    for (size_t i = 0; i < f->out->count; i++) {
+        hone__onnx_folding_copy(f->out, i, f->in[0], (size_t)at);
+        for (int axis = rank; axis-- > 0;) {
+            at += steps[axis];
+            if (++index[axis] < dims[axis]) break;
+            at -= steps[axis] * dims[axis];
+            index[axis] = 0;
+        }
+    }
+    return HONE_OK;
+}
+
+/* How far apart neighbours along each axis lie. */
+static void strides_of(const hone__onnx_constant *x, int64_t *strides) {
+    int64_t stride = 1;
+    for (int i = x->rank; i-- > 0; stride *= x->dims[i]) strides[i] = stride;
+}
+
 static hone_status fold_slice(const hone__onnx_folding *f) {
     const hone__onnx_constant *x = f->in[0];
-    int axis = 0;
-    if (f->count < 3 || !f->in[1] || !f->in[2] || f->in[1]->count != 1 || f->in[2]->count != 1)
-        return hone__onnx_refuse(f->im, HONE_UNSUPPORTED, "slices a constant along several axes");
-    if (f->count > 3 && f->in[3] && f->in[3]->count == 1)
-        HONE_TRY(axis_of(f, (int64_t)hone__onnx_constant_at(f->in[3], 0), x->rank, &axis));
-    double step = f->count > 4 && f->in[4] && f->in[4]->count == 1 ? hone__onnx_constant_at(f->in[4], 0) : 1;
-    if (step != 1 || x->rank == 0) return hone__onnx_refuse(f->im, HONE_UNSUPPORTED, "slices a constant in steps");
-    int64_t n = x->dims[axis], dims[HONE_ONNX_AXES] = {0};
-    double from = hone__onnx_constant_at(f->in[1], 0), to = hone__onnx_constant_at(f->in[2], 0);
-    from = fmin(fmax(from < 0 ? from + (double)n : from, 0), (double)n);
-    to = fmin(fmax(to < 0 ? to + (double)n : to, from), (double)n);
-    size_t outer = 1, inner = 1, at = 0;
+    hone__onnx_slice slices[HONE_ONNX_AXES];
+    int64_t dims[HONE_ONNX_AXES], strides[HONE_ONNX_AXES], first = 0;
+    HONE_TRY(hone__onnx_read_slices(f->im, x->rank, x->dims, slices));
+    strides_of(x, strides);
     for (int i = 0; i < x->rank; i++) {
-        dims[i] = i == axis ? (int64_t)(to - from) : x->dims[i];
-        outer *= i < axis ? (size_t)dims[i] : 1;
-        inner *= i > axis ? (size_t)dims[i] : 1;
+        dims[i] = slices[i].count;
+        first += slices[i].from * strides[i];
+        strides[i] *= slices[i].step;
     }
-    HONE_TRY(hone__onnx_folding_begin(f, x->is_integer, x->rank, dims));
-    for (size_t o = 0; o < outer; o++)
-        for (size_t i = (size_t)from; i < (size_t)to; i++)
-            for (size_t k = 0; k < inner; k++)
-                hone__onnx_folding_copy(f->out, at++, x, (o * (size_t)n + i) * inner + k);
-    return HONE_OK;
+    return walk(f, x->rank, dims, (size_t)first, strides);
 }
 
 static hone_status fold_concat(const hone__onnx_folding *f) {
@@ -201,30 +215,19 @@ static hone_status fold_squeeze(const hone__onnx_folding *f) {
 
 static hone_status fold_transpose(const hone__onnx_folding *f) {
     const hone__onnx_constant *x = f->in[0];
-    int64_t perm[HONE_ONNX_AXES], dims[HONE_ONNX_AXES];
-    size_t steps[HONE_ONNX_AXES], index[HONE_ONNX_AXES] = {0}, at = 0;
+    int64_t perm[HONE_ONNX_AXES], dims[HONE_ONNX_AXES], strides[HONE_ONNX_AXES], steps[HONE_ONNX_AXES];
     if (!hone__onnx_integer_list(f->im->node, "perm", perm, (size_t)x->rank))
         for (int i = 0; i < x->rank; i++) perm[i] = x->rank - 1 - i;
     bool seen[HONE_ONNX_AXES] = {false};
+    strides_of(x, strides);
     for (int i = 0; i < x->rank; i++) {
         if (perm[i] < 0 || perm[i] >= x->rank || seen[perm[i]])
             return hone__onnx_refuse(f->im, HONE_FORMAT, "perm is no permutation");
         seen[perm[i]] = true;
         dims[i] = x->dims[perm[i]];
-        steps[i] = 1;
-        for (int k = (int)perm[i] + 1; k < x->rank; k++) steps[i] *= (size_t)x->dims[k];
+        steps[i] = strides[perm[i]];
     }
-    HONE_TRY(hone__onnx_folding_begin(f, x->is_integer, x->rank, dims));
-    for (size_t i = 0; i < f->out->count; i++) {
-        hone__onnx_folding_copy(f->out, i, x, at);
-        for (int axis = x->rank; axis-- > 0;) {
-            at += steps[axis];
-            if (++index[axis] < (size_t)dims[axis]) break;
-            at -= steps[axis] * (size_t)dims[axis];
-            index[axis] = 0;
-        }
-    }
-    return HONE_OK;
+    return walk(f, x->rank, dims, 0, steps);
 }
 
 static hone_status fold_constant_of_shape(const hone__onnx_folding *f) {
@@ -238,7 +241,7 @@ static hone_status fold_constant_of_shape(const hone__onnx_folding *f) {
         if (dims[i] < 0 || !hone__multiply(count, (size_t)dims[i], &count) || count > HONE_ONNX_FOLDED)
             return hone__onnx_refuse(f->im, HONE_UNSUPPORTED, "makes a constant of the size of a batch");
     }
-    if (value && value->t) HONE_TRY(hone__onnx_constant_read(&filling, value->t, f->im->err));
+    if (value && value->t) HONE_TRY(hone__onnx_constant_read(&filling, value->t, NULL, f->im->err));
     hone_status status = hone__onnx_folding_begin(f, filling.is_integer, (int)f->in[0]->count, dims);
     for (size_t i = 0; !status && i < f->out->count; i++)
         hone__onnx_folding_put(
@@ -285,6 +288,12 @@ static const struct {
     {"Pow", hone__onnx_fold_binary},
     {"Equal", hone__onnx_fold_binary},
     {"Min", hone__onnx_fold_binary},
+    {"Greater", hone__onnx_fold_binary},
+    {"GreaterOrEqual", hone__onnx_fold_binary},
+    {"Less", hone__onnx_fold_binary},
+    {"LessOrEqual", hone__onnx_fold_binary},
+    {"And", hone__onnx_fold_binary},
+    {"Or", hone__onnx_fold_binary},
     {"Max", hone__onnx_fold_binary},
     {"Mod", hone__onnx_fold_binary},
     {"Where", hone__onnx_fold_where},
@@ -293,6 +302,19 @@ static const struct {
     {"Neg", hone__onnx_fold_unary},
     {"Floor", hone__onnx_fold_unary},
     {"Ceil", hone__onnx_fold_unary},
+    {"Round", hone__onnx_fold_unary},
+    {"Abs", hone__onnx_fold_unary},
+    {"Exp", hone__onnx_fold_unary},
+    {"Log", hone__onnx_fold_unary},
+    {"Reciprocal", hone__onnx_fold_unary},
+    {"Sigmoid", hone__onnx_fold_unary},
+    {"Not", hone__onnx_fold_unary},
+    {"ReduceSum", hone__onnx_fold_reduce},
+    {"ReduceProd", hone__onnx_fold_reduce},
+    {"ReduceMax", hone__onnx_fold_reduce},
+    {"ReduceMin", hone__onnx_fold_reduce},
+    {"ReduceMean", hone__onnx_fold_reduce},
+    {"Range", hone__onnx_fold_range},
     {"ConstantOfShape", fold_constant_of_shape},
 };
 

@@ -23,5 +23,7 @@ hone_status hone__onnx_fold_binary(const hone__onnx_folding *f);
 hone_status hone__onnx_fold_where(const hone__onnx_folding *f);
 hone_status hone__onnx_fold_expand(const hone__onnx_folding *f);
 hone_status hone__onnx_fold_unary(const hone__onnx_folding *f);
+hone_status hone__onnx_fold_reduce(const hone__onnx_folding *f);
+hone_status hone__onnx_fold_range(const hone__onnx_folding *f);
 
 #endif

@@ -51,7 +51,7 @@ hone_status hone__onnx_axes(const hone__onnx_import *im, const char *name, size_
         return hone__onnx_refuse(im, HONE_UNSUPPORTED, "its %s are computed from the picture", name);
     size_t n = a ? a->n_ints : value->constant.count;
     if (n > HONE_ONNX_AXES) return hone__onnx_refuse(im, HONE_LIMIT, "%s has %zu numbers", name, n);
-    for (size_t k = 0; k < n; k++) out[k] = a ? a->ints[k] : (int64_t)hone__onnx_constant_at(&value->constant, k);
+    for (size_t k = 0; k < n; k++) out[k] = a ? a->ints[k] : hone__onnx_constant_integer(&value->constant, k);
     *count = n;
     return HONE_OK;
 }
@@ -163,13 +163,32 @@ static hone_status read_dims(const hone__onnx_import *im, const Hone__Onnx__Valu
         const Hone__Onnx__Dimension *dim = type->shape->dim[i];
         dims[i] = dim->has_dim_value ? dim->dim_value : 0;
         if (i == 0 && dims[i] <= 0) dims[i] = HONE_ONNX_OPEN_BATCH;
-        if (dims[i] > 0 && dims[i] <= HONE_MAX_ELEMENTS) continue;
-        HONE_FAIL(im->err, HONE_UNSUPPORTED,
-                  "axis %zu of input '%.128s' is open ('%.40s') or not sensible; export the model for a fixed size of "
-                  "pictures",
-                  i, info->name, dim->dim_param ? dim->dim_param : "");
+        bool is_side = count == 4 && i > 0 && dims[i] <= 0; /* which of them, is seen when all are known */
+        if (is_side || (dims[i] > 0 && dims[i] <= HONE_MAX_ELEMENTS)) continue;
+        HONE_FAIL(im->err, HONE_UNSUPPORTED, "axis %zu of input '%.128s' is open ('%.40s') or not sensible", i,
+                  info->name, dim->dim_param ? dim->dim_param : "");
     }
     *rank = (int)count;
+    return HONE_OK;
+}
+
+/* Height and width that the file leaves open are those that somebody states. */
+static hone_status state_size(const hone__onnx_import *im, const char *name, int64_t *dims) {
+    if (dims[1] > 0 && dims[2] > 0 && dims[3] > 0) return HONE_OK;
+    int64_t guessed[4];
+    for (int i = 0; i < 4; i++) guessed[i] = dims[i] > 0 ? dims[i] : HONE_MAX_IMAGE_SIDE;
+    bool is_last = dims[3] > 0 && input_is_channels_last(im, name, guessed);
+    const int64_t stated[2] = {im->around->height, im->around->width};
+    if (im->around->is_open) *im->around->is_open = true;
+    if (dims[is_last ? 3 : 1] <= 0)
+        HONE_FAIL(im->err, HONE_UNSUPPORTED, "input '%.128s' leaves the number of its channels open", name);
+    for (int i = 0; i < 2; i++) {
+        int64_t *side = &dims[i + (is_last ? 1 : 2)];
+        if (*side > 0) continue;
+        if (stated[i] < 1)
+            HONE_FAIL(im->err, HONE_SHAPE, "input '%.128s' takes pictures of any size, and is given none", name);
+        *side = stated[i];
+    }
     return HONE_OK;
 }
 
@@ -179,6 +198,7 @@ static hone_status add_input(hone__onnx_import *im, const Hone__Onnx__ValueInfo 
     int rank;
     size_t index;
     HONE_TRY(read_dims(im, info, dims, &rank));
+    if (rank == 4) HONE_TRY(state_size(im, info->name, dims));
     if (rank < 2) HONE_FAIL(im->err, HONE_UNSUPPORTED, "input '%.128s' has one axis, expected a batch", info->name);
     if (im->batch && im->batch != dims[0])
         HONE_FAIL(im->err, HONE_UNSUPPORTED, "input '%.128s' has another number of samples than the one before it",
@@ -211,7 +231,7 @@ static hone_status add_inputs(hone__onnx_import *im) {
         if (im->values[index].kind != ONNX_NOTHING)
             HONE_FAIL(im->err, HONE_FORMAT, "there are two tensors called '%.128s'", tensor->name);
         im->values[index].kind = ONNX_CONSTANT;
-        HONE_TRY(hone__onnx_constant_read(&im->values[index].constant, tensor, im->err));
+        HONE_TRY(hone__onnx_constant_read(&im->values[index].constant, tensor, im->around->folder, im->err));
     }
     for (size_t i = 0; i < im->graph->n_input; i++) {
         const Hone__Onnx__ValueInfo *info = im->graph->input[i];
@@ -275,23 +295,26 @@ static hone_status read_constant_node(hone__onnx_import *im) {
     const Hone__Onnx__Attribute *real = hone__onnx_attribute(im->node, "value_float");
     const Hone__Onnx__Attribute *integer = hone__onnx_attribute(im->node, "value_int");
     const Hone__Onnx__Attribute *integers = hone__onnx_attribute(im->node, "value_ints");
+    const Hone__Onnx__Attribute *reals = hone__onnx_attribute(im->node, "value_floats");
     hone__onnx_value *out = hone__onnx_out(im);
     hone__onnx_constant made = {.count = 1};
     if (value && value->t) {
-        HONE_TRY(hone__onnx_constant_read(&made, value->t, im->err));
-    } else if (real || integer || integers) {
-        made.is_integer = !real;
-        if (integers) {
-            made.rank = 1;
-            made.count = integers->n_ints;
-            made.dims[0] = (int64_t)integers->n_ints;
-        }
-        made.reals = real ? hone__alloc(1, sizeof *made.reals) : NULL;
-        made.integers = real ? NULL : hone__alloc(made.count, sizeof *made.integers);
-        if (!made.reals && !made.integers) return hone__fail_memory(im->err, made.count * 8, "a constant");
+        HONE_TRY(hone__onnx_constant_read(&made, value->t, NULL, im->err));
+    } else if (real || integer || integers || reals) {
+        bool is_list = !real && !integer;
+        made.is_integer = !real && (integer || integers);
+        made.rank = is_list;
+        if (is_list) made.count = integers ? integers->n_ints : reals->n_floats;
+        made.dims[0] = is_list ? (int64_t)made.count : 0;
+        HONE_TRY(hone__onnx_constant_allocate(&made, im->err));
         if (real) made.reals[0] = real->f;
-        if (integer && !real) made.integers[0] = integer->i;
-        for (size_t i = 0; integers && !real && !integer && i < made.count; i++) made.integers[i] = integers->ints[i];
+        if (made.is_integer && integer) made.integers[0] = integer->i;
+        for (size_t i = 0; is_list && i < made.count; i++) {
+            if (integers)
+                made.integers[i] = integers->ints[i];
+            else
+                made.reals[i] = reals->floats[i];
+        }
     } else {
         return hone__onnx_refuse(im, HONE_UNSUPPORTED, "holds neither a tensor nor numbers");
     }
@@ -301,10 +324,10 @@ static hone_status read_constant_node(hone__onnx_import *im) {
 }
 
 static hone__onnx_operator operator_called(const char *op_type) {
-    const hone__onnx_operators *const tables[] = {hone__onnx_window_operators,     hone__onnx_normal_operators,
-                                                  hone__onnx_shape_operators,      hone__onnx_part_operators,
-                                                  hone__onnx_activation_operators, hone__onnx_arithmetic_operators,
-                                                  hone__onnx_product_operators};
+    const hone__onnx_operators *const tables[] = {hone__onnx_window_operators,     hone__onnx_pool_operators,
+                                                  hone__onnx_normal_operators,     hone__onnx_shape_operators,
+                                                  hone__onnx_part_operators,       hone__onnx_activation_operators,
+                                                  hone__onnx_arithmetic_operators, hone__onnx_product_operators};
     for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++)
         for (const hone__onnx_operators *o = tables[t]; o->op_type; o++)
             if (strcmp(o->op_type, op_type) == 0) return o->function;
@@ -461,9 +484,11 @@ static hone_status find_opset(const Hone__Onnx__Model *file, int64_t *opset, hon
               (long long)*opset, HONE_ONNX_OLDEST_OPSET, HONE_ONNX_NEWEST_OPSET);
 }
 
-static hone_status import_file(hone_model **out, const Hone__Onnx__Model *file, hone_error *err) {
+static hone_status import_file(hone_model **out, const Hone__Onnx__Model *file, const hone__onnx_surroundings *around,
+                               hone_error *err) {
+    static const hone__onnx_surroundings nothing = {0};
     if (!file->graph) HONE_FAIL(err, HONE_FORMAT, "the file holds no graph");
-    hone__onnx_import im = {.graph = file->graph, .err = err};
+    hone__onnx_import im = {.graph = file->graph, .around = around ? around : &nothing, .err = err};
     for (size_t i = 0; i < file->n_metadata_props; i++) {
         const Hone__Onnx__Entry *entry = file->metadata_props[i];
         if (entry->key && strcmp(entry->key, HONE_ONNX_LAYOUT) == 0) im.layout = entry->value;
@@ -479,7 +504,8 @@ static hone_status import_file(hone_model **out, const Hone__Onnx__Model *file, 
     return HONE_OK;
 }
 
-hone_status hone__onnx_read(hone_model **out, hone_value **metadata, const void *bytes, size_t size, hone_error *err) {
+hone_status hone__onnx_read(hone_model **out, hone_value **metadata, const void *bytes, size_t size,
+                            const hone__onnx_surroundings *around, hone_error *err) {
     *out = NULL;
     *metadata = NULL;
     if (size > HONE_MAX_ONNX_FILE)
@@ -490,7 +516,7 @@ hone_status hone__onnx_read(hone_model **out, hone_value **metadata, const void 
     if (!file && limit.out_of_memory) return hone__fail_memory(err, size, "an ONNX model");
     if (!file) HONE_FAIL(err, HONE_FORMAT, "the bytes are no ONNX model: they are damaged or cut off");
     hone_status status = read_metadata(file, metadata, err);
-    if (!status) status = import_file(out, file, err);
+    if (!status) status = import_file(out, file, around, err);
     hone__onnx__model__free_unpacked(file, &allocator);
     if (status) {
         hone_value_free(*metadata);

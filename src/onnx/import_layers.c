@@ -274,6 +274,7 @@ static hone_status realise_note(hone__onnx_import *im, hone__onnx_value *value) 
         value->not_negative = strcmp(value->activation, "sigmoid") == 0 || strstr(value->activation, "relu") != NULL;
         return hone__onnx_map(im, "Activation", hone__onnx_activation_config(value->activation), base, value);
     case NOTE_NORMALIZED: return realise_normalized(im, value, base);
+    case NOTE_CLAMPED: return hone__onnx_clamp(im, base, value->a, value->b, value);
     case NOTE_MEAN: return realise_mean(im, value, base);
     case NOTE_GATED:
         if (value->a == 0.5) return hone__onnx_map(im, "Activation", hone__onnx_activation_config("gelu"), base, value);
@@ -282,7 +283,7 @@ static hone_status realise_note(hone__onnx_import *im, hone__onnx_value *value) 
     }
     return hone__onnx_refuse(im, HONE_UNSUPPORTED,
                              "reads '%.64s', a part of an expression that is none of those hone has a layer for "
-                             "(GELU, layer normalisation)",
+                             "(GELU, layer normalisation, ReLU with a threshold)",
                              value->name);
 }
 

@@ -61,6 +61,15 @@ static hone_status layer_normalization(hone__onnx_import *im) {
     return centers ? hone__onnx_add_copy(im, out->layer, "beta", beta, n) : HONE_OK;
 }
 
+/* A weight of n numbers, each so many times. */
+static hone_status add_repeated(hone__onnx_import *im, const char *layer, const char *weight, const float *numbers,
+                                size_t n, size_t times) {
+    float *each = hone__alloc(n * times, sizeof *each);
+    if (!each) return hone__fail_memory(im->err, n * times * sizeof *each, "weights");
+    for (size_t i = 0; i < n * times; i++) each[i] = numbers[i / times];
+    return hone__onnx_add_weights(im, layer, weight, each, n * times);
+}
+
 /* Each channel by itself; where a channel is a group of what were channels before a reshape, those are seen again:
  * memory ends with the groups and what each consists of. */
 static hone_status instance_normalization(hone__onnx_import *im) {
@@ -89,18 +98,36 @@ static hone_status instance_normalization(hone__onnx_import *im) {
     hone_value_set_integer(config, "groups", (int64_t)groups);
     hone_value_set_real(config, "epsilon", hone__onnx_real(im->node, "epsilon", 1e-5));
     HONE_TRY(hone__onnx_map(im, "GroupNormalization", config, x, out));
-    for (int i = 0; i < 2; i++) {
-        float *each = hone__alloc(groups * width, sizeof *each);
-        if (!each) return hone__fail_memory(im->err, groups * width * sizeof *each, "weights");
-        for (size_t k = 0; k < groups * width; k++) each[k] = i ? bias[k / width] : scale[k / width];
-        HONE_TRY(hone__onnx_add_weights(im, out->layer, i ? "beta" : "gamma", each, groups * width));
-    }
-    return HONE_OK;
+    HONE_TRY(add_repeated(im, out->layer, "gamma", scale, groups, width));
+    return add_repeated(im, out->layer, "beta", bias, groups, width);
+}
+
+/* Scale and bias are numbers of each channel, before operator set 21 of each group. */
+static hone_status group_normalization(hone__onnx_import *im) {
+    hone__onnx_value *x = hone__onnx_in(im, 0), *out = hone__onnx_out(im);
+    HONE_TRY(channels_last(im, x));
+    size_t channels = (size_t)x->shape.dims[x->shape.rank - 1];
+    int64_t groups = hone__onnx_integer(im->node, "num_groups", 0);
+    if (groups < 1 || channels % (size_t)groups != 0)
+        return hone__onnx_refuse(im, HONE_SHAPE, "makes %lld groups of %zu channels", (long long)groups, channels);
+    const hone__onnx_value *stated = hone__onnx_in(im, 1);
+    size_t n = stated && stated->kind == ONNX_CONSTANT ? stated->constant.count : 0;
+    size_t given = n == (size_t)groups ? n : channels;
+    const float *scale, *bias;
+    HONE_TRY(hone__onnx_vector(im, 1, given, &scale));
+    HONE_TRY(hone__onnx_vector(im, 2, given, &bias));
+    hone_value *config = hone_value_object();
+    hone_value_set_integer(config, "groups", groups);
+    hone_value_set_real(config, "epsilon", hone__onnx_real(im->node, "epsilon", 1e-5));
+    HONE_TRY(hone__onnx_map(im, "GroupNormalization", config, x, out));
+    HONE_TRY(add_repeated(im, out->layer, "gamma", scale, given, channels / given));
+    return add_repeated(im, out->layer, "beta", bias, given, channels / given);
 }
 
 const hone__onnx_operators hone__onnx_normal_operators[] = {
     {"BatchNormalization", batch_normalization},
     {"LayerNormalization", layer_normalization},
     {"InstanceNormalization", instance_normalization},
+    {"GroupNormalization", group_normalization},
     {NULL, NULL},
 };

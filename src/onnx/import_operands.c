@@ -9,6 +9,13 @@
 
 /* ---- with a number ----------------------------------------------------------------------------------------------- */
 
+/* relu6(x + 3) / 6 */
+static bool is_hard_sigmoid(const hone__onnx_import *im, const hone__onnx_value *clamped, double scale) {
+    const hone__onnx_value *moved = &im->values[clamped->base];
+    return hone__onnx_near(scale, 1.0 / 6) && clamped->a == 0 && clamped->b == 6 && moved->kind == ONNX_NOTE &&
+           moved->note == NOTE_AFFINE && moved->a == 1 && moved->b == 3;
+}
+
 hone_status hone__onnx_with_number(hone__onnx_import *im, hone__onnx_value *x, double scale, double offset,
                                    hone__onnx_value *out) {
     if (x->kind == ONNX_NOTE) {
@@ -25,6 +32,12 @@ hone_status hone__onnx_with_number(hone__onnx_import *im, hone__onnx_value *x, d
                 HONE_TRY(hone__onnx_note_about(im, base, NOTE_VARIANCE, 0, x->b + offset, out));
                 out->layout = x->layout;
                 return HONE_OK;
+            }
+            break;
+        case NOTE_CLAMPED:
+            if (offset == 0 && is_hard_sigmoid(im, x, scale)) {
+                out->activation = "hard_sigmoid";
+                return hone__onnx_note_about(im, &im->values[base->base], NOTE_FUNCTION, 0, 0, out);
             }
             break;
         default: break;

@@ -6,15 +6,15 @@
 
 #include <string.h>
 
-/* Elements from … to of an axis. A picture is cropped; anything else is seen as a picture first. */
-static hone_status cut(hone__onnx_import *im, hone__onnx_value *value, int axis, int64_t from, int64_t to) {
+/* Elements of an axis. A picture is cropped; anything else is seen as a picture first. Of every so many, windows of one
+ * pixel take the first. */
+static hone_status cut(hone__onnx_import *im, hone__onnx_value *value, int axis, hone__onnx_slice s) {
     static const int picture[4] = {0, 2, 3, 1};
     hone__onnx_layout *layout = &value->layout;
-    int64_t dims[HONE_ONNX_AXES], before = 1, after = 1;
+    int64_t dims[HONE_ONNX_AXES], before = 1, after = 1, to = s.from + (s.count - 1) * s.step + 1;
     if (!hone__onnx_layout_leads(layout) || axis == 0)
         return hone__onnx_refuse(im, HONE_UNSUPPORTED, "takes a part of the batch");
-    if (from == 0 && to == layout->dims[axis]) return HONE_OK;
-    bool is_image = layout->rank == 4;
+    bool is_image = layout->rank == 4, not_negative = value->not_negative;
     if (is_image)
         HONE_TRY(hone__onnx_arrange_image(im, value));
     else
@@ -29,32 +29,41 @@ static hone_status cut(hone__onnx_import *im, hone__onnx_value *value, int axis,
     hone_shape seen = {3, {before, n, after}};
     int rank = layout->rank, count = layout->count - 1;
     HONE_TRY(hone__onnx_arrange(im, value, layout->stored + 1, count, &seen));
-    hone_value *config = hone_value_object(), *list = hone_value_list();
-    hone_value_append(list, hone_value_integers((const int64_t[]){0, 0}, 2));
-    hone_value_append(list, hone_value_integers((const int64_t[]){from, n - to}, 2));
-    hone_value_set(config, "cropping", list);
-    HONE_TRY(hone__onnx_map(im, "Cropping2D", config, value, value));
-    value->shape.dims[1] = dims[axis] = to - from;
+    if (s.from != 0 || to != n) {
+        hone_value *config = hone_value_object(), *list = hone_value_list();
+        hone_value_append(list, hone_value_integers((const int64_t[]){0, 0}, 2));
+        hone_value_append(list, hone_value_integers((const int64_t[]){s.from, n - to}, 2));
+        hone_value_set(config, "cropping", list);
+        HONE_TRY(hone__onnx_map(im, "Cropping2D", config, value, value));
+    }
+    if (s.step > 1) {
+        hone_value *config = hone_value_object();
+        hone_value_set(config, "pool_size", hone_value_integers((const int64_t[]){1, 1}, 2));
+        hone_value_set(config, "strides", hone_value_integers((const int64_t[]){1, s.step}, 2));
+        HONE_TRY(hone__onnx_map(im, "MaxPooling2D", config, value, value));
+    }
+    value->shape = seen;
+    value->shape.dims[1] = dims[axis] = s.count;
+    value->not_negative = not_negative;
     return hone__onnx_layout_init(im, layout, dims, rank, 0, is_image ? picture : NULL);
 }
 
 /* Of a Dense that is yet to be made, an axis that its units alone form: only those columns will be. */
-static hone_status pick(hone__onnx_import *im, hone__onnx_value *value, int axis, int64_t from, int64_t to,
-                        bool *picked) {
+static hone_status pick(hone__onnx_import *im, hone__onnx_value *value, int axis, hone__onnx_slice s, bool *picked) {
     hone__onnx_weighted *w = value->weighted, *made;
     hone__onnx_layout *layout = &value->layout;
     int first, atoms = value->kind == ONNX_WEIGHTED ? hone__onnx_layout_atoms(layout, axis, &first) : 0;
     *picked = false;
-    if (atoms != 1 || !w->is_dense || w->layer || (from == 0 && to == layout->dims[axis])) return HONE_OK;
+    if (atoms != 1 || !w->is_dense || w->layer) return HONE_OK;
     size_t inner = 1, units = w->units, at = (size_t)layout->count;
     while (at > 0 && layout->stored[at - 1] != first) inner *= (size_t)layout->sizes[layout->stored[--at]];
-    size_t n = (size_t)layout->sizes[first], length = (size_t)(to - from);
+    size_t n = (size_t)layout->sizes[first], length = (size_t)s.count;
     if (units % (inner * n) != 0) return HONE_OK; /* an axis of the source */
     size_t rows = w->kernel_size / units, kept = units / n * length;
     HONE_TRY(hone__onnx_weighted_create(im, value, w->class_name, rows * kept, kept, w->bias != NULL, &made));
     for (size_t i = 0, column = 0; i < units; i++) {
-        size_t index = i / inner % n;
-        if (index < (size_t)from || index >= (size_t)to) continue;
+        int64_t index = (int64_t)(i / inner % n) - s.from;
+        if (index < 0 || index % s.step != 0 || index / s.step >= s.count) continue;
         for (size_t row = 0; row < rows; row++) made->kernel[row * kept + column] = w->kernel[row * units + i];
         if (w->bias) made->bias[column] = w->bias[i];
         column++;
@@ -81,17 +90,36 @@ static hone_status pick(hone__onnx_import *im, hone__onnx_value *value, int axis
     return HONE_OK;
 }
 
-static hone_status part(hone__onnx_import *im, hone__onnx_value *value, int axis, int64_t from, int64_t to) {
+static hone_status part(hone__onnx_import *im, hone__onnx_value *value, int axis, hone__onnx_slice s) {
+    const int64_t n = value->layout.dims[axis];
     bool picked;
-    if (from < 0 || to <= from || to > value->layout.dims[axis])
-        return hone__onnx_refuse(im, HONE_SHAPE, "takes elements %lld to %lld of %lld", (long long)from, (long long)to,
-                                 (long long)value->layout.dims[axis]);
-    HONE_TRY(pick(im, value, axis, from, to, &picked));
-    return picked ? HONE_OK : cut(im, value, axis, from, to);
+    if (s.from < 0 || s.count < 1 || s.from >= n)
+        return hone__onnx_refuse(im, HONE_SHAPE, "takes %lld of %lld elements, from number %lld on", (long long)s.count,
+                                 (long long)n, (long long)s.from);
+    if (s.count == n && s.step == 1) return HONE_OK;
+    if (s.count == 1) s.step = 1;
+    if (s.step < 0) return hone__onnx_refuse(im, HONE_UNSUPPORTED, "turns an axis round");
+    if (s.step > HONE_MAX_WINDOW)
+        return hone__onnx_refuse(im, HONE_LIMIT, "takes steps of %lld elements", (long long)s.step);
+    HONE_TRY(pick(im, value, axis, s, &picked));
+    return picked ? HONE_OK : cut(im, value, axis, s);
 }
 
-static hone_status slice(hone__onnx_import *im) {
-    hone__onnx_value *x = hone__onnx_in(im, 0), *out = hone__onnx_out(im);
+/* Bounds that may count from the end, or lie beyond it. */
+static hone_status resolve(const hone__onnx_import *im, int64_t n, int64_t start, int64_t end, int64_t step,
+                           hone__onnx_slice *out) {
+    if (step == 0 || step > HONE_MAX_ELEMENTS || step < -HONE_MAX_ELEMENTS)
+        return hone__onnx_refuse(im, HONE_FORMAT, "takes steps of %lld elements", (long long)step);
+    int64_t low = step > 0 ? 0 : -1, high = step > 0 ? n : n - 1;
+    int64_t from = start < -n ? low : start < 0 ? start + n : start, to = end < -n ? low : end < 0 ? end + n : end;
+    from = from < low ? low : from > high ? high : from;
+    to = to < low ? low : to > high ? high : to;
+    int64_t length = step > 0 ? to - from : from - to, stride = step > 0 ? step : -step;
+    *out = (hone__onnx_slice){.from = from, .step = step, .count = length > 0 ? (length + stride - 1) / stride : 0};
+    return HONE_OK;
+}
+
+hone_status hone__onnx_read_slices(hone__onnx_import *im, int rank, const int64_t *dims, hone__onnx_slice *slices) {
     int64_t starts[HONE_ONNX_AXES], ends[HONE_ONNX_AXES], axes[HONE_ONNX_AXES], steps[HONE_ONNX_AXES];
     size_t count, end_count, axis_count, step_count;
     HONE_TRY(hone__onnx_axes(im, "starts", 1, starts, &count));
@@ -100,33 +128,95 @@ static hone_status slice(hone__onnx_import *im) {
     HONE_TRY(hone__onnx_axes(im, "steps", 4, steps, &step_count));
     if (end_count != count || (axis_count && axis_count != count) || (step_count && step_count != count))
         return hone__onnx_refuse(im, HONE_FORMAT, "starts, ends, axes and steps are not of the same length");
-    HONE_TRY(hone__onnx_look(im, x, out));
+    for (int i = 0; i < rank; i++) slices[i] = (hone__onnx_slice){.step = 1, .count = dims[i]};
     for (size_t i = 0; i < count; i++) {
         int axis;
-        HONE_TRY(hone__onnx_axis_of(im, axis_count ? axes[i] : (int64_t)i, x->layout.rank, &axis));
-        if (step_count && steps[i] != 1)
-            return hone__onnx_refuse(im, HONE_UNSUPPORTED, "takes every %lld elements", (long long)steps[i]);
-        int64_t n = x->layout.dims[axis];
-        int64_t from = starts[i] < -n ? 0 : starts[i] < 0 ? starts[i] + n : starts[i];
-        int64_t to = ends[i] < -n ? 0 : ends[i] < 0 ? ends[i] + n : ends[i] < n ? ends[i] : n;
-        HONE_TRY(part(im, out, axis, from, to));
+        HONE_TRY(hone__onnx_axis_of(im, axis_count ? axes[i] : (int64_t)i, rank, &axis));
+        HONE_TRY(resolve(im, dims[axis], starts[i], ends[i], step_count ? steps[i] : 1, &slices[axis]));
     }
     return HONE_OK;
 }
 
-/* One element of an axis, which it takes away or leaves. */
-static hone_status gather(hone__onnx_import *im) {
+static hone_status slice(hone__onnx_import *im) {
     hone__onnx_value *x = hone__onnx_in(im, 0), *out = hone__onnx_out(im);
-    const hone__onnx_value *index = hone__onnx_in(im, 1);
-    int axis, rank = 0;
-    HONE_TRY(hone__onnx_axis_of(im, hone__onnx_integer(im->node, "axis", 0), x->layout.rank, &axis));
-    if (!index || index->kind != ONNX_CONSTANT || index->constant.count != 1 || index->constant.rank > 1)
-        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "gathers by something else than one constant index");
-    double stated = hone__onnx_constant_at(&index->constant, 0), n = (double)x->layout.dims[axis];
-    if (!(stated >= -n && stated < n)) return hone__onnx_refuse(im, HONE_SHAPE, "takes element %g of %g", stated, n);
-    int64_t at = (int64_t)(stated < 0 ? stated + n : stated), dims[HONE_ONNX_AXES];
+    hone__onnx_slice slices[HONE_ONNX_AXES];
+    HONE_TRY(hone__onnx_read_slices(im, x->layout.rank, x->layout.dims, slices));
     HONE_TRY(hone__onnx_look(im, x, out));
-    HONE_TRY(part(im, out, axis, at, at + 1));
+    for (int axis = 0; axis < x->layout.rank; axis++) HONE_TRY(part(im, out, axis, slices[axis]));
+    return HONE_OK;
+}
+
+/* Rows of a constant table, by numbers that are computed: an Embedding. */
+static hone_status look_up(hone__onnx_import *im, const hone__onnx_value *table, hone__onnx_value *index,
+                           hone__onnx_value *out) {
+    int64_t dims[HONE_ONNX_AXES];
+    const hone__onnx_constant *c = &table->constant;
+    if (index && index->kind == ONNX_NOTE && index->note == NOTE_INTEGER) index = &im->values[index->base];
+    if (!index || c->rank != 2 || c->count == 0 || hone__onnx_integer(im->node, "axis", 0) != 0 ||
+        index->layout.rank == HONE_ONNX_AXES)
+        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "looks up something else than rows of a matrix");
+    HONE_TRY(hone__onnx_arrange_plain(im, index));
+    int rank = index->layout.rank;
+    if (index->shape.rank == HONE_MAX_RANK || !hone__onnx_layout_leads(&index->layout))
+        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "looks up numbers of %d axes", rank);
+    const float *numbers;
+    HONE_TRY(hone__onnx_vector(im, 0, c->count, &numbers));
+    hone_value *config = hone_value_object();
+    hone_value_set_integer(config, "input_dim", c->dims[0]);
+    hone_value_set_integer(config, "output_dim", c->dims[1]);
+    HONE_TRY(hone__onnx_map(im, "Embedding", config, index, out));
+    out->shape.dims[out->shape.rank++] = c->dims[1];
+    HONE_TRY(hone__check_elements(&out->shape, im->err));
+    HONE_TRY(hone__onnx_add_copy(im, out->layer, "embeddings", numbers, c->count));
+    memcpy(dims, index->layout.dims, sizeof dims);
+    dims[rank] = c->dims[1];
+    return hone__onnx_layout_init(im, &out->layout, dims, rank + 1, 0, NULL);
+}
+
+/* Indices that lie equally far apart: a slice. */
+static hone_status indices_as_slice(const hone__onnx_import *im, const hone__onnx_constant *c, int64_t n,
+                                    hone__onnx_slice *out) {
+    *out = (hone__onnx_slice){.step = 1, .count = (int64_t)c->count};
+    for (size_t i = 0; i < c->count; i++) {
+        int64_t stated = hone__onnx_constant_integer(c, i);
+        if (stated < -n || stated >= n)
+            return hone__onnx_refuse(im, HONE_SHAPE, "takes element %lld of %lld", (long long)stated, (long long)n);
+        int64_t at = stated < 0 ? stated + n : stated;
+        if (i == 0) out->from = at;
+        if (i == 1) out->step = at - out->from;
+        if (at != out->from + (int64_t)i * out->step || out->step == 0)
+            return hone__onnx_refuse(im, HONE_UNSUPPORTED, "takes elements that do not lie equally far apart");
+    }
+    return HONE_OK;
+}
+
+/* 0, 1, 2, … n - 1: all elements, as they are (PyTorch's exporter says so for a view by strides). */
+static bool counts_up(const hone__onnx_constant *c, int64_t n) {
+    if (!c->is_integer || c->count != (size_t)n) return false;
+    for (size_t i = 0; i < c->count; i++)
+        if (c->integers[i] != (int64_t)i) return false;
+    return true;
+}
+
+/* Some elements of an axis; a single one without a list takes the axis away. */
+static hone_status gather(hone__onnx_import *im) {
+    hone__onnx_value *x = hone__onnx_in(im, 0), *index = hone__onnx_in(im, 1), *out = hone__onnx_out(im);
+    if (x->kind == ONNX_CONSTANT) return look_up(im, x, index, out);
+    int axis, rank = 0;
+    hone__onnx_slice s;
+    int64_t dims[HONE_ONNX_AXES];
+    HONE_TRY(hone__onnx_axis_of(im, hone__onnx_integer(im->node, "axis", 0), x->layout.rank, &axis));
+    if (!index || index->kind != ONNX_CONSTANT || index->constant.count == 0)
+        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "gathers by something else than a constant index or list");
+    if (counts_up(&index->constant, x->layout.dims[axis]) && x->layout.rank == 1) {
+        HONE_TRY(hone__onnx_look(im, x, out));
+        return hone__onnx_reshape_to(im, out, index->constant.dims, index->constant.rank);
+    }
+    if (index->constant.rank > 1)
+        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "gathers by a constant of %d axes", index->constant.rank);
+    HONE_TRY(indices_as_slice(im, &index->constant, x->layout.dims[axis], &s));
+    HONE_TRY(hone__onnx_look(im, x, out));
+    HONE_TRY(part(im, out, axis, s));
     if (index->constant.rank == 1) return HONE_OK;
     for (int i = 0; i < out->layout.rank; i++)
         if (i != axis) dims[rank++] = out->layout.dims[i];
@@ -157,7 +247,7 @@ static hone_status split(hone__onnx_import *im) {
         HONE_TRY(hone__onnx_find(im, im->node->output[i], &index));
         if (sizes[i] < 0 || sizes[i] > n - from) return hone__onnx_refuse(im, HONE_SHAPE, "splits into too much");
         HONE_TRY(hone__onnx_look(im, x, &im->values[index]));
-        HONE_TRY(part(im, &im->values[index], axis, from, from + sizes[i]));
+        HONE_TRY(part(im, &im->values[index], axis, (hone__onnx_slice){from, 1, sizes[i]}));
         from += sizes[i];
     }
     return HONE_OK;

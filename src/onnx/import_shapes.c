@@ -145,13 +145,12 @@ static hone_status transpose(hone__onnx_import *im) {
     return HONE_OK;
 }
 
-/* To floats all is float32 already; whatever else it may be, a picture's numbers are not integers behind a layer. */
+/* To floats all is float32 already; whole numbers behind a layer are an embedding's. */
 static hone_status cast(hone__onnx_import *im) {
     int64_t to = hone__onnx_integer(im->node, "to", 1);
     bool is_float = to == 1 || to == 10 || to == 11;
-    if (!is_float && !hone__onnx_in(im, 0)->is_input)
-        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "casts a tensor to type %lld", (long long)to);
-    return nothing(im);
+    if (is_float || hone__onnx_in(im, 0)->is_input) return nothing(im);
+    return hone__onnx_note_about(im, hone__onnx_in(im, 0), NOTE_INTEGER, 0, 0, hone__onnx_out(im));
 }
 
 static hone_status dropout(hone__onnx_import *im) {

@@ -2,7 +2,7 @@
  *
  * From ONNX: what slides over pictures or changes their size. Its padding is any number on either side; Keras has
  * "valid", "same" in TensorFlow's sense, and ZeroPadding2D for everything else. */
-#include "onnx_import.h"
+#include "import_windows.h"
 
 #include <math.h>
 #include <string.h>
@@ -11,18 +11,12 @@ static const int picture_order[4] = {0, 2, 3, 1};
 
 /* ---- geometry ---------------------------------------------------------------------------------------------------- */
 
-/* One axis, 0 the height. */
-typedef struct side {
-    int64_t n, size, stride, dilation, before, after, output;
-    bool same, valid; /* Keras' padding of that name does just this */
-} side;
-
 /* What a window covers. */
-static int64_t reach(const side *s) {
+static int64_t reach(const hone__onnx_side *s) {
     return (s->size - 1) * s->dilation + 1;
 }
 
-static hone_status check_side(hone__onnx_import *im, const side *s) {
+static hone_status check_side(hone__onnx_import *im, const hone__onnx_side *s) {
     bool fine = s->size >= 1 && s->size <= HONE_MAX_WINDOW && s->stride >= 1 && s->stride <= HONE_MAX_WINDOW &&
                 s->dilation >= 1 && s->dilation <= HONE_MAX_WINDOW && s->before >= 0 && s->after >= 0 &&
                 s->before <= HONE_MAX_PADDING && s->after <= HONE_MAX_PADDING;
@@ -34,7 +28,7 @@ static hone_status check_side(hone__onnx_import *im, const side *s) {
 }
 
 /* auto_pad or pads. */
-static hone_status read_padding(hone__onnx_import *im, side sides[2]) {
+static hone_status read_padding(hone__onnx_import *im, hone__onnx_side sides[2]) {
     char buffer[16];
     int64_t pads[4] = {0};
     const char *automatic = hone__onnx_word(im->node, "auto_pad", "NOTSET", buffer, sizeof buffer);
@@ -42,7 +36,7 @@ static hone_status read_padding(hone__onnx_import *im, side sides[2]) {
         !hone__onnx_integer_list(im->node, "pads", pads, 4))
         return hone__onnx_refuse(im, HONE_FORMAT, "pads is no list of four");
     for (int i = 0; i < 2; i++) {
-        side *s = &sides[i];
+        hone__onnx_side *s = &sides[i];
         s->before = pads[i];
         s->after = pads[2 + i];
         if (strncmp(automatic, "SAME", 4) != 0) continue;
@@ -53,7 +47,7 @@ static hone_status read_padding(hone__onnx_import *im, side sides[2]) {
     return HONE_OK;
 }
 
-static void compare_padding(side *s) {
+static void compare_padding(hone__onnx_side *s) {
     int64_t output = (s->n + s->stride - 1) / s->stride, total = (output - 1) * s->stride + reach(s) - s->n;
     s->same = s->output == output && s->before == (total > 0 ? total / 2 : 0);
     s->valid = s->before == 0 && s->n >= reach(s) && s->output == (s->n - reach(s)) / s->stride + 1;
@@ -62,8 +56,8 @@ static void compare_padding(side *s) {
     s->after = needed > 0 ? needed : 0;
 }
 
-/* kernel: of the weights, or NULL: kernel_shape. */
-static hone_status read_window(hone__onnx_import *im, const hone__onnx_value *x, const int64_t *kernel, side sides[2]) {
+hone_status hone__onnx_read_window(hone__onnx_import *im, const hone__onnx_value *x, const int64_t *kernel,
+                                   hone__onnx_side sides[2]) {
     int64_t size[2], strides[2] = {1, 1}, dilations[2] = {1, 1};
     if (kernel)
         memcpy(size, kernel, sizeof size);
@@ -73,12 +67,13 @@ static hone_status read_window(hone__onnx_import *im, const hone__onnx_value *x,
     hone__onnx_integer_list(im->node, "dilations", dilations, 2);
     bool ceils = hone__onnx_integer(im->node, "ceil_mode", 0) != 0;
     for (int i = 0; i < 2; i++) {
-        sides[i] = (side){.n = x->shape.dims[i], .size = size[i], .stride = strides[i], .dilation = dilations[i]};
+        sides[i] =
+            (hone__onnx_side){.n = x->shape.dims[i], .size = size[i], .stride = strides[i], .dilation = dilations[i]};
         HONE_TRY(check_side(im, &sides[i]));
     }
     HONE_TRY(read_padding(im, sides));
     for (int i = 0; i < 2; i++) {
-        side *s = &sides[i];
+        hone__onnx_side *s = &sides[i];
         HONE_TRY(check_side(im, s));
         int64_t room = s->n + s->before + s->after - reach(s);
         if (room < 0) return hone__onnx_refuse(im, HONE_SHAPE, "its window is larger than the picture");
@@ -89,13 +84,12 @@ static hone_status read_window(hone__onnx_import *im, const hone__onnx_value *x,
     return HONE_OK;
 }
 
-static void set_pair(hone_value *config, const char *key, int64_t a, int64_t b) {
+void hone__onnx_set_pair(hone_value *config, const char *key, int64_t a, int64_t b) {
     hone_value_set(config, key, hone_value_integers((const int64_t[]){a, b}, 2));
 }
 
-/* A layer that pads (or crops) a picture by so much. */
-static hone_status add_borders(hone__onnx_import *im, const hone__onnx_value *x, const char *class_name,
-                               const char *key, const int64_t sides[4], char **layer) {
+hone_status hone__onnx_add_borders(hone__onnx_import *im, const hone__onnx_value *x, const char *class_name,
+                                   const char *key, const int64_t sides[4], char **layer) {
     hone_value *config = hone_value_object(), *list = hone_value_list();
     hone_value_append(list, hone_value_integers((const int64_t[]){sides[0], sides[2]}, 2));
     hone_value_append(list, hone_value_integers((const int64_t[]){sides[1], sides[3]}, 2));
@@ -104,9 +98,8 @@ static hone_status add_borders(hone__onnx_import *im, const hone__onnx_value *x,
     return hone__onnx_add_layer(im, class_name, config, NULL, &source, 1, layer);
 }
 
-/* Where a layer takes its picture from once the padding is done, and what Keras calls the rest. x stays as it is. */
-static hone_status pad_for(hone__onnx_import *im, const hone__onnx_value *x, const side sides[2], char **source,
-                           hone_shape *shape, const char **padding) {
+hone_status hone__onnx_pad_for(hone__onnx_import *im, const hone__onnx_value *x, const hone__onnx_side sides[2],
+                               char **source, hone_shape *shape, const char **padding) {
     *shape = x->shape;
     *padding = sides[0].same && sides[1].same ? "same" : "valid";
     bool plain = (sides[0].same && sides[1].same) || (sides[0].valid && sides[1].valid);
@@ -116,10 +109,10 @@ static hone_status pad_for(hone__onnx_import *im, const hone__onnx_value *x, con
     }
     const int64_t amounts[4] = {sides[0].before, sides[1].before, sides[0].after, sides[1].after};
     for (int i = 0; i < 2; i++) shape->dims[i] += sides[i].before + sides[i].after;
-    return add_borders(im, x, "ZeroPadding2D", "padding", amounts, source);
+    return hone__onnx_add_borders(im, x, "ZeroPadding2D", "padding", amounts, source);
 }
 
-static hone_status picture_layout(hone__onnx_import *im, hone__onnx_value *out, int64_t c, int64_t h, int64_t w) {
+hone_status hone__onnx_picture_layout(hone__onnx_import *im, hone__onnx_value *out, int64_t c, int64_t h, int64_t w) {
     const int64_t dims[4] = {im->batch, c, h, w};
     out->shape = (hone_shape){3, {h, w, c}};
     HONE_TRY(hone__check_elements(&out->shape, im->err));
@@ -155,10 +148,10 @@ static hone_status conv(hone__onnx_import *im) {
     hone__onnx_value *x = hone__onnx_in(im, 0), *out = hone__onnx_out(im);
     const hone__onnx_constant *kernel;
     const float *numbers, *bias;
-    side sides[2];
+    hone__onnx_side sides[2];
     HONE_TRY(read_kernel(im, 0, &kernel, &numbers, &bias));
     HONE_TRY(hone__onnx_arrange_image(im, x));
-    HONE_TRY(read_window(im, x, kernel->dims + 2, sides));
+    HONE_TRY(hone__onnx_read_window(im, x, kernel->dims + 2, sides));
     int64_t filters = kernel->dims[0], channels = x->shape.dims[2], group = hone__onnx_integer(im->node, "group", 1);
     if (group < 1 || kernel->dims[1] != channels / group || channels % group != 0 || filters % group != 0)
         return hone__onnx_refuse(im, HONE_SHAPE, "its kernel is for %lld channels in %lld groups, the picture has %lld",
@@ -169,7 +162,7 @@ static hone_status conv(hone__onnx_import *im) {
                                         (size_t)filters, bias != NULL, &w));
     char *source;
     const char *padding;
-    HONE_TRY(pad_for(im, x, sides, &source, &w->source_shape, &padding));
+    HONE_TRY(hone__onnx_pad_for(im, x, sides, &source, &w->source_shape, &padding));
     snprintf(w->source, sizeof w->source, "%s", source);
     hone__free(source);
     w->stem = hone__onnx_stem(im, 1);
@@ -182,11 +175,11 @@ static hone_status conv(hone__onnx_import *im) {
         hone_value_set_integer(w->config, "filters", filters);
         hone_value_set_integer(w->config, "groups", group);
     }
-    set_pair(w->config, "kernel_size", sides[0].size, sides[1].size);
-    set_pair(w->config, "strides", sides[0].stride, sides[1].stride);
-    set_pair(w->config, "dilation_rate", sides[0].dilation, sides[1].dilation);
+    hone__onnx_set_pair(w->config, "kernel_size", sides[0].size, sides[1].size);
+    hone__onnx_set_pair(w->config, "strides", sides[0].stride, sides[1].stride);
+    hone__onnx_set_pair(w->config, "dilation_rate", sides[0].dilation, sides[1].dilation);
     hone_value_set_string(w->config, "padding", padding);
-    HONE_TRY(picture_layout(im, out, filters, sides[0].output, sides[1].output));
+    HONE_TRY(hone__onnx_picture_layout(im, out, filters, sides[0].output, sides[1].output));
     w->output = out->shape;
     return HONE_OK;
 }
@@ -219,7 +212,7 @@ static hone_status conv_transpose(hone__onnx_import *im) {
     int64_t crops[4] = {0}, output[2], whole[2];
     bool same = true;
     for (int i = 0; i < 2; i++) {
-        const side s = {
+        const hone__onnx_side s = {
             .size = kernel->dims[2 + i], .stride = strides[i], .dilation = 1, .before = pads[i], .after = pads[2 + i]};
         HONE_TRY(check_side(im, &s));
         int64_t n = x->shape.dims[i], overlap = s.size - s.stride > 0 ? s.size - s.stride : 0;
@@ -241,10 +234,11 @@ static hone_status conv_transpose(hone__onnx_import *im) {
     turn_kernel(kernel, numbers, false, w->kernel);
     if (bias) memcpy(w->bias, bias, w->units * sizeof *bias);
     hone_value_set_integer(w->config, "filters", kernel->dims[1]);
-    set_pair(w->config, "kernel_size", kernel->dims[2], kernel->dims[3]);
-    set_pair(w->config, "strides", strides[0], strides[1]);
+    hone__onnx_set_pair(w->config, "kernel_size", kernel->dims[2], kernel->dims[3]);
+    hone__onnx_set_pair(w->config, "strides", strides[0], strides[1]);
     hone_value_set_string(w->config, "padding", same ? "same" : "valid");
-    HONE_TRY(picture_layout(im, &made, kernel->dims[1], same ? output[0] : whole[0], same ? output[1] : whole[1]));
+    HONE_TRY(hone__onnx_picture_layout(im, &made, kernel->dims[1], same ? output[0] : whole[0],
+                                       same ? output[1] : whole[1]));
     w->output = made.shape;
     bool cut = !same && (crops[0] || crops[1] || crops[2] || crops[3]);
     if (!cut) {
@@ -254,109 +248,11 @@ static hone_status conv_transpose(hone__onnx_import *im) {
         return HONE_OK;
     }
     HONE_TRY(hone__onnx_realise(im, &made));
-    hone_status status = add_borders(im, &made, "Cropping2D", "cropping", crops, &out->layer);
+    hone_status status = hone__onnx_add_borders(im, &made, "Cropping2D", "cropping", crops, &out->layer);
     hone__free(made.layer);
     if (status) return status;
     out->kind = ONNX_TENSOR;
-    return picture_layout(im, out, kernel->dims[1], output[0], output[1]);
-}
-
-/* ---- pooling ----------------------------------------------------------------------------------------------------- */
-
-static hone_status add_pool(hone__onnx_import *im, const char *class_name, const char *source, const int64_t size[2],
-                            const int64_t strides[2], const char *padding, char **layer) {
-    hone_value *config = hone_value_object();
-    set_pair(config, "pool_size", size[0], size[1]);
-    set_pair(config, "strides", strides[0], strides[1]);
-    hone_value_set_string(config, "padding", padding);
-    return hone__onnx_add_layer(im, class_name, config, NULL, &source, 1, layer);
-}
-
-static bool is_centered(const side *s) {
-    return s->size % 2 == 1 && s->before == (s->size - 1) / 2 && s->output == (s->n + s->stride - 1) / s->stride;
-}
-
-/* Padding never wins a maximum. Zeros do as padding where nothing is below them; else the maximum around every pixel
- * is taken first, which "same" does just so, and then every so many of them. */
-static hone_status max_pool(hone__onnx_import *im) {
-    hone__onnx_value *x = hone__onnx_in(im, 0), *out = hone__onnx_out(im);
-    side s[2];
-    HONE_TRY(hone__onnx_arrange_image(im, x));
-    HONE_TRY(read_window(im, x, NULL, s));
-    if (s[0].dilation != 1 || s[1].dilation != 1 || (im->node->n_output > 1 && im->node->output[1][0]))
-        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "dilations and the output of indices are not supported");
-    const int64_t size[2] = {s[0].size, s[1].size}, strides[2] = {s[0].stride, s[1].stride}, one[2] = {1, 1};
-    bool plain = (s[0].same && s[1].same) || (s[0].valid && s[1].valid);
-    char *source = NULL, *layer = NULL;
-    const char *padding = "valid";
-    hone_shape shape;
-    hone_status status;
-    if (plain || x->not_negative) {
-        status = pad_for(im, x, s, &source, &shape, &padding);
-        if (!status) status = add_pool(im, "MaxPooling2D", source, size, strides, padding, &layer);
-    } else if (is_centered(&s[0]) && is_centered(&s[1])) {
-        status = add_pool(im, "MaxPooling2D", x->layer, size, one, "same", &source);
-        if (!status) status = add_pool(im, "MaxPooling2D", source, one, strides, "valid", &layer);
-    } else {
-        return hone__onnx_refuse(im, HONE_UNSUPPORTED,
-                                 "its padding is none that Keras knows, and there may be negative "
-                                 "numbers");
-    }
-    hone__free(source);
-    if (status) return status;
-    out->kind = ONNX_TENSOR;
-    out->layer = layer;
-    out->not_negative = x->not_negative;
-    return picture_layout(im, out, x->shape.dims[2], s[0].output, s[1].output);
-}
-
-/* Keras leaves padding out of the average; zeros that count are put there first. */
-static hone_status average_pool(hone__onnx_import *im) {
-    hone__onnx_value *x = hone__onnx_in(im, 0), *out = hone__onnx_out(im);
-    side s[2];
-    HONE_TRY(hone__onnx_arrange_image(im, x));
-    HONE_TRY(read_window(im, x, NULL, s));
-    bool counts = hone__onnx_integer(im->node, "count_include_pad", 0) != 0;
-    bool valid = s[0].valid && s[1].valid, same = !valid && !counts && s[0].same && s[1].same;
-    int64_t pads[4] = {0};
-    hone__onnx_integer_list(im->node, "pads", pads, 4);
-    bool stated = s[0].after <= pads[2] && s[1].after <= pads[3];
-    if ((!valid && !same && !(counts && stated)) || s[0].dilation != 1 || s[1].dilation != 1)
-        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "its padding is none that Keras knows");
-    const int64_t size[2] = {s[0].size, s[1].size}, strides[2] = {s[0].stride, s[1].stride};
-    char *source;
-    const char *padding;
-    hone_shape shape;
-    for (int i = 0; i < 2; i++) s[i].same = same;
-    HONE_TRY(pad_for(im, x, s, &source, &shape, &padding));
-    hone_status status = add_pool(im, "AveragePooling2D", source, size, strides, padding, &out->layer);
-    hone__free(source);
-    if (status) return status;
-    out->kind = ONNX_TENSOR;
-    out->not_negative = x->not_negative;
-    return picture_layout(im, out, x->shape.dims[2], s[0].output, s[1].output);
-}
-
-static hone_status global_pool(hone__onnx_import *im) {
-    hone__onnx_value *x = hone__onnx_in(im, 0), *out = hone__onnx_out(im);
-    bool is_max = strcmp(im->node->op_type, "GlobalMaxPool") == 0;
-    int64_t dims[HONE_ONNX_AXES] = {im->batch};
-    if (x->layout.rank != 4 && x->layout.rank != 3)
-        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "takes a tensor of %d axes", x->layout.rank);
-    bool is_image = x->layout.rank == 4;
-    if (is_image)
-        HONE_TRY(hone__onnx_arrange_image(im, x));
-    else
-        HONE_TRY(hone__onnx_arrange_axes(im, x, (const int[]){2, 1}, 2));
-    const char *source = x->layer;
-    const char *class_name = is_image ? (is_max ? "GlobalMaxPooling2D" : "GlobalAveragePooling2D")
-                                      : (is_max ? "GlobalMaxPooling1D" : "GlobalAveragePooling1D");
-    HONE_TRY(hone__onnx_add_layer(im, class_name, NULL, NULL, &source, 1, &out->layer));
-    for (int i = 1; i < x->layout.rank; i++) dims[i] = i == 1 ? x->layout.dims[1] : 1;
-    out->kind = ONNX_TENSOR;
-    out->not_negative = x->not_negative;
-    out->shape = (hone_shape){1, {dims[1]}};
-    return hone__onnx_layout_init(im, &out->layout, dims, x->layout.rank, 0, NULL);
+    return hone__onnx_picture_layout(im, out, kernel->dims[1], output[0], output[1]);
 }
 
 /* ---- borders and sizes ------------------------------------------------------------------------------------------- */
@@ -390,11 +286,11 @@ static hone_status pad(hone__onnx_import *im) {
     }
     HONE_TRY(hone__onnx_arrange_image(im, x));
     const int64_t amounts[4] = {pads[2], pads[3], pads[6], pads[7]};
-    HONE_TRY(add_borders(im, x, "ZeroPadding2D", "padding", amounts, &out->layer));
+    HONE_TRY(hone__onnx_add_borders(im, x, "ZeroPadding2D", "padding", amounts, &out->layer));
     out->kind = ONNX_TENSOR;
     out->not_negative = x->not_negative;
-    return picture_layout(im, out, x->shape.dims[2], x->shape.dims[0] + pads[2] + pads[6],
-                          x->shape.dims[1] + pads[3] + pads[7]);
+    return hone__onnx_picture_layout(im, out, x->shape.dims[2], x->shape.dims[0] + pads[2] + pads[6],
+                                     x->shape.dims[1] + pads[3] + pads[7]);
 }
 
 /* The height and width that the last constant input (sizes, or scales before it) asks for. */
@@ -438,7 +334,7 @@ static hone_status resize(hone__onnx_import *im) {
     hone_value *config = hone_value_object();
     hone_value_set_string(config, "interpolation", linear ? "bilinear" : "nearest");
     if (whole) {
-        set_pair(config, "size", size[0] / x->shape.dims[0], size[1] / x->shape.dims[1]);
+        hone__onnx_set_pair(config, "size", size[0] / x->shape.dims[0], size[1] / x->shape.dims[1]);
     } else {
         hone_value_set_integer(config, "height", size[0]);
         hone_value_set_integer(config, "width", size[1]);
@@ -446,18 +342,10 @@ static hone_status resize(hone__onnx_import *im) {
     int64_t channels = x->shape.dims[2];
     HONE_TRY(hone__onnx_map(im, whole ? "UpSampling2D" : "Resizing", config, x, out));
     out->not_negative = x->not_negative;
-    return picture_layout(im, out, channels, size[0], size[1]);
+    return hone__onnx_picture_layout(im, out, channels, size[0], size[1]);
 }
 
 const hone__onnx_operators hone__onnx_window_operators[] = {
-    {"Conv", conv},
-    {"ConvTranspose", conv_transpose},
-    {"MaxPool", max_pool},
-    {"AveragePool", average_pool},
-    {"GlobalAveragePool", global_pool},
-    {"GlobalMaxPool", global_pool},
-    {"Pad", pad},
-    {"Resize", resize},
-    {"Upsample", resize},
+    {"Conv", conv}, {"ConvTranspose", conv_transpose}, {"Pad", pad}, {"Resize", resize}, {"Upsample", resize},
     {NULL, NULL},
 };

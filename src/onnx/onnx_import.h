@@ -16,10 +16,10 @@
 #include "onnx_model.h"
 
 enum {
-    HONE_ONNX_AXES = 8,             /* of a tensor */
-    HONE_ONNX_ATOMS = 16,           /* of a tensor */
-    HONE_ONNX_OPEN_BATCH = 1000003, /* stands for a batch of any size */
-    HONE_ONNX_INPUTS = 64,          /* of a node */
+    HONE_ONNX_AXES = 8,           /* of a tensor */
+    HONE_ONNX_ATOMS = 16,         /* of a tensor */
+    HONE_ONNX_OPEN_BATCH = 10007, /* stands for a batch of any size */
+    HONE_ONNX_INPUTS = 64,        /* of a node */
     HONE_ONNX_OLDEST_OPSET = 7,
     HONE_ONNX_NEWEST_OPSET = 30,
     HONE_ONNX_FOLDED = 1 << 27 /* elements of all constants that are computed, together */
@@ -89,6 +89,9 @@ typedef enum hone__onnx_note {
     NOTE_VARIANCE,   /* + b */
     NOTE_DEVIATION,  /* sqrt(variance + b) */
     NOTE_NORMALIZED, /* (x - mean) / deviation, times gamma, plus beta */
+    NOTE_CLAMPED,    /* min(max(x, a), b) */
+    NOTE_COMPARED,   /* b > 0: is x at least a? b < 0: is it less? */
+    NOTE_INTEGER     /* x without its fraction */
 } hone__onnx_note;
 
 typedef struct hone__onnx_value {
@@ -124,6 +127,7 @@ typedef struct hone__onnx_import {
     hone_model *model;
     int64_t opset;
     int64_t batch;
+    const hone__onnx_surroundings *around;
     const char *layout; /* what the file says of the order of its input's axes; NULL: nothing */
     bool channels_last; /* pictures go in so */
     hone__onnx_value *values;
@@ -166,9 +170,12 @@ hone_status hone__onnx_axes(const hone__onnx_import *im, const char *name, size_
 
 /* ---- constants (import_constants.c, import_folding.c) ------------------------------------------------------------ */
 
-hone_status hone__onnx_constant_read(hone__onnx_constant *out, const Hone__Onnx__Tensor *tensor, hone_error *err);
+/* folder: of the files that may hold its numbers; NULL: none may. */
+hone_status hone__onnx_constant_read(hone__onnx_constant *out, const Hone__Onnx__Tensor *tensor, const char *folder,
+                                     hone_error *err);
 void hone__onnx_constant_release(hone__onnx_constant *constant);
 double hone__onnx_constant_at(const hone__onnx_constant *constant, size_t index);
+int64_t hone__onnx_constant_integer(const hone__onnx_constant *constant, size_t index); /* as whole a number */
 /* As float32 whatever it was; NULL: no memory. The constant keeps it. */
 const float *hone__onnx_constant_reals(hone__onnx_constant *constant);
 hone_status hone__onnx_constant_allocate(hone__onnx_constant *c, hone_error *err);
@@ -217,7 +224,9 @@ hone_status hone__onnx_note_about(hone__onnx_import *im, const hone__onnx_value 
 /* x scale + offset. in must be a tensor, as in the next. */
 hone_status hone__onnx_rescale(hone__onnx_import *im, const hone__onnx_value *in, double scale, double offset,
                                hone__onnx_value *out);
-/* min(max(x, low), high); infinite: no bound. */
+/* min(max(x, low), high); infinite: no bound. Noted, or made. */
+hone_status hone__onnx_note_clamp(hone__onnx_import *im, const hone__onnx_value *x, double low, double high,
+                                  hone__onnx_value *out);
 hone_status hone__onnx_clamp(hone__onnx_import *im, hone__onnx_value *x, double low, double high,
                              hone__onnx_value *out);
 /* Of numbers that exporters round to float32, or write by hand. */
@@ -271,6 +280,15 @@ hone_status hone__onnx_axis_of(const hone__onnx_import *im, int64_t stated, int 
 /* Where the atoms do not allow it, elements are put in ONNX' order first: the samples must stay apart. */
 hone_status hone__onnx_reshape_to(hone__onnx_import *im, hone__onnx_value *out, const int64_t *dims, int rank);
 
+/* ---- parts (import_parts.c) -------------------------------------------------------------------------------------- */
+
+/* count elements of an axis, step apart (below zero: backwards), from one on. */
+typedef struct hone__onnx_slice {
+    int64_t from, step, count;
+} hone__onnx_slice;
+/* What a Slice takes of each axis. */
+hone_status hone__onnx_read_slices(hone__onnx_import *im, int rank, const int64_t *dims, hone__onnx_slice *slices);
+
 /* ---- Dense layers and attention in wait (import_products.c, import_attention.c) ---------------------------------- */
 
 /* out is x, in wait, with so much more bias (a number for each unit), or all of it times scale. */
@@ -299,6 +317,7 @@ typedef struct hone__onnx_operators {
 
 /* Each ends with a NULL. */
 extern const hone__onnx_operators hone__onnx_window_operators[];     /* import_windows.c */
+extern const hone__onnx_operators hone__onnx_pool_operators[];       /* import_pools.c */
 extern const hone__onnx_operators hone__onnx_normal_operators[];     /* import_normalization.c */
 extern const hone__onnx_operators hone__onnx_shape_operators[];      /* import_shapes.c */
 extern const hone__onnx_operators hone__onnx_part_operators[];       /* import_parts.c */

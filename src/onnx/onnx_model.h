@@ -17,8 +17,18 @@
 /* Do the bytes begin as an ONNX file does? Their format has no signature: this asks for the first fields of a model. */
 bool hone__onnx_sniff(const unsigned char *bytes, size_t size);
 
-/* A built model, and the texts that the file carries ("metadata_props"): an object of strings that the caller frees. */
-hone_status hone__onnx_read(hone_model **out, hone_value **metadata, const void *bytes, size_t size, hone_error *err);
+/* What the bytes alone do not say. */
+typedef struct hone__onnx_surroundings {
+    const char
+        *folder; /* where the file lies, and others beside it that may hold its tensors; NULL: those are refused */
+    int height, width; /* of pictures, where the file leaves them open; 0: nobody states them */
+    bool *is_open;     /* told whether it does; may be NULL */
+} hone__onnx_surroundings;
+
+/* A built model, and the texts that the file carries ("metadata_props"): an object of strings that the caller frees.
+ * around may be NULL. */
+hone_status hone__onnx_read(hone_model **out, hone_value **metadata, const void *bytes, size_t size,
+                            const hone__onnx_surroundings *around, hone_error *err);
 
 /* The bytes of a file (hone__free) of a built model. metadata: an object of strings; NULL: none. */
 hone_status hone__onnx_write(const hone_model *model, const hone_onnx_options *options, const hone_value *metadata,

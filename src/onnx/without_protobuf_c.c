@@ -13,8 +13,9 @@ bool hone__onnx_sniff(const unsigned char *bytes, size_t size) {
     return size > 4 && bytes[0] == 0x08 && bytes[1] < 0x80 && bytes[2] == 0x12;
 }
 
-hone_status hone__onnx_read(hone_model **out, hone_value **metadata, const void *bytes, size_t size, hone_error *err) {
-    (void)bytes, (void)size;
+hone_status hone__onnx_read(hone_model **out, hone_value **metadata, const void *bytes, size_t size,
+                            const hone__onnx_surroundings *around, hone_error *err) {
+    (void)bytes, (void)size, (void)around;
     *out = NULL;
     *metadata = NULL;
     HONE_FAIL(err, HONE_UNSUPPORTED, "this build of hone reads no ONNX files (HONE_WITH_PROTOBUF_C is off)");

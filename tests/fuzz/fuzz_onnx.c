@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     hone_value *metadata;
     hone_set_allocator(&limited);
     (void)hone__onnx_sniff(data, size);
-    if (hone__onnx_read(&model, &metadata, data, size, NULL) != HONE_OK) return 0;
+    if (hone__onnx_read(&model, &metadata, data, size, NULL, NULL) != HONE_OK) return 0;
     hone_model_free(model);
     hone_value_free(metadata);
     return 0;

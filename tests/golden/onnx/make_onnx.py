@@ -102,7 +102,7 @@ class Transformer(nn.Module):
         return self.head(self.norm3(x)[:, 0])
 
 
-def write(name, model, size, opset, dynamic):
+def write(name, model, size, opset, dynamic, dynamo=False, external=False):
     torch.manual_seed(1)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -117,10 +117,18 @@ def write(name, model, size, opset, dynamic):
     samples = 2 if dynamic else 1
     x = torch.rand(samples, 3, size, size) - 0.5
     path = FOLDER / f"{name}.onnx"
-    axes = {"x": {0: "batch"}, "y": {0: "batch"}} if dynamic else None
+    more = {"dynamic_axes": {"x": {0: "batch"}, "y": {0: "batch"}} if dynamic else None}
+    if dynamo:
+        more = {"dynamic_shapes": ({0: torch.export.Dim("batch")},) if dynamic else None, "external_data": external}
     torch.onnx.export(
-        model, (x,), str(path), input_names=["x"], output_names=["y"], opset_version=opset, dynamic_axes=axes, dynamo=False
+        model, (x,), str(path), input_names=["x"], output_names=["y"], opset_version=opset, dynamo=dynamo, **more
     )
+    if dynamo:  # each node says in length which line of Python it is of
+        file = onnx.load(path, load_external_data=False)
+        for part in (*file.graph.node, *file.graph.value_info, file.graph, *file.graph.input, *file.graph.output):
+            del part.metadata_props[:]
+        del file.graph.value_info[:]
+        onnx.save(file, path)
     onnx.checker.check_model(str(path))
     with torch.no_grad():
         y = model(x)
@@ -137,3 +145,7 @@ if __name__ == "__main__":
     write("torch-transformer", Transformer(), 16, 13, True)  # normalisation and GELU spelt out
     write("torch-transformer-17", Transformer(), 16, 17, False)
     write("torch-transformer-packed", Transformer(packed=True), 16, 17, True)
+    # the exporter of PyTorch 2.5 and later; as it comes, it puts the weights into another file
+    write("torch-dynamo-plain", Plain(), 16, 20, True, dynamo=True, external=True)
+    write("torch-dynamo-block", Block(), 16, 18, True, dynamo=True)
+    write("torch-dynamo-transformer", Transformer(packed=True), 16, 20, True, dynamo=True)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ONNX files of PyTorch's exporter (tests/golden/onnx) answer as PyTorch did; what hone exports is read back; what
- * cannot be read is refused in one line. */
+ * ONNX files of PyTorch's exporters, and operators by themselves (tests/golden/onnx), answer as PyTorch and ONNX Runtime
+ * did; what hone exports is read back; what cannot be read is refused in one line. */
 #include "test.h"
 
 #include "file.h"
@@ -25,7 +25,8 @@ static hone_model *read_model(const void *bytes, size_t size) {
     hone_model *model = NULL;
     hone_value *metadata = NULL;
     hone_error err = {0};
-    if (hone__onnx_read(&model, &metadata, bytes, size, &err) != HONE_OK) fail_msg("%s", err.message);
+    const hone__onnx_surroundings around = {.folder = HONE_TEST_GOLDEN "onnx"};
+    if (hone__onnx_read(&model, &metadata, bytes, size, &around, &err) != HONE_OK) fail_msg("%s", err.message);
     hone_value_free(metadata);
     return model;
 }
@@ -59,11 +60,22 @@ static size_t count_layers(const hone_model *model, const char *class_name) {
     return count;
 }
 
-static const char *const files[] = {
-    "torch-plain",          "torch-plain-fixed",        "torch-block", "torch-transformer",
-    "torch-transformer-17", "torch-transformer-packed", NULL};
+static const char *const files[] = {"torch-plain",
+                                    "torch-plain-fixed",
+                                    "torch-block",
+                                    "torch-transformer",
+                                    "torch-transformer-17",
+                                    "torch-transformer-packed",
+                                    "torch-dynamo-plain",
+                                    "torch-dynamo-block",
+                                    "torch-dynamo-transformer",
+                                    "ort-activations",
+                                    "ort-tables",
+                                    "ort-pools",
+                                    "ort-parts",
+                                    NULL};
 
-static void test_torch(void **state) {
+static void test_files(void **state) {
     (void)state;
     for (int i = 0; files[i]; i++) {
         char name[64];
@@ -164,7 +176,7 @@ static void expect_refusal(Hone__Onnx__Model *file, hone_status status, const ch
     assert_non_null(bytes);
     hone__onnx__model__pack(file, bytes);
     hone__onnx__model__free_unpacked(file, NULL);
-    assert_int_equal(hone__onnx_read(&model, &metadata, bytes, size, &err), status);
+    assert_int_equal(hone__onnx_read(&model, &metadata, bytes, size, NULL, &err), status);
     if (!strstr(err.message, words)) fail_msg("'%s' lacks '%s'", err.message, words);
     assert_null(model);
     assert_null(metadata);
@@ -199,11 +211,6 @@ static void test_refusals(void **state) {
     expect_refusal(file, HONE_UNSUPPORTED, "operators of 'com.example'");
 
     file = unpacked("torch-plain.onnx");
-    file->graph->initializer[0]->has_data_location = 1;
-    file->graph->initializer[0]->data_location = 1;
-    expect_refusal(file, HONE_UNSUPPORTED, "external data");
-
-    file = unpacked("torch-plain.onnx");
     file->graph->initializer[0]->dims[0] = (int64_t)1 << 40;
     expect_refusal(file, HONE_LIMIT, "claims");
 
@@ -213,7 +220,11 @@ static void test_refusals(void **state) {
 
     file = unpacked("torch-plain.onnx");
     file->graph->input[0]->type->tensor_type->shape->dim[2]->has_dim_value = 0;
-    expect_refusal(file, HONE_UNSUPPORTED, "fixed size");
+    expect_refusal(file, HONE_SHAPE, "pictures of any size, and is given none");
+
+    file = unpacked("torch-plain.onnx");
+    file->graph->input[0]->type->tensor_type->shape->dim[1]->has_dim_value = 0;
+    expect_refusal(file, HONE_UNSUPPORTED, "leaves the number of its channels open");
 
     file = unpacked("torch-plain.onnx");
     file->opset_import[0]->version = 99;
@@ -226,6 +237,30 @@ static void test_refusals(void **state) {
     expect_refusal(file, HONE_FORMAT, "which nothing before it makes");
 }
 
+/* Pictures of a size that the file leaves open and the caller states. */
+static void test_open_size(void **state) {
+    (void)state;
+    Hone__Onnx__Model *file = unpacked("torch-plain.onnx");
+    for (int i = 2; i < 4; i++) file->graph->input[0]->type->tensor_type->shape->dim[i]->has_dim_value = 0;
+    size_t size = hone__onnx__model__get_packed_size(file);
+    unsigned char *bytes = hone__alloc(size, 1);
+    bool is_open = false;
+    hone__onnx_surroundings around = {.height = 16, .width = 16, .is_open = &is_open};
+    hone_model *model;
+    hone_value *metadata;
+    assert_non_null(bytes);
+    hone__onnx__model__pack(file, bytes);
+    hone__onnx__model__free_unpacked(file, NULL);
+    assert_int_equal(hone__onnx_read(&model, &metadata, bytes, size, &around, NULL), HONE_OK);
+    assert_true(is_open);
+    assert_int_equal(hone_model_input_shape(model).dims[1], 16);
+    hone_model_free(model);
+    hone_value_free(metadata);
+    around.height = 40; /* another one than the matrix behind the flatten is for */
+    assert_int_equal(hone__onnx_read(&model, &metadata, bytes, size, &around, NULL), HONE_SHAPE);
+    hone__free(bytes);
+}
+
 static void test_damage(void **state) {
     (void)state;
     size_t size;
@@ -233,7 +268,7 @@ static void test_damage(void **state) {
     for (size_t length = 0; length < size; length += 97) {
         hone_model *model;
         hone_value *metadata;
-        assert_int_not_equal(hone__onnx_read(&model, &metadata, bytes, length, NULL), HONE_OK);
+        assert_int_not_equal(hone__onnx_read(&model, &metadata, bytes, length, NULL, NULL), HONE_OK);
         assert_null(model);
     }
     assert_false(hone__onnx_sniff((const unsigned char *)"\x89HDF\r\n", 6));
@@ -250,7 +285,7 @@ static hone_status read_once(void *context) {
     const bytes_of *b = context;
     hone_model *model;
     hone_value *metadata;
-    hone_status status = hone__onnx_read(&model, &metadata, b->bytes, b->size, NULL);
+    hone_status status = hone__onnx_read(&model, &metadata, b->bytes, b->size, NULL, NULL);
     hone_model_free(model);
     hone_value_free(metadata);
     return status;
@@ -266,8 +301,9 @@ static void test_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_torch),    cmocka_unit_test(test_layers), cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_refusals), cmocka_unit_test(test_damage), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_files),    cmocka_unit_test(test_layers), cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_damage), cmocka_unit_test(test_open_size),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

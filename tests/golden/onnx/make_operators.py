@@ -1,0 +1,115 @@
+"""Writes ort-*.onnx beside it: graphs of single operators, put together by hand, and what ONNX Runtime answers, as make_onnx.py writes
+it. Each file's parts are flattened and put side by side. Needs onnx and onnxruntime; run once:
+
+    python make_operators.py FOLDER
+"""
+
+import pathlib
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+FOLDER = pathlib.Path(sys.argv[1])
+rng = np.random.default_rng(7)
+
+
+class Graph:
+    def __init__(self):
+        self.nodes, self.constants, self.outputs, self.count = [], [], [], 0
+
+    def constant(self, value, kind="float32"):
+        name = f"c{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.asarray(value, kind), name))
+        return name
+
+    def integers(self, *value):
+        return self.constant(value, "int64")
+
+    def __call__(self, op_type, *inputs, outputs=1, **attributes):
+        names = [f"{op_type.lower()}{self.count}_{i}" for i in range(outputs)]
+        self.count += 1
+        self.nodes.append(helper.make_node(op_type, list(inputs), names, name=f"{op_type}_{self.count}", **attributes))
+        return names[0] if outputs == 1 else names
+
+    def give(self, *values):
+        self.outputs += [self("Flatten", value) for value in values]
+
+    def write(self, name, opset=20, samples=2):
+        y = self("Concat", *self.outputs, axis=1) if len(self.outputs) > 1 else self.outputs[0]
+        self.nodes[-1].output[0] = "y"
+        graph = helper.make_graph(
+            self.nodes,
+            name,
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, 16, 16])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", "features"])],
+            self.constants,
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
+        onnx.checker.check_model(model, full_check=True)
+        onnx.save(model, FOLDER / f"{name}.onnx")
+        x = (rng.random((samples, 3, 16, 16)) - 0.5).astype("float32")
+        (y,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
+        with open(FOLDER / f"{name}.f32", "wb") as file:
+            file.write(x.transpose(0, 2, 3, 1).astype("<f4").tobytes())
+            file.write(y.astype("<f4").tobytes())
+        print(name, y.shape)
+
+
+def small(g, x="x", channels=2):
+    """A few numbers of either sign."""
+    kernel = g.constant(rng.normal(0, 0.4, (channels, 3, 4, 4)))
+    return g("Conv", x, kernel, strides=[4, 4])
+
+
+# GELU by tanh, as an operator and in so many words; thresholds
+g = Graph()
+a = small(g)
+cube = g("Pow", a, g.constant(3))
+inner = g("Mul", g("Add", a, g("Mul", cube, g.constant(0.044715))), g.constant(0.7978845608))
+spelt = g("Mul", g("Mul", g.constant(0.5), a), g("Add", g("Tanh", inner), g.constant(1)))
+below = g("Mul", g("Sub", a, g.constant(0.2)), g.constant(0.1))
+rectified = g("Where", g("GreaterOrEqual", a, g.constant(0.2)), g("Min", a, g.constant(0.5)), below)
+turned = g("Where", g("Less", a, g.constant(0.3)), g.constant(0), a)
+swish = g("Mul", a, g("Div", g("Clip", g("Add", a, g.constant(3)), g.constant(0), g.constant(6)), g.constant(6)))
+six = g("Min", g("Max", a, g.constant(0)), g.constant(0.4))
+g.give(g("Gelu", a, approximate="tanh"), spelt, g("ThresholdedRelu", a, alpha=0.25), rectified, turned)
+g.give(g("Mish", a), swish, six)
+g.write("ort-activations")
+
+# tables: rows by numbers that are computed, positions by constant ones
+g = Graph()
+kernel = g.constant(rng.normal(0, 1, (3 * 256, 4)))
+index = g("Cast", g("Clip", g("MatMul", g("Flatten", "x"), kernel), g.constant(0), g.constant(6)), to=TensorProto.INT64)
+rows = g("Gather", g.constant(rng.normal(0, 1, (7, 3))), index)
+a = g("Transpose", g("Reshape", small(g, channels=6), g.integers(0, 6, 16)), perm=[0, 2, 1])
+positions = g("Gather", g.constant(rng.normal(0, 1, (40, 6))), g("Range", *[g.constant(v, "int64") for v in (0, 32, 2)]))
+g.give(rows, g("Softmax", g("Add", a, positions)))
+g.write("ort-tables")
+
+# windows that Keras has no padding for
+g = Graph()
+a = g("Conv", "x", g.constant(rng.normal(0, 0.4, (2, 3, 3, 3))))  # 14 x 14, of either sign
+g.give(g("MaxPool", a, kernel_shape=[3, 3], dilations=[2, 3], strides=[2, 1], pads=[1, 2, 2, 0]))
+g.give(g("MaxPool", a, kernel_shape=[2, 2], strides=[3, 3], pads=[1, 0, 1, 1]))
+g.give(g("MaxPool", a, kernel_shape=[4, 2], strides=[3, 3], ceil_mode=1))
+g.give(g("AveragePool", a, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]))
+g.give(g("AveragePool", a, kernel_shape=[2, 3], dilations=[3, 2], strides=[2, 3], pads=[1, 0, 1, 2]))
+g.give(g("AveragePool", a, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], count_include_pad=1))
+g.write("ort-pools")
+
+# parts: in steps, by lists, from the end
+g = Graph()
+a = g("Conv", "x", g.constant(rng.normal(0, 0.4, (6, 3, 3, 3))))
+t = g("Transpose", g("Reshape", a, g.integers(0, 6, 196)), perm=[0, 2, 1])
+last = np.iinfo("int64").max
+g.give(g("Slice", a, g.integers(1, -3), g.integers(last, last), g.integers(2, 3), g.integers(3, 1)))
+g.give(g("Slice", a, g.integers(0), g.integers(6), g.integers(1), g.integers(2)))
+g.give(g("Slice", t, g.integers(5), g.integers(-6), g.integers(1), g.integers(40)))
+g.give(g("Gather", a, g.integers(1, 3, 5), axis=1), g("Gather", t, g.constant(-2, "int64"), axis=1))
+g.give(g("GroupNormalization", a, g.constant(rng.random(6)), g.constant(rng.random(6)), num_groups=3))
+turned = g("Slice", g.constant(rng.normal(0, 1, (4, 6))), g.integers(-1, 0), g.integers(-99, 6), g.integers(0, 1), g.integers(-2, 1))
+g.give(g("MatMul", g("ReduceMean", t, g.integers(1), keepdims=0), g("Transpose", turned)))
+g.write("ort-parts", opset=21)
