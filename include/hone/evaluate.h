@@ -54,8 +54,10 @@ typedef struct hone_prediction {
 /* Of one row of outputs; one output alone is the probability of class 1. */
 HONE_API hone_prediction hone_prediction_of(const float *scores, size_t outputs);
 /* {"file", "class", "index", "confidence", "probabilities", "unknown"}: what hone predict and hone serve answer of a picture;
- * unknown is what the model's rejection says (<hone/anomaly.h>). top > 0: and "top", the most likely so many classes. NULL where memory is out. */
-HONE_API hone_value *hone_prediction_value(const hone_model *model, const char *file, const float *scores,
+ * unknown is what the model's rejection says (<hone/anomaly.h>). top > 0: and "top", the most likely so many classes.
+ * class_names has as many as there are outputs, and two where there is one; NULL, or NULL in it: the number is the name. NULL
+ * where memory is out. */
+HONE_API hone_value *hone_prediction_value(const char *const *class_names, const char *file, const float *scores,
                                            size_t outputs, bool unknown, size_t top);
 
 /* ---- scores ---------------------------------------------------------------------------------------------------- */

@@ -31,6 +31,7 @@ typedef struct hone_server_config {
     const hone_preprocessing *input; /* how pixels are scaled, whatever the files say; NULL: as they say */
     int threads;                     /* of the protocol, and as many for models; 0: as many as there are CPUs */
     bool float32;                    /* also models that have been quantized; false: those in 8-bit integers */
+    bool untaught;                   /* the networks alone answer, without what they were taught (hone/teach.h) */
     int versions;                    /* of each folder: the newest so many are loaded */
     double watch_seconds;            /* between two looks at the model files; 0: they are not looked at again */
 

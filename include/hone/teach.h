@@ -63,6 +63,14 @@ HONE_API hone_status hone_lessons_store(const hone_lessons *lessons, hone_model 
  * of those, any other one is a new class. Teaching the same feature twice replaces its label. */
 HONE_API hone_status hone_lessons_add(hone_lessons **out, const hone_lessons *before, const float *feature,
                                       const char *label, const char *name, hone_error *err);
+/* The same of many at once: all of them, or none. Of two with the same feature the later one counts. */
+typedef struct hone_lesson {
+    const float *feature;
+    const char *label, *name; /* name NULL: the label */
+} hone_lesson;
+
+HONE_API hone_status hone_lessons_add_all(hone_lessons **out, const hone_lessons *before, const hone_lesson *examples,
+                                          size_t count, hone_error *err);
 /* Before without the examples called so, or of the class of that name (which goes, if the network does not know it).
  * HONE_NOT_FOUND where there are none. */
 HONE_API hone_status hone_lessons_forget(hone_lessons **out, const hone_lessons *before, const char *label_or_name,
@@ -73,6 +81,8 @@ HONE_API bool hone_lessons_info(const hone_lessons *lessons, size_t index, hone_
 /* The network's classes and, behind them, those that are new. */
 HONE_API size_t hone_lessons_classes(const hone_lessons *lessons);
 HONE_API const char *hone_lessons_class_name(const hone_lessons *lessons, size_t index);
+/* Numbers of a feature. */
+HONE_API size_t hone_lessons_feature_size(const hone_lessons *lessons);
 /* How many pictures the model's reference has; 0: it has none. */
 HONE_API size_t hone_lessons_reference(const hone_lessons *lessons);
 

@@ -72,6 +72,7 @@ typedef struct answerer {
     hone_model *model;
     hone_tta *tta;
     hone_lessons *lessons;
+    const char **class_names; /* (classes), and two where there is one */
     hone_taught *taught;
     float *feature;
     rejecter strange;
@@ -83,8 +84,7 @@ typedef struct answerer {
 
 /* The name of output i: the class's, or its number. */
 static const char *class_text(const answerer *a, size_t i, char buffer[32]) {
-    const char *name = a->lessons ? hone_lessons_class_name(a->lessons, i) : hone_model_class_name(a->model, i);
-    if (name) return name;
+    if (a->class_names[i]) return a->class_names[i];
     snprintf(buffer, 32, "%zu", i);
     return buffer;
 }
@@ -96,13 +96,9 @@ static size_t best_of(const float *scores, size_t count, const bool *taken) {
     return best;
 }
 
-/* As any prediction, and what the lessons know of it. */
+/* As any prediction, and which example made it. */
 static hone_value *prediction_value(const answerer *a, const char *path, const float *scores) {
-    char number[32];
-    int64_t index = 0;
-    hone_value *value = hone_prediction_value(a->model, path, scores, a->classes, a->unknown, 0);
-    if (a->lessons && hone_value_as_integer(hone_value_get(value, "index"), &index))
-        hone_value_set_string(value, "class", class_text(a, (size_t)index, number));
+    hone_value *value = hone_prediction_value(a->class_names, path, scores, a->classes, a->unknown, 0);
     if (a->example) hone_value_set_string(value, "example", a->example);
     return value;
 }
@@ -142,10 +138,13 @@ static int open_answerer(answerer *a, hone_model *model, const char *path, const
     if (hone_tta_create(&a->tta, model, config, &err) != HONE_OK) return failed(&err, NULL, "cannot run the model");
     int status = rejecter_open(&a->strange, model, reject);
     if (status >= 0) return status;
-    a->classes = a->outputs;
     a->lessons = untaught ? NULL : open_lessons(model, path);
+    a->classes = a->lessons ? hone_lessons_classes(a->lessons) : a->outputs;
+    a->class_names = calloc(a->classes + 1, sizeof *a->class_names);
+    if (!a->class_names) return failed(NULL, NULL, "out of memory");
+    for (size_t i = 0; i < a->classes || i < 2; i++)
+        a->class_names[i] = a->lessons ? hone_lessons_class_name(a->lessons, i) : hone_model_class_name(model, i);
     if (!a->lessons) return -1;
-    a->classes = hone_lessons_classes(a->lessons);
     if (hone_taught_create(&a->taught, model, 1, NULL, &err) != HONE_OK)
         return failed(&err, "--untaught asks the network alone", "cannot run the model with what it was taught");
     a->feature = calloc(hone_taught_feature_size(a->taught), sizeof *a->feature);
@@ -157,6 +156,7 @@ static void close_answerer(answerer *a) {
     hone_tta_free(a->tta);
     hone_taught_free(a->taught);
     hone_lessons_free(a->lessons);
+    free(a->class_names);
     free(a->feature);
 }
 

@@ -16,7 +16,7 @@ typedef struct settings {
     int64_t port, versions, connections, max_body, max_pixels, max_batch, max_queue, sample_images, sample_bytes,
         feedback_images, feedback_bytes;
     double batch_delay, spin, deadline, grace, watch, sample_below;
-    bool no_ui, other_metrics, teach, float32;
+    bool no_ui, other_metrics, teach, untaught, float32;
 } settings;
 
 /* What the server's words are written to. */
@@ -139,6 +139,7 @@ static int start(const settings *s, const common_options *common, positionals *w
     config.max_body = (size_t)s->max_body;
     config.max_pixels = s->max_pixels;
     config.float32 = s->float32;
+    config.untaught = s->untaught;
     config.max_batch = (size_t)s->max_batch;
     config.max_queue = (size_t)s->max_queue;
     config.batch_seconds = s->batch_delay / 1000;
@@ -207,6 +208,8 @@ static int run(int argc, char **argv) {
         {OPTION_REAL, "watch", 0, "SECONDS", &s.watch, 0, 86400,
          "look at the model files so often (default 1; 0: never again)", NULL},
         {OPTION_FLAG, "float32", 0, NULL, &s.float32, 0, 0, "quantized models in float32, not in 8-bit integers", NULL},
+        {OPTION_FLAG, "untaught", 0, NULL, &s.untaught, 0, 0, "the networks' answers, without what hone teach added",
+         NULL},
         {OPTION_INTEGER, "max-batch", 0, "N", &s.max_batch, 1, 4096, "samples computed together (default 32)", NULL},
         {OPTION_REAL, "batch-delay", 0, "MS", &s.batch_delay, 0, 10000,
          "let a request that must wait wait so long for others (default 0)", NULL},
@@ -246,7 +249,7 @@ static int run(int argc, char **argv) {
         {OPTION_INTEGER, "feedback-max-bytes", 0, "BYTES", &s.feedback_bytes, 1, 1e15, "together (default 256 MiB)",
          NULL},
         {OPTION_FLAG, "teach", 0, NULL, &s.teach, 0, 0,
-         "answers follow what people say at once, in memory, until the server ends", NULL},
+         "answers follow what people say at once; --feedback keeps it beyond the server's end", NULL},
         {OPTION_REAL, "sample-below", 0, "P", &s.sample_below, 0, 1, "less sure than this is hard (default 0.6)", NULL},
     };
     positionals words;
@@ -254,6 +257,7 @@ static int run(int argc, char **argv) {
     if (status >= 0) return status;
     if (words.count < 1) return usage_error(&verb_serve, "expected at least one model: [NAME=]FILE");
     if (words.count > MAX_MODELS) return usage_error(&verb_serve, "at most %d models", MAX_MODELS);
+    if (s.teach && s.untaught) return usage_error(&verb_serve, "--teach and --untaught exclude each other");
     if (!s.certificate != !s.key) return usage_error(&verb_serve, "--tls-cert and --tls-key belong together");
     return start(&s, &common, &words);
 }

@@ -6,9 +6,8 @@
 #include <stdio.h>
 
 /* The name of output i: the class's, or its number. */
-static const char *class_text(const hone_model *model, size_t i, char buffer[32]) {
-    const char *name = hone_model_class_name(model, i);
-    if (name) return name;
+static const char *class_text(const char *const *names, size_t i, char buffer[32]) {
+    if (names && names[i]) return names[i];
     snprintf(buffer, 32, "%zu", i);
     return buffer;
 }
@@ -23,14 +22,14 @@ hone_prediction hone_prediction_of(const float *scores, size_t outputs) {
     return (hone_prediction){.index = best, .confidence = confidence};
 }
 
-hone_value *hone_prediction_value(const hone_model *model, const char *file, const float *scores, size_t outputs,
+hone_value *hone_prediction_value(const char *const *class_names, const char *file, const float *scores, size_t outputs,
                                   bool unknown, size_t top) {
     char number[32];
     hone_prediction p = hone_prediction_of(scores, outputs);
     hone_value *value = hone_value_object(), *probabilities = hone_value_list();
     for (size_t i = 0; i < outputs; i++) hone_value_append(probabilities, hone_value_real(scores[i]));
     hone_value_set_string(value, "file", file);
-    hone_value_set_string(value, "class", class_text(model, p.index, number));
+    hone_value_set_string(value, "class", class_text(class_names, p.index, number));
     hone_value_set_integer(value, "index", (int64_t)p.index);
     hone_value_set_real(value, "confidence", p.confidence);
     hone_value_set(value, "probabilities", probabilities);
@@ -50,7 +49,7 @@ hone_value *hone_prediction_value(const hone_model *model, const char *file, con
         last = scores[next];
         last_index = next;
         hone_value *one = hone_value_object();
-        hone_value_set_string(one, "class", class_text(model, next, number));
+        hone_value_set_string(one, "class", class_text(class_names, next, number));
         hone_value_set_integer(one, "index", (int64_t)next);
         hone_value_set_real(one, "confidence", last);
         hone_value_append(list, one);

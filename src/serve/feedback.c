@@ -18,8 +18,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { NAME_SIZE = 24 }; /* 16 digits and ".png" */
-
 struct hone__feedback {
     char *folder;
     size_t max_images;
@@ -122,11 +120,11 @@ size_t hone__feedback_room(const hone__feedback *f) {
 /* ---- adding ------------------------------------------------------------------------------------------------------- */
 
 /* A hash of the size and the pixels. Two pictures of one name count as the same: nothing worse can come of it. */
-static void picture_name(char name[NAME_SIZE], const hone_image *image) {
+static void picture_name(char name[HONE_FEEDBACK_NAME_SIZE], const hone_image *image) {
     const int32_t shape[] = {image->height, image->width, image->channels};
     size_t size = (size_t)image->height * (size_t)image->width * (size_t)image->channels;
     uint64_t hash = hone__fnv1a(hone__fnv1a(HONE_FNV1A_BEGIN, shape, sizeof shape), image->pixels, size);
-    snprintf(name, NAME_SIZE, "%016llx.png", (unsigned long long)hash);
+    snprintf(name, HONE_FEEDBACK_NAME_SIZE, "%016llx.png", (unsigned long long)hash);
 }
 
 /* A label becomes a folder that must be read back as this class: nothing hidden, no path, no name of a part. */
@@ -206,10 +204,8 @@ static hone_status write_picture(hone__feedback *f, const hone_image *image, con
 }
 
 /* With the lock held. */
-static hone_status add(hone__feedback *f, const hone_image *image, const char *label, hone__feedback_result *result,
-                       hone_error *err) {
-    char name[NAME_SIZE];
-    picture_name(name, image);
+static hone_status add(hone__feedback *f, const hone_image *image, const char *label, const char *name,
+                       hone__feedback_result *result, hone_error *err) {
     search s = {.name = name, .label = label};
     hone_status status = visit_all(f->folder, compare, &s, err);
     *result = s.is_here ? HONE_FEEDBACK_KNOWN : s.elsewhere ? HONE_FEEDBACK_MOVED : HONE_FEEDBACK_ADDED;
@@ -228,10 +224,11 @@ static hone_status add(hone__feedback *f, const hone_image *image, const char *l
 }
 
 hone_status hone__feedback_add(hone__feedback *f, const hone_image *image, const char *label,
-                               hone__feedback_result *result, hone_error *err) {
+                               hone__feedback_result *result, char name[HONE_FEEDBACK_NAME_SIZE], hone_error *err) {
     HONE_TRY(check_label(label, err));
+    picture_name(name, image);
     pthread_mutex_lock(&f->lock);
-    hone_status status = add(f, image, label, result, err);
+    hone_status status = add(f, image, label, name, result, err);
     pthread_mutex_unlock(&f->lock);
     return status;
 }

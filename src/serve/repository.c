@@ -11,13 +11,14 @@
 #include "background.h"
 #include "file.h"
 #include "labels.h"
+#include "teaching.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MAX_VERSIONS = 64, MAX_PATH = 4096 };
+enum { MAX_VERSIONS = HONE_SERVE_MAX_VERSIONS, MAX_PATH = 4096 };
 
 /* What tells one content of a file from another without reading it. */
 typedef struct signature {
@@ -157,6 +158,15 @@ static loaded *find_version(entry *e, int64_t version) {
     return NULL;
 }
 
+/* What people taught the old one is gone with it, where nobody kept it. */
+static void say_forgotten(hone__repository *r, const hone__servable *old, const hone__servable *now) {
+    bool taught = old && old->teaching && hone__teaching_is_changed(old->teaching);
+    if (taught && !r->serve->notes && old != now)
+        hone__serve_event(
+            r->serve, true,
+            "model '%s': what people taught it is forgotten with the old file: --feedback FOLDER keeps it", old->name);
+}
+
 /* Puts a servable into its place; what it replaces is dropped. */
 static void install(hone__repository *r, entry *e, hone__servable *s, const signature *file) {
     hone__servable *old = NULL;
@@ -174,6 +184,7 @@ static void install(hone__repository *r, entry *e, hone__servable *s, const sign
         old = s;
     }
     pthread_mutex_unlock(&r->lock);
+    say_forgotten(r, old, s);
     hone__servable_drop(old);
 }
 
@@ -184,6 +195,8 @@ static hone_status load(hone__repository *r, entry *e, const candidate *c, hone_
                                   .path = c->path,
                                   .input = config->input,
                                   .float32 = config->float32,
+                                  .untaught = config->untaught,
+                                  .teach = config->teach,
                                   .max_batch = config->max_batch,
                                   .threads = r->serve->threads,
                                   .at_once_seconds = hone__batcher_at_once_seconds()};
@@ -192,8 +205,14 @@ static hone_status load(hone__repository *r, entry *e, const candidate *c, hone_
     HONE_TRY(hone__servable_create(&s, &wish, err));
     hone__serve_event(r->serve, false, "model '%s' version %lld loaded from '%s' in %.3f s", s->name,
                       (long long)s->version, c->path, s->load_seconds);
-    install(r, e, s, &c->file);
-    return HONE_OK;
+    pthread_mutex_lock(&r->serve->teach_lock);
+    hone_status status = hone__serve_relearn(r->serve, s, err);
+    if (status == HONE_OK)
+        install(r, e, s, &c->file);
+    else
+        hone__servable_drop(s);
+    pthread_mutex_unlock(&r->serve->teach_lock);
+    return status;
 }
 
 /* ---- labels ---------------------------------------------------------------------------------------------------- */
@@ -205,11 +224,13 @@ static int64_t find_missing(entry *e) {
     return -1;
 }
 
-/* The file's labels hold from now on, if they can. */
-static void put_labels(hone__repository *r, entry *e) {
+/* The file's labels hold from now on, if they can. A version whose file is there is about to come, or its refusal was said. */
+static void put_labels(hone__repository *r, entry *e, size_t found) {
     char text[512];
     int64_t missing = find_missing(e);
     if (hone__labels_same(&e->labels, &e->wanted)) return;
+    for (size_t i = 0; i < found; i++)
+        if (missing == r->found[i].version) return;
     if (missing >= 0 && !e->labels_wait)
         hone__serve_event(r->serve, true, "model '%s': '%s' waits for version %lld, until then the old labels hold",
                           e->name, e->labels_path, (long long)missing);
@@ -289,7 +310,7 @@ static void refresh(hone__repository *r, entry *e) {
     }
     memcpy(e->seen, seen, sizeof seen);
     memcpy(e->refused, refused, sizeof refused);
-    put_labels(r, e);
+    put_labels(r, e, found);
     /* The old ones go when the new ones are there, and not before. */
     if (all_there) retire(r, e, found);
 }
@@ -374,7 +395,7 @@ static hone_status open_entry(hone__repository *r, entry *e, const hone_served_m
     if (missing >= 0)
         HONE_FAIL(err, HONE_NOT_FOUND, "'%s' names version %lld, which is not in '%s'", e->labels_path,
                   (long long)missing, e->path);
-    put_labels(r, e);
+    put_labels(r, e, found);
     return HONE_OK;
 }
 

@@ -2,6 +2,7 @@
  *
  * One version of one model, ready to answer. Everything that can fail happens here, before anybody asks: the file is
  * read, its self-test run, each lane's plan made and used once. */
+#define _POSIX_C_SOURCE 200809L
 #include "serve_internal.h"
 
 #include "teaching.h"
@@ -12,6 +13,7 @@
 #include "model_internal.h"
 
 #include <math.h>
+#include <sched.h>
 #include <string.h>
 
 enum { MEASURED_RUNS = 3 };
@@ -45,7 +47,7 @@ static hone_status make_lane(hone__lane *lane, hone__servable *s, hone_error *er
     config.max_batch = s->max_batch;
     config.precision = s->precision;
     HONE_TRY(hone_plan_create(&lane->plan, s->model, &config, err));
-    if (s->rejection || hone__explanations_has_examples(s->explanations)) {
+    if (s->reads_features) {
         size_t layer;
         HONE_TRY(hone_model_feature_layer(s->model, &layer, err));
         config.layers = &layer;
@@ -77,11 +79,39 @@ static void measure(hone__servable *s) {
         hone_plan_predict(s->lanes[i].plan, s->lanes[i].inputs, 1, s->lanes[i].outputs);
 }
 
+/* How many numbers describe a picture; 0: none do. */
+static size_t count_features(const hone_model *model) {
+    size_t layer;
+    if (hone_model_feature_layer(model, &layer, NULL) != HONE_OK) return 0;
+    return (size_t)hone_shape_size(&model->layers[layer]->output);
+}
+
 /* What hone teach has put into the file; lessons that do not fit the model any more are no reason not to serve it. */
-static hone_status load_lessons(hone__servable *s, const char *path, hone_error *err) {
+static hone_status load_lessons(hone__servable *s, const hone__servable_config *config, hone_error *err) {
     char why[HONE_ERROR_MESSAGE_SIZE];
-    HONE_TRY(hone__teaching_create(&s->teaching, s->model, why, err));
-    if (*why) hone__log(HONE_LOG_WARNING, "'%s' answers without what it was taught: %s", path, why);
+    if (config->untaught) return HONE_OK;
+    HONE_TRY(hone__teaching_create(&s->teaching, s->model, count_features(s->model), why, err));
+    if (*why) hone__log(HONE_LOG_WARNING, "'%s' answers without what it was taught: %s", config->path, why);
+    return HONE_OK;
+}
+
+/* The classes of the answers, which may be more than the network's. */
+static hone_status name_classes(hone__servable *s, hone_error *err) {
+    size_t taught = s->teaching ? hone__teaching_classes(s->teaching) : 0;
+    s->answer_size = s->output_size;
+    s->class_count = s->output_size == 1 ? 2 : s->output_size; /* one sigmoid decides between two */
+    if (taught > s->class_count) {
+        s->answer_size = s->class_count = taught;
+        s->outputs[0].shape.dims[0] = (int64_t)taught;
+        s->outputs[0].size = taught;
+    }
+    if (s->output_count > 1 || s->class_count > HONE_MAX_CLASSES) return HONE_OK;
+    s->class_names = hone__alloc(s->class_count, sizeof *s->class_names);
+    if (!s->class_names) return hone__fail_memory(err, s->class_count * sizeof *s->class_names, "names of classes");
+    for (size_t i = 0; i < s->class_count; i++) {
+        s->class_names[i] = hone_model_class_name(s->model, i);
+        if (i >= s->output_size && taught > i) s->class_names[i] = hone__teaching_class_name(s->teaching, i);
+    }
     return HONE_OK;
 }
 
@@ -98,13 +128,17 @@ static hone_status load(hone__servable *s, const hone__servable_config *config, 
     s->takes_pictures =
         s->input_count == 1 && s->output_count == 1 && in->rank == 3 && (in->dims[2] == 1 || in->dims[2] == 3);
     s->judged_size = s->output_size;
+    s->temperature = s->output_count == 1 ? hone_model_temperature(s->model) : 1;
     if (s->takes_pictures) {
         HONE_TRY(hone_rejection_create(&s->rejection, s->model, err));
         HONE_TRY(hone__explanations_create(&s->explanations, s->model, err));
     }
     HONE_TRY(hone__model_counters_init(&s->counters, s->output_size, err));
     HONE_TRY(hone__drift_create(&s->drift, s->model, err));
-    if (s->takes_pictures) HONE_TRY(load_lessons(s, config->path, err));
+    if (s->takes_pictures) HONE_TRY(load_lessons(s, config, err));
+    HONE_TRY(name_classes(s, err));
+    s->reads_features = s->rejection || hone__explanations_has_examples(s->explanations) ||
+                        (s->teaching && (config->teach || hone__teaching_count(s->teaching) > 0));
     s->lanes = hone__alloc(2 * (size_t)config->threads, sizeof *s->lanes);
     if (!s->lanes) return hone__fail_memory(err, 0, "a model's lanes");
     for (int i = 0; i < 2 * config->threads; i++) {
@@ -164,6 +198,7 @@ void hone__servable_drop(hone__servable *s) {
     hone_rejection_free(s->rejection);
     hone__teaching_free(s->teaching);
     hone__explanations_free(s->explanations);
+    hone__free(s->class_names);
     hone_model_free(s->model);
     hone__free(s->name);
     hone__free(s);
@@ -178,4 +213,15 @@ hone__lane *hone__servable_take(hone__servable *s) {
 
 void hone__servable_give(hone__lane *lane) {
     atomic_store(&lane->busy, false);
+}
+
+void hone__servable_features(hone__servable *s, const unsigned char *pixels, float *row) {
+    hone__lane *lane;
+    while (!(lane = hone__servable_take(s))) sched_yield(); /* another is about to give one back */
+    hone_plan_predict_pixels(lane->judged, pixels, 1, row);
+    hone__servable_give(lane);
+}
+
+const char *hone__servable_class_name(const hone__servable *s, size_t index) {
+    return s->class_names && index < s->class_count ? s->class_names[index] : NULL;
 }

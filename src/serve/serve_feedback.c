@@ -4,7 +4,6 @@
 #include "serve_internal.h"
 
 #include "feedback.h"
-#include "teaching.h"
 
 #include <hone/format.h>
 
@@ -22,13 +21,9 @@ static bool is_foreign(const hone__serve *serve, const hone__http_exchange *x) {
 
 /* The label must be one of the model's classes, by name or, where they have none, by number. */
 static bool knows_class(const hone__servable *s, const char *label) {
-    size_t classes = s->output_size == 1 ? 2 : s->output_size;
-    char taught[HONE_MAX_CLASS_NAME + 1];
-    for (size_t i = 0; s->teaching && hone__teaching_class_name(s->teaching, i, taught); i++)
-        if (strcmp(label, taught) == 0) return true;
-    for (size_t i = 0; i < classes; i++) {
+    for (size_t i = 0; i < s->class_count; i++) {
         char number[32];
-        const char *name = hone_model_class_name(s->model, i);
+        const char *name = hone__servable_class_name(s, i);
         snprintf(number, sizeof number, "%zu", i);
         if (strcmp(label, name ? name : number) == 0) return true;
     }
@@ -56,31 +51,20 @@ typedef struct outcome {
     hone__feedback_result result;
 } outcome;
 
-static hone_status teach(const hone__servable *s, const hone_image *image, const char *label, hone_error *err) {
-    static _Atomic unsigned long count;
-    const int64_t *dims = s->inputs[0].shape.dims;
-    char name[64];
-    hone_image fitted;
-    snprintf(name, sizeof name, "feedback %lu", atomic_fetch_add(&count, 1) + 1);
-    HONE_TRY(hone_image_convert(&fitted, image, (int)dims[0], (int)dims[1], (int)dims[2], err));
-    hone_status status = hone__teaching_add(s->teaching, fitted.pixels, label, name, err);
-    hone_image_release(&fitted);
-    return status;
-}
-
-static hone_status keep(outcome *out, hone__serve *serve, const hone__servable *s, const hone__http_exchange *x,
+static hone_status keep(outcome *out, hone__serve *serve, hone__servable *s, const hone__http_exchange *x,
                         const char *label, hone_error *err) {
     hone_image image;
+    char picture[HONE_FEEDBACK_NAME_SIZE] = "";
     if (!s->takes_pictures) HONE_FAIL(err, HONE_UNSUPPORTED, "the model '%s' takes no pictures", s->name);
     if (!knows_class(s, label)) HONE_FAIL(err, HONE_ARGUMENT, "the model '%s' has no class '%.100s'", s->name, label);
     HONE_TRY(read_picture(&image, serve, s, x, err));
     hone_status status = HONE_OK;
     if (serve->feedback) {
-        status = hone__feedback_add(serve->feedback, &image, label, &out->result, err);
+        status = hone__feedback_add(serve->feedback, &image, label, &out->result, picture, err);
         out->queued = status == HONE_OK;
     }
     if (status == HONE_OK && serve->config.teach && s->teaching) {
-        status = teach(s, &image, label, err);
+        status = hone__serve_teach(serve, s, &image, label, *picture ? picture : NULL, err);
         out->taught = status == HONE_OK;
     }
     hone_image_release(&image);

@@ -24,7 +24,7 @@ static size_t next_best(const float *row, size_t size, size_t k, size_t last) {
 
 /* "0.9:7:seven" into text, from the start; its length. */
 static void put_class(hone__buffer *out, const hone__servable *s, size_t output, const float *row, size_t index) {
-    const char *name = output == 0 ? hone_model_class_name(s->model, index) : NULL;
+    const char *name = output == 0 ? hone__servable_class_name(s, index) : NULL;
     hone__buffer_float(out, row[index]);
     hone__buffer_format(out, ":%zu", index);
     if (!name) return;
@@ -38,7 +38,7 @@ static void put_classes(hone__buffer *out, hone__buffer *word, const hone__job *
     const hone__servable *s = job->servable;
     const hone__tensor_spec *spec = &s->outputs[w->index];
     for (size_t i = 0; i < job->n; i++) {
-        const float *row = job->outputs + i * s->output_size + spec->offset;
+        const float *row = job->outputs + i * job->row + spec->offset;
         size_t last = 0;
         for (size_t k = 0; k < k_most; k++) {
             last = next_best(row, spec->size, k, last);
@@ -62,7 +62,7 @@ static void put_classes(hone__buffer *out, hone__buffer *word, const hone__job *
 
 static void put_floats(hone__buffer *out, const hone__job *job, const hone__tensor_spec *spec, bool is_binary) {
     for (size_t i = 0; i < job->n; i++) {
-        const float *row = job->outputs + i * job->servable->output_size + spec->offset;
+        const float *row = job->outputs + i * job->row + spec->offset;
         if (is_binary) { /* little-endian, as are all machines that hone runs on */
             hone__buffer_put(out, row, spec->size * sizeof *row);
             continue;
@@ -103,6 +103,7 @@ static void finish(hone__job *job) {
     const hone__servable *s = job->servable;
     hone__buffer *out = &l->text, *tail = &l->pictures; /* of no other use to this protocol */
     bool is_binary = false;
+    out->failed = !hone__answers_all(l);
     hone__buffer_text(out, "{\"model_name\":");
     hone__buffer_string(out, s->name);
     hone__buffer_format(out, ",\"model_version\":\"%lld\"", (long long)s->version);
@@ -152,10 +153,9 @@ static void put_tensors(hone__buffer *out, const hone__tensor_spec *specs, size_
 }
 
 static void reply_model(hone__serve *serve, hone__http_exchange *x, const hone__servable *s) {
-    enum { MOST_VERSIONS = 64 };
     hone__serve_local *l = hone__serve_begin(serve, x);
-    hone__servable *list[MOST_VERSIONS];
-    size_t count = hone__repository_list(serve->repository, s->name, list, MOST_VERSIONS);
+    hone__servable *list[HONE_SERVE_MAX_VERSIONS];
+    size_t count = hone__repository_list(serve->repository, s->name, list, HONE_SERVE_MAX_VERSIONS);
     hone__buffer *out = &l->text;
     hone__buffer_text(out, "{\"name\": ");
     hone__buffer_string(out, s->name);
@@ -186,6 +186,7 @@ static void infer(hone__serve *serve, hone__http_exchange *x, hone__servable *s)
         hone__serve_reply_error(x, status, &err);
         return;
     }
+    l->job.is_judged = hone__answers_read_features(s);
     if (!hone__serve_job(l, x, s, l->job.n)) return;
     l->job.finish = finish;
     l->job.detail = l;

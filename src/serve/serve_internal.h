@@ -29,6 +29,7 @@
 
 enum {
     HONE_SERVE_MAX_NAME = 255,    /* bytes of a model's name */
+    HONE_SERVE_MAX_VERSIONS = 64, /* of a model, loaded at once */
     HONE_SERVE_MAX_PICTURES = 64, /* in one request */
     HONE_SERVE_MAX_INPUTS = 256,  /* of a model */
     HONE_SERVE_MAX_OUTPUTS = 64,  /* named in one request */
@@ -147,7 +148,7 @@ typedef struct hone__lane {
     float *inputs;         /* (max_batch, input_size) */
     unsigned char *pixels; /* the same, of pictures */
     float *outputs;        /* (max_batch, judged_size) */
-    hone_plan *judged;     /* the same plan with the features that the rejection reads behind each row; NULL: none */
+    hone_plan *judged;     /* the same plan with features behind each row; NULL: nobody reads them */
 } hone__lane;
 
 typedef struct hone__servable {
@@ -160,9 +161,14 @@ typedef struct hone__servable {
     size_t input_size, output_size;   /* elements of a row */
     hone_rejection *rejection;        /* says "unknown"; NULL: everything is known */
     hone__explanations *explanations; /* NULL where it takes no pictures */
-    size_t judged_size;               /* elements of a row with features; output_size where there is no rejection */
-    bool takes_pictures;              /* one input, an image of 1 or 3 channels; one output */
-    double cost;                      /* seconds of one sample on one thread, as measured when it was loaded */
+    bool reads_features;              /* the lanes have plans for them */
+    size_t judged_size;               /* elements of a row with features; output_size where nobody reads them */
+    size_t answer_size;       /* elements of an answer: the network's, or more, where it was taught more classes */
+    size_t class_count;       /* as answer_size; two where one sigmoid decides */
+    const char **class_names; /* (class_count) of the model and what it was taught; NULL: there are none */
+    double temperature;       /* by which answers are calibrated; 1: they are as they are */
+    bool takes_pictures;      /* one input, an image of 1 or 3 channels; one output */
+    double cost;              /* seconds of one sample on one thread, as measured when it was loaded */
     double load_seconds;
     size_t max_batch;
     hone_precision precision; /* of its plans */
@@ -178,7 +184,9 @@ typedef struct hone__servable_config {
     int64_t version;
     const char *path;
     const hone_preprocessing *input;
-    bool float32; /* although it has been quantized */
+    bool float32;  /* although it has been quantized */
+    bool untaught; /* the network alone answers */
+    bool teach;    /* people will teach it */
     size_t max_batch;
     int threads;
     double at_once_seconds; /* cheaper models get lanes for the threads of the protocol as well */
@@ -190,6 +198,10 @@ void hone__servable_hold(hone__servable *s);
 void hone__servable_drop(hone__servable *s);        /* the last one frees it; NULL is fine */
 hone__lane *hone__servable_take(hone__servable *s); /* NULL: all lanes are busy */
 void hone__servable_give(hone__lane *lane);
+/* The row (judged_size) of one picture of the model's size. Only where it reads features. */
+void hone__servable_features(hone__servable *s, const unsigned char *pixels, float *row);
+/* Of a class of its answers; NULL: it has no name. */
+const char *hone__servable_class_name(const hone__servable *s, size_t index);
 
 /* ---- the repository (repository.c) ----------------------------------------------------------------------------- */
 
@@ -224,7 +236,7 @@ struct hone__job {
     bool is_pixels;           /* rows are 8-bit pixels for the model's preprocessing, else its inputs as float32 */
     const void *rows;         /* (n, input_size), of any alignment */
     size_t n;
-    bool is_judged;      /* with features behind each row of outputs, for the rejection */
+    bool is_judged;      /* with features behind each row of outputs, for rejection, lessons and neighbours */
     size_t row;          /* elements of a row of outputs */
     float *outputs;      /* (n, row) */
     double cost;         /* seconds that prepare will take, about */
@@ -271,13 +283,39 @@ typedef struct hone__picture {
 typedef struct hone__serve_local {
     hone__serve *serve;
     hone__job job;
-    hone__buffer rows, outputs, text, pictures, word;
+    hone__buffer rows, outputs, text, pictures, word, answers, scratch;
     char id[256];
     bool has_id, is_columns;
     hone__wanted_output wanted[HONE_SERVE_MAX_OUTPUTS];
     size_t wanted_count, picture_count, top, nearest;
     bool heat_map;
 } hone__serve_local;
+
+/* ---- answers (answers.c) --------------------------------------------------------------------------------------- */
+
+/* What a model says of a job's samples, the same on every protocol: calibrated, and with what it was taught. */
+typedef struct hone__answers {
+    const hone__servable *servable;
+    const hone__job *job;
+    size_t size;   /* of an answer */
+    bool is_plain; /* the network's outputs are the answers */
+    struct hone_lessons *lessons;
+    float *rows;
+    double *scratch;
+    /* Of the last row. */
+    bool unknown, taught;
+    ptrdiff_t example; /* of lessons, that answered; -1: none */
+} hone__answers;
+
+/* Whether the answers want features behind the outputs: before the job is made. */
+bool hone__answers_read_features(const hone__servable *s);
+/* False: memory is out. */
+bool hone__answers_begin(hone__answers *a, hone__serve_local *l);
+/* The answer to sample i, asked for once; the job's row of it may be calibrated by it. */
+const float *hone__answers_row(hone__answers *a, size_t i);
+void hone__answers_end(hone__answers *a);
+/* All answers in the place of the job's outputs, (n, job->row). False: memory is out. */
+bool hone__answers_all(hone__serve_local *l);
 
 struct hone__serve {
     hone_server_config config;
@@ -287,6 +325,8 @@ struct hone__serve {
     struct hone__metrics *metrics;
     struct hone__samples *samples;   /* NULL: none are kept */
     struct hone__feedback *feedback; /* likewise */
+    struct hone__notes *notes;       /* of what was taught; NULL: it ends with the server */
+    pthread_mutex_t teach_lock;      /* a lesson is in all versions and in the notes, or a version is being loaded */
     pthread_mutex_t log_lock;
     double started;
     int threads;
@@ -340,6 +380,14 @@ void hone__samples_offer(struct hone__samples *s, const hone__picture *picture, 
 /* ---- feedback (feedback.h, serve_feedback.c) ------------------------------------------------------------------- */
 
 void hone__serve_feedback(void *context, hone__http_exchange *x); /* POST /feedback */
+
+/* ---- lessons (teaching.h, serve_lessons.c) --------------------------------------------------------------------- */
+
+/* Every version of the model knows it from then on; picture is its name in the feedback folder. */
+hone_status hone__serve_teach(hone__serve *serve, hone__servable *s, const hone_image *image, const char *label,
+                              const char *picture, hone_error *err);
+/* What s was taught before it was loaded; with teach_lock held, before it answers anybody. */
+hone_status hone__serve_relearn(hone__serve *serve, hone__servable *s, hone_error *err);
 
 /* ---- the page (serve_ui.c) ------------------------------------------------------------------------------------- */
 

@@ -4,8 +4,6 @@
  * them. */
 #include "serve_internal.h"
 
-#include "teaching.h"
-
 #include <hone/format.h>
 
 #include <stdio.h>
@@ -43,55 +41,22 @@ static void prepare(hone__job *job) {
     job->n = n;
 }
 
-/* Asked of the model's own outputs, before they are calibrated. */
-static bool is_unknown(hone__serve_local *l, const float *row) {
-    const hone__servable *s = l->job.servable;
-    if (!s->rejection || !hone__buffer_reserve(&l->word, hone_rejection_scratch_size(s->rejection) * sizeof(double)))
-        return false;
-    return hone_rejection_judge(s->rejection, row, row + s->output_size, l->word.data).unknown;
-}
-
-/* What is none of the classes is as worth looking at as what the model is not sure of. */
-static void offer_sample(const hone__serve_local *l, const hone__picture *p, const float *scores, bool unknown) {
-    const hone__servable *s = l->job.servable;
-    if (!l->serve->samples) return;
-    hone_prediction best = hone_prediction_of(scores, s->output_size);
-    hone__samples_offer(l->serve->samples, p, unknown ? 0 : best.confidence);
-}
-
-/* What the model was taught speaks before the network: true where an example answers, with *out, NULL where memory is
- * out. */
-static bool taught_value(hone_value **out, const hone__serve_local *l, const hone__picture *p,
-                         const unsigned char *pixels, const float *network) {
-    const hone__servable *s = l->job.servable;
-    char name[HONE_MAX_CLASS_NAME + 1];
-    int64_t index;
-    *out = NULL;
-    if (!s->teaching) return false;
-    size_t classes = hone__teaching_classes(s->teaching);
-    float *y = hone__alloc(classes, sizeof *y);
-    bool answered = !y || hone__teaching_answer(s->teaching, pixels, network, y, classes);
-    if (y && answered) {
-        *out = hone_prediction_value(s->model, p->file, y, classes, false, l->top);
-        if (hone_value_as_integer(hone_value_get(*out, "index"), &index) &&
-            hone__teaching_class_name(s->teaching, (size_t)index, name)) /* it may be a class the network has not */
-            hone_value_set_string(*out, "class", name);
-        hone_value_set_boolean(*out, "taught", true);
-    }
-    hone__free(y);
-    return answered;
+/* What is none of the classes is as worth looking at as what the model is not sure of; what it was taught is neither. */
+static void offer_sample(const hone__serve_local *l, const hone__picture *p, const hone__answers *a, const float *y) {
+    if (!l->serve->samples || a->taught) return;
+    hone_prediction best = hone_prediction_of(y, a->size);
+    hone__samples_offer(l->serve->samples, p, a->unknown ? 0 : best.confidence);
 }
 
 /* What is said of picture p, which is row n of the job. */
-static hone_status describe(hone__serve_local *l, const hone__picture *p, size_t n, hone_value **out, hone_error *err) {
+static hone_status describe(hone__serve_local *l, hone__answers *a, const hone__picture *p, size_t n, hone_value **out,
+                            hone_error *err) {
     const hone__servable *s = l->job.servable;
-    float *row = l->job.outputs + n * l->job.row;
-    bool unknown = is_unknown(l, row);
-    hone_temperature_apply(hone_model_temperature(s->model), row, 1, s->output_size);
+    const float *row = l->job.outputs + n * l->job.row, *y = hone__answers_row(a, n);
     const unsigned char *pixels = (const unsigned char *)l->job.rows + n * s->input_size;
-    if (!taught_value(out, l, p, pixels, row))
-        *out = hone_prediction_value(s->model, p->file, row, s->output_size, unknown, l->top);
-    offer_sample(l, p, row, unknown);
+    *out = hone_prediction_value(s->class_names, p->file, y, a->size, a->unknown, l->top);
+    if (a->taught) hone_value_set_boolean(*out, "taught", true);
+    offer_sample(l, p, a, y);
     if (l->nearest > 0 && l->job.is_judged)
         hone_value_set(*out, "nearest", hone__explanations_nearest(s->explanations, row + s->output_size, l->nearest));
     if (!l->heat_map) return HONE_OK;
@@ -120,16 +85,18 @@ static void finish(hone__job *job) {
     }
     hone_value *document = hone_value_object(), *list = hone_value_list();
     hone_error err = {0};
-    hone_status status = HONE_OK;
+    hone__answers answers;
+    hone_status status = hone__answers_begin(&answers, l) ? HONE_OK : hone__fail_memory(&err, 0, "an answer");
     size_t n = 0;
     for (size_t i = 0; status == HONE_OK && i < l->picture_count; i++) {
         hone_value *one = NULL;
         if (pictures[i].decoded)
-            status = describe(l, &pictures[i], n++, &one, &err);
+            status = describe(l, &answers, &pictures[i], n++, &one, &err);
         else
             one = not_decoded(&pictures[i]);
         hone_value_append(list, one);
     }
+    hone__answers_end(&answers);
     hone_value_set(document, "predictions", list);
     hone_value_set_string(document, "model", s->name);
     hone_value_set_integer(document, "version", s->version);
@@ -216,7 +183,8 @@ void hone__serve_pictures(void *context, hone__http_exchange *x) {
         hone__serve_reply_error(x, status, &err);
         return;
     }
-    l->job.is_judged = s->rejection || hone__explanations_has_examples(s->explanations);
+    l->job.is_judged =
+        s->rejection || hone__explanations_has_examples(s->explanations) || hone__answers_read_features(s);
     if (l->heat_map) l->job.cost += explaining_seconds;
     if (!hone__serve_job(l, x, s, l->picture_count)) return;
     l->job.is_pixels = true;

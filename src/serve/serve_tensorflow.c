@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * TensorFlow Serving's REST interface under /v1/models: status, metadata, :predict by rows and by columns, :classify
- * and :regress. Its words and codes are what its clients test for; a model's inputs and outputs are as Keras has them,
- * nothing is scaled on the way. */
+ * and :regress. Its words and codes are what its clients test for; a model's inputs are as Keras has them, nothing is
+ * scaled on the way. */
 #include "serve_internal.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_STATUS = 64, MAX_WORD = 256 };
+enum { MAX_WORD = 256 };
 
 typedef enum method { METHOD_NONE, METHOD_PREDICT, METHOD_CLASSIFY, METHOD_REGRESS, METHOD_UNKNOWN } method;
 
@@ -138,8 +138,8 @@ static void reply_labelled_status(hone__serve *serve, hone__http_exchange *x, co
 
 static void reply_status(hone__serve *serve, hone__http_exchange *x, const target *t) {
     hone__serve_local *l = hone__serve_begin(serve, x);
-    hone__servable *list[MAX_STATUS];
-    size_t count = hone__repository_list(serve->repository, t->name, list, MAX_STATUS), shown = 0;
+    hone__servable *list[HONE_SERVE_MAX_VERSIONS];
+    size_t count = hone__repository_list(serve->repository, t->name, list, HONE_SERVE_MAX_VERSIONS), shown = 0;
     hone__buffer_text(&l->text, "{\"model_version_status\": [");
     for (size_t i = count; i-- > 0;) { /* the newest first */
         if (t->version < 0 || list[i]->version == t->version) put_status(&l->text, list[i]->version, shown++ == 0);
@@ -375,7 +375,7 @@ static void put_rows(hone__buffer *out, const hone__job *job) {
     const hone__servable *s = job->servable;
     hone__buffer_text(out, "{\"predictions\": [");
     for (size_t i = 0; i < job->n; i++) {
-        const float *row = job->outputs + i * s->output_size;
+        const float *row = job->outputs + i * job->row;
         if (i > 0) hone__buffer_text(out, ", ");
         if (s->output_count == 1) {
             put_nested(out, &s->outputs[0].shape, 0, row);
@@ -404,7 +404,7 @@ static void put_columns(hone__buffer *out, const hone__job *job) {
         }
         for (size_t i = 0; i < job->n; i++) {
             hone__buffer_text(out, i ? ", " : "[");
-            put_nested(out, &spec->shape, 0, job->outputs + i * s->output_size + spec->offset);
+            put_nested(out, &spec->shape, 0, job->outputs + i * job->row + spec->offset);
         }
         hone__buffer_text(out, "]");
     }
@@ -413,6 +413,7 @@ static void put_columns(hone__buffer *out, const hone__job *job) {
 
 static void finish_predict(hone__job *job) {
     hone__serve_local *l = job->detail;
+    l->text.failed = !hone__answers_all(l);
     if (l->is_columns)
         put_columns(&l->text, job);
     else
@@ -482,12 +483,13 @@ hone_status hone__tensorflow_read_examples(hone__serve_local *l, const hone__ser
 static void finish_classify(hone__job *job) {
     hone__serve_local *l = job->detail;
     const hone__servable *s = job->servable;
+    l->text.failed = !hone__answers_all(l);
     hone__buffer_text(&l->text, "{\"results\": [");
     for (size_t i = 0; i < job->n; i++) {
-        const float *row = job->outputs + i * s->output_size;
+        const float *row = job->outputs + i * job->row;
         hone__buffer_text(&l->text, i ? ", [" : "[");
-        for (size_t k = 0; k < s->output_size; k++) {
-            const char *name = hone_model_class_name(s->model, k);
+        for (size_t k = 0; k < s->answer_size; k++) {
+            const char *name = hone__servable_class_name(s, k);
             hone__buffer_text(&l->text, k ? ", [" : "[");
             hone__buffer_string(&l->text, name ? name : "");
             hone__buffer_text(&l->text, ", ");
@@ -502,10 +504,11 @@ static void finish_classify(hone__job *job) {
 
 static void finish_regress(hone__job *job) {
     hone__serve_local *l = job->detail;
+    l->text.failed = !hone__answers_all(l);
     hone__buffer_text(&l->text, "{\"results\": [");
     for (size_t i = 0; i < job->n; i++) {
         if (i > 0) hone__buffer_text(&l->text, ", ");
-        hone__buffer_float(&l->text, job->outputs[i]);
+        hone__buffer_float(&l->text, job->outputs[i * job->row]);
     }
     hone__buffer_text(&l->text, "]}\n");
     hone__serve_reply(job->exchange, 200, json_type, &l->text);
@@ -521,9 +524,9 @@ static void infer(hone__serve *serve, hone__http_exchange *x, const target *t) {
     hone_error err = {0};
     const char *body = hone__http_body(x, &size);
     hone_status status = HONE_OK;
-    if (t->method == METHOD_REGRESS && s->output_size != 1)
+    if (t->method == METHOD_REGRESS && s->answer_size != 1)
         status = hone__fail(&err, HONE_ARGUMENT, "the model '%s' has %zu outputs: it does not regress one number",
-                            s->name, s->output_size);
+                            s->name, s->answer_size);
     if (t->method != METHOD_PREDICT && s->output_count != 1)
         status = hone__fail(&err, HONE_ARGUMENT, "the model '%s' has several outputs", s->name);
     if (status == HONE_OK)
@@ -536,6 +539,7 @@ static void infer(hone__serve *serve, hone__http_exchange *x, const target *t) {
         return;
     }
     size_t n = l->job.n;
+    l->job.is_judged = hone__answers_read_features(s);
     if (!hone__serve_job(l, x, s, n)) return;
     l->job.finish = t->method == METHOD_PREDICT    ? finish_predict
                     : t->method == METHOD_CLASSIFY ? finish_classify

@@ -6,14 +6,11 @@
 
 #include "feedback.h"
 #include "http_page.h"
-#include "teaching.h"
 
 #include <hone/anomaly.h>
 #include <hone/format.h>
 
 #include <string.h>
-
-enum { MOST_VERSIONS = 64 };
 
 extern const hone__page_file hone__serve_files[]; /* made of page/ by the build */
 extern const size_t hone__serve_file_count;
@@ -110,14 +107,10 @@ static hone_value *rejection_value(const hone_model *model) {
 }
 
 static hone_value *classes_value(const hone__servable *s) {
-    size_t outputs = s->output_size == 1 ? 2 : s->output_size; /* one sigmoid decides between two */
     hone_value *list = hone_value_list();
-    char taught[HONE_MAX_CLASS_NAME + 1];
-    for (size_t i = 0; s->teaching && hone__teaching_class_name(s->teaching, i, taught); i++)
-        hone_value_append(list, hone_value_string(taught));
-    for (size_t i = hone_value_count(list); i < outputs; i++) {
+    for (size_t i = 0; i < s->class_count; i++) {
         char number[32];
-        const char *name = hone_model_class_name(s->model, i);
+        const char *name = hone__servable_class_name(s, i);
         snprintf(number, sizeof number, "%zu", i);
         hone_value_append(list, hone_value_string(name ? name : number));
     }
@@ -125,8 +118,8 @@ static hone_value *classes_value(const hone__servable *s) {
 }
 
 static hone_value *versions_value(hone__serve *serve, const char *name) {
-    hone__servable *all[MOST_VERSIONS];
-    size_t count = hone__repository_list(serve->repository, name, all, MOST_VERSIONS);
+    hone__servable *all[HONE_SERVE_MAX_VERSIONS];
+    size_t count = hone__repository_list(serve->repository, name, all, HONE_SERVE_MAX_VERSIONS);
     hone_value *list = hone_value_list();
     for (size_t i = 0; i < count; i++) {
         hone_value_append(list, hone_value_integer(all[i]->version));

@@ -6,6 +6,7 @@
 
 #include "feedback.h"
 #include "file.h"
+#include "notes.h"
 
 #include <hone/threads.h>
 
@@ -67,6 +68,8 @@ hone__serve_local *hone__serve_begin(hone__serve *serve, hone__http_exchange *x)
     hone__buffer_clear(&l->text);
     hone__buffer_clear(&l->pictures);
     hone__buffer_clear(&l->word);
+    hone__buffer_clear(&l->answers);
+    hone__buffer_clear(&l->scratch);
     l->has_id = l->is_columns = l->heat_map = false;
     l->wanted_count = l->picture_count = l->top = l->nearest = 0;
     return l;
@@ -184,6 +187,8 @@ static void release_local(void *context, void *local) {
     hone__buffer_release(&l->text);
     hone__buffer_release(&l->pictures);
     hone__buffer_release(&l->word);
+    hone__buffer_release(&l->answers);
+    hone__buffer_release(&l->scratch);
 }
 
 static void stopping(void *context) {
@@ -273,6 +278,7 @@ static hone_status check(const hone_server_config *c, hone_error *err) {
     if (c->model_count == 0) HONE_FAIL(err, HONE_ARGUMENT, "there is no model to serve");
     if (c->max_batch < 1 || c->max_batch > 4096) HONE_FAIL(err, HONE_ARGUMENT, "a batch of %zu samples", c->max_batch);
     if (c->versions < 1 || c->versions > 32) HONE_FAIL(err, HONE_ARGUMENT, "%d versions", c->versions);
+    if (c->teach && c->untaught) HONE_FAIL(err, HONE_ARGUMENT, "models that answer untaught cannot be taught");
     for (size_t i = 0; i < c->token_count; i++)
         if (!*c->tokens[i]) HONE_FAIL(err, HONE_ARGUMENT, "a token is empty");
     return HONE_OK;
@@ -287,11 +293,14 @@ hone_status hone_server_create(hone_server **out, const hone_server_config *conf
     serve->config = *config;
     serve->started = hone__seconds();
     pthread_mutex_init(&serve->log_lock, NULL);
+    pthread_mutex_init(&serve->teach_lock, NULL);
     hone_status status = count_threads(&serve->threads, config->threads, err);
     if (status == HONE_OK) status = hone__metrics_create(&serve->metrics, serve, err);
     if (status == HONE_OK && config->feedback_folder)
         status = hone__feedback_create(&serve->feedback, config->feedback_folder, config->feedback_max_images,
                                        config->feedback_max_bytes, err);
+    if (status == HONE_OK && config->feedback_folder && config->teach)
+        status = hone__notes_create(&serve->notes, config->feedback_folder, err);
     if (status == HONE_OK && config->sample_folder) status = hone__samples_create(&serve->samples, &serve->config, err);
     if (status == HONE_OK) status = hone__repository_create(&serve->repository, serve, err);
     if (status == HONE_OK) status = hone__batcher_create(&serve->batcher, serve, err);
@@ -312,8 +321,10 @@ void hone_server_free(hone_server *s) {
     hone__repository_free(s->serve.repository);
     hone__samples_free(s->serve.samples);
     hone__feedback_free(s->serve.feedback);
+    hone__notes_free(s->serve.notes);
     hone__metrics_free(s->serve.metrics);
     pthread_mutex_destroy(&s->serve.log_lock);
+    pthread_mutex_destroy(&s->serve.teach_lock);
     hone__free(s->certificate);
     hone__free(s->key);
     hone__free(s);

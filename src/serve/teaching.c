@@ -1,41 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Lessons are immutable and so could be read by all; but a plan serves one caller at a time, and a picture's features cost
- * no more than its prediction. So one lock holds both, and who teaches takes it only to put the new lessons in place. */
+ * Lessons are immutable: who answers holds those that there are, who teaches puts others in their place. The lock is held
+ * for as long as it takes to change a pointer, and by who teaches against who teaches. */
 #include "teaching.h"
-
-#include <hone/teach.h>
 
 #include "core_internal.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 struct hone__teaching {
-    pthread_mutex_t lock; /* of everything below */
-    hone_taught *taught;
+    hone_lessons *first;      /* of the file: its classes are those that the model has while it is served */
+    pthread_mutex_t lock;     /* of lessons */
+    pthread_mutex_t teachers; /* one after the other */
     hone_lessons *lessons;
-    float *feature;
+    _Atomic size_t count; /* of lessons, for whoever need not hold them */
+    _Atomic bool is_changed;
 };
 
-static hone_status prepare(hone__teaching *t, const hone_model *model, hone_error *err) {
-    HONE_TRY(hone_lessons_open(&t->lessons, model, err));
-    HONE_TRY(hone_taught_create(&t->taught, model, 1, NULL, err));
-    t->feature = hone__alloc(hone_taught_feature_size(t->taught), sizeof *t->feature);
-    return t->feature ? HONE_OK : hone__fail_memory(err, 0, "features");
-}
-
-hone_status hone__teaching_create(hone__teaching **out, const hone_model *model, char why[HONE_ERROR_MESSAGE_SIZE],
-                                  hone_error *err) {
+hone_status hone__teaching_create(hone__teaching **out, const hone_model *model, size_t features,
+                                  char why[HONE_ERROR_MESSAGE_SIZE], hone_error *err) {
     *out = NULL;
     why[0] = '\0';
     if (!hone_model_has_reference(model)) return HONE_OK;
     hone__teaching *t = hone__alloc(1, sizeof *t);
     if (!t) return hone__fail_memory(err, sizeof *t, "lessons");
     pthread_mutex_init(&t->lock, NULL);
+    pthread_mutex_init(&t->teachers, NULL);
     hone_error wrong = {0};
-    hone_status status = prepare(t, model, &wrong);
+    hone_status status = hone_lessons_open(&t->first, model, &wrong);
+    if (status == HONE_OK && hone_lessons_feature_size(t->first) != features)
+        status = hone__fail(&wrong, HONE_UNSUPPORTED, "its features are %zu numbers, its lessons have %zu", features,
+                            hone_lessons_feature_size(t->first));
     if (status == HONE_OK) {
+        t->lessons = hone_lessons_hold(t->first);
+        atomic_init(&t->count, hone_lessons_count(t->first));
         *out = t;
         return HONE_OK;
     }
@@ -47,50 +47,58 @@ hone_status hone__teaching_create(hone__teaching **out, const hone_model *model,
 
 void hone__teaching_free(hone__teaching *t) {
     if (!t) return;
-    hone_taught_free(t->taught);
+    hone_lessons_free(t->first);
     hone_lessons_free(t->lessons);
-    hone__free(t->feature);
     pthread_mutex_destroy(&t->lock);
+    pthread_mutex_destroy(&t->teachers);
     hone__free(t);
 }
 
-size_t hone__teaching_classes(hone__teaching *t) {
+hone_lessons *hone__teaching_hold(hone__teaching *t) {
     pthread_mutex_lock(&t->lock);
-    size_t classes = hone_lessons_classes(t->lessons);
+    hone_lessons *lessons = hone_lessons_hold(t->lessons);
     pthread_mutex_unlock(&t->lock);
-    return classes;
+    return lessons;
 }
 
-bool hone__teaching_class_name(hone__teaching *t, size_t index, char name[HONE_MAX_CLASS_NAME + 1]) {
-    pthread_mutex_lock(&t->lock);
-    const char *found = hone_lessons_class_name(t->lessons, index);
-    if (found) snprintf(name, HONE_MAX_CLASS_NAME + 1, "%s", found);
-    pthread_mutex_unlock(&t->lock);
-    return found != NULL;
+size_t hone__teaching_count(const hone__teaching *t) {
+    return atomic_load_explicit(&t->count, memory_order_relaxed);
 }
 
-bool hone__teaching_answer(hone__teaching *t, const unsigned char *pixels, const float *network, float *y,
-                           size_t classes) {
-    bool answered = false;
-    pthread_mutex_lock(&t->lock);
-    if (hone_lessons_count(t->lessons) > 0 && hone_lessons_classes(t->lessons) <= classes) {
-        hone_taught_features(t->taught, pixels, 1, t->feature);
-        answered = hone_lessons_combine(t->lessons, t->feature, network, y) >= 0;
-    }
-    pthread_mutex_unlock(&t->lock);
-    return answered;
+bool hone__teaching_is_changed(const hone__teaching *t) {
+    return atomic_load(&t->is_changed);
 }
 
-hone_status hone__teaching_add(hone__teaching *t, const unsigned char *pixels, const char *label, const char *name,
-                               hone_error *err) {
-    hone_lessons *after = NULL;
-    pthread_mutex_lock(&t->lock);
-    hone_taught_features(t->taught, pixels, 1, t->feature);
-    hone_status status = hone_lessons_add(&after, t->lessons, t->feature, label, name, err);
+size_t hone__teaching_classes(const hone__teaching *t) {
+    return hone_lessons_classes(t->first);
+}
+
+const char *hone__teaching_class_name(const hone__teaching *t, size_t index) {
+    return hone_lessons_class_name(t->first, index);
+}
+
+static bool knows(const hone__teaching *t, const char *label) {
+    size_t i = 0;
+    while (i < hone__teaching_classes(t) && strcmp(label, hone__teaching_class_name(t, i)) != 0) i++;
+    return i < hone__teaching_classes(t);
+}
+
+hone_status hone__teaching_add(hone__teaching *t, const hone_lesson *examples, size_t count, hone_error *err) {
+    for (size_t i = 0; i < count; i++)
+        if (!knows(t, examples[i].label))
+            HONE_FAIL(err, HONE_ARGUMENT, "the model has no class '%.100s'", examples[i].label);
+    hone_lessons *after = NULL, *before;
+    pthread_mutex_lock(&t->teachers);
+    hone_status status = hone_lessons_add_all(&after, t->lessons, examples, count, err);
     if (status == HONE_OK) {
-        hone_lessons_free(t->lessons);
+        pthread_mutex_lock(&t->lock);
+        before = t->lessons;
         t->lessons = after;
+        atomic_store(&t->count, hone_lessons_count(after));
+        atomic_store(&t->is_changed, true);
+        pthread_mutex_unlock(&t->lock);
+        hone_lessons_free(before);
     }
-    pthread_mutex_unlock(&t->lock);
+    pthread_mutex_unlock(&t->teachers);
     return status;
 }

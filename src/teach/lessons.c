@@ -181,26 +181,47 @@ static hone_status append_from(hone_lessons *l, const hone_lessons *before, size
     return HONE_OK;
 }
 
-hone_status hone_lessons_add(hone_lessons **out, const hone_lessons *before, const float *feature, const char *label,
-                             const char *name, hone_error *err) {
+static bool same_feature(const hone__reference *r, const float *a, const float *b) {
+    return memcmp(a, b, r->size * sizeof *a) == 0;
+}
+
+/* Whether one of these examples has the feature. */
+static bool is_among(const hone__reference *r, const float *feature, const hone_lesson *examples, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (same_feature(r, feature, examples[i].feature)) return true;
+    return false;
+}
+
+hone_status hone_lessons_add_all(hone_lessons **out, const hone_lessons *before, const hone_lesson *examples,
+                                 size_t count, hone_error *err) {
     const hone__reference *r = before->reference;
     hone_lessons *l;
     *out = NULL;
-    if (before->count >= HONE_MAX_LESSONS)
-        HONE_FAIL(err, HONE_LIMIT, "there are %zu examples already: from so many, train (hone finetune)",
-                  before->count);
-    HONE_TRY(create_like(&l, before, before->count + 1, err));
+    if (count > HONE_MAX_LESSONS || before->count + count > HONE_MAX_LESSONS)
+        HONE_FAIL(err, HONE_LIMIT,
+                  "there are %zu examples already, %d is the limit: from so many, train (hone finetune)", before->count,
+                  HONE_MAX_LESSONS);
+    HONE_TRY(create_like(&l, before, before->count + count, err));
     hone_status status = HONE_OK;
     for (size_t i = 0; status == HONE_OK && i < before->count; i++)
-        if (memcmp(before->features + i * r->stride, feature, r->size * sizeof *feature) != 0)
-            status = append_from(l, before, i, err);
-    if (status == HONE_OK) status = hone__lessons_append(l, feature, label, name ? name : label, err);
+        if (!is_among(r, before->features + i * r->stride, examples, count)) status = append_from(l, before, i, err);
+    for (size_t i = 0; status == HONE_OK && i < count; i++) {
+        const hone_lesson *e = &examples[i];
+        if (!is_among(r, e->feature, e + 1, count - i - 1))
+            status = hone__lessons_append(l, e->feature, e->label, e->name ? e->name : e->label, err);
+    }
     if (status != HONE_OK) {
         hone_lessons_free(l);
         return status;
     }
     *out = l;
     return HONE_OK;
+}
+
+hone_status hone_lessons_add(hone_lessons **out, const hone_lessons *before, const float *feature, const char *label,
+                             const char *name, hone_error *err) {
+    const hone_lesson example = {feature, label, name};
+    return hone_lessons_add_all(out, before, &example, 1, err);
 }
 
 hone_status hone_lessons_forget(hone_lessons **out, const hone_lessons *before, const char *what, hone_error *err) {
@@ -236,6 +257,10 @@ bool hone_lessons_info(const hone_lessons *l, size_t index, hone_lesson_info *ou
                               .index = l->labels[index],
                               .reach = l->reaches[index]};
     return true;
+}
+
+size_t hone_lessons_feature_size(const hone_lessons *l) {
+    return l->reference->size;
 }
 
 size_t hone_lessons_classes(const hone_lessons *l) {

@@ -82,4 +82,49 @@ serve
 ask 200 '"probabilities"' --data-binary @seven.png "$url/predict"
 grep -q taught answer && fail "a lesson outlived the server"
 stop
+
+# With a folder to keep it in, it outlives the server's end, a kill and a new file in the model's place.
+network=$(tr -d '\n' <answer | sed 's/.*"class": "\([^"]*\)".*/\1/')
+other=2
+[ "$network" = 2 ] && other=3
+serve --teach --feedback lessons
+ask 200 '"queued": true.*"taught": true' --data-binary @seven.png "$url/feedback?label=$other"
+kill -KILL $pid
+wait $pid
+serve --teach --feedback lessons --watch 0.1
+grep -q "1 lessons of 'lessons' are known" err || fail "what was taught is not said"
+ask 200 "\"class\": \"$other\".*\"taught\": true" --data-binary @seven.png "$url/predict"
+run train digits:200:2 --model mlp --epochs 1 --quiet --no-run --no-test --output other.h5
+want_status 0
+: >err
+cp other.h5 digits.new && mv digits.new digits.h5
+for try in $(seq 200); do grep -q 'version 2 loaded' err && grep -q "are known" err && break; sleep 0.05; done
+ask 200 "\"class\": \"$other\".*\"taught\": true" --data-binary @seven.png "$url/predict"
+stop
+serve --feedback lessons # without --teach nobody asks for them
+ask 200 '"probabilities"' --data-binary @seven.png "$url/predict"
+grep -q taught answer && fail "a lesson without --teach"
+stop
+rm -r lessons/$other
+serve --teach --feedback lessons # who takes the picture away takes the lesson away
+ask 200 '"probabilities"' --data-binary @seven.png "$url/predict"
+grep -q taught answer && fail "a lesson without its picture"
+stop
+
+# In 8 bits features are rounded: what was taught in float is known again, by every protocol, under its new name.
+run quantize other.h5 digits:200:2 --output digits.h5 --max-loss 100 --quiet
+want_status 0
+run teach digits.h5 seven.png thing --quiet
+want_status 0
+run predict digits.h5 seven.png
+want_out "thing"
+serve
+ask 200 '"class": "thing".*"taught": true' --data-binary @seven.png "$url/predict"
+ask 200 '"shape": \[-1, 11\]' "$url/v2/models/digits"
+stop
+echo '{' >lessons/.lessons.json
+run serve digits.h5 --teach --feedback lessons
+want_error "lessons.json"
+run serve digits.h5 --teach --untaught
+want_status 2
 finish

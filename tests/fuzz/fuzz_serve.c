@@ -54,6 +54,8 @@ static void release(hone__serve_local *l) {
     hone__buffer_release(&l->text);
     hone__buffer_release(&l->pictures);
     hone__buffer_release(&l->word);
+    hone__buffer_release(&l->answers);
+    hone__buffer_release(&l->scratch);
 }
 
 /* Sums up what was accepted: a row that is not there is found by the sanitizer. */

@@ -50,7 +50,8 @@ static hone_status add(hone__feedback *f, int seed, const char *label, hone__fee
     const hone_image image = {28, 28, 1, pixels};
     hone__feedback_result ignored;
     hone_digits_render(7, (uint64_t)seed, pixels);
-    return hone__feedback_add(f, &image, label, result ? result : &ignored, err);
+    char name[HONE_FEEDBACK_NAME_SIZE];
+    return hone__feedback_add(f, &image, label, result ? result : &ignored, name, err);
 }
 
 static void a_picture_is_kept_once_under_its_last_label(void **state) {

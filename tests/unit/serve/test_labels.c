@@ -165,6 +165,8 @@ static void labels_are_asked_for_and_move(void **state) {
         nanosleep(&(struct timespec){0, 20000000}, NULL);
     want(ask_text(s, "GET /v1/models/m/versions/1", NULL), 404, NULL);
 
+    assert_int_equal(atomic_load(&e.refused), 0);
+
     /* One that is not there yet: said, the old ones hold; when it comes, all move at once. */
     write_labels(path, "{\"stable\": 3, \"canary\": 4}");
     wait_until(&e.refused, 1);

@@ -15,6 +15,7 @@ enum { PIXELS = 784, CLASSES = 10 };
 
 static hone_model *model;
 static hone_dataset *data;
+static size_t test_features;
 
 /* A small network that has learnt a little, with its reference. */
 static int train_model(void **state) {
@@ -47,11 +48,19 @@ static int drop_model(void **state) {
     return 0;
 }
 
-static hone__teaching *open_teaching(void) {
+static size_t features(void) {
+    hone_taught *taught;
+    assert_int_equal(hone_taught_create(&taught, model, 1, NULL, NULL), HONE_OK);
+    size_t size = hone_taught_feature_size(taught);
+    hone_taught_free(taught);
+    return size;
+}
+
+static hone__teaching *open_teaching(const hone_model *of) {
     hone__teaching *t;
     hone_error err = {0};
     char why[HONE_ERROR_MESSAGE_SIZE];
-    if (hone__teaching_create(&t, model, why, &err) != HONE_OK) fail_msg("%s", err.message);
+    if (hone__teaching_create(&t, of, features(), why, &err) != HONE_OK) fail_msg("%s", err.message);
     assert_string_equal(why, "");
     assert_non_null(t);
     return t;
@@ -62,45 +71,58 @@ static void stripes(unsigned char pixels[PIXELS], int width) {
     for (int i = 0; i < PIXELS; i++) pixels[i] = i % 28 / width % 2 ? 255 : 0;
 }
 
-static void what_is_taught_is_known_and_nothing_else(void **state) {
+static void feature_of(const unsigned char *pixels, float *out) {
+    hone_taught *taught;
+    assert_int_equal(hone_taught_create(&taught, model, 1, NULL, NULL), HONE_OK);
+    hone_taught_features(taught, pixels, 1, out);
+    hone_taught_free(taught);
+}
+
+static void what_is_taught_is_known_to_whoever_asks_next(void **state) {
     (void)state;
-    hone__teaching *t = open_teaching();
+    hone__teaching *t = open_teaching(model);
     unsigned char picture[PIXELS];
+    float *feature = calloc(features(), sizeof *feature);
     float network[CLASSES] = {0.1f, 0.1f, 0.1f, 0.1f, 0.1f, 0.1f, 0.1f, 0.1f, 0.1f, 0.1f}, y[CLASSES];
     stripes(picture, 4);
+    feature_of(picture, feature);
     assert_int_equal(hone__teaching_classes(t), CLASSES);
-    assert_false(hone__teaching_answer(t, picture, network, y, CLASSES));
-    assert_int_equal(hone__teaching_add(t, picture, "4", "feedback 1", NULL), HONE_OK);
-    assert_true(hone__teaching_answer(t, picture, network, y, CLASSES));
-    assert_int_equal(hone_prediction_of(y, CLASSES).index, 4);
+    assert_int_equal(hone__teaching_count(t), 0);
+    assert_false(hone__teaching_is_changed(t));
+    hone_lessons *before = hone__teaching_hold(t);
+    hone_lesson lesson = {feature, "4", "a"};
+    assert_int_equal(hone__teaching_add(t, &lesson, 1, NULL), HONE_OK);
+    assert_int_equal(hone__teaching_count(t), 1);
+    assert_true(hone__teaching_is_changed(t));
+    hone_lessons *after = hone__teaching_hold(t);
+    assert_int_equal(hone_lessons_combine(before, feature, network, y), -1); /* who was answering goes on as it was */
+    assert_int_equal(hone_lessons_combine(after, feature, network, y), 0);
     assert_true(y[4] > 0.99f);
-    /* Told otherwise, otherwise. */
-    assert_int_equal(hone__teaching_add(t, picture, "5", "feedback 2", NULL), HONE_OK);
-    assert_true(hone__teaching_answer(t, picture, network, y, CLASSES));
-    assert_int_equal(hone_prediction_of(y, CLASSES).index, 5);
-    int taken = 0;
-    for (size_t i = 0; i < 300; i++)
-        taken += hone__teaching_answer(t, hone_dataset_images(data) + i * PIXELS, network, y, CLASSES);
-    assert_true(taken < 15);
+    hone_lessons_free(before);
+    hone_lessons_free(after);
+    lesson.label = "5"; /* told otherwise, otherwise */
+    assert_int_equal(hone__teaching_add(t, &lesson, 1, NULL), HONE_OK);
+    assert_int_equal(hone__teaching_count(t), 1);
+    after = hone__teaching_hold(t);
+    assert_int_equal(hone_lessons_combine(after, feature, network, y), 0);
+    assert_true(y[5] > 0.99f);
+    hone_lessons_free(after);
+    hone_error err = {0};
+    lesson.label = "no such class";
+    assert_int_equal(hone__teaching_add(t, &lesson, 1, &err), HONE_ARGUMENT);
+    assert_non_null(strstr(err.message, "no such class"));
+    assert_int_equal(hone__teaching_count(t), 1);
+    free(feature);
     hone__teaching_free(t);
 }
 
-static void a_new_class_is_one_more(void **state) {
+static void lessons_for_other_features_are_told(void **state) {
     (void)state;
-    hone__teaching *t = open_teaching();
-    unsigned char picture[PIXELS];
-    float network[CLASSES] = {1}, y[CLASSES + 1];
-    char name[HONE_MAX_CLASS_NAME + 1];
-    stripes(picture, 7);
-    assert_int_equal(hone__teaching_add(t, picture, "stripes", "a", NULL), HONE_OK);
-    assert_int_equal(hone__teaching_classes(t), CLASSES + 1);
-    assert_true(hone__teaching_class_name(t, CLASSES, name));
-    assert_string_equal(name, "stripes");
-    assert_false(hone__teaching_class_name(t, CLASSES + 1, name));
-    assert_false(hone__teaching_answer(t, picture, network, y, CLASSES)); /* taught since the room was measured */
-    assert_true(hone__teaching_answer(t, picture, network, y, CLASSES + 1));
-    assert_int_equal(hone_prediction_of(y, CLASSES + 1).index, CLASSES);
-    hone__teaching_free(t);
+    hone__teaching *t;
+    char why[HONE_ERROR_MESSAGE_SIZE];
+    assert_int_equal(hone__teaching_create(&t, model, features() + 1, why, NULL), HONE_OK);
+    assert_null(t);
+    assert_non_null(strstr(why, "features"));
 }
 
 static void a_model_without_a_reference_is_served_as_it_is(void **state) {
@@ -110,7 +132,7 @@ static void a_model_without_a_reference_is_served_as_it_is(void **state) {
     char why[HONE_ERROR_MESSAGE_SIZE] = "?";
     assert_int_equal(hone_model_copy(&plain, model, NULL), HONE_OK);
     assert_int_equal(hone_model_forget_lessons(plain, NULL), HONE_OK);
-    assert_int_equal(hone__teaching_create(&t, plain, why, NULL), HONE_OK);
+    assert_int_equal(hone__teaching_create(&t, plain, features(), why, NULL), HONE_OK);
     assert_null(t);
     assert_string_equal(why, "");
     hone_model_free(plain);
@@ -119,25 +141,30 @@ static void a_model_without_a_reference_is_served_as_it_is(void **state) {
 static hone_status open_and_teach(void *context) {
     hone__teaching *t;
     char why[HONE_ERROR_MESSAGE_SIZE];
-    unsigned char picture[PIXELS];
-    (void)context;
-    hone_status status = hone__teaching_create(&t, model, why, NULL);
+    const float *feature = context;
+    hone_status status = hone__teaching_create(&t, model, test_features, why, NULL);
     if (status != HONE_OK) return status;
-    stripes(picture, 3);
-    status = hone__teaching_add(t, picture, "new", "a", NULL);
+    const hone_lesson lesson = {feature, "3", "a"};
+    status = hone__teaching_add(t, &lesson, 1, NULL);
     hone__teaching_free(t);
     return status;
 }
 
 static void every_allocation_may_fail(void **state) {
     (void)state;
-    assert_true(test_every_allocation(open_and_teach, NULL) > 5);
+    unsigned char picture[PIXELS];
+    test_features = features();
+    float *feature = calloc(test_features, sizeof *feature);
+    stripes(picture, 3);
+    feature_of(picture, feature);
+    assert_true(test_every_allocation(open_and_teach, feature) > 5);
+    free(feature);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_taught_is_known_and_nothing_else),
-        cmocka_unit_test(a_new_class_is_one_more),
+        cmocka_unit_test(what_is_taught_is_known_to_whoever_asks_next),
+        cmocka_unit_test(lessons_for_other_features_are_told),
         cmocka_unit_test(a_model_without_a_reference_is_served_as_it_is),
         cmocka_unit_test(every_allocation_may_fail),
     };
