@@ -5,20 +5,18 @@
 #define _XOPEN_SOURCE 700
 #include "test.h"
 
+#include "page_client.h"
+
 #include <hone/data.h>
 #include <hone/format.h>
 #include <hone/label.h>
 
-#include <arpa/inet.h>
 #include <ftw.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 enum { CLASSES = 2, OF_A_CLASS = 12, PICTURES = CLASSES * OF_A_CLASS, PEOPLE = 3, LABELS = 8, REPLY = 1 << 18 };
@@ -67,32 +65,11 @@ static hone_label_server *open_server(void) {
     return server;
 }
 
-/* The status, 0 where there was no answer; what follows the head is in *body, which points into reply. Runs on threads
- * where cmocka's assertions must not fail. */
 static int ask(const hone_label_server *server, const char *method, const char *path, const char *json,
                char reply[REPLY], const char **body) {
-    char request[1024];
-    int port = 0, status = 0, s = socket(AF_INET, SOCK_STREAM, 0);
-    size_t used = 0;
-    *body = "";
-    if (sscanf(hone_label_server_url(server), "http://127.0.0.1:%d/", &port) != 1) return 0;
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    struct timeval patience = {60, 0};
-    setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    if (connect(s, (struct sockaddr *)&address, sizeof address) == 0) {
-        int length = snprintf(request, sizeof request,
-                              "%s %s%stoken=%s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\n"
-                              "Content-Length: %zu\r\n\r\n%s",
-                              method, path, strchr(path, '?') ? "&" : "?", token, port, strlen(json), json);
-        send(s, request, (size_t)length, MSG_NOSIGNAL);
-        for (ssize_t n; used < REPLY - 1 && (n = recv(s, reply + used, REPLY - 1 - used, 0)) > 0;) used += (size_t)n;
-    }
-    close(s);
-    reply[used] = '\0';
-    const char *end = strstr(reply, "\r\n\r\n");
-    if (end) *body = end + 4;
-    return sscanf(reply, "HTTP/1.1 %d", &status) == 1 ? status : 0;
+    char whole[256];
+    snprintf(whole, sizeof whole, "%s%stoken=%s", path, strchr(path, '?') ? "&" : "?", token);
+    return page_ask(hone_label_server_url(server), method, whole, "", json, reply, REPLY, body);
 }
 
 static hone_value *state_of(const hone_label_server *server) {

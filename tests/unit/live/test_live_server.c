@@ -5,15 +5,13 @@
 #define _POSIX_C_SOURCE 200809L
 #include "test.h"
 
+#include "page_client.h"
+
 #include <hone/format.h>
 #include <hone/live.h>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 static hone_dataset *data;
@@ -33,27 +31,8 @@ static int drop_data(void **state) {
 /* Status; what follows the head is in *body until the next call. */
 static int ask(const hone_live *live, const char *method, const char *path, const char *more, const char **body) {
     static char reply[1 << 20];
-    char request[1024];
-    int port = 0, s = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(sscanf(hone_live_url(live), "http://127.0.0.1:%d/", &port), 1);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    struct timeval patience = {20, 0};
-    setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    assert_int_equal(connect(s, (struct sockaddr *)&address, sizeof address), 0);
-    snprintf(request, sizeof request, "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\n%s\r\n", method,
-             path, port, more);
-    assert_int_equal(send(s, request, strlen(request), MSG_NOSIGNAL), strlen(request));
-    size_t used = 0;
-    for (ssize_t n; used < sizeof reply - 1 && (n = recv(s, reply + used, sizeof reply - 1 - used, 0)) > 0;)
-        used += (size_t)n;
-    reply[used] = '\0';
-    close(s);
-    int status = 0;
-    assert_int_equal(sscanf(reply, "HTTP/1.1 %d", &status), 1);
-    const char *end = strstr(reply, "\r\n\r\n");
-    assert_non_null(end);
-    if (body) *body = end + 4;
+    int status = page_ask(hone_live_url(live), method, path, more, "", reply, sizeof reply, body);
+    assert_true(status != 0);
     return status;
 }
 
