@@ -55,20 +55,23 @@
 
 /* ---- the same at every level ----------------------------------------------------------------------------------- */
 
-#if !defined(HONE_ISA_avx512)
-/* Writes the lanes of a that m selects one after another to p and says how many; up to VL floats of p are touched. */
+#if !defined(HONE_ISA_avx512) && !defined(HONE_ISA_avx2)
+/* Writes the lanes of a that m selects one after another to p and says how many; up to VL floats of p are touched.
+ * Without a branch, for nothing foretells a mask. */
 HONE_INLINE size_t v_append(float *p, vfloat a, vmask m) {
     float lanes[VL];
+    const uint32_t bits = vm_bits(m);
     size_t count = 0;
     v_store(lanes, a);
-    for (uint32_t bits = vm_bits(m); bits != 0; bits &= bits - 1) p[count++] = lanes[__builtin_ctz(bits)];
+    for (size_t i = 0; i < VL; count += bits >> i & 1, i++) p[count] = lanes[i];
     return count;
 }
 HONE_INLINE size_t vi_append(int32_t *p, vint a, vmask m) {
     int32_t lanes[VL];
+    const uint32_t bits = vm_bits(m);
     size_t count = 0;
     vi_store(lanes, a);
-    for (uint32_t bits = vm_bits(m); bits != 0; bits &= bits - 1) p[count++] = lanes[__builtin_ctz(bits)];
+    for (size_t i = 0; i < VL; count += bits >> i & 1, i++) p[count] = lanes[i];
     return count;
 }
 #endif

@@ -223,6 +223,34 @@ HONE_INLINE uint32_t vm_bits(vmask a) {
     return (uint32_t)_mm256_movemask_ps(a);
 }
 
+/* For each mask of eight lanes the lanes that it selects, as bytes one after another. */
+#define V_BIT(m, i) ((uint64_t)((m) >> (i)&1))
+#define V_BELOW(m, i)                                                                                                  \
+    (V_BIT((m) & ((1 << (i)) - 1), 0) + V_BIT((m) & ((1 << (i)) - 1), 1) + V_BIT((m) & ((1 << (i)) - 1), 2) +          \
+     V_BIT((m) & ((1 << (i)) - 1), 3) + V_BIT((m) & ((1 << (i)) - 1), 4) + V_BIT((m) & ((1 << (i)) - 1), 5) +          \
+     V_BIT((m) & ((1 << (i)) - 1), 6))
+#define V_LANE(m, i) (V_BIT(m, i) * (i) << 8 * V_BELOW(m, i))
+#define V_SELECTED(m)                                                                                                  \
+    (V_LANE(m, 1) | V_LANE(m, 2) | V_LANE(m, 3) | V_LANE(m, 4) | V_LANE(m, 5) | V_LANE(m, 6) | V_LANE(m, 7))
+#define V_SELECTED4(m)  V_SELECTED(m), V_SELECTED((m) + 1), V_SELECTED((m) + 2), V_SELECTED((m) + 3)
+#define V_SELECTED16(m) V_SELECTED4(m), V_SELECTED4((m) + 4), V_SELECTED4((m) + 8), V_SELECTED4((m) + 12)
+#define V_SELECTED64(m) V_SELECTED16(m), V_SELECTED16((m) + 16), V_SELECTED16((m) + 32), V_SELECTED16((m) + 48)
+static const uint64_t v_selected[256] = {V_SELECTED64(0), V_SELECTED64(64), V_SELECTED64(128), V_SELECTED64(192)};
+
+/* Writes the lanes of a that m selects one after another to p and says how many; up to VL floats of p are touched. */
+HONE_INLINE size_t vi_append(int32_t *p, vint a, vmask m) {
+    const uint32_t bits = vm_bits(m);
+    const __m256i lanes = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)v_selected[bits]));
+    _mm256_storeu_si256((__m256i *)(void *)p, _mm256_permutevar8x32_epi32(a, lanes));
+    return (size_t)_mm_popcnt_u32(bits);
+}
+HONE_INLINE size_t v_append(float *p, vfloat a, vmask m) {
+    const uint32_t bits = vm_bits(m);
+    const __m256i lanes = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)v_selected[bits]));
+    _mm256_storeu_ps(p, _mm256_permutevar8x32_ps(a, lanes));
+    return (size_t)_mm_popcnt_u32(bits);
+}
+
 HONE_INLINE __m256 v_pairs_low(__m256 a, __m256 b) {
     return _mm256_castpd_ps(_mm256_unpacklo_pd(_mm256_castps_pd(a), _mm256_castps_pd(b)));
 }
