@@ -399,13 +399,14 @@ def test_trouble_is_said_kindly():
         # What a loaded server answers: it is asked again when it said so. What is the picture's fault is not.
         for status, words, comes_again in ((429, 'busy', True), (503, 'busy', True), (504, 'too long', True), (413, 'too large', False), (400, 'cannot read', False), (500, 'broken', False)):
             page.click('#clear')
-            page.script("""window.real ??= window.fetch; let first = true;
-                window.fetch = async (...a) => { if (!first || !String(a[0]).startsWith('predict')) return window.real(...a);
-                  first = false; return new Response('{"error": "broken"}', {status: arguments[0], headers: {'Retry-After': '1'}}); };""".replace('arguments[0]', str(status)))
+            page.script("""window.real ??= window.fetch; window.recovered = false;
+                window.fetch = async (...a) => window.recovered || !String(a[0]).startsWith('predict') ? window.real(...a)
+                  : new Response('{"error": "broken"}', {status: arguments[0], headers: {'Retry-After': '1'}});""".replace('arguments[0]', str(status)))
             page.script("""const c = document.getElementById('pad'), r = c.getBoundingClientRect(), at = (type, x, y) => c.dispatchEvent(new PointerEvent(type,
                 {pointerId: 1, button: 0, clientX: r.left + x * r.width, clientY: r.top + y * r.height, bubbles: true}));
                 c.setPointerCapture = () => {}; at('pointerdown', .5, .2);""")
             page.until(lambda: words in page.text('#trouble') and page.find('#trouble').is_displayed(), f'{status} is said')
+            page.script('window.recovered = true')
             if comes_again:
                 answered(page)
                 assert not page.find('#trouble').is_displayed(), status
