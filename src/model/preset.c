@@ -76,20 +76,19 @@ static hone_status lenet5(hone_model *model, const hone_shape *input, int classe
     return hone_model_dense(model, classes, "softmax", err);
 }
 
-/* For the last tenths of a per cent, still in minutes: normalised after every convolution, twice as many filters at each
- * depth, dropout before the end. Normalising behind the pooling keeps convolution, ReLU and pooling one operation. */
+/* For the last tenths of a per cent, still in minutes: two convolutions where mnist-cnn has one, normalised after each,
+ * dropout before the end. Normalising behind the pooling keeps convolution, ReLU and pooling one operation. */
 static hone_status mnist_best(hone_model *model, const hone_shape *input, int classes, hone_error *err) {
+    static const struct {
+        int filters;
+        bool pooled;
+    } convolutions[] = {{32, false}, {32, true}, {64, false}, {64, true}, {128, false}};
     HONE_TRY(hone_model_input(model, input, err));
-    HONE_TRY(hone_model_conv2d(model, 32, 5, "relu", err));
-    HONE_TRY(hone_model_max_pooling2d(model, 2, err));
-    HONE_TRY(hone_model_add(model, "BatchNormalization", NULL, err));
-    HONE_TRY(hone_model_conv2d(model, 64, 3, "relu", err));
-    HONE_TRY(hone_model_add(model, "BatchNormalization", NULL, err));
-    HONE_TRY(hone_model_conv2d(model, 64, 3, "relu", err));
-    HONE_TRY(hone_model_max_pooling2d(model, 2, err));
-    HONE_TRY(hone_model_add(model, "BatchNormalization", NULL, err));
-    HONE_TRY(hone_model_conv2d(model, 128, 3, "relu", err));
-    HONE_TRY(hone_model_add(model, "BatchNormalization", NULL, err));
+    for (size_t i = 0; i < sizeof convolutions / sizeof *convolutions; i++) {
+        HONE_TRY(hone_model_conv2d(model, convolutions[i].filters, 3, "relu", err));
+        if (convolutions[i].pooled) HONE_TRY(hone_model_max_pooling2d(model, 2, err));
+        HONE_TRY(hone_model_add(model, "BatchNormalization", NULL, err));
+    }
     HONE_TRY(hone_model_flatten(model, err));
     HONE_TRY(hone_model_dropout(model, 0.3, err));
     return hone_model_dense(model, classes, "softmax", err);
@@ -105,8 +104,8 @@ static const struct preset {
     {"mnist-fast", "99 % on MNIST in one pass: 5x5 and 3x3 convolutions (16, 32), Dense 96", 12, mnist_fast,
      "--epochs 1 --batch-size 48 --schedule one-cycle --learning-rate 0.01 --label-smoothing 0.1 "
      "--input 0.1307,0.3081 --validation-split 0"},
-    {"mnist-best", "convolutions (32, 64, 64, 128), each normalised, Dropout 0.3", 24, mnist_best,
-     "--epochs 24 --batch-size 64 --schedule one-cycle --learning-rate 0.005 --label-smoothing 0.05 --ema 0.995 "
+    {"mnist-best", "five 3x3 convolutions (32, 32, 64, 64, 128), each normalised, Dropout 0.3", 24, mnist_best,
+     "--epochs 44 --batch-size 64 --schedule one-cycle --learning-rate 0.005 --label-smoothing 0.05 --ema 0.995 "
      "--augment digits --validation-split 0"},
     {"mlp", "no convolution: Dense 128, Dropout 0.2", 1, mlp, NULL},
     {"lenet5", "LeNet-5: two 5x5 convolutions (6, 16), average poolings, Dense 120 and 84", 12, lenet5, NULL},
