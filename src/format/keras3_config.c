@@ -19,7 +19,15 @@ static bool is_model(const char *class_name) {
 
 static hone_value *with_modules(const hone_value *object);
 
-/* config of a model with its layers changed, or of a layer without the shape that is its InputLayer's to state. */
+/* Keras 3 lets the InputLayer alone state a shape, and attention none. */
+static bool is_of_keras2(const char *key) {
+    static const char *const keys[] = {"batch_input_shape", "query_shape", "key_shape", "value_shape"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (strcmp(key, keys[i]) == 0) return true;
+    return false;
+}
+
+/* config of a model with its layers changed, or of a layer. */
 static hone_value *config_of(const hone_value *config, bool model, bool input) {
     hone_value *out = hone_value_object();
     for (size_t i = 0; i < hone_value_count(config); i++) {
@@ -30,7 +38,7 @@ static hone_value *config_of(const hone_value *config, bool model, bool input) {
             for (size_t k = 0; k < hone_value_count(value); k++)
                 hone_value_append(layers, with_modules(hone_value_at(value, k)));
             hone_value_set(out, key, layers);
-        } else if (input || strcmp(key, "batch_input_shape") != 0) {
+        } else if (input || !is_of_keras2(key)) {
             hone_value_set(out, key, hone_value_copy(value));
         }
     }
@@ -40,15 +48,17 @@ static hone_value *config_of(const hone_value *config, bool model, bool input) {
 static hone_value *with_modules(const hone_value *object) {
     const char *class_name = class_of(object);
     bool functional = strcmp(class_name, "Functional") == 0;
+    const hone__layer_type *type = hone__layer_type_find(class_name);
+    const char *apart = type ? type->module : NULL; /* then Keras finds it by its name, among custom_objects, too */
     hone_value *out = hone_value_object();
-    hone_value_set_string(out, "module", is_model(class_name) ? "keras" : "keras.layers");
+    hone_value_set_string(out, "module", is_model(class_name) ? "keras" : apart ? apart : "keras.layers");
     /* Keras itself says Functional, of a module that tf-keras has under another name; Model is known to both, and
      * becomes one */
     hone_value_set_string(out, "class_name", functional ? "Model" : class_name);
     hone_value_set(
         out, "config",
         config_of(hone_value_get(object, "config"), is_model(class_name), strcmp(class_name, "InputLayer") == 0));
-    hone_value_set_string(out, "registered_name", functional ? "Model" : NULL);
+    hone_value_set_string(out, "registered_name", functional ? "Model" : apart ? class_name : NULL);
     static const char *const kept[] = {"name", "inbound_nodes"};
     for (size_t i = 0; i < 2; i++)
         if (hone_value_get(object, kept[i]))

@@ -49,6 +49,7 @@ typedef struct hone__weight {
 /* One per Keras class: five functions. Registered in layer.c's table. */
 typedef struct hone__layer_type {
     const char *class_name;
+    const char *module; /* of Keras 3, where the class is; NULL: keras.layers */
     size_t config_size; /* bytes of layer->config, zeroed at first */
     /* Reads Keras arguments into layer->config; failures stick in the reader. */
     void (*from_config)(hone__layer *layer, hone__config *config);

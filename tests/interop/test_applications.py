@@ -1,19 +1,20 @@
 """Graphs of the real Keras in hone: keras.applications and models with every sort of branch, sharing and nesting.
 
-Each model is built with random weights, saved to .h5, and must predict in hone what it predicts in Keras; some must take
-the same training step; what hone writes, Keras must load, and what hone writes of that must be the same bytes.
+Each model is built with random weights, saved to .h5 and to .keras, and must predict in hone what it predicts in Keras;
+some must take the same training step; what hone writes, Keras must load, and what hone writes of that must be the same
+bytes.
 
     run.sh test_applications.py DRIVER [--full] [NAME …]
 
 By default the applications have small inputs, and of the slow ones there are none, so that this is quick; names choose, and
---full takes all of them at their default sizes.
+--full takes all of them at their default sizes. A model of that size is big (VGG16 0.5 GB): one lives at a time.
 """
 
 import hashlib
 import sys
 
 import numpy as np
-from common import FAMILIES, FOLDER, data_files, driver, expect, finish, hone_predict, keras
+from common import FAMILIES, FOLDER, answers, data_files, driver, expect, finish, hone_predict, keras
 
 arguments = sys.argv[2:]
 FULL = "--full" in arguments
@@ -40,6 +41,9 @@ APPLICATIONS = {
 # What a run without --full or names leaves to those: much time for words that the others have too.
 SLOW = {"InceptionResNetV2", "NASNetMobile", "Xception", "MobileNetV3Large", "EfficientNetV2B0", "ResNet50V2"}
 BOTH_FAMILIES = {"MobileNetV3Small", "ConvNeXtTiny"}  # which the two write differently
+
+
+SAVED = (FOLDER / "saved.h5", FOLDER / "saved.keras")
 
 
 def wanted(name, family=None):
@@ -75,23 +79,26 @@ def relative(a, b):
     return float(np.max(np.abs(a - b)) / np.max(np.abs(b)))
 
 
-def expect_same_predictions(what, model, saved, x, tolerance=1e-4):
-    ours, theirs = hone_predict(saved, flat(x)), flat(model.predict(x, verbose=0))
-    worst = relative(ours, theirs)
+def expect_same_predictions(what, saved, x, theirs, tolerance=1e-4):
+    worst = relative(hone_predict(saved, flat(x)), theirs)
     expect(f"{what}: predictions", worst <= tolerance, f"{worst:.2g}")
 
 
-def expect_round_trip(what, k, saved, x=None, model=None, custom=None):
-    """What hone writes is read by Keras, and written again by hone it is the same bytes."""
-    once, twice = FOLDER / "once.h5", FOLDER / "twice.h5"
+def expect_round_trip(what, k, saved, x, theirs, custom=None):
+    """What hone writes in the kind of file that it read is read by Keras, and written again by hone the same bytes.
+
+    .keras is written in Keras 3's words: what those leave out of tf-keras' (training=False) goes with a writing before."""
+    once, twice = FOLDER / f"once{saved.suffix}", FOLDER / f"twice{saved.suffix}"
     driver("copy", saved, once)
+    if saved.suffix == ".keras":
+        driver("copy", once, saved)
+        driver("copy", saved, once)
     driver("copy", once, twice)
     digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (once, twice)]
     expect(f"{what}: written twice, the same bytes", digests[0] == digests[1])
-    if model is not None:
-        back = k.models.load_model(once, compile=False, custom_objects=custom)
-        worst = relative(flat(back.predict(x, verbose=0)), flat(model.predict(x, verbose=0)))
-        expect(f"{what}: Keras reads what hone wrote", worst <= 1e-6, f"{worst:.2g}")
+    back = k.models.load_model(once, compile=False, custom_objects=custom)
+    worst = relative(flat(answers(back, x)), theirs)
+    expect(f"{what}: Keras reads what hone wrote", worst <= 1e-6, f"{worst:.2g}")
 
 
 def custom_classes(k, name):
@@ -121,11 +128,14 @@ for name, (side, small, raw) in APPLICATIONS.items():
         side = side if FULL else small
         model = getattr(k.applications, name)(weights=None, input_shape=(side, side, 3), classes=1000 if FULL else 10)
         randomize(model)
-        saved = FOLDER / "application.h5"
-        model.save(saved)
         x = np.random.default_rng(5).uniform(0, 255 if raw else 1, (2, side, side, 3)).astype("float32")
-        expect_same_predictions(f"{family}, {name} at {side}", model, saved, x)
-        expect_round_trip(f"{family}, {name}", k, saved, x, model, custom_classes(k, name))
+        theirs = flat(answers(model, x))
+        for saved in SAVED:
+            model.save(saved)
+            what = f"{family}, {name} at {side}, {saved.suffix}"
+            expect_same_predictions(what, saved, x, theirs)
+            expect_round_trip(what, k, saved, x, theirs, custom_classes(k, name))
+        del model
 
 # ---- one training step ----------------------------------------------------------------------------------------------
 
@@ -262,22 +272,25 @@ for family, k in FAMILIES.items():
         k.utils.set_random_seed(7)
         model = make(k)
         randomize(model)
-        saved = FOLDER / "graph.h5"
-        model.save(saved)
         rng = np.random.default_rng(5)
         x = [rng.uniform(-1, 1, (3, *i.shape[1:])).astype("float32") for i in model.inputs]
         if make is positions:
             x[1] = rng.permutation(48).reshape(3, 16).astype("float32") % 16
         x = x if len(x) > 1 else x[0]
-        what = f"{family}, {make.__name__}"
-        expect_same_predictions(what, model, saved, x)
-        expect_round_trip(what, k, saved, x, model)
-        if make not in (vit, positions):  # MultiHeadAttention has no words that both families read
-            other = next(o for o in FAMILIES.values() if o is not k)
-            expect_round_trip(f"{what}, in the other family", other, saved, x, model)
+        theirs = flat(answers(model, x))
+        for saved in SAVED:
+            model.save(saved)
+            what = f"{family}, {make.__name__}, {saved.suffix}"
+            expect_same_predictions(what, saved, x, theirs)
+            # MultiHeadAttention has no words that both families read: .keras has those of Keras 3, .h5 those it came with
+            attention = make in (vit, positions)
+            expect_round_trip(what, keras if attention and saved.suffix == ".keras" else k, saved, x, theirs)
+            if not attention:
+                other = next(o for o in FAMILIES.values() if o is not k)
+                expect_round_trip(f"{what}, in the other family", other, saved, x, theirs)
         if make in (vit, nested, wrapped):
             model.compile(k.optimizers.SGD(0.01), "sparse_categorical_crossentropy")
-            model.save(saved)
-            expect_same_step(what, k, model, saved, 1e-3)
+            model.save(SAVED[0])
+            expect_same_step(f"{family}, {make.__name__}", k, model, SAVED[0], 1e-3)
 
 finish()

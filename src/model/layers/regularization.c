@@ -152,6 +152,7 @@ static void depth_to_config(const hone__layer *layer, hone_value *config) {
 }
 
 const hone__layer_type hone__type_stochastic_depth = {.class_name = "StochasticDepth",
+                                                      .module = "keras.src.applications.convnext",
                                                       .config_size = sizeof(dropout),
                                                       .from_config = depth_from_config,
                                                       .to_config = depth_to_config,

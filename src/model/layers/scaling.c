@@ -115,6 +115,7 @@ static hone_status layer_scale_lower(const hone_model *model, const hone__layer 
 }
 
 const hone__layer_type hone__type_layer_scale = {.class_name = "LayerScale",
+                                                 .module = "keras.src.applications.convnext",
                                                  .config_size = sizeof(layer_scale),
                                                  .from_config = layer_scale_from_config,
                                                  .to_config = layer_scale_to_config,
@@ -155,6 +156,7 @@ static hone_status custom_scale_lower(const hone_model *model, const hone__layer
 }
 
 const hone__layer_type hone__type_custom_scale_layer = {.class_name = "CustomScaleLayer",
+                                                        .module = "keras.src.applications.inception_resnet_v2",
                                                         .config_size = sizeof(double),
                                                         .from_config = custom_scale_from_config,
                                                         .to_config = custom_scale_to_config,

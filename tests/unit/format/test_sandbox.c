@@ -16,12 +16,18 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define FILTERED 0
 #elif defined(__linux__) && (defined(__x86_64__) || defined(__aarch64__))
 #define FILTERED 1
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #else
 #define FILTERED 0
 #endif
@@ -175,12 +181,87 @@ static void failing_memory_is_survived(void **state) {
     }
     hone_set_sandbox(false);
 }
+/* ---- where it is not allowed ----------------------------------------------------------------------------------- */
+
+#if FILTERED
+
+/* As a container may forbid it: of these calls and, where that is asked for, of a filter, nothing but an error is had. */
+static bool forbid(bool processes) {
+#define CALL(number)                                                                                                   \
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (number), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAGAIN)
+    struct sock_filter no_processes[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, nr)),
+        CALL(SYS_clone),
+        CALL(SYS_clone3),
+#ifdef SYS_fork
+        CALL(SYS_fork),
+        CALL(SYS_vfork),
+#endif
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_filter no_filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, args[0])),
+        CALL(PR_SET_SECCOMP),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+#undef CALL
+    const struct sock_fprog program = {.len = processes ? sizeof no_processes / sizeof *no_processes
+                                                        : sizeof no_filter / sizeof *no_filter,
+                                       .filter = processes ? no_processes : no_filter};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
+}
+
+/* In a process of its own, since a filter is for good: what it found, as its exit status. */
+enum finding { AS_IT_SHOULD, NOT_FORBIDDEN, WRONG_STATUS, WRONG_WORDS, NOT_TRUSTED };
+
+static int load_where_forbidden(bool processes) {
+    static const char path[] = HONE_TEST_GOLDEN "accept/keras3-conv.h5";
+    hone_model *model = NULL;
+    hone_error err = {0};
+    if (!forbid(processes)) return NOT_FORBIDDEN;
+    hone_set_sandbox(true);
+    hone_status status = hone_model_load(&model, path, NULL, &err);
+    hone_model_free(model);
+    if (status != (processes ? HONE_UNSUPPORTED : HONE_OK)) return WRONG_STATUS;
+    if (!processes) return AS_IT_SHOULD;
+    if (!strstr(err.message, "cannot be started") || !strstr(err.message, "--trust-files")) return WRONG_WORDS;
+    hone_set_sandbox(false);
+    status = hone_model_load(&model, path, NULL, &err);
+    hone_model_free(model);
+    return status == HONE_OK ? AS_IT_SHOULD : NOT_TRUSTED;
+}
+
+static int finding_where_forbidden(bool processes) {
+    int status;
+    pid_t child = fork();
+    if (child == 0) _exit(load_where_forbidden(processes));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+#endif
+
+/* No process: the file is not read, and the way out is told. No filter: read within the limits alone. */
+static void what_is_forbidden_is_told(void **state) {
+    (void)state;
+#if FILTERED
+    assert_int_equal(finding_where_forbidden(true), AS_IT_SHOULD);
+    assert_int_equal(finding_where_forbidden(false), AS_IT_SHOULD);
+#else
+    skip();
+#endif
+}
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_can_do_no_harm),          cmocka_unit_test(its_memory_is_limited),
         cmocka_unit_test(it_is_stopped_at_any_time),  cmocka_unit_test(a_dead_reader_is_told_of_and_stays_dead),
         cmocka_unit_test(refused_files_say_the_same), cmocka_unit_test(failing_memory_is_survived),
+        cmocka_unit_test(what_is_forbidden_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
