@@ -136,6 +136,23 @@ static hone_status reserve(hone_plan *plan, void **out, size_t count, size_t siz
     return *out ? HONE_OK : hone__fail_memory(err, bytes, what);
 }
 
+/* Pieces of refresh go largest first (an operation's are taken to be alike), for a large one that comes last leaves the
+ * other workers waiting. */
+static void order_refreshes(hone_plan *plan) {
+    const hone__op *ops = plan->graph.ops;
+    for (size_t i = 1; i < plan->refresh_count; i++) {
+        const struct hone__refresh_piece piece = plan->refreshes[i];
+        const size_t size = ops[piece.op].own / ops[piece.op].pieces;
+        size_t at = i;
+        for (; at > 0; at--) {
+            const hone__op *before = &ops[plan->refreshes[at - 1].op];
+            if (before->own / before->pieces >= size) break;
+            plan->refreshes[at] = plan->refreshes[at - 1];
+        }
+        plan->refreshes[at] = piece;
+    }
+}
+
 static hone_status reserve_own(hone_plan *plan, hone_error *err) {
     hone__builder *g = &plan->graph;
     size_t floats = 0, doubles = 0;
@@ -160,6 +177,7 @@ static hone_status reserve_own(hone_plan *plan, hone_error *err) {
         for (size_t piece = 0; piece < op->pieces; piece++)
             plan->refreshes[refresh++] = (struct hone__refresh_piece){i, piece};
     }
+    order_refreshes(plan);
     return HONE_OK;
 }
 
