@@ -91,9 +91,11 @@ struct hone__http_loop {
     pthread_t thread;
     bool is_running;
     double spin_seconds;
-    int pipe[2]; /* what others ask of it; -1: none yet */
-    _Atomic bool is_woken;
-    double answered;         /* when the thread was last done with a request */
+    int pipe[2];             /* what others ask of it; -1: none yet */
+    _Atomic bool has_mail;   /* there is something in the pipe */
+    _Atomic bool is_woken;   /* a wake is in the pipe, or will be: one is enough */
+    uint64_t requests;       /* that it has answered; of the thread alone */
+    double answered;         /* when the last of them was */
     _Atomic int connections; /* that it was given and that have not ended */
 };
 

@@ -53,6 +53,7 @@ static bool mail(hone__http_loop *loop, int number) {
     ssize_t n;
     do n = write(loop->pipe[1], &number, sizeof number);
     while (n < 0 && errno == EINTR);
+    atomic_store(&loop->has_mail, true);
     return n == (ssize_t)sizeof number;
 }
 
@@ -86,12 +87,16 @@ static void take_over(hone__http_loop *loop, int socket) {
 static bool read_mail(hone__http_loop *loop) {
     int numbers[MAILS_AT_ONCE];
     bool goes_on = true;
+    /* One flag before and one after, so that neither is up for what was read: whoever writes raises has_mail when it is
+     * written, and who finds is_woken up has resumed its connection before the run that follows. */
+    atomic_store(&loop->has_mail, false);
     ssize_t n = read(loop->pipe[0], numbers, sizeof numbers);
     atomic_store(&loop->is_woken, false);
     for (ssize_t i = 0; i < n / (ssize_t)sizeof *numbers; i++) {
         if (numbers[i] >= 0) take_over(loop, numbers[i]);
         if (numbers[i] == SIGN_QUIT) goes_on = false;
     }
+    if (n == (ssize_t)sizeof numbers) atomic_store(&loop->has_mail, true); /* perhaps there is more */
     return goes_on;
 }
 
@@ -102,26 +107,29 @@ static int patience(hone__http_loop *loop) {
     return milliseconds < 60000 ? (int)milliseconds : 60000;
 }
 
-/* Sleeps until there is something to do. A thread that is woken starts some ten microseconds late, on a virtual machine
- * fifty, so where that was asked for it looks a while first; whoever else wants this CPU goes before. */
-static void wait_for_work(hone__http_loop *loop, struct pollfd polled[2]) {
-    int milliseconds = patience(loop);
-    while (milliseconds != 0 && hone__seconds() < loop->answered + loop->spin_seconds) {
-        if (poll(polled, 2, 0) != 0) return;
-        sched_yield();
-    }
-    poll(polled, 2, milliseconds);
-}
-
-static void *run(void *context) {
-    hone__http_loop *loop = context;
+/* Sleeps until there is something to do. */
+static void sleep_well(hone__http_loop *loop) {
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(loop->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     struct pollfd polled[2] = {{.fd = info->epoll_fd, .events = POLLIN}, {.fd = loop->pipe[0], .events = POLLIN}};
+    poll(polled, 2, patience(loop));
+    if (polled[1].revents != 0) atomic_store(&loop->has_mail, true);
+}
+
+/* While requests keep coming the thread does not sleep: one epoll_wait finds all that are there. A thread that is woken
+ * starts some ten microseconds late, on a virtual machine fifty, so where that was asked for it goes on looking for a
+ * while; whoever else wants this CPU goes before. */
+static void *run(void *context) {
+    hone__http_loop *loop = context;
     ask_for_short_slices();
     for (bool goes_on = true; goes_on;) {
-        wait_for_work(loop, polled);
-        if (polled[1].revents != 0) goes_on = read_mail(loop);
+        if (atomic_load(&loop->has_mail)) goes_on = read_mail(loop);
+        uint64_t before = loop->requests;
         MHD_run_wait(loop->daemon, 0); /* at the end, too: what was just resumed is answered */
+        if (loop->requests != before || !goes_on) continue;
+        if (loop->spin_seconds > 0 && hone__seconds() < loop->answered + loop->spin_seconds)
+            sched_yield();
+        else
+            sleep_well(loop);
     }
     return NULL;
 }

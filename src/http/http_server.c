@@ -352,6 +352,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
         x->copy = NULL;
         x->copy_capacity = 0;
     }
+    loop->requests++;
     if (info && info->socket_context) loop->answered = set_turn(info->socket_context, HONE_TURN_REQUEST);
     atomic_fetch_sub(&s->active, 1);
 }
