@@ -64,6 +64,41 @@ static void handle_thread(void *context, hone__http_exchange *x) {
     hone__http_reply_text(x, 200, "thread %p", (void *)&here);
 }
 
+/* Requests in the hands of another thread, which answers them. */
+typedef struct desk {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    hone__http_exchange *waiting[16]; /* under lock */
+    size_t count;                     /* under lock */
+    bool quit;                        /* under lock */
+} desk;
+
+static desk the_desk = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+
+static void handle_later(void *context, hone__http_exchange *x) {
+    (void)context;
+    pthread_mutex_lock(&the_desk.lock);
+    hone__http_defer(x);
+    the_desk.waiting[the_desk.count++] = x;
+    pthread_cond_signal(&the_desk.wake);
+    pthread_mutex_unlock(&the_desk.lock);
+}
+
+static void *answer(void *unused) {
+    pthread_mutex_lock(&the_desk.lock);
+    for (;;) {
+        while (the_desk.count == 0 && !the_desk.quit) pthread_cond_wait(&the_desk.wake, &the_desk.lock);
+        if (the_desk.count == 0) break;
+        hone__http_exchange *x = the_desk.waiting[--the_desk.count];
+        pthread_mutex_unlock(&the_desk.lock);
+        hone__http_reply_text(x, 200, "later");
+        hone__http_resume(x);
+        pthread_mutex_lock(&the_desk.lock);
+    }
+    pthread_mutex_unlock(&the_desk.lock);
+    return unused;
+}
+
 static bool guard(void *context, hone__http_exchange *x) {
     (void)context;
     const char *token = hone__http_query(x, "token"), *cookie = hone__http_cookie(x, "token");
@@ -75,7 +110,7 @@ static bool guard(void *context, hone__http_exchange *x) {
 static const hone__http_route routes[] = {
     {"POST", "/echo", MAX_BODY, handle_echo}, {"GET", "/item/*", 0, handle_item},   {"GET", "/file", 0, handle_file},
     {"GET", "/missing", 0, handle_missing},   {"GET", "/silent", 0, handle_silent}, {"GET", "/slow", 0, handle_slow},
-    {"GET", "/thread", 0, handle_thread}};
+    {"GET", "/thread", 0, handle_thread},     {"GET", "/later", 0, handle_later}};
 static const hone__http_header headers[] = {{"X-Content-Type-Options", "nosniff"}};
 
 static hone__http_config config(void) {
@@ -316,6 +351,43 @@ static void connections_are_dealt_evenly(void **state) {
     hone__http_server_free(server);
 }
 
+/* Many times, from several threads to the loops that sleep: none may be missed. */
+static void *ask_later(void *server) {
+    static const char request[] = "GET /later?token=s3cret HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    int s = dial(server);
+    long answers = 0;
+    for (char reply[1024]; answers < 400; answers++) {
+        size_t used = 0;
+        say(s, request);
+        for (ssize_t n; used < 6 || memcmp(reply + used - 6, "later\n", 6) != 0; used += (size_t)n)
+            if ((n = recv(s, reply + used, sizeof reply - used, 0)) <= 0) goto end;
+    }
+end:
+    close(s);
+    return answers == 400 ? server : NULL;
+}
+
+static void deferred_replies_are_sent(void **state) {
+    (void)state;
+    enum { CLIENTS = 5, HANDS = 2 };
+    hone__http_config c = config();
+    hone__http_server *server = start(&c);
+    pthread_t clients[CLIENTS], hands[HANDS];
+    for (int i = 0; i < HANDS; i++) assert_int_equal(pthread_create(&hands[i], NULL, answer, NULL), 0);
+    for (int i = 0; i < CLIENTS; i++) assert_int_equal(pthread_create(&clients[i], NULL, ask_later, server), 0);
+    for (int i = 0; i < CLIENTS; i++) {
+        void *heard;
+        pthread_join(clients[i], &heard);
+        assert_non_null(heard);
+    }
+    pthread_mutex_lock(&the_desk.lock);
+    the_desk.quit = true;
+    pthread_cond_broadcast(&the_desk.wake);
+    pthread_mutex_unlock(&the_desk.lock);
+    for (int i = 0; i < HANDS; i++) pthread_join(hands[i], NULL);
+    hone__http_server_free(server);
+}
+
 static void too_many_connections_wait(void **state) {
     (void)state;
     hone__http_config c = config();
@@ -421,11 +493,17 @@ static int remove_file(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(routes_get_their_requests),     cmocka_unit_test(strangers_are_refused),
-        cmocka_unit_test(too_much_is_refused),           cmocka_unit_test(slow_clients_are_cut_off),
-        cmocka_unit_test(stopping_lets_requests_finish), cmocka_unit_test(connections_are_dealt_evenly),
-        cmocka_unit_test(too_many_connections_wait),     cmocka_unit_test(who_drains_takes_nobody_new),
-        cmocka_unit_test(a_taken_port_is_told),          cmocka_unit_test(memory_runs_out),
+        cmocka_unit_test(routes_get_their_requests),
+        cmocka_unit_test(strangers_are_refused),
+        cmocka_unit_test(too_much_is_refused),
+        cmocka_unit_test(slow_clients_are_cut_off),
+        cmocka_unit_test(stopping_lets_requests_finish),
+        cmocka_unit_test(connections_are_dealt_evenly),
+        cmocka_unit_test(deferred_replies_are_sent),
+        cmocka_unit_test(too_many_connections_wait),
+        cmocka_unit_test(who_drains_takes_nobody_new),
+        cmocka_unit_test(a_taken_port_is_told),
+        cmocka_unit_test(memory_runs_out),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }
