@@ -161,7 +161,9 @@ extern const hone__layer_type hone__type_max_pooling2d, hone__type_average_pooli
 extern const hone__layer_type hone__type_global_max_pooling2d, hone__type_global_average_pooling2d;
 extern const hone__layer_type hone__type_batch_normalization, hone__type_layer_normalization;
 extern const hone__layer_type hone__type_relu, hone__type_leaky_relu, hone__type_elu, hone__type_softmax;
-extern const hone__layer_type hone__type_dropout, hone__type_spatial_dropout2d;
+extern const hone__layer_type hone__type_dropout, hone__type_spatial_dropout1d, hone__type_spatial_dropout2d;
+extern const hone__layer_type hone__type_identity, hone__type_adaptive_max_pooling2d,
+    hone__type_adaptive_average_pooling2d;
 extern const hone__layer_type hone__type_flatten, hone__type_reshape, hone__type_zero_padding2d;
 extern const hone__layer_type hone__type_rescaling;
 extern const hone__layer_type hone__type_random_flip, hone__type_random_rotation, hone__type_random_translation;

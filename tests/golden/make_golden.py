@@ -149,6 +149,24 @@ def layer_models(k):
         L.Flatten(),
         L.Dense(4),
     ]
+    yield "identity", (5, 6, 2), [
+        L.Identity(),
+        L.Reshape((15, 4)),
+        L.SpatialDropout1D(0.3),
+        L.GlobalMaxPooling1D(),
+        L.Dense(3),
+    ]
+    if k is keras:
+        yield "adaptive", (11, 9, 3), [
+            L.AdaptiveMaxPooling2D((7, 9)),
+            L.Conv2D(4, 2, activation="relu"),
+            L.AdaptiveAveragePooling2D((4, 3)),
+            L.AdaptiveAveragePooling2D(2),
+            L.Flatten(),
+            L.Dense(3),
+        ]
+    else:
+        yield "thresholded", (6,), [L.Dense(8), L.ThresholdedReLU(0.3), L.Dense(3)]
     if k is not keras:  # Keras 3 leaves the picture as large as it is in inference, which no model can use
         yield "random-crop", (10, 12, 3), [L.RandomCrop(6, 8), L.RandomCrop(9, 5), L.Flatten(), L.Dense(4)]
 

@@ -130,6 +130,8 @@ CASES = {
     "elu": (IMAGE, lambda x: L.ELU(alpha=0.7)(x)),
     "softmax": (IMAGE, lambda x: L.Softmax()(L.Conv2D(4, 3)(x))),
     "dropout": (VECTOR, lambda x: L.Dense(3)(L.Dropout(0.5)(x))),
+    "adaptive-pooling": (IMAGE, lambda x: L.AdaptiveAveragePooling2D((3, 2))(L.AdaptiveMaxPooling2D(4)(x))),
+    "identity": (IMAGE, lambda x: L.Identity()(x)),
     "spatial-dropout": (IMAGE, lambda x: L.SpatialDropout2D(0.5)(x)),
     "flatten": (IMAGE, lambda x: L.Dense(3)(L.Flatten()(L.Conv2D(4, 3)(x)))),
     "reshape": (IMAGE, lambda x: L.Dense(3)(L.Reshape((9, 48))(L.Conv2D(6, 1)(x)))),

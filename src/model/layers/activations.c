@@ -100,7 +100,8 @@ static void relu_from_config(hone__layer *layer, hone__config *config) {
     rectifier *c = layer->config;
     c->max_value = hone__config_real(config, "max_value", INFINITY, 0, INFINITY);
     c->negative_slope = hone__config_real(config, "negative_slope", 0, 0, INFINITY);
-    c->threshold = hone__config_real(config, "threshold", 0, 0, INFINITY);
+    double theta = hone__config_real(config, "theta", 0, 0, INFINITY); /* Keras 2's ThresholdedReLU, which is this */
+    c->threshold = hone__config_real(config, "threshold", theta, 0, INFINITY);
 }
 
 static void relu_to_config(const hone__layer *layer, hone_value *config) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Core layers: InputLayer, Dense, Activation. */
+ * Core layers: InputLayer, Dense, Activation, Identity. */
 #include "layer.h"
 
 #include <math.h>
@@ -164,3 +164,20 @@ const hone__layer_type hone__type_activation = {.class_name = "Activation",
                                                 .to_config = activation_to_config,
                                                 .build = activation_build,
                                                 .lower = activation_lower};
+
+/* ---- Identity -------------------------------------------------------------------------------------------------- */
+
+static void identity_config(hone__layer *layer, hone__config *config) {
+    (void)layer, (void)config;
+}
+
+static void identity_to_config(const hone__layer *layer, hone_value *config) {
+    (void)layer, (void)config;
+}
+
+const hone__layer_type hone__type_identity = {.class_name = "Identity",
+                                              .config_size = 1,
+                                              .from_config = identity_config,
+                                              .to_config = identity_to_config,
+                                              .build = activation_build,
+                                              .lower = input_lower};

@@ -136,6 +136,22 @@ const hone__layer_type hone__type_spatial_dropout2d = {.class_name = "SpatialDro
                                                        .lower = dropout_lower,
                                                        .omits_trainable = true};
 
+/* ---- SpatialDropout1D ------------------------------------------------------------------------------------------ */
+
+/* Of sequences (steps, features). */
+static void spatial_1d_from_config(hone__layer *layer, hone__config *config) {
+    spatial_from_config(layer, config);
+    ((dropout *)layer->config)->noise_rank = 2;
+}
+
+const hone__layer_type hone__type_spatial_dropout1d = {.class_name = "SpatialDropout1D",
+                                                       .config_size = sizeof(dropout),
+                                                       .from_config = spatial_1d_from_config,
+                                                       .to_config = spatial_to_config,
+                                                       .build = dropout_build,
+                                                       .lower = dropout_lower,
+                                                       .omits_trainable = true};
+
 /* ---- StochasticDepth ------------------------------------------------------------------------------------------- */
 
 /* Of keras.applications.convnext: drops whole samples. */

@@ -208,6 +208,8 @@ static const struct {
                         "'pointwise_regularizer': 'l1_l2', 'use_bias': false}"},
     {"MaxPooling2D", "{'pool_size': [2, 3], 'strides': 1, 'padding': 'same'}"},
     {"AveragePooling2D", "{'pool_size': [3, 2]}"},
+    {"AdaptiveMaxPooling2D", "{'output_size': [2, 3]}"},
+    {"AdaptiveAveragePooling2D", "{'output_size': 3}"},
     {"GlobalMaxPooling2D", "{'keepdims': true}"},
     {"GlobalAveragePooling2D", "{'keepdims': true}"},
     {"BatchNormalization", "{'axis': 3, 'momentum': 0.9, 'epsilon': 1e-05, 'center': false, 'gamma_regularizer': 'l2', "
@@ -219,6 +221,8 @@ static const struct {
     {"Softmax", "{'axis': 3}"},
     {"Dropout", "{'rate': 0.25, 'noise_shape': [null, 1, 1, 1]}"},
     {"SpatialDropout2D", "{'rate': 0.25}"},
+    {"SpatialDropout1D", "{'rate': 0.25}"},
+    {"Identity", "{'trainable': false}"},
     {"Flatten", "{'trainable': false}"},
     {"Reshape", "{'target_shape': [4, -1]}"},
     {"ZeroPadding2D", "{'padding': [[1, 2], [3, 4]]}"},
