@@ -84,6 +84,7 @@ typedef struct hone_dataset_config {
     bool ignore_catalog;   /* a folder is read as it lies, without its hone.db */
     const char *catalog; /* the catalog's file, where it is not the folder's hone.db; NULL: that one, if it is there */
     bool in_memory;      /* the images of a packed file are read into memory, too */
+    bool *lacks_part;    /* told whether the source is there and has no part that split names; NULL: nobody asks */
     /* Called for every file that could not be used (path and reason). Return true to leave it out and go on, false to
      * make the open fail with that reason. NULL: fail at the first. Calls are serialised. */
     bool (*on_bad_file)(void *context, const char *path, const hone_error *why);

@@ -52,13 +52,14 @@ static void choose_size(hone_dataset_config *config, int height, int width) {
 static hone_status open_part(hone__clean_run *run, int part, hone_dataset_config *config, opening *o, hone_error *err) {
     hone_clean_report *r = run->report;
     hone_error why = {0};
-    char missing[32];
+    bool is_missing;
     o->part = part;
     config->split = hone__part_word(part);
+    config->lacks_part = &is_missing;
     hone_status status = hone_dataset_open(&r->parts[part].data, r->source, config, &why);
     if (o->failure != HONE_OK) return hone__fail_memory(err, 0, "the list of bad files");
-    snprintf(missing, sizeof missing, "%s part", hone__part_word(part));
-    if (status == HONE_NOT_FOUND && hone__ends_with(why.message, missing)) return HONE_OK;
+    config->lacks_part = NULL;
+    if (status != HONE_OK && is_missing) return HONE_OK;
     if (status != HONE_OK) HONE_FAIL(err, status, "%s", why.message);
     return HONE_OK;
 }

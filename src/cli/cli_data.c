@@ -83,8 +83,10 @@ int open_data(hone_dataset **out, const data_options *options, hone_threads *thr
     config.width = options->width;
     config.channels = options->channels;
     bad_files bad = {.quiet = quiet};
+    bool lacks_part;
     config.on_bad_file = on_bad_file;
     config.context = &bad;
+    config.lacks_part = &lacks_part;
     const char **names = NULL;
     if (options->fit_to) {
         hone_shape shape = hone_model_input_shape(options->fit_to);
@@ -104,7 +106,7 @@ int open_data(hone_dataset **out, const data_options *options, hone_threads *thr
     hone_error err = {0};
     hone_status status = hone_dataset_open(out, options->source, &config, &err);
     int exit_status = -1;
-    if (status == HONE_NOT_FOUND && is_collectable(options->source)) {
+    if (status == HONE_NOT_FOUND && !lacks_part && is_collectable(options->source)) {
         exit_status = download(options->source, quiet);
         if (exit_status < 0) {
             err = (hone_error){0};
@@ -115,10 +117,8 @@ int open_data(hone_dataset **out, const data_options *options, hone_threads *thr
     if (bad.count > BAD_FILES_SHOWN)
         fprintf(stderr, "hone: … and %d more files left out\n", bad.count - BAD_FILES_SHOWN);
     if (exit_status >= 0) return exit_status;
-    if (status != HONE_OK) {
-        bool lacks_part = status == HONE_NOT_FOUND && ends_with(err.message, " part");
+    if (status != HONE_OK)
         return failed(&err, lacks_part ? options->part_hint : NULL, "cannot read the data '%s'", options->source);
-    }
     note(quiet, "%s", hone_dataset_description(*out));
     return -1;
 }

@@ -204,7 +204,7 @@ hone_status hone__read_cifar_folder(hone__dataset_parts *parts, char origin[HONE
     static const bool present[HONE_PARTS] = {[HONE_PART_TRAIN] = true, [HONE_PART_TEST] = true};
     hone__part part;
     bag b;
-    if (!hone__part_choose(&part, request->part, present))
+    if (!hone__part_choose(&part, request, present))
         HONE_FAIL(err, HONE_NOT_FOUND, "'%s' has no %s part", request->path, hone__part_name(part));
     hone_status status = bag_open(&b, request->path, err);
     if (status == HONE_OK) {

@@ -158,7 +158,7 @@ static hone_status take_table(hone__dataset_parts *parts, char origin[HONE_ORIGI
     hone__part part;
     hone__picture_list list = {0};
     if (t->count == 0) HONE_FAIL(err, HONE_FORMAT, "names no pictures");
-    if (!hone__part_choose(&part, request->part, t->present))
+    if (!hone__part_choose(&part, request, t->present))
         HONE_FAIL(err, HONE_NOT_FOUND, "has no %s part", hone__part_name(part));
     const char **labels = hone__alloc(t->count, sizeof *labels);
     char *folder = hone__folder_of(request->path);

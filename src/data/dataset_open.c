@@ -289,7 +289,10 @@ static hone_status read_digits(hone__dataset_parts *parts, const char *source, h
     uint64_t seed;
     hone_dataset *digits;
     char origin[HONE_ORIGIN_SIZE];
-    if (part == HONE_PART_VALIDATION) HONE_FAIL(err, HONE_NOT_FOUND, "'%s' has no validation part", source);
+    if (part == HONE_PART_VALIDATION) {
+        if (config->lacks_part) *config->lacks_part = true;
+        HONE_FAIL(err, HONE_NOT_FOUND, "'%s' has no validation part", source);
+    }
     HONE_TRY(parse_digits(source, part, &samples, &seed, err));
     if (config->limit && config->limit < samples) samples = config->limit;
     HONE_TRY(hone_digits_create(&digits, samples, seed, config->threads, err));
@@ -319,6 +322,7 @@ static hone_status read_source(hone__dataset_parts *parts, const char *source, b
     char *path = NULL, *inside = NULL, origin[HONE_ORIGIN_SIZE] = "";
     const hone__source *known;
     hone__reader reader = NULL;
+    if (config->lacks_part) *config->lacks_part = false;
     HONE_TRY(check_config(config, &part, err));
     if (is_digits(source)) return read_digits(parts, source, part, config, err);
     HONE_TRY(locate(&path, &known, source, config->download, err));

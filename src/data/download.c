@@ -226,8 +226,7 @@ static hone_status judge(transfer *t, CURLcode result, const char *details, hone
         snprintf(text, sizeof text, "no data for %g seconds", job->stall_seconds);
         return fail(job, HONE_DOWNLOAD_RETRY, err, HONE_IO, text);
     }
-    if (code >= 300 && code != 200 && code != 206 && (result == CURLE_OK || t->is_refused))
-        return judge_code(t, code, err);
+    if (code >= 300 && (result == CURLE_OK || t->is_refused)) return judge_code(t, code, err);
     if (t->is_refused) { /* 206 with a range that was not asked for, 204, … */
         hone__download_discard(job->path);
         return fail(job, HONE_DOWNLOAD_NEXT, err, HONE_FORMAT, "the server's answer makes no sense");

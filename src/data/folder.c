@@ -171,7 +171,7 @@ hone_status hone__read_class_folder(hone__dataset_parts *parts, char origin[HONE
     bool present[HONE_PARTS] = {[HONE_PART_TRAIN] = true};
     for (int i = 0; l.is_divided && i < HONE_PARTS; i++) present[i] = l.parts[i] != NULL;
     hone_status status = HONE_OK;
-    if (!hone__part_choose(&part, request->part, present))
+    if (!hone__part_choose(&part, request, present))
         status = hone__fail(err, HONE_NOT_FOUND, "'%s' has no %s part", request->path, hone__part_name(part));
     if (status == HONE_OK)
         status = list_files(&list, parts, &l, l.is_divided ? l.parts[part] : request->path,

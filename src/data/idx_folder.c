@@ -327,7 +327,7 @@ hone_status hone__read_idx_folder(hone__dataset_parts *parts, char origin[HONE_O
     if (by_prefix) wish.known = by_prefix;
     bool present[HONE_PARTS];
     for (int i = 0; i < HONE_PARTS; i++) present[i] = pairs.images[i] != NULL;
-    if (!hone__part_choose(&part, request->part, present))
+    if (!hone__part_choose(&part, request, present))
         status = hone__fail(err, HONE_NOT_FOUND, "'%s' has no %s part", request->path, hone__part_name(part));
     else
         status = read_part(parts, &wish, &pairs, part, err);

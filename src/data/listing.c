@@ -90,15 +90,15 @@ const char *hone__part_name(hone__part part) {
     return part == HONE_PART_ANY ? "all" : names[part];
 }
 
-bool hone__part_choose(hone__part *chosen, hone__part wish, const bool present[HONE_PARTS]) {
-    if (wish != HONE_PART_ANY) {
-        *chosen = wish;
-        return present[wish];
-    }
+bool hone__part_choose(hone__part *chosen, const hone__request *request, const bool present[HONE_PARTS]) {
     static const hone__part order[HONE_PARTS] = {HONE_PART_TRAIN, HONE_PART_TEST, HONE_PART_VALIDATION};
-    for (int i = 0; i < HONE_PARTS; i++) {
+    bool found = false;
+    *chosen = request->part;
+    if (request->part != HONE_PART_ANY) found = present[request->part];
+    for (int i = 0; request->part == HONE_PART_ANY && !found && i < HONE_PARTS; i++) {
         *chosen = order[i];
-        if (present[order[i]]) return true;
+        found = present[order[i]];
     }
-    return false;
+    if (!found && request->config->lacks_part) *request->config->lacks_part = true;
+    return found;
 }

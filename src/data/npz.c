@@ -176,7 +176,7 @@ static hone_status parse_archive(hone__dataset_parts *parts, char origin[HONE_OR
         any = any || present[i];
     }
     if (!any) HONE_FAIL(err, HONE_FORMAT, "holds no array 'x_train', 'x_val' or 'x_test'");
-    if (!hone__part_choose(&part, request->part, present))
+    if (!hone__part_choose(&part, request, present))
         HONE_FAIL(err, HONE_NOT_FOUND, "has no %s part", hone__part_name(part));
     bool is_labelled = has_array(archive, 'y', (int)part);
     if (!is_labelled && !request->config->allow_unlabelled)

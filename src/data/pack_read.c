@@ -234,7 +234,7 @@ static hone_status read_parts(hone__dataset_parts *parts, reading *r, const hone
     if (!r->path) return hone__fail_memory(err, strlen(request->path), "a path");
     HONE_TRY(open_file(r, err));
     for (int i = 0; i < HONE_PARTS; i++) present[i] = p->first[i + 1] > p->first[i];
-    if (!hone__part_choose(&r->part, request->part, present))
+    if (!hone__part_choose(&r->part, request, present))
         HONE_FAIL(err, HONE_NOT_FOUND, "has no %s part", hone__part_name(r->part));
     r->first = p->first[r->part];
     HONE_TRY(select_records(r, request, err));

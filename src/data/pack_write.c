@@ -214,14 +214,6 @@ static void end_part(packing *p) {
     p->block = NULL;
 }
 
-/* "… has no validation part": what every reader says of a part that is not there. */
-static bool is_missing(const hone_error *why, hone__part part) {
-    char end[32];
-    int length = snprintf(end, sizeof end, "no %s part", hone__part_name(part));
-    size_t whole = strlen(why->message);
-    return why->status == HONE_NOT_FOUND && whole >= (size_t)length && strcmp(why->message + whole - length, end) == 0;
-}
-
 /* Names of the first part for those after it: one class has one number in all of them. */
 static hone_status list_names(const char ***out, const packing *p, hone_error *err) {
     *out = NULL;
@@ -239,7 +231,7 @@ static hone_status pack_part(packing *p, hone_error *err) {
     hone_dataset_config open = hone_dataset_config_default();
     hone_error why = {0};
     const char **names = NULL;
-    bool is_first = p->pack.samples == 0;
+    bool is_first = p->pack.samples == 0, is_missing;
     if (!is_first) HONE_TRY(list_names(&names, p, err));
     open.split = hone__part_name(p->part);
     open.height = is_first ? c->height : p->pack.height;
@@ -250,11 +242,12 @@ static hone_status pack_part(packing *p, hone_error *err) {
     open.context = c->context;
     open.class_names = names;
     open.class_count = names ? p->pack.classes : 0;
+    open.lacks_part = &is_missing;
     hone_status status = hone__dataset_list(&p->parts, p->source, &open, &why);
     hone__free(names);
     if (status == HONE_OK)
         status = put_part(p, err);
-    else if (is_missing(&why, p->part))
+    else if (is_missing)
         status = HONE_OK;
     else
         hone__set_error(err, status, why.offset, "%s", why.message);

@@ -134,7 +134,7 @@ static hone_status select_row(void *context, const hone_picture *p, hone_error *
 
 static hone_status select_rows(selection *s, hone_catalog *catalog, const hone__request *request, hone_error *err) {
     HONE_TRY(hone_catalog_each(catalog, NULL, note_part, s, err));
-    if (!hone__part_choose(&s->part, request->part, s->present))
+    if (!hone__part_choose(&s->part, request, s->present))
         HONE_FAIL(err, HONE_NOT_FOUND, "the catalog '%s' has no %s part", hone_catalog_file(catalog),
                   hone__part_name(s->part));
     HONE_TRY(hone_catalog_each(catalog, NULL, select_row, s, err));

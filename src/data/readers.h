@@ -18,11 +18,6 @@ enum { HONE_PARTS = 3 };
 /* "train", "validation" or "val", "test" or "t10k"; false for any other word. NULL is HONE_PART_ANY. */
 bool hone__part_parse(hone__part *out, const char *word);
 const char *hone__part_name(hone__part part);
-/* Which of the parts that are present answers a wish; false where none does. A set without parts of its own counts as
- * a train part, and no wish at all means the train part where there is one: so a trainer never sees test data by
- * default. */
-bool hone__part_choose(hone__part *chosen, hone__part wish, const bool present[HONE_PARTS]);
-
 struct hone__source;
 typedef struct hone__request {
     const char *path;                 /* the folder or file to read */
@@ -33,6 +28,11 @@ typedef struct hone__request {
     bool name_samples; /* readers of packed files fill parts->paths: "FILE#INDEX", relative to the folder */
     const hone_dataset_config *config;
 } hone__request;
+
+/* Which of the parts that are present answers a request; false where none does, and whoever asked is told so
+ * (config->lacks_part). A set without parts of its own counts as a train part, and no wish at all means the train part where
+ * there is one: so a trainer never sees test data by default. */
+bool hone__part_choose(hone__part *chosen, const hone__request *request, const bool present[HONE_PARTS]);
 
 /* Every reader fills zeroed parts (the first request->limit samples) and says in origin what it read, "IDX, train". On
  * failure the parts may be half filled; the caller releases them. */

@@ -111,7 +111,7 @@ static hone_status scan_part(hone__scan *scan, hone__dataset_parts *p, hone__par
 hone_status hone__read_packed_part(hone__dataset_parts *parts, hone__reader reader, const char *folder,
                                    const char *path, hone__part part, const hone_dataset_config *config,
                                    hone_error *err) {
-    hone_dataset_config all = {.allow_unlabelled = true, .threads = config->threads};
+    hone_dataset_config all = {.allow_unlabelled = true, .threads = config->threads, .lacks_part = config->lacks_part};
     char name[64], origin[HONE_ORIGIN_SIZE];
     hone__base_name(name, sizeof name, folder);
     hone__request request = {.path = path,
@@ -124,16 +124,18 @@ hone_status hone__read_packed_part(hone__dataset_parts *parts, hone__reader read
 }
 
 hone_status hone__scan_packed(hone__scan *scan, hone__reader reader, const char *path, hone_error *err) {
-    const hone_dataset_config config = {.threads = scan->config->threads};
+    bool is_missing;
+    const hone_dataset_config config = {.threads = scan->config->threads, .lacks_part = &is_missing};
     for (int part = 0; part < HONE_PARTS; part++) {
         hone__dataset_parts parts = {0};
         hone_error why = {0};
+        is_missing = false;
         hone_status status =
             hone__read_packed_part(&parts, reader, scan->folder, path, (hone__part)part, &config, &why);
         if (status == HONE_OK)
             status = scan_part(scan, &parts, (hone__part)part, err);
-        else if (status == HONE_NOT_FOUND)
-            status = HONE_OK; /* it has no such part */
+        else if (is_missing)
+            status = HONE_OK;
         else
             hone__set_error(err, status, why.offset, "%s", why.message);
         hone__dataset_parts_release(&parts);

@@ -124,7 +124,7 @@ hone_status hone_temperature_fit(double *temperature, const float *probabilities
 }
 
 void hone_temperature_apply(double temperature, float *probabilities, size_t samples, size_t outputs) {
-    if (temperature == 1) return; // to the bit what it was
+    if (temperature == 1) return; /* to the bit what it was */
     double inverse = 1 / temperature;
     for (size_t i = 0; i < samples; i++) {
         float *row = probabilities + i * outputs;
@@ -144,7 +144,7 @@ void hone_temperature_apply(double temperature, float *probabilities, size_t sam
 double hone_model_temperature(const hone_model *model) {
     double t;
     const hone_value *record = hone_model_record(model, HONE_CALIBRATION_RECORD);
-    // A file says it, so it is looked at before it is believed.
+    /* A file says it, so it is looked at before it is believed. */
     bool usable = hone_value_as_real(hone_value_get(record, "temperature"), &t) && t >= 0.001 && t <= 1000;
     return usable ? t : 1;
 }

@@ -231,7 +231,7 @@ static hone_status measure_all(hone_robustness *out, measuring *m, bool from_log
                                bool (*progress)(void *context, double fraction), void *context, hone_error *err) {
     const int all = HONE_CORRUPTIONS * HONE_CORRUPTION_LEVELS;
     out->samples = m->samples;
-    HONE_TRY(measure_one(&out->clean, m, from_logits, err)); // level 0
+    HONE_TRY(measure_one(&out->clean, m, from_logits, err)); /* level 0 */
     for (int i = 0; i < all; i++) {
         if (progress && !progress(context, (double)i / all)) HONE_FAIL(err, HONE_CANCELLED, "cancelled");
         m->w.corruption = (hone_corruption)(i / HONE_CORRUPTION_LEVELS);

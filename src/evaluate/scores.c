@@ -30,7 +30,7 @@ static void answer(const float *row, size_t outputs, int32_t *predicted, float *
 }
 
 static bool is_in_top(const float *row, size_t outputs, size_t label, size_t k) {
-    if (outputs == 1) return true; // of two classes with k 2; k 1 is the accuracy
+    if (outputs == 1) return true; /* of two classes with k 2; k 1 is the accuracy */
     size_t above = 0;
     for (size_t i = 0; i < outputs; i++) above += row[i] > row[label];
     return above < k && !isnan(row[label]);
@@ -313,7 +313,7 @@ hone_status hone_mistakes_create(uint32_t **out, size_t *count, const hone_score
             sink(s, list, room, 0);
         }
     }
-    for (size_t left = used; left > 1; left--) { // heapsort: the mildest to the end
+    for (size_t left = used; left > 1; left--) { /* heapsort: the mildest to the end */
         uint32_t mildest = list[0];
         list[0] = list[left - 1];
         list[left - 1] = mildest;

@@ -106,17 +106,19 @@ static hone_status index_images(hone__label_pixels *p, hone_error *err) {
 
 /* Reads the folder's packed files, all parts, as the scan did that made the catalog's rows. */
 static hone_status read_all(hone__label_pixels *p, hone_error *err) {
-    const hone_dataset_config config = {.allow_unlabelled = true};
+    bool is_missing;
+    const hone_dataset_config config = {.allow_unlabelled = true, .lacks_part = &is_missing};
     hone__reader reader;
     char *inside;
     HONE_TRY(hone__choose_reader(&reader, &inside, p->folder, err));
     hone_status status = HONE_OK;
     for (int part = 0; reader != hone__read_class_folder && part < HONE_PARTS && status == HONE_OK; part++) {
         hone_error why = {0};
+        is_missing = false;
         status = hone__read_packed_part(&p->parts[part], reader, p->folder, inside ? inside : p->folder,
                                         (hone__part)part, &config, &why);
-        if (status == HONE_NOT_FOUND)
-            status = HONE_OK; /* it has no such part */
+        if (is_missing)
+            status = HONE_OK;
         else if (status != HONE_OK)
             hone__set_error(err, status, why.offset, "%s", why.message);
     }

@@ -81,7 +81,7 @@ void hone__report_curves(hone__report *r, const char *title, const hone__report_
     const frame f = {axes};
     if (count > HONE_REPORT_MAX_SERIES) count = HONE_REPORT_MAX_SERIES;
     hone__chart_title(r, title);
-    enum { PER_ROW = HONE__LEGEND_NAMES - 1 }; // the frame is narrower than that of lines
+    enum { PER_ROW = HONE__LEGEND_NAMES - 1 }; /* the frame is narrower than that of lines */
     int rows = ((int)count + PER_ROW - 1) / PER_ROW, height = SIDE_Y + 2 + rows * HONE__LEGEND_ROW;
     hone__report_rawf(r, "<svg class=\"chart\" role=\"img\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\">", SIDE_X,
                       height, SIDE_X, height);

@@ -111,7 +111,7 @@ static hone_status early_stopping_epoch_end(void *context, hone_trainer *trainer
     (void)err;
     if (!hone__monitor_value(&e->monitor, "EarlyStopping", logs, &value) || epoch < e->start_from_epoch) return HONE_OK;
     const hone_model *model = hone_trainer_model(trainer);
-    // Should nothing ever improve (a NaN at once), the first weights seen count as the best.
+    /* Should nothing ever improve (a NaN at once), the first weights seen count as the best. */
     if (e->restores && !e->has_weights) keep_weights(e, model);
     e->wait++;
     if (hone__monitor_improves(&e->monitor, value)) {

@@ -53,7 +53,7 @@ static const char *read_field(const char *text, field *f) {
         }
         if (*text && strchr("dfeg", *text)) f->type = *text++;
     }
-    // As Python: whole numbers have no precision, and only whole numbers are "d".
+    /* As Python: whole numbers have no precision, and only whole numbers are "d". */
     if (f->type == 'd' && (!is_epoch || f->precision >= 0)) return NULL;
     if (f->type == '\0' && f->precision >= 0) return NULL;
     return *text == '}' ? text + 1 : NULL;
@@ -74,7 +74,7 @@ static void without_locale(char *number) {
 
 static void print_field(char *out, size_t size, const field *f, bool is_epoch, double value) {
     int precision = f->precision >= 0 ? f->precision : 6;
-    char number[400]; // %f of DBL_MAX has 309 digits
+    char number[400]; /* %f of DBL_MAX has 309 digits */
     switch (f->type) {
     case 'f': snprintf(number, sizeof number, "%.*f", precision, value); break;
     case 'e': snprintf(number, sizeof number, "%.*e", precision, value); break;
@@ -86,7 +86,7 @@ static void print_field(char *out, size_t size, const field *f, bool is_epoch, d
             hone__format_double(number, value);
     }
     without_locale(number);
-    // Padding goes between the sign and the digits when it is zeros.
+    /* Padding goes between the sign and the digits when it is zeros. */
     size_t length = strlen(number), pad = (size_t)f->width > length ? (size_t)f->width - length : 0;
     const char *sign = f->zero && number[0] == '-' ? "-" : "";
     char padding[MAX_WIDTH + 1];
@@ -214,7 +214,7 @@ hone_status hone_callback_model_checkpoint(hone_callback *out, const char *path,
     HONE_TRY(hone__format_path_check(path, err));
     checkpoint *c = hone__alloc(1, sizeof *c);
     if (!c) return hone__fail_memory(err, sizeof *c, "ModelCheckpoint");
-    // Without save_best_only the direction is of no consequence, so an unknown one is fine then.
+    /* Without save_best_only the direction is of no consequence, so an unknown one is fine then. */
     if (!save_best_only) mode = "min";
     hone_status status = hone__monitor_init(&c->monitor, "ModelCheckpoint", monitor, mode, 0, err);
     if (status == HONE_OK && !(c->template = hone__strdup(path)))

@@ -213,7 +213,7 @@ hone_status hone__evaluator_run(hone__evaluator *e, bool validation, atomic_int 
     if (e->objective.has_auc)
         auc = hone__auc(e->probabilities, hone_dataset_labels(e->data), e->indices, e->count, e->objective.outputs,
                         e->keys);
-    // Regularisers are part of the loss in inference too.
+    /* Regularisers are part of the loss in inference too. */
     sums->loss += (double)sums->samples * hone__regularization_loss(e->model, e->objective.kernels);
     hone__objective_logs(&e->objective, sums, validation, false, auc, logs);
     return HONE_OK;
@@ -235,7 +235,7 @@ hone_status hone_evaluate(hone_evaluation *out, hone_model *model, const hone_da
         return status;
     }
     result.samples = e->count;
-    // One output without cross-entropy is a number to be met, not a class.
+    /* One output without cross-entropy is a number to be met, not a class. */
     bool classifies = e->objective.outputs > 1 || config->loss.kind == HONE_LOSS_BINARY_CROSSENTROPY;
     result.accuracy = result.accuracy_low = result.accuracy_high = NAN;
     if (classifies) {
@@ -248,7 +248,7 @@ hone_status hone_evaluate(hone_evaluation *out, hone_model *model, const hone_da
 }
 
 void hone_wilson_interval(size_t successes, size_t n, double *low, double *high) {
-    const double z = 1.959963984540054; // of the normal distribution's middle 95 %
+    const double z = 1.959963984540054; /* of the normal distribution's middle 95 % */
     if (n == 0) {
         *low = 0;
         *high = 1;
@@ -257,7 +257,7 @@ void hone_wilson_interval(size_t successes, size_t n, double *low, double *high)
     double count = (double)n, p = (double)successes / count, zz = z * z;
     double centre = (p + zz / (2 * count)) / (1 + zz / count);
     double half = z * sqrt(p * (1 - p) / count + zz / (4 * count * count)) / (1 + zz / count);
-    // At the ends the formula gives exactly 0 and 1, but for rounding.
+    /* At the ends the formula gives exactly 0 and 1, but for rounding. */
     *low = successes == 0 || centre - half < 0 ? 0 : centre - half;
     *high = successes >= n || centre + half > 1 ? 1 : centre + half;
 }

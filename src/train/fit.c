@@ -208,11 +208,11 @@ static hone_status run_step(hone_trainer *t, hone_error *err) {
         t->gradients[s] = hone__plan_gradient(t->plan, s);
         hone__tally_add(&t->sums.tally, &t->tallies[s]);
     }
-    // Added in the order of the samples: the same for any cut into shards.
+    /* Added in the order of the samples: the same for any cut into shards. */
     double loss = 0;
     for (size_t i = 0; i < n; i++) loss += t->losses[i];
     if (t->watch_nonfinite && !isfinite(loss))
-        find_nonfinite(t, n); // and no update: the weights stay as they were when all was well
+        find_nonfinite(t, n); /* and no update: the weights stay as they were when all was well */
     else
         loss += (double)n *
                 hone__updater_step(t->updater, t->gradients, shards, n, hone_trainer_learning_rate(t), t->iterations);

@@ -25,7 +25,7 @@ static hone_status logger_begin(void *context, hone_trainer *trainer, hone_error
     if (l->file) fclose(l->file);
     l->file = fopen(l->path, l->append ? "ab" : "wb");
     if (!l->file) HONE_FAIL(err, HONE_IO, "'%s' cannot be opened for writing: %s", l->path, strerror(errno));
-    l->append = true; // training that goes on adds
+    l->append = true; /* training that goes on adds */
     return HONE_OK;
 }
 
@@ -33,7 +33,7 @@ static void logger_end(void *context, hone_trainer *trainer, hone_status status)
     logger *l = context;
     (void)trainer;
     (void)status;
-    if (l->file) fclose(l->file); // every line was flushed and checked
+    if (l->file) fclose(l->file); /* every line was flushed and checked */
     l->file = NULL;
 }
 
@@ -136,7 +136,7 @@ static hone_status csv_load(void *context, const hone_value *state, hone_error *
 
 hone_status hone_callback_csv_logger(hone_callback *out, const char *path, char separator, bool append,
                                      hone_error *err) {
-    // Others would have to be quoted inside numbers and names.
+    /* Others would have to be quoted inside numbers and names. */
     if (!strchr(",;:|\t ", separator) || separator == '\0')
         HONE_FAIL(err, HONE_ARGUMENT,
                   "CSVLogger: the separator is '%c', expected a comma, semicolon, colon, bar, tab or space",
@@ -168,7 +168,7 @@ static void print_string(FILE *file, const char *text) {
 
 static void print_number(FILE *file, double value) {
     char number[HONE_NUMBER_SIZE];
-    fputs(isfinite(value) ? hone__format_double(number, value) : "null", file); // JSON has no NaN
+    fputs(isfinite(value) ? hone__format_double(number, value) : "null", file); /* JSON has no NaN */
 }
 
 static hone_status jsonl_epoch_end(void *context, hone_trainer *trainer, int epoch, hone_logs *logs, hone_error *err) {

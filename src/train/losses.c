@@ -108,7 +108,7 @@ static double softmax_clipped(double smoothing, size_t c, const float *p, int32_
     double sum = 0;
     for (size_t j = 0; j < c; j++) sum += p[j];
     double off = smoothing / (double)c, on = 1 - smoothing + off;
-    double loss = 0, dot = 0; // dot = sum g q, which is -(the targets whose q was not clipped)
+    double loss = 0, dot = 0; /* dot = sum g q, which is -(the targets whose q was not clipped) */
     for (size_t j = 0; j < c; j++) {
         double q = p[j] / sum, t = (int32_t)j == label ? on : off;
         if (t == 0) continue;
@@ -128,7 +128,7 @@ static double element_loss(const hone_loss *loss, hone__loss_form form, double t
     double e = x - t;
     switch (form) {
     case HONE__LOSS_SIGMOID_LOGITS: {
-        double small = exp(-fabs(x)); // never overflows
+        double small = exp(-fabs(x)); /* never overflows */
         *slope = (x >= 0 ? 1 / (1 + small) : small / (1 + small)) - t;
         return (x > 0 || isnan(x) ? x : 0) - x * t + log1p(small);
     }
@@ -156,7 +156,7 @@ void hone__loss_rows(const hone_kernels *kernels, const hone_loss *loss, hone__l
         return;
     }
     for (size_t i = 0; i < rows; i++) {
-        const float *x = outputs + i * c; // (c)
+        const float *x = outputs + i * c; /* (c) */
         float *g = d ? d + i * c : NULL;
         if (form == HONE__LOSS_SOFTMAX_CLIPPED) {
             losses[i] = (float)softmax_clipped(loss->label_smoothing, c, x, labels[i], g);
@@ -165,7 +165,7 @@ void hone__loss_rows(const hone_kernels *kernels, const hone_loss *loss, hone__l
         double sum = 0;
         for (size_t j = 0; j < c; j++) {
             double t = c == 1 ? labels[i] : (int32_t)j == labels[i];
-            t = t * (1 - loss->label_smoothing) + 0.5 * loss->label_smoothing; // only binary cross-entropy has any
+            t = t * (1 - loss->label_smoothing) + 0.5 * loss->label_smoothing; /* only binary cross-entropy has any */
             double slope;
             sum += element_loss(loss, form, t, x[j], &slope);
             if (g) g[j] = (float)(slope / (double)c);

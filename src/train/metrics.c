@@ -87,7 +87,7 @@ void hone__tally_add(hone__tally *sum, const hone__tally *more) {
 /* ---- logs ------------------------------------------------------------------------------------------------------ */
 
 void hone__logs_add(hone_logs *logs, const char *key, double value) {
-    if (logs->count == HONE_MAX_LOGS) return; // the metrics of a trainer fill 18 at most
+    if (logs->count == HONE_MAX_LOGS) return; /* the metrics of a trainer fill 18 at most */
     size_t i = logs->count++;
     for (; i > 0 && strcmp(logs->keys[i - 1], key) > 0; i--) {
         logs->keys[i] = logs->keys[i - 1];
@@ -127,12 +127,12 @@ static void sort_keys(uint64_t *keys, uint64_t *other, size_t n) {
         uint64_t *swap = keys;
         keys = other;
         other = swap;
-    } // four passes: the result is where it began
+    } /* four passes: the result is where it began */
 }
 
 /* Of one class: bit 0 of a key says positive. NaN where one of the two sides is empty. */
 static double area(const uint64_t *keys, size_t n) {
-    // Mann-Whitney: the mean rank of the positives, ties sharing the mean of their ranks (counted from 0).
+    /* Mann-Whitney: the mean rank of the positives, ties sharing the mean of their ranks (counted from 0). */
     double ranks = 0, positives = 0;
     for (size_t i = 0, end; i < n; i = end) {
         size_t hits = 0;

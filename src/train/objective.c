@@ -55,7 +55,7 @@ hone_status hone__objective_create_plan(hone__objective *o, hone_plan **plan, ho
     c.logits = hone__loss_wants_logits(loss);
     HONE_TRY(hone_plan_create(plan, model, &c, err));
     if (hone__plan_logits(*plan) != 0 && hone__plan_logits(*plan) != hone__loss_head(loss)) {
-        // A sigmoid before a softmax's loss, or the reverse: not seen through, its outputs are probabilities.
+        /* A sigmoid before a softmax's loss, or the reverse: not seen through, its outputs are probabilities. */
         hone_plan_free(*plan);
         c.logits = false;
         HONE_TRY(hone_plan_create(plan, model, &c, err));
@@ -92,7 +92,7 @@ bool hone__objective_needs_probabilities(const hone__objective *o) {
 static size_t count_before(const float *x, size_t c, size_t label, size_t *above) {
     size_t larger = 0, ties = 0;
     for (size_t j = 0; j < c; j++) {
-        larger += !(x[j] <= x[label]); // also where either is NaN
+        larger += !(x[j] <= x[label]); /* also where either is NaN */
         ties += j < label && x[j] == x[label];
     }
     *above = larger;
@@ -125,10 +125,10 @@ void hone__objective_rows(const hone__objective *o, size_t rows, const float *ou
     hone__loss_rows(o->kernels, &o->loss, o->form, rows, c, outputs, labels, losses, d);
     if (probabilities) to_probabilities(o, rows, outputs, probabilities);
 
-    // Softmax and sigmoid keep order, so ranks are taken from the logits; sigmoid(x) > 0.5 is x > 0.
+    /* Softmax and sigmoid keep order, so ranks are taken from the logits; sigmoid(x) > 0.5 is x > 0. */
     float threshold = o->head == 2 ? 0.0f : 0.5f;
     for (size_t i = 0; i < rows; i++) {
-        const float *x = outputs + i * c; // (c)
+        const float *x = outputs + i * c; /* (c) */
         if (c == 1) {
             bool correct = labels[i] == (x[0] > threshold);
             tally->correct += correct;
@@ -145,7 +145,7 @@ void hone__objective_rows(const hone__objective *o, size_t rows, const float *ou
 /* ---- means ----------------------------------------------------------------------------------------------------- */
 
 static double ratio(uint64_t part, uint64_t whole) {
-    return whole ? (double)part / (double)whole : 0.0; // Keras' divide_no_nan
+    return whole ? (double)part / (double)whole : 0.0; /* Keras' divide_no_nan */
 }
 
 void hone__objective_logs(const hone__objective *o, const hone__sums *sums, bool validation, bool partial, double auc,
@@ -180,7 +180,7 @@ static hone_status check_images(const hone_model *model, const hone_dataset *dat
     hone_shape takes = hone_model_input_shape(model);
     hone_shape given = {3, {hone_dataset_height(data), hone_dataset_width(data), hone_dataset_channels(data)}};
     hone_shape grey = {
-        2, {given.dims[0], given.dims[1]}}; // Input((28, 28)) takes grey images, as in Keras' first tutorial
+        2, {given.dims[0], given.dims[1]}}; /* Input((28, 28)) takes grey images, as in Keras' first tutorial */
     if (hone_shape_equal(&takes, &given) || (given.dims[2] == 1 && hone_shape_equal(&takes, &grey))) return HONE_OK;
     char wanted[128], found[128];
     HONE_FAIL(err, HONE_SHAPE, "%s has images %s, model '%s' takes %s", what,

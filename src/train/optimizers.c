@@ -99,7 +99,7 @@ static bool same_letters(const char *a, const char *b) {
 }
 
 hone_status hone_optimizer_parse(hone_optimizer *out, const char *name, hone_error *err) {
-    // "Custom>Adam" is what Keras 2.11 … 2.15 write for their own Adam.
+    /* "Custom>Adam" is what Keras 2.11 … 2.15 write for their own Adam. */
     const char *arrow = name ? strrchr(name, '>') : NULL;
     const char *bare = arrow ? arrow + 1 : name ? name : "";
     for (size_t i = 0; i < TYPE_COUNT; i++) {
@@ -169,8 +169,8 @@ hone_status hone_optimizer_to_config(const hone_optimizer *optimizer, hone_value
             hone_value_set_boolean(config, a->name, get_boolean(optimizer, a));
             continue;
         }
-        // What is off by default is left out at 0: only keys that every version knows are written then. AdamW's weight
-        // decay is not off by default and must be said.
+        /* What is off by default is left out at 0: only keys that every version knows are written then. AdamW's weight
+         * decay is not off by default and must be said. */
         bool said = a->kind != ARGUMENT_OPTIONAL || get_real(optimizer, a) > 0 ||
                     (optimizer->kind == HONE_OPTIMIZER_ADAMW && strcmp(a->name, "weight_decay") == 0);
         if (said) hone_value_set_real(config, a->name, get_real(optimizer, a));
@@ -256,7 +256,7 @@ hone_status hone_optimizer_from_config(hone_optimizer *out, const hone_value *co
         const hone_value *value = hone_value_get(config, a->name);
         if (!value) continue;
         bool yes = false;
-        double number = 0; // what null means: off
+        double number = 0; /* what null means: off */
         if (a->kind == ARGUMENT_BOOLEAN) {
             if (!hone_value_as_boolean(value, &yes))
                 HONE_FAIL(err, HONE_FORMAT, "optimizer '%s': %s is not true or false", type->class_name, a->name);

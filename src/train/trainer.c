@@ -157,7 +157,7 @@ static hone_status prepare(hone_trainer *t, hone_error *err) {
     const hone_split *split = t->config.split;
     t->train = split ? split->train : NULL;
     t->train_count = split ? split->train_count : hone_dataset_samples(t->data);
-    // A plan of more than all samples would only take memory.
+    /* A plan of more than all samples would only take memory. */
     t->batch_size =
         t->config.batch_size < t->train_count || t->train_count == 0 ? t->config.batch_size : t->train_count;
     if (t->config.precision == HONE_PRECISION_MIXED_BFLOAT16) {
@@ -249,7 +249,7 @@ hone_status hone__trainer_add_slot(hone_trainer *t, const char *name, float **da
     if (t->slot_count == HONE__MAX_SLOTS)
         HONE_FAIL(err, HONE_LIMIT, "a trainer keeps at most %d arrays beside its weights", HONE__MAX_SLOTS);
     hone__slot slot = {0};
-    // A second EarlyStopping's weights are "best_weights_2".
+    /* A second EarlyStopping's weights are "best_weights_2". */
     slot.name = hone__strdup(name);
     for (int i = 2; slot.name && has_slot(t, slot.name); i++) {
         hone__free(slot.name);
@@ -324,7 +324,7 @@ const hone_value *hone_trainer_history(const hone_trainer *t) {
 }
 
 void hone_trainer_cancel(hone_trainer *t) {
-    atomic_store(&t->cancel, 1); // an int: lock-free, so a signal handler may do it
+    atomic_store(&t->cancel, 1); /* an int: lock-free, so a signal handler may do it */
 }
 
 void hone_trainer_stop(hone_trainer *t) {

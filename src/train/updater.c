@@ -102,7 +102,7 @@ static void cut_pieces(hone__updater *u) {
         if (w->regularizer.l1 != 0 || w->regularizer.l2 != 0) u->regularized = true;
         for (size_t at = 0; at < w->size; at += PIECE) {
             size_t size = w->size - at < PIECE ? w->size - at : PIECE;
-            // Small weights (biases, gammas) share a task.
+            /* Small weights (biases, gammas) share a task. */
             if (u->task_count == 0 || filled + size > PIECE) {
                 u->tasks[u->task_count++] = n;
                 filled = 0;
@@ -255,7 +255,7 @@ static void find_scales(hone__updater *u) {
         else
             squares = all;
         double norm = sqrt(squares);
-        u->scales[weight] = norm <= limit ? 1.0f : (float)(limit / norm); // a NaN norm gives NaN, as it should
+        u->scales[weight] = norm <= limit ? 1.0f : (float)(limit / norm); /* a NaN norm gives NaN, as it should */
     }
 }
 

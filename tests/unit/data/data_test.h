@@ -103,12 +103,19 @@ static inline hone_dataset *open_ok(const char *source, const hone_dataset_confi
     return dataset;
 }
 
-/* Opening must fail with this status and a message that has part in it. */
+/* Opening must fail with this status and a message that has part in it; that a part is lacking must be told, and nothing
+ * else taken for it. */
 static inline void assert_open_fails(const char *source, const hone_dataset_config *config, hone_status status,
                                      const char *part) {
     hone_dataset *dataset = (hone_dataset *)&dataset;
     hone_error err = {.message = ""};
-    hone_status got = hone_dataset_open(&dataset, source, config, &err);
+    hone_dataset_config asking = config ? *config : hone_dataset_config_default();
+    bool lacks_part = !strstr(part, "no validation part");
+    asking.lacks_part = &lacks_part;
+    hone_status got = hone_dataset_open(&dataset, source, &asking, &err);
+    bool says_so = strstr(err.message, "has no train part") || strstr(err.message, "has no validation part") ||
+                   strstr(err.message, "has no test part");
+    assert_int_equal(lacks_part, says_so);
     if (got != status || !strstr(err.message, part))
         fail_msg("status %d, message \"%s\" where status %d and \"%s\" are expected", got, err.message, status, part);
     assert_null(dataset);
