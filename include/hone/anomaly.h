@@ -138,7 +138,7 @@ typedef struct hone_anomaly_config {
     double tpr;           /* the share of normal pictures that are to pass; 0.95 */
     uint64_t seed;
     hone_threads *threads;
-    /* After each epoch of the autoencoder; false cancels. May be NULL. */
+    /* After each epoch of the autoencoder; false ends its training there, with what was learnt so far. May be NULL. */
     bool (*progress)(void *context, int epoch, int epochs, double loss);
     void *context;
 } hone_anomaly_config;
@@ -150,6 +150,7 @@ typedef struct hone_anomaly_report {
     size_t held_back; /* normal pictures the threshold was taken from */
     size_t memory;    /* places kept; 0: an autoencoder */
     double loss;      /* of the autoencoder's last epoch: the mean squared error of a pixel, 0 … 1 */
+    int epochs;       /* that the autoencoder was trained for */
 } hone_anomaly_report;
 
 /* An autoencoder's network for pictures of this size, built: convolutions down, a bottleneck of 32 numbers,

@@ -30,6 +30,8 @@ HONE_API const char *hone_run_id(const hone_run *run);     /* 12 hexadecimal dig
 HONE_API const char *hone_run_folder(const hone_run *run); /* folder/ID */
 /* Writes metrics.jsonl. run outlives the trainer. It has no state: a resumed training is a run of its own. */
 HONE_API hone_callback hone_run_callback(hone_run *run);
+/* The same of a training without a trainer: one more epoch, and how long it took until then. */
+HONE_API hone_status hone_run_add_epoch(hone_run *run, const hone_logs *logs, double seconds, hone_error *err);
 /* The end: status is "done", "interrupted" or "failed"; the model (NULL: none) and results (copied; NULL: none) are
  * stored. */
 HONE_API hone_status hone_run_finish(hone_run *run, const char *status, const hone_model *model,

@@ -176,7 +176,7 @@ static hone_status step(training *t, size_t first, size_t n, double rate, double
 }
 
 static hone_status run(training *t, const uint32_t *samples, size_t count, const hone_anomaly_config *config,
-                       double *mean, hone_error *err) {
+                       double *mean, int *epochs, hone_error *err) {
     for (int epoch = 0; epoch < config->epochs; epoch++) {
         hone__rng rng;
         double loss = 0;
@@ -188,17 +188,17 @@ static hone_status run(training *t, const uint32_t *samples, size_t count, const
             HONE_TRY(step(t, first, n, config->learning_rate, &loss, err));
         }
         *mean = loss / (double)count;
-        if (config->progress && !config->progress(config->context, epoch + 1, config->epochs, *mean))
-            HONE_FAIL(err, HONE_CANCELLED, "stopped after epoch %d", epoch + 1);
+        *epochs = epoch + 1;
+        if (config->progress && !config->progress(config->context, epoch + 1, config->epochs, *mean)) break;
     }
     return HONE_OK;
 }
 
 hone_status hone__autoencoder_train(hone_model *model, const hone_dataset *data, const uint32_t *samples, size_t count,
-                                    const hone_anomaly_config *config, double *loss, hone_error *err) {
+                                    const hone_anomaly_config *config, double *loss, int *epochs, hone_error *err) {
     training t = {0};
     hone_status status = prepare(&t, model, data, count, config, err);
-    if (status == HONE_OK) status = run(&t, samples, count, config, loss, err);
+    if (status == HONE_OK) status = run(&t, samples, count, config, loss, epochs, err);
     hone__updater_free(t.updater);
     hone_plan_free(t.plan);
     for (int i = 0; i < HONE__OPTIMIZER_SLOTS; i++) hone__free(t.slots[i]);

@@ -296,7 +296,8 @@ hone_status hone_anomaly_train(hone_model *model, const hone_dataset *data, cons
     if (remembers) HONE_TRY(hone__memory_layer(model, config->layer, &layer, err));
     hone_status status = detector_init(&d, model, config->method, layer, config->threads, err);
     if (status == HONE_OK && !remembers) {
-        status = hone__autoencoder_train(model, data, split->train, split->train_count, config, &found.loss, err);
+        status = hone__autoencoder_train(model, data, split->train, split->train_count, config, &found.loss,
+                                         &found.epochs, err);
         if (status == HONE_OK) hone_plan_refresh(d.plan);
     }
     if (status == HONE_OK && remembers) status = fill_memory(&d, data, split, config, &bank, err);

@@ -34,7 +34,7 @@ struct hone_detector {
 
 /* autoencoder.c: *loss of the last epoch, a pixel's mean squared error. */
 hone_status hone__autoencoder_train(hone_model *model, const hone_dataset *data, const uint32_t *samples, size_t count,
-                                    const hone_anomaly_config *config, double *loss, hone_error *err);
+                                    const hone_anomaly_config *config, double *loss, int *epochs, hone_error *err);
 
 /* memory_bank.c */
 /* The layer of that name, or the one that is chosen where name is NULL. */

@@ -4,13 +4,15 @@
 #define _POSIX_C_SOURCE 200809L
 #include "interrupt.h"
 #include "progress.h"
+#include "reject.h"
 #include "train_settings.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct settings {
-    const char *recipe, *output, *size, *input, *augment, *class_weight, *validation, *old_data, *delta, *merge, *runs;
+    const char *recipe, *output, *size, *input, *augment, *class_weight, *validation, *old_data, *delta, *merge, *runs,
+        *reject;
     int64_t epochs, probe_epochs, batch_size, limit, patience, rank;
     double learning_rate, probe_rate, layer_decay, l2_sp, alpha, validation_split;
     bool learning_rate_given, validation_split_given, keep_classes, no_cache, train_normalization, no_test, no_run;
@@ -20,6 +22,7 @@ typedef struct settings {
 typedef struct session {
     settings settings;
     common_options common;
+    reject_settings reject;
     const char *base_path, *source;
     char **arguments; /* what was typed, kept in the model for hone runs reproduce */
     int argument_count;
@@ -219,6 +222,7 @@ static int open_base(session *r) {
 static int prepare(session *r) {
     hone_shape input;
     int status = configure(r);
+    if (status < 0) status = parse_reject(&verb_finetune, r->settings.reject, &r->reject);
     if (status < 0) status = start_threads(&r->threads, r->common.threads);
     if (status < 0) status = open_base(r);
     if (status < 0) status = find_input(r, &input);
@@ -334,6 +338,7 @@ static hone_value *summary(const session *r) {
     hone_value_set_string(value, "recipe", hone_recipe_name(r->config.recipe));
     hone_value_set(value, "stages", hone_value_copy(r->result.stages));
     hone_value_set(value, "forgetting", forgetting_value(r));
+    hone_value_set(value, "rejection", rejection_value(r->model));
     hone_value_set_integer(value, "kept_classes", (int64_t)r->head.kept);
     hone_value_set_integer(value, "epochs", r->result.epochs);
     hone_value_set_integer(value, "batch_size", (int64_t)r->config.fit.batch_size);
@@ -368,6 +373,9 @@ static int report(session *r) {
 /* The model and, where one was asked for, the delta. */
 static int save(session *r) {
     hone_error err = {0};
+    int status = learn_rejection(r->model, r->data, &r->split, &r->reject, r->settings.reject == NULL, r->threads,
+                                 (uint64_t)r->common.seed, r->common.quiet);
+    if (status >= 0) return status;
     fit_reference(r->model, r->data, &r->split, r->threads);
     keep_statistics(r->model, r->data, &r->split, r->threads);
     if (save_undisturbed(r->model, NULL, r->output, &err) != HONE_OK)
@@ -490,6 +498,8 @@ static int parse(session *r, positionals *words, int argc, char **argv) {
         {.kind = OPTION_HEADING, .name = "data"},
         {OPTION_FLAG, "keep-classes", 0, NULL, &s->keep_classes, 0, 0,
          "the head goes on knowing the base's classes, the data's come behind", NULL},
+        {OPTION_TEXT, "reject", 0, "HOW", &s->reject, 0, 0,
+         "what is unknown, by what validated: tpr=0.95 (default), score=NAME, none", NULL},
         {OPTION_TEXT, "old-data", 0, "DATA", &s->old_data, 0, 0,
          "forgetting check: the base's own task, before and after", NULL},
         {OPTION_REAL, "validation-split", 0, "F", &s->validation_split, 0, 0.999999, "the last fraction validates",

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 const char stopping_after_step[] = "\nstopping after this step; Ctrl-C again stops at once\n";
+const char stopping_after_epoch[] = "\nstopping after this epoch; Ctrl-C again stops at once\n";
 
 static volatile sig_atomic_t interrupts, is_watched;
 static hone_trainer *volatile watched_trainer;

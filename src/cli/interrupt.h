@@ -20,6 +20,6 @@ void watch_trainer(hone_trainer *trainer);
 bool keep_going(void *context);
 
 /* Of a training, for watch_interrupts. */
-extern const char stopping_after_step[];
+extern const char stopping_after_step[], stopping_after_epoch[];
 
 #endif

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_TRAINED_ON = 5000 };
+
 /* ---- words ------------------------------------------------------------------------------------------------------- */
 
 /* One NAME=VALUE of length bytes. */
@@ -58,9 +60,27 @@ int fit_rejection(hone_model *model, const hone_dataset *data, const uint32_t *i
         return -1;
     }
     if (status != HONE_OK) return failed(&err, NULL, "cannot fit what is unknown to the model");
-    note(quiet, "unknown: score %s above %.4g, fitted on %zu held back images of which %.4g %% pass",
+    note(quiet, "unknown: score %s above %.4g, fitted on %zu images of which %.4g %% pass",
          hone_ood_score_word(report.score), report.threshold, report.samples, 100 * report.tpr);
     return -1;
+}
+
+int learn_rejection(hone_model *model, const hone_dataset *data, const hone_split *split,
+                    const reject_settings *settings, bool optional, hone_threads *threads, uint64_t seed, bool quiet) {
+    if (settings->none) return -1;
+    bool held_back = split->validation_count > 0;
+    const uint32_t *indices = held_back ? split->validation : split->train;
+    size_t count = held_back ? split->validation_count : split->train_count;
+    if (!held_back && count > MOST_TRAINED_ON) {
+        indices += count - MOST_TRAINED_ON;
+        count = MOST_TRAINED_ON;
+    }
+    if (!held_back)
+        note(quiet,
+             "no image was held back: what is unknown is told by %zu that were trained on, so a little more of "
+             "what is known will be called unknown (--validation-split 0.1 holds some back)",
+             count);
+    return fit_rejection(model, data, indices, count, settings, threads, seed, optional, quiet);
 }
 
 hone_value *rejection_value(const hone_model *model) {

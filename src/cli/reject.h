@@ -21,6 +21,9 @@ int parse_reject(const verb *v, const char *text, reject_settings *out);
  * there are too few samples or no head, a note will do. */
 int fit_rejection(hone_model *model, const hone_dataset *data, const uint32_t *indices, size_t count,
                   const reject_settings *settings, hone_threads *threads, uint64_t seed, bool optional, bool quiet);
+/* After training: by the pictures that validated. Where none did, by some of those that were trained on, and that is said. */
+int learn_rejection(hone_model *model, const hone_dataset *data, const hone_split *split,
+                    const reject_settings *settings, bool optional, hone_threads *threads, uint64_t seed, bool quiet);
 /* {"score": …, "threshold": …, "tpr": …}, or null where model has none. */
 hone_value *rejection_value(const hone_model *model);
 

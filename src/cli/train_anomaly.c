@@ -2,16 +2,28 @@
  *
  * hone train --task anomaly: pictures of what is normal in, a model that knows nothing else out. */
 #include "anomaly.h"
+#include "interrupt.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { PRETRAIN_EPOCHS = 3 };
 
-static bool show_epoch(void *context, int epoch, int epochs, double loss) {
-    const train_session *r = context;
+/* A training of an autoencoder as it goes on. */
+typedef struct watched {
+    train_session *session;
+    double start;
+} watched;
+
+static bool end_epoch(void *context, int epoch, int epochs, double loss) {
+    const watched *w = context;
+    const train_session *r = w->session;
+    hone_logs logs = {1, {"loss"}, {loss}};
+    hone_error err = {0};
     note(r->common.quiet, "epoch %d/%d - loss: %.5f", epoch, epochs, loss);
-    return true;
+    if (r->record && hone_run_add_epoch(r->record, &logs, clock_seconds() - w->start, &err) != HONE_OK)
+        fprintf(stderr, "hone: warning: the record of this run is incomplete: %s\n", err.message);
+    return !is_interrupted();
 }
 
 /* Labels do not matter; the size is the model's, where there is one. */
@@ -60,13 +72,8 @@ static int make_model(train_session *r, hone_anomaly_method method) {
     return -1;
 }
 
-static int report(const train_session *r, hone_anomaly_method method, const hone_anomaly_report *found,
-                  double seconds) {
-    if (!r->common.json) {
-        printf("anomalous above %.4g: of %zu normal pictures that were held back %.4g %% pass\nsaved %s\n",
-               found->threshold, found->held_back, 100 * found->tpr, r->output);
-        return finish_output();
-    }
+static hone_value *summary(const train_session *r, hone_anomaly_method method, const hone_anomaly_report *found,
+                           double seconds) {
     hone_value *value = hone_value_object();
     hone_value_set_string(value, "task", "anomaly");
     hone_value_set_string(value, "method", hone_anomaly_method_word(method));
@@ -74,14 +81,25 @@ static int report(const train_session *r, hone_anomaly_method method, const hone
     hone_value_set_real(value, "tpr", found->tpr);
     hone_value_set_integer(value, "samples", (int64_t)r->split.train_count);
     hone_value_set_integer(value, "validation_samples", (int64_t)found->held_back);
-    if (method == HONE_ANOMALY_AUTOENCODER)
+    if (method == HONE_ANOMALY_AUTOENCODER) {
         hone_value_set_real(value, "loss", found->loss);
-    else
+        hone_value_set_integer(value, "epochs", found->epochs);
+    } else {
         hone_value_set_integer(value, "memory", (int64_t)found->memory);
+    }
     hone_value_set_real(value, "seconds", seconds);
     hone_value_set_integer(value, "seed", r->common.seed);
     hone_value_set_string(value, "model", r->output);
-    return print_json(value);
+    return value;
+}
+
+static int report(const train_session *r, hone_value *value, const hone_anomaly_report *found) {
+    if (r->common.json && !r->is_silent) return print_json(value);
+    hone_value_free(value);
+    if (r->is_silent) return EXIT_DONE;
+    printf("anomalous above %.4g: of %zu normal pictures that were held back %.4g %% pass\nsaved %s\n",
+           found->threshold, found->held_back, 100 * found->tpr, r->output);
+    return finish_output();
 }
 
 int train_anomaly(train_session *r) {
@@ -108,13 +126,22 @@ int train_anomaly(train_session *r) {
     config.memory = (size_t)s->memory;
     config.seed = (uint64_t)r->common.seed;
     config.threads = r->threads;
-    config.progress = show_epoch;
-    config.context = r;
+    config.progress = end_epoch;
+    config.context = &(watched){r, start};
+    if (!s->no_run) r->record = begin_run(s->runs, r->model);
+    /* A memory is made in one go: there is nothing to be kept of half of it. */
+    if (method == HONE_ANOMALY_AUTOENCODER) watch_interrupts(stopping_after_epoch);
     hone_anomaly_report found;
     if (hone_anomaly_train(r->model, r->data, &r->split, &config, &found, &err) != HONE_OK)
         return failed(&err, NULL, "cannot learn what is normal in '%s'", r->source);
-    double seconds = clock_seconds() - start;
-    if (hone_model_save(r->model, NULL, r->output, &err) != HONE_OK)
-        return failed(&err, NULL, "the model was not saved");
-    return report(r, method, &found, seconds);
+    bool stopped = method == HONE_ANOMALY_AUTOENCODER && found.epochs < config.epochs;
+    const char *how = stopped ? "interrupted" : "done";
+    if (save_undisturbed(r->model, NULL, r->output, &err) != HONE_OK)
+        return not_saved(r->record, how, r->model, NULL, &err, "the model was not saved");
+    hone_value *value = summary(r, method, &found, clock_seconds() - start);
+    end_run(r->record, how, r->model, NULL, value, r->common.quiet);
+    if (!stopped) return report(r, value, &found);
+    hone_value_free(value);
+    fprintf(stderr, "hone: interrupted after %d epochs; what was learnt so far is in '%s'\n", found.epochs, r->output);
+    return EXIT_INTERRUPTED;
 }

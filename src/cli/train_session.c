@@ -132,9 +132,8 @@ void record_test(train_session *r) {
 
 /* What validated says what is unknown. */
 int learn_unknown(train_session *r) {
-    if (r->reject.none || r->split.validation_count == 0) return -1;
-    return fit_rejection(r->model, r->data, r->split.validation, r->split.validation_count, &r->reject, r->threads,
-                         (uint64_t)r->common.seed, r->settings.reject == NULL, r->common.quiet);
+    return learn_rejection(r->model, r->data, &r->split, &r->reject, r->settings.reject == NULL, r->threads,
+                           (uint64_t)r->common.seed, r->common.quiet);
 }
 
 int keep_examples(train_session *r) {

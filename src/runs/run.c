@@ -170,9 +170,7 @@ const char *hone_run_folder(const hone_run *run) {
 
 /* ---- while it goes on ------------------------------------------------------------------------------------------ */
 
-static hone_status begin_metrics(void *context, hone_trainer *trainer, hone_error *err) {
-    hone_run *run = context;
-    if (hone_trainer_epoch(trainer) == 0) run->before = run->epochs;
+static hone_status open_metrics(hone_run *run, hone_error *err) {
     if (run->metrics) return HONE_OK; /* fit was called once more, or the next stage begins */
     char *path = path_in(run, "metrics.jsonl");
     if (!path) return hone__fail_memory(err, 0, "a path");
@@ -183,14 +181,14 @@ static hone_status begin_metrics(void *context, hone_trainer *trainer, hone_erro
     return status;
 }
 
-static hone_status add_epoch(void *context, hone_trainer *trainer, int epoch, hone_logs *logs, hone_error *err) {
-    hone_run *run = context;
+hone_status hone_run_add_epoch(hone_run *run, const hone_logs *logs, double seconds, hone_error *err) {
+    HONE_TRY(open_metrics(run, err));
     hone_value *line = hone_value_object();
     char *text;
-    run->epochs = run->before + epoch + 1;
+    run->epochs++;
     hone_value_set_integer(line, "epoch", run->epochs);
     for (size_t i = 0; i < logs->count; i++) hone_value_set_real(line, logs->keys[i], logs->values[i]);
-    hone_value_set_real(line, "seconds", hone_trainer_seconds(trainer));
+    hone_value_set_real(line, "seconds", seconds);
     hone_status status =
         hone_value_failed(line) ? hone__fail_memory(err, 0, "an epoch") : hone_json_print(&text, line, 0, false, err);
     hone_value_free(line);
@@ -199,6 +197,18 @@ static hone_status add_epoch(void *context, hone_trainer *trainer, int epoch, ho
     hone_json_free(text);
     if (!written) HONE_FAIL(err, HONE_IO, "cannot write '%.200s/metrics.jsonl': %s", run->folder, strerror(errno));
     return HONE_OK;
+}
+
+static hone_status begin_metrics(void *context, hone_trainer *trainer, hone_error *err) {
+    hone_run *run = context;
+    if (hone_trainer_epoch(trainer) == 0) run->before = run->epochs;
+    return open_metrics(run, err);
+}
+
+static hone_status add_epoch(void *context, hone_trainer *trainer, int epoch, hone_logs *logs, hone_error *err) {
+    hone_run *run = context;
+    run->epochs = run->before + epoch; /* those of a resumed run are in its own record */
+    return hone_run_add_epoch(run, logs, hone_trainer_seconds(trainer), err);
 }
 
 hone_callback hone_run_callback(hone_run *run) {

@@ -61,7 +61,7 @@ run predict a.h5 strange --reject tpr=0.9
 want_error "nothing that --reject could change"
 run evaluate a.h5 data --fit-rejection validation --reject tpr=0.9,score=energy
 want_status 0
-want_err 'unknown: score energy above .* fitted on 90 held back images of which 90 % pass'
+want_err 'unknown: score energy above .* fitted on 90 images of which 90 % pass'
 run evaluate a.h5 data --fit-rejection data --quiet --json
 want_status 0
 run evaluate before.h5 data --quiet --json
@@ -77,14 +77,24 @@ want_status 2
 run predict a.h5 "$digit" --reject score=magic
 want_status 2
 want_err 'max-softmax, energy, mahalanobis, knn or combined'
-run train data --model mlp --epochs 1 --validation-split 0 --no-test --no-run --quiet --json --output c.h5
+run train data --model mlp --epochs 1 --validation-split 0 --no-test --no-run --json --output c.h5
 want_status 0
+want_err 'no image was held back: .* by 900 that were trained on'
+want_out '"rejection": \{'
+run train data --model mlp --epochs 1 --validation-split 0 --reject none --no-test --no-run --quiet --json --output c.h5
 want_out '"rejection": null'
 run train data --model mlp --epochs 1 --validation-split 0.01 --no-test --no-run --output c.h5
 want_status 0
 want_err 'will not say "unknown": 9 pictures'
-run train data --model a.h5 --epochs 1 --validation-split 0 --no-test --no-run --quiet --json --output d.h5
+run train data --model a.h5 --epochs 1 --validation-split 0 --reject none --no-test --no-run --quiet --json --output d.h5
 want_out '"rejection": null'
+run finetune a.h5 data --recipe probe --probe-epochs 1 --no-test --no-run --quiet --json --output d.h5
+want_status 0
+want_out '"rejection": \{'
+run finetune a.h5 data --recipe probe --probe-epochs 1 --reject none --no-test --no-run --quiet --json --output d.h5
+want_out '"rejection": null'
+run finetune a.h5 data --reject colour
+want_status 2
 run train data --model mlp --epochs 1 --reject none --no-test --no-run --quiet --json --output c.h5
 want_out '"rejection": null'
 
