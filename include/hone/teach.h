@@ -91,12 +91,19 @@ HONE_API size_t hone_lessons_reference(const hone_lessons *lessons);
 HONE_API ptrdiff_t hone_lessons_combine(const hone_lessons *lessons, const float *feature, const float *probabilities,
                                         float *y);
 
+/* A copy of the model whose every logit says how like example index a picture is, for hone_explainer to show where the
+ * likeness lies. HONE_UNSUPPORTED where the head is no Dense layer. */
+HONE_API hone_status hone_lessons_likeness(hone_model **out, const hone_lessons *lessons, const hone_model *model,
+                                           size_t index, hone_error *err);
+
 /* hone_evaluate of model and lessons together: loss and accuracy of their answers, with the model's temperature, and the
  * answers themselves, *probabilities (samples, hone_lessons_classes), which the caller frees with hone_predictions_free.
- * data's labels are those classes. */
-HONE_API hone_status hone_lessons_evaluate(hone_evaluation *out, float **probabilities, const hone_model *model,
-                                           const hone_lessons *lessons, const hone_dataset *data, hone_threads *threads,
-                                           hone_error *err);
+ * data's labels are those classes. Of config (NULL: the
+ * default) threads, precision and tta are looked at: with variants of a picture the network is asked
+ * about all of them, examples are compared with the picture itself. */
+HONE_API hone_status hone_lessons_evaluate(hone_evaluation *out, float **probabilities, hone_model *model,
+                                           const hone_lessons *lessons, const hone_dataset *data,
+                                           const hone_evaluate_config *config, hone_error *err);
 
 /* ---- a model that can be taught, as one caller runs it ----------------------------------------------------------- */
 

@@ -56,7 +56,7 @@ static int open_all(evaluation *e) {
     if (status < 0) status = put_weights(e->model, &s->weights, e->common.quiet);
     if (status < 0 && is_anomaly_model(e->model)) return -1; /* it has data of its own kind */
     if (status < 0) {
-        e->lessons = s->untaught || s->tta ? NULL : open_lessons(e->model, e->path);
+        e->lessons = s->untaught ? NULL : open_lessons(e->model, e->path);
         data_options options = {
             .source = e->source, .split = s->split, .limit = s->limit, .fit_to = e->model, .lessons = e->lessons};
         options.part_hint = "--split all takes all of it: the figures are honest where the model has seen none of it";
@@ -112,7 +112,7 @@ static int measure(evaluation *e) {
     hone_error err = {0};
     hone_status status =
         e->lessons
-            ? hone_lessons_evaluate(&e->result, &e->probabilities, e->model, e->lessons, e->data, e->threads, &err)
+            ? hone_lessons_evaluate(&e->result, &e->probabilities, e->model, e->lessons, e->data, &e->config, &err)
             : hone_evaluate_predictions(&e->result, &e->probabilities, e->model, e->data, &e->config, &err);
     if (!e->lessons && status == HONE_UNSUPPORTED) { /* a regression has a loss and nothing else */
         status = hone_evaluate(&e->result, e->model, e->data, &e->config, &err);
@@ -294,8 +294,8 @@ static int run(int argc, char **argv) {
          NULL},
         {OPTION_TEXT, "tta", 0, "N[:HOW]", &s->tta, 0, 0,
          "test-time augmentation: the mean over N variants (HOW as --augment)", NULL},
-        {OPTION_FLAG, "untaught", 0, NULL, &s->untaught, 0, 0,
-         "the network alone, without what hone teach added (as with --tta)", NULL},
+        {OPTION_FLAG, "untaught", 0, NULL, &s->untaught, 0, 0, "the network alone, without what hone teach added",
+         NULL},
         {OPTION_TEXT, "loss", 0, "NAME", &s->loss, 0, 0, "instead of the one the model was compiled with", NULL},
         {.kind = OPTION_HEADING, .name = "what to measure"},
         {OPTION_TEXT, "metrics", 0, "LIST", &s->metrics, 0, 0,

@@ -184,15 +184,13 @@ static int report(const session *r) {
     return finish_output();
 }
 
-/* An archive is written whole; in HDF5 the records alone are replaced, and all else in the file stays. */
+/* The records alone are replaced, and all else in the file stays; from one kind of file to another the model is written
+ * anew, without an optimizer's state. */
 static int save(session *r) {
     const char *output = r->settings.output ? r->settings.output : r->path;
     hone_error err = {0};
     hone_status status = hone_lessons_store(r->lessons, r->model, &err);
-    bool whole = ends_with(r->path, ".keras") || ends_with(output, ".keras");
-    if (status == HONE_OK && whole && !r->settings.output)
-        return failed(NULL, "--output FILE.h5 or FILE.keras writes the model anew, without an optimizer's state",
-                      "a .keras archive is not changed in place: '%s'", r->path);
+    bool whole = ends_with(r->path, ".keras") != ends_with(output, ".keras");
     if (status == HONE_OK)
         status = whole ? hone_model_save(r->model, NULL, output, &err)
                        : hone_model_save_records_to(r->model, r->path, output, &err);

@@ -107,6 +107,12 @@ hone_status hone__keras_model_from_archive(hone_model **out, const void *bytes, 
 /* h5: an image with the weights and what else is to lie in model.weights.h5. compiled may be NULL. */
 hone_status hone__archive_write(const hone_model *model, const hone_compiled *compiled, hone__h5 *h5,
                                 unsigned char **bytes, size_t *size, hone_error *err);
+/* A copy of an archive with other weights (model.weights.h5), made by change of those that it has. */
+typedef hone_status (*hone__archive_change)(const hone_model *model, const unsigned char *bytes, size_t size,
+                                            unsigned char **out, size_t *out_size, hone_error *err);
+hone_status hone__archive_change_weights(const hone_model *model, const void *bytes, size_t size,
+                                         hone__archive_change change, unsigned char **out, size_t *out_size,
+                                         hone_error *err);
 /* The model's config and compile state in the words of an archive, and the latter back. */
 hone_status hone__keras3_config(const hone_model *model, hone_value **out, hone_error *err);
 hone_status hone__keras3_compile_config(const hone_compiled *compiled, int64_t outputs, hone_value **out,

@@ -165,19 +165,28 @@ static hone_status replace_records_of(hone__h5 *h5, const hone_model *model, hon
     return write_records(h5, model, err);
 }
 
+/* The file's HDF5 with other records. */
+static hone_status change_h5(const hone_model *model, const unsigned char *bytes, size_t size, unsigned char **out,
+                             size_t *out_size, hone_error *err) {
+    hone__h5 *h5;
+    HONE_TRY(hone__h5_open_copy(&h5, bytes, size, err));
+    hone_status status = replace_records_of(h5, model, err);
+    if (status == HONE_OK) status = hone__h5_image(h5, out, out_size, err);
+    hone__h5_close(h5);
+    return status;
+}
+
 static hone_status replace_records(const hone_model *model, const unsigned char *bytes, size_t size, const char *path,
                                    hone_error *err) {
-    hone__h5 *h5;
     unsigned char *changed = NULL;
-    if (size >= 4 && memcmp(bytes, "PK\x03\x04", 4) == 0)
-        HONE_FAIL(err, HONE_UNSUPPORTED, "a .keras archive is not changed in place; written as .h5 the model can be");
+    hone_status status;
     if (hone__is_delta(bytes, size))
         HONE_FAIL(err, HONE_UNSUPPORTED,
                   "a delta keeps no records; merged with its base (hone finetune --merge) it can");
-    HONE_TRY(hone__h5_open_copy(&h5, bytes, size, err));
-    hone_status status = replace_records_of(h5, model, err);
-    if (status == HONE_OK) status = hone__h5_image(h5, &changed, &size, err);
-    hone__h5_close(h5);
+    if (size >= 4 && memcmp(bytes, "PK\x03\x04", 4) == 0)
+        status = hone__archive_change_weights(model, bytes, size, change_h5, &changed, &size, err);
+    else
+        status = change_h5(model, bytes, size, &changed, &size, err);
     if (status == HONE_OK) status = hone__file_write(path, changed, size, err);
     hone__free(changed);
     return status;

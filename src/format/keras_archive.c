@@ -145,3 +145,43 @@ hone_status hone__archive_write(const hone_model *model, const hone_compiled *co
     hone_json_free(config);
     return status;
 }
+
+/* ---- changing -------------------------------------------------------------------------------------------------- */
+
+/* Every member as it is, but for the weights, which change makes anew. */
+static hone_status change_members(hone__zip *zip, hone__zip_member *members, unsigned char **contents, size_t count,
+                                  const hone_model *model, hone__archive_change change, hone_error *err) {
+    for (size_t i = 0; i < count; i++) {
+        size_t size = 0;
+        const char *name = hone__zip_name(zip, i);
+        HONE_TRY(hone__zip_read(zip, name, HONE_MAX_MODEL_FILE, &contents[i], &size, err));
+        if (strcmp(name, weights_name) == 0) {
+            unsigned char *before = contents[i];
+            contents[i] = NULL;
+            hone_status status = change(model, before, size, &contents[i], &size, err);
+            hone__free(before);
+            HONE_TRY(status);
+        }
+        members[i] = (hone__zip_member){name, contents[i], size};
+    }
+    return HONE_OK;
+}
+
+hone_status hone__archive_change_weights(const hone_model *model, const void *bytes, size_t size,
+                                         hone__archive_change change, unsigned char **out, size_t *out_size,
+                                         hone_error *err) {
+    hone__zip *zip;
+    *out = NULL;
+    HONE_TRY(hone__zip_open(&zip, bytes, size, err));
+    size_t count = hone__zip_count(zip);
+    hone__zip_member *members = hone__alloc(count, sizeof *members);
+    unsigned char **contents = hone__alloc(count, sizeof *contents);
+    hone_status status = members && contents ? change_members(zip, members, contents, count, model, change, err)
+                                             : hone__fail_memory(err, count * sizeof *members, "an archive's members");
+    if (status == HONE_OK) status = hone__zip_write(members, count, out, out_size, err);
+    for (size_t i = 0; contents && i < count; i++) hone__free(contents[i]);
+    hone__free(contents);
+    hone__free(members);
+    hone__zip_close(zip);
+    return status;
+}

@@ -6,6 +6,7 @@
 #include "serve_internal.h"
 
 #include <hone/explain.h>
+#include <hone/teach.h>
 
 #include <math.h>
 
@@ -55,6 +56,18 @@ static hone_status prepare(hone__explanations *e, size_t pixels, hone_error *err
     return hone_explainer_create(&e->explainer, e->model, NULL, err);
 }
 
+/* (height, width) as rows of numbers. */
+static hone_value *map_value(const float *map, size_t height, size_t width) {
+    hone_value *rows = hone_value_list();
+    for (size_t y = 0; y < height; y++) {
+        hone_value *row = hone_value_list();
+        for (size_t x = 0; x < width; x++) /* three digits are more than an eye can tell */
+            hone_value_append(row, hone_value_real(round(1000 * (double)map[y * width + x]) / 1000));
+        hone_value_append(rows, row);
+    }
+    return rows;
+}
+
 hone_status hone__explanations_heat_map(hone__explanations *e, hone_value **out, const unsigned char *pixels,
                                         size_t index, hone_error *err) {
     *out = NULL;
@@ -64,14 +77,53 @@ hone_status hone__explanations_heat_map(hone__explanations *e, hone_value **out,
     hone_status status = prepare(e, height * width, err);
     if (status == HONE_OK) {
         hone_explainer_run(e->explainer, pixels, (int)index, e->map, NULL);
-        *out = hone_value_list();
-        for (size_t y = 0; y < height; y++) {
-            hone_value *row = hone_value_list();
-            for (size_t x = 0; x < width; x++) /* three digits are more than an eye can tell */
-                hone_value_append(row, hone_value_real(round(1000 * (double)e->map[y * width + x]) / 1000));
-            hone_value_append(*out, row);
-        }
+        *out = map_value(e->map, height, width);
     }
+    pthread_mutex_unlock(&e->lock);
+    return status;
+}
+
+static bool is_empty(const float *map, size_t size) {
+    size_t i = 0;
+    while (i < size && map[i] <= 0) i++;
+    return i == size;
+}
+
+static hone_status run_once(hone_model *model, hone_explanation explanation, const unsigned char *pixels, float *map,
+                            hone_error *err) {
+    hone_explain_config config = hone_explain_config_default();
+    hone_explainer *explainer;
+    config.explanation = explanation;
+    HONE_TRY(hone_explainer_create(&explainer, model, &config, err));
+    hone_explainer_run(explainer, pixels, hone_model_output_size(model) > 1 ? 0 : 1, map, NULL);
+    hone_explainer_free(explainer);
+    return HONE_OK;
+}
+
+/* With the lock held, so that there are no more of these large things at once than of the other. No region may speak for
+ * the example as a whole (Grad-CAM is empty) though single pixels do. */
+static hone_status explain_likeness(hone__explanations *e, hone_value **out, const unsigned char *pixels,
+                                    const hone_lessons *lessons, size_t example, hone_error *err) {
+    hone_shape shape = hone_model_input_shape(e->model);
+    size_t height = (size_t)shape.dims[0], width = (size_t)shape.dims[1];
+    hone_model *likeness;
+    HONE_TRY(hone_lessons_likeness(&likeness, lessons, e->model, example, err));
+    float *map = hone__alloc(height * width, sizeof *map);
+    hone_status status = map ? run_once(likeness, HONE_EXPLAIN_GRAD_CAM, pixels, map, err)
+                             : hone__fail_memory(err, height * width * sizeof *map, "a heat map");
+    if (status == HONE_OK && is_empty(map, height * width))
+        status = run_once(likeness, HONE_EXPLAIN_INTEGRATED_GRADIENTS, pixels, map, err);
+    if (status == HONE_OK) *out = map_value(map, height, width);
+    hone__free(map);
+    hone_model_free(likeness);
+    return status;
+}
+
+hone_status hone__explanations_likeness(hone__explanations *e, hone_value **out, const unsigned char *pixels,
+                                        const hone_lessons *lessons, size_t example, hone_error *err) {
+    *out = NULL;
+    pthread_mutex_lock(&e->lock);
+    hone_status status = explain_likeness(e, out, pixels, lessons, example, err);
     pthread_mutex_unlock(&e->lock);
     return status;
 }

@@ -129,6 +129,10 @@ bool hone__explanations_has_examples(const hone__explanations *e);
  * after the other; the first waits longest. HONE_UNSUPPORTED for models whose layers have no maps. */
 hone_status hone__explanations_heat_map(hone__explanations *e, hone_value **out, const unsigned char *pixels,
                                         size_t index, hone_error *err);
+/* The same of how like one of the lessons' examples each place is. */
+struct hone_lessons;
+hone_status hone__explanations_likeness(hone__explanations *e, hone_value **out, const unsigned char *pixels,
+                                        const struct hone_lessons *lessons, size_t example, hone_error *err);
 /* [{"example", "class", "index", "distance"}, …] of the training pictures that the model carries, nearest first. */
 hone_value *hone__explanations_nearest(const hone__explanations *e, const float *features, size_t wanted);
 hone_status hone__explanations_example(const hone__explanations *e, size_t index, hone_image *out, hone_error *err);

@@ -5,6 +5,7 @@
 #include "serve_internal.h"
 
 #include <hone/format.h>
+#include <hone/teach.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +49,28 @@ static void offer_sample(const hone__serve_local *l, const hone__picture *p, con
     hone__samples_offer(l->serve->samples, p, a->unknown ? 0 : best.confidence);
 }
 
+/* Where the answer comes from: what in the picture is like the example that gave it, or what speaks for the network's class.
+ * The latter also where a head compares no features; "heat_map_class" says of which class it is. */
+static hone_status explain(const hone__answers *a, hone_value *out, const float *row, const unsigned char *pixels,
+                           hone_error *err) {
+    const hone__servable *s = a->servable;
+    hone_value *map = NULL;
+    hone_status status = HONE_UNSUPPORTED;
+    size_t index = hone_prediction_of(row, s->output_size).index;
+    if (a->taught)
+        status = hone__explanations_likeness(s->explanations, &map, pixels, a->lessons, (size_t)a->example, err);
+    hone_lesson_info lesson;
+    if (status == HONE_OK && hone_lessons_info(a->lessons, (size_t)a->example, &lesson)) {
+        hone_value_set_string(out, "heat_map_class", lesson.label);
+        hone_value_set_string(out, "heat_map_example", lesson.name);
+    } else if (status == HONE_UNSUPPORTED) {
+        status = hone__explanations_heat_map(s->explanations, &map, pixels, index, err);
+        hone_value_set_string(out, "heat_map_class", hone__servable_class_name(s, index));
+    }
+    if (status == HONE_OK) hone_value_set(out, "heat_map", map);
+    return status;
+}
+
 /* What is said of picture p, which is row n of the job. */
 static hone_status describe(hone__serve_local *l, hone__answers *a, const hone__picture *p, size_t n, hone_value **out,
                             hone_error *err) {
@@ -59,12 +82,7 @@ static hone_status describe(hone__serve_local *l, hone__answers *a, const hone__
     offer_sample(l, p, a, y);
     if (l->nearest > 0 && l->job.is_judged)
         hone_value_set(*out, "nearest", hone__explanations_nearest(s->explanations, row + s->output_size, l->nearest));
-    if (!l->heat_map) return HONE_OK;
-    hone_value *map;
-    size_t index = hone_prediction_of(row, s->output_size).index;
-    HONE_TRY(hone__explanations_heat_map(s->explanations, &map, pixels, s->output_size > 1 ? index : 0, err));
-    hone_value_set(*out, "heat_map", map);
-    return HONE_OK;
+    return l->heat_map ? explain(a, *out, row, pixels, err) : HONE_OK;
 }
 
 static hone_value *not_decoded(const hone__picture *p) {

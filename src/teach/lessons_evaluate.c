@@ -30,21 +30,71 @@ static hone_status check_data(const hone_model *model, const hone_lessons *l, co
     return HONE_OK;
 }
 
-static hone_status predict(float *y, const hone_model *model, const hone_lessons *l, const hone_dataset *data,
-                           hone_threads *threads, hone_error *err) {
-    size_t samples = hone_dataset_samples(data), image = (size_t)hone_model_input_size(model);
+/* What a batch needs. */
+typedef struct asking {
     hone_taught *taught;
-    HONE_TRY(hone_taught_create(&taught, model, BATCH, threads, err));
-    unsigned char *pixels = hone__alloc(BATCH, image);
-    hone_status status = pixels ? HONE_OK : hone__fail_memory(err, BATCH * image, "pictures");
+    hone_tta *tta; /* NULL: the picture alone is asked about */
+    unsigned char *pixels;
+    float *features, *probabilities; /* with tta */
+    double temperature;
+    size_t outputs;
+} asking;
+
+static hone_status prepare(asking *a, hone_model *model, const hone_evaluate_config *config, hone_error *err) {
+    size_t floats, more;
+    HONE_TRY(hone_taught_create(&a->taught, model, BATCH, config->threads, err));
+    a->pixels = hone__alloc(BATCH, (size_t)hone_model_input_size(model));
+    if (!a->pixels) return hone__fail_memory(err, BATCH * (size_t)hone_model_input_size(model), "pictures");
+    if (!config->tta) return HONE_OK;
+    hone_tta_config variants = *config->tta;
+    variants.max_batch = BATCH;
+    variants.threads = config->threads;
+    variants.precision = config->precision;
+    HONE_TRY(hone_tta_create(&a->tta, model, &variants, err));
+    a->outputs = (size_t)hone_model_output_size(model);
+    a->temperature = hone_model_temperature(model);
+    if (!hone__multiply(BATCH, hone_taught_feature_size(a->taught), &floats) ||
+        !hone__multiply(BATCH, a->outputs, &more))
+        HONE_FAIL(err, HONE_LIMIT, "a batch of %d is too large", BATCH);
+    a->features = hone__alloc(floats, sizeof *a->features);
+    a->probabilities = hone__alloc(more, sizeof *a->probabilities);
+    return a->features && a->probabilities ? HONE_OK
+                                           : hone__fail_memory(err, (floats + more) * sizeof(float), "features");
+}
+
+static void release(asking *a) {
+    hone_tta_free(a->tta);
+    hone_taught_free(a->taught);
+    hone__free(a->pixels);
+    hone__free(a->features);
+    hone__free(a->probabilities);
+}
+
+static void ask(asking *a, const hone_lessons *l, size_t n, float *y) {
+    if (!a->tta) {
+        hone_taught_predict(a->taught, l, a->pixels, n, y);
+        return;
+    }
+    hone_tta_predict(a->tta, a->pixels, n, a->probabilities);
+    if (a->temperature != 1) hone_temperature_apply(a->temperature, a->probabilities, n, a->outputs);
+    hone_taught_features(a->taught, a->pixels, n, a->features);
+    for (size_t i = 0; i < n; i++)
+        hone_lessons_combine(l, a->features + i * hone_taught_feature_size(a->taught),
+                             a->probabilities + i * a->outputs, y + i * l->classes);
+}
+
+static hone_status predict(float *y, hone_model *model, const hone_lessons *l, const hone_dataset *data,
+                           const hone_evaluate_config *config, hone_error *err) {
+    size_t samples = hone_dataset_samples(data), image = (size_t)hone_model_input_size(model);
+    asking a = {0};
+    hone_status status = prepare(&a, model, config, err);
     for (size_t first = 0; status == HONE_OK && first < samples; first += BATCH) {
         size_t n = samples - first < BATCH ? samples - first : BATCH;
         for (size_t i = 0; status == HONE_OK && i < n; i++)
-            status = hone_dataset_fetch(data, first + i, pixels + i * image, err);
-        if (status == HONE_OK) hone_taught_predict(taught, l, pixels, n, y + first * l->classes);
+            status = hone_dataset_fetch(data, first + i, a.pixels + i * image, err);
+        if (status == HONE_OK) ask(&a, l, n, y + first * l->classes);
     }
-    hone__free(pixels);
-    hone_taught_free(taught);
+    release(&a);
     return status;
 }
 
@@ -64,17 +114,19 @@ static void measure(hone_evaluation *out, const float *y, size_t classes, const 
     hone_wilson_interval(correct, samples, &out->accuracy_low, &out->accuracy_high);
 }
 
-hone_status hone_lessons_evaluate(hone_evaluation *out, float **probabilities, const hone_model *model,
-                                  const hone_lessons *lessons, const hone_dataset *data, hone_threads *threads,
-                                  hone_error *err) {
+hone_status hone_lessons_evaluate(hone_evaluation *out, float **probabilities, hone_model *model,
+                                  const hone_lessons *lessons, const hone_dataset *data,
+                                  const hone_evaluate_config *config, hone_error *err) {
+    hone_evaluate_config defaults = hone_evaluate_config_default();
     size_t values;
+    if (!config) config = &defaults;
     *probabilities = NULL;
     HONE_TRY(check_data(model, lessons, data, err));
     if (!hone__multiply(hone_dataset_samples(data), lessons->classes, &values))
         HONE_FAIL(err, HONE_LIMIT, "%zu samples are too many", hone_dataset_samples(data));
     float *y = hone__alloc(values, sizeof *y);
     if (!y) return hone__fail_memory(err, values * sizeof *y, "predictions");
-    hone_status status = predict(y, model, lessons, data, threads, err);
+    hone_status status = predict(y, model, lessons, data, config, err);
     if (status != HONE_OK) {
         hone__free(y);
         return status;

@@ -122,6 +122,16 @@ serve
 ask 200 '"class": "thing".*"taught": true' --data-binary @seven.png "$url/predict"
 ask 200 '"shape": \[-1, 11\]' "$url/v2/models/digits"
 stop
+
+# The heat map is of what answered: the network's class, or what is like the example.
+run train digits:300:3 --model mnist-fast --epochs 1 --quiet --no-run --no-test --output digits.h5
+want_status 0
+serve --teach
+ask 200 '"heat_map_class": "[0-9]", "heat_map": \[\[' --data-binary @seven.png "$url/predict?heat_map=1"
+ask 200 '"taught": true' --data-binary @seven.png "$url/feedback?label=$other"
+ask 200 "\"heat_map_class\": \"$other\", \"heat_map_example\": .*\"heat_map\": \\[\\[" --data-binary @seven.png "$url/predict?heat_map=1"
+grep -Eq '0\.[1-9]' answer || fail "nothing in the picture is like its own example"
+stop
 echo '{' >lessons/.lessons.json
 run serve digits.h5 --teach --feedback lessons
 want_error "lessons.json"

@@ -86,14 +86,27 @@ want_status 0
 run evaluate m.h5 digits:500:2 --json --quiet
 cmp -s out alone || fail "without examples the answers should be the old ones"
 
-# A .keras archive is written anew, and said so.
+# A .keras archive is changed in place, and keeps all else; or written anew as another kind of file.
 run convert before.h5 k.keras --quiet
-run teach k.keras stripes.pgm cat
-want_error 'not changed in place'
-run teach k.keras stripes.pgm cat --output k2.keras --quiet
+run evaluate k.keras digits:500:2 --json --quiet
+cp out untaught
+run teach k.keras stripes.pgm cat --quiet
 want_status 0
-run predict k2.keras stripes.pgm
+run predict k.keras stripes.pgm
 want_out 'cat'
+run evaluate k.keras digits:500:2 --untaught --json --quiet
+cmp -s out untaught || fail "the network in the archive should be as it was"
+run teach k.keras stripes.pgm cat --output k2.h5 --quiet
+want_status 0
+run predict k2.h5 stripes.pgm
+want_out 'cat'
+run evaluate k.keras digits:500:2 --fit-rejection digits:300:9 --quiet
+want_status 0
+run predict k.keras stripes.pgm # records that others left stay
+want_out 'cat'
+mkdir -p striped/cat && cp stripes.pgm striped/cat/
+run evaluate k.keras striped --split all --tta 3 --json --quiet # with variants too: of the picture itself
+want_out '"accuracy": 1.0'
 
 # A model from elsewhere has no reference: examples reach less far, until it is given one.
 run convert before.h5 weights.h5 --to weights --quiet
