@@ -243,8 +243,11 @@ static int info_table(hone_model *model, const char *name, const settings *s) {
         const hone_value *record = hone_model_record(model, "quantization");
         int64_t samples = 0;
         hone_value_as_integer(hone_value_get(record, "samples"), &samples);
-        printf("Quantized: to 8-bit integers, ranges by %s of %s images\n",
-               hone_value_as_string(hone_value_get(record, "ranges")), with_commas(samples, a));
+        const char *ranges = hone_value_as_string(hone_value_get(record, "ranges"));
+        if (samples > 0)
+            printf("Quantized: to 8-bit integers, ranges by %s of %s images\n", ranges, with_commas(samples, a));
+        else
+            printf("Quantized: to 8-bit integers, as its file of %s said\n", ranges);
     }
     if (hone_model_class_count(model) > 0) {
         printf("Classes:");

@@ -68,7 +68,8 @@ static hone_status read_tensor(hone__builder *b, const hone_value *entry, int *n
 
 hone_status hone__int8_read(hone__builder *b, bool *per_tensor, hone_error *err) {
     const hone_value *record = hone_model_record(b->model, HONE_INT8_RECORD);
-    if (!record) HONE_FAIL(err, HONE_ARGUMENT, "the model has not been quantized (hone quantize does that)");
+    if (hone_value_kind_of(record) == HONE_VALUE_NULL)
+        HONE_FAIL(err, HONE_ARGUMENT, "the model has not been quantized (hone quantize does that)");
     if (!is_current(b->model, record))
         HONE_FAIL(err, HONE_ARGUMENT, "the model was quantized with other weights than it has now (quantize it again)");
     bool per_channel = true;

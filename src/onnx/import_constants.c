@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ONNX_UINT16 = 4, ONNX_INT16 = 5, ONNX_FLOAT16 = 10, ONNX_DOUBLE = 11 };
+enum { ONNX_FLOAT16 = 10, ONNX_DOUBLE = 11 };
 
 hone_status hone__onnx_constant_allocate(hone__onnx_constant *c, hone_error *err) {
     if (c->is_integer)
@@ -193,7 +193,7 @@ static hone_status read_elements(hone__onnx_constant *out, const Hone__Onnx__Ten
 hone_status hone__onnx_constant_read(hone__onnx_constant *out, const Hone__Onnx__Tensor *t, const char *folder,
                                      hone_error *err) {
     const char *name = t->name ? t->name : "";
-    *out = (hone__onnx_constant){.rank = (int)t->n_dims, .count = 1};
+    *out = (hone__onnx_constant){.rank = (int)t->n_dims, .count = 1, .type = t->data_type};
     size_t size = hone__onnx_element_size(t->data_type, &out->is_integer);
     if (size == 0)
         HONE_FAIL(err, HONE_UNSUPPORTED, "tensor '%.128s' has elements of type %d, which is not supported", name,

@@ -316,6 +316,8 @@ static const struct {
     {"ReduceMean", hone__onnx_fold_reduce},
     {"Range", hone__onnx_fold_range},
     {"ConstantOfShape", fold_constant_of_shape},
+    {"QuantizeLinear", hone__onnx_fold_quantize},
+    {"DequantizeLinear", hone__onnx_fold_dequantize},
 };
 
 hone_status hone__onnx_fold(hone__onnx_import *im, bool *done) {

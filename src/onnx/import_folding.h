@@ -26,4 +26,8 @@ hone_status hone__onnx_fold_unary(const hone__onnx_folding *f);
 hone_status hone__onnx_fold_reduce(const hone__onnx_folding *f);
 hone_status hone__onnx_fold_range(const hone__onnx_folding *f);
 
+/* import_quantized.c */
+hone_status hone__onnx_fold_quantize(const hone__onnx_folding *f);
+hone_status hone__onnx_fold_dequantize(const hone__onnx_folding *f);
+
 #endif

@@ -324,10 +324,10 @@ static hone_status read_constant_node(hone__onnx_import *im) {
 }
 
 static hone__onnx_operator operator_called(const char *op_type) {
-    const hone__onnx_operators *const tables[] = {hone__onnx_window_operators,     hone__onnx_pool_operators,
-                                                  hone__onnx_normal_operators,     hone__onnx_shape_operators,
-                                                  hone__onnx_part_operators,       hone__onnx_activation_operators,
-                                                  hone__onnx_arithmetic_operators, hone__onnx_product_operators};
+    const hone__onnx_operators *const tables[] = {
+        hone__onnx_window_operators,     hone__onnx_pool_operators,    hone__onnx_normal_operators,
+        hone__onnx_shape_operators,      hone__onnx_part_operators,    hone__onnx_activation_operators,
+        hone__onnx_arithmetic_operators, hone__onnx_product_operators, hone__onnx_quantized_operators};
     for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++)
         for (const hone__onnx_operators *o = tables[t]; o->op_type; o++)
             if (strcmp(o->op_type, op_type) == 0) return o->function;
@@ -366,7 +366,11 @@ static hone_status read_node(hone__onnx_import *im, const hone__onnx_node_messag
     if (!function) return hone__onnx_refuse(im, HONE_UNSUPPORTED, "this operator is not supported");
     if (!hone__onnx_in(im, 0) || node->n_input > HONE_ONNX_INPUTS)
         return hone__onnx_refuse(im, HONE_FORMAT, "has %zu inputs", node->n_input);
-    return function(im);
+    HONE_TRY(function(im));
+    hone__onnx_value *out = hone__onnx_out(im);
+    if (hone__onnx_in(im, 0)->rounding.in_integers && !out->rounding.is_stated) /* they were only moved */
+        out->rounding = hone__onnx_in(im, 0)->rounding;
+    return HONE_OK;
 }
 
 static hone_status put_weights(hone__onnx_import *im) {
@@ -397,7 +401,8 @@ static hone_status import_graph(hone__onnx_import *im) {
     for (size_t i = 0; i < im->graph->n_node; i++) HONE_TRY(read_node(im, im->graph->node[i]));
     HONE_TRY(set_outputs(im));
     HONE_TRY(hone_model_build(im->model, 0, im->err));
-    return put_weights(im);
+    HONE_TRY(put_weights(im));
+    return hone__onnx_keep_rounding(im);
 }
 
 static void release(hone__onnx_import *im) {

@@ -25,13 +25,13 @@ static const char *next_module(const char *path, size_t *length) {
 
 /* Keras takes letters, digits and underscores everywhere. "features.0.weight" becomes "features_0". */
 static void plain_name(const char *stem, char *out, size_t size) {
-    static const char *const endings[] = {".weight", "/weight", "/kernel", ".in_proj_weight", NULL};
+    static const char *const endings[] = {"_quantized", ".weight", "/weight", "/kernel", ".in_proj_weight", NULL};
     size_t whole = strlen(stem), at = 0, length;
     for (int i = 0; endings[i]; i++) {
         size_t tail = strlen(endings[i]);
-        if (whole <= tail || strcmp(stem + whole - tail, endings[i]) != 0) continue;
+        if (whole <= tail || strncmp(stem + whole - tail, endings[i], tail) != 0) continue;
         whole -= tail;
-        break;
+        if (i > 0) break; /* the first one hides another */
     }
     bool is_path = stem[0] == '/';
     for (const char *part = is_path ? next_module(stem, &length) : stem; part < stem + whole; part += length) {
@@ -70,6 +70,9 @@ static bool is_telling(const char *name) {
 }
 
 const char *hone__onnx_stem(const hone__onnx_import *im, size_t weight_input) {
+    const hone__onnx_value *weight = hone__onnx_in(im, weight_input);
+    if (weight && weight->kind == ONNX_CONSTANT && weight->constant.origin && is_telling(weight->constant.origin))
+        return weight->constant.origin;
     if (weight_input < im->node->n_input && is_telling(im->node->input[weight_input]))
         return im->node->input[weight_input];
     return im->node->name && is_telling(im->node->name) ? im->node->name : NULL;

@@ -46,9 +46,18 @@ typedef struct hone__onnx_constant {
     int rank;
     int64_t dims[HONE_ONNX_AXES];
     size_t count;
-    float *reals;      /* count of them, or */
-    int64_t *integers; /* these */
+    float *reals;       /* count of them, or */
+    int64_t *integers;  /* these */
+    int type;           /* as the file numbers them; 0: computed here */
+    const char *origin; /* of weights that were 8-bit numbers: what those are called; NULL */
 } hone__onnx_constant;
+
+/* How a value is rounded: hone's words for a QuantizeLinear. */
+typedef struct hone__onnx_rounding {
+    bool is_stated, in_integers; /* by the file; the value stands for integers, behind no DequantizeLinear yet */
+    float scale;                 /* 0: in no way that hone has */
+    int zero_point;
+} hone__onnx_rounding;
 
 typedef enum hone__onnx_kind {
     ONNX_NOTHING,
@@ -102,6 +111,7 @@ typedef struct hone__onnx_value {
     char *layer;      /* TENSOR: whose output it is */
     hone_shape shape; /* TENSOR: of that */
     bool not_negative;
+    hone__onnx_rounding rounding;
     bool is_input;                 /* TENSOR: nothing but scaling lies between it and the model's input */
     hone__onnx_weighted *weighted; /* the import's */
     /* NOTE */
@@ -141,6 +151,7 @@ typedef struct hone__onnx_import {
     hone__onnx_attention **attentions;
     size_t attention_count, attention_capacity;
     size_t folded;                       /* elements computed so far */
+    bool per_channel;                    /* 8-bit weights have scales for each channel of the output */
     const hone__onnx_node_message *node; /* at hand */
     hone_error *err;
 } hone__onnx_import;
@@ -307,6 +318,11 @@ hone_status hone__onnx_project_attention(hone__onnx_import *im, const hone__onnx
                                          hone__onnx_value *out);
 hone_status hone__onnx_make_attention(hone__onnx_import *im, hone__onnx_weighted *w);
 
+/* ---- 8-bit integers (import_quantized.c) -------------------------------------------------------------------------- */
+
+/* The model is built and has its weights: what the file says of rounding becomes the model's record, where it can. */
+hone_status hone__onnx_keep_rounding(hone__onnx_import *im);
+
 /* ---- operators --------------------------------------------------------------------------------------------------- */
 
 typedef hone_status (*hone__onnx_operator)(hone__onnx_import *im);
@@ -324,5 +340,6 @@ extern const hone__onnx_operators hone__onnx_part_operators[];       /* import_p
 extern const hone__onnx_operators hone__onnx_activation_operators[]; /* import_activations.c */
 extern const hone__onnx_operators hone__onnx_arithmetic_operators[]; /* import_arithmetic.c */
 extern const hone__onnx_operators hone__onnx_product_operators[];    /* import_products.c */
+extern const hone__onnx_operators hone__onnx_quantized_operators[];  /* import_quantized.c */
 
 #endif

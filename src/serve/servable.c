@@ -121,6 +121,10 @@ static hone_status load(hone__servable *s, const hone__servable_config *config, 
     if (status != HONE_OK) return hone__fail_context(err, status, "the self-test fails");
     if (config->input) hone_model_set_preprocessing(s->model, config->input);
     bool int8 = !config->float32 && hone_model_is_quantized(s->model);
+    if (!int8 && !config->float32 && hone_value_kind_of(hone_model_record(s->model, "quantization")) != HONE_VALUE_NULL)
+        hone__log(HONE_LOG_WARNING,
+                  "'%s' was quantized with other weights than it has now: it runs in float32 (hone quantize)",
+                  config->path);
     s->precision = int8 ? HONE_PRECISION_INT8 : HONE_PRECISION_FLOAT32;
     HONE_TRY(describe(&s->inputs, &s->input_count, &s->input_size, s->model, true, err));
     HONE_TRY(describe(&s->outputs, &s->output_count, &s->output_size, s->model, false, err));

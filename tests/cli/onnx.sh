@@ -26,6 +26,39 @@ run evaluate inside.onnx digits --limit 200 --quiet
 want_status 0
 sed 's/inside.onnx/MODEL/' out | cmp - first || fail "with its preprocessing inside it answers otherwise"
 
+# in 8 bits: quantized on the way, answering as the 8-bit model does, and trained on from there
+run export model.h5 --to onnx --int8 --output x.onnx
+want_error "the model is not quantized"
+run export model.h5 --to onnx --int8 --data digits:300 --output int8.onnx
+want_status 0
+want_out '^int8.onnx: onnx, int8$'
+want_err 'float32: [0-9.]* % of the validation part right, int8: [0-9.]* %'
+[ $(($(wc -c <int8.onnx) * 3)) -lt "$(wc -c <model.onnx)" ] || fail "int8.onnx is no smaller"
+run info int8.onnx
+want_out '^Quantized: to 8-bit integers, as its file of onnx said$'
+run quantize model.h5 digits:300 --output q.h5 --max-loss 5 --quiet
+want_status 0
+run export q.h5 --to onnx --output q.onnx --layout nchw --with-preprocessing --batch 2
+want_status 0
+want_out '^q.onnx: onnx, int8$'
+run evaluate q.h5 digits --limit 200 --quiet
+sed 's/q.h5/MODEL/; s/ - loss.*//' out >first8
+run evaluate q.onnx digits --limit 200 --quiet
+want_status 0
+sed 's/q.onnx/MODEL/; s/ - loss.*//' out | cmp - first8 || fail "the 8-bit ONNX file answers otherwise"
+run export q.h5 --to onnx --output f.onnx --float32
+want_out '^f.onnx: onnx$'
+run train digits --limit 100 --epochs 1 --model q.onnx --output more.h5 --quiet
+want_status 0
+run export q.h5 --to onnx --output x.onnx --int8 --float32
+want_status 2
+run export q.h5 --to npz --output x.npz --int8
+want_status 2
+run export q.h5 --to onnx --output x.onnx --data digits:300
+want_status 2
+run export model.h5 --to onnx --output x.onnx --int8 --data nowhere
+want_status 1
+
 # a model of PyTorch: looked at, converted, trained on
 run info "$golden/torch-transformer.onnx"
 want_status 0

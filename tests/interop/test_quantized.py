@@ -4,6 +4,7 @@ The two differ in how they round: hone multiplies sums by a 31-bit number and ro
 float and rounds halves to even. So an 8-bit number is now and then the one beside, and whatever follows sees that. STEPS says
 how far the outputs may be apart, in steps of 1/255 of their range, and how far in the mean."""
 
+import subprocess
 import sys
 
 import numpy as np
@@ -11,10 +12,12 @@ import numpy as np
 try:
     import onnx
     import onnxruntime
+    from onnxruntime import quantization
+    from onnxruntime.quantization import QuantFormat, QuantType
 except ImportError:
     print("skipped: no onnx and onnxruntime; scripts/python-env installs them")
     sys.exit(77)
-from common import FAMILIES, FOLDER, data_files, driver, expect, finish, pictures
+from common import DRIVER, FAMILIES, FOLDER, data_files, driver, expect, finish, hone_predict, pictures
 
 keras = FAMILIES["keras3"]
 L = keras.layers
@@ -27,6 +30,10 @@ def run(path, x):
     onnx.checker.check_model(str(path), full_check=True)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return session.run(None, {session.get_inputs()[0].name: x})[0]
+
+
+def session_input(path):
+    return onnx.load(path).graph.input[0].name
 
 
 def predict8(model, x):
@@ -87,6 +94,8 @@ def same(name, model, per="channel"):
             theirs = theirs.transpose(0, 2, 3, 1)
         most, mean = in_steps(theirs, ours)
         expect(f"{name}: {layout}", most <= STEPS and mean <= MEAN_STEPS, (most, mean))
+        most, mean = in_steps(predict8(path, x), ours)
+        expect(f"{name}: {layout}, read back", most <= STEPS and mean <= 2 * MEAN_STEPS, (most, mean))
     return onnx.load(path)
 
 
@@ -172,5 +181,45 @@ file = onnx.load(path)
 kinds = {t.name: t.data_type for t in file.graph.initializer if t.name.endswith(("/kernel", "/bias"))}
 expect("8-bit kernels, 32-bit biases", set(kinds.values()) == {onnx.TensorProto.INT8, onnx.TensorProto.INT32}, kinds)
 expect("operator set 13", file.opset_import[0].version == 13, file.opset_import[0].version)
+
+# ---- files of onnxruntime.quantization ---------------------------------------------------------------------------------------
+
+
+class Reader(quantization.CalibrationDataReader):
+    """Calibrates with those pictures."""
+
+    def __init__(self, name, x):
+        self.feeds = iter([{name: x[i : i + 1]} for i in range(len(x))])
+
+    def get_next(self):
+        return next(self.feeds, None)
+
+
+source = FOLDER / "trained-float.onnx"
+driver("onnx", trained, "nchw", 0, "floats", source)
+x = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+for kind, per_channel in ((QuantType.QUInt8, True), (QuantType.QInt8, False), (QuantType.QInt16, False)):
+    name = f"onnxruntime, {kind}, {'per channel' if per_channel else 'per tensor'}"
+    path = FOLDER / "theirs.onnx"
+    quantization.quantize_static(
+        source,
+        path,
+        Reader(session_input(source), x[:50]),
+        quant_format=QuantFormat.QDQ,
+        activation_type=kind,
+        weight_type=QuantType.QInt8,
+        per_channel=per_channel,
+    )
+    theirs = run(path, x)
+    if kind != QuantType.QInt16:
+        most, mean = in_steps(predict8(path, x.transpose(0, 2, 3, 1)), theirs)
+        expect(f"{name}: in 8 bits", most <= 6 * STEPS and mean <= MEAN_STEPS, (most, mean))
+    ours = hone_predict(path, x.transpose(0, 2, 3, 1))
+    expect(f"{name}: in float", np.mean(ours.argmax(1) == theirs.argmax(1)) >= 0.99)
+    driver("fit", path, *data_files(images[:64], labels[:64]), 32, 1, "sgd", FOLDER / "more.h5")
+path = FOLDER / "integers.onnx"
+quantization.quantize_static(source, path, Reader(session_input(source), x[:5]), quant_format=QuantFormat.QOperator)
+refused = subprocess.run([DRIVER, "copy", path, FOLDER / "x.h5"], capture_output=True, text=True)
+expect("integer operators are refused", refused.returncode == 1 and "QuantFormat.QDQ" in refused.stderr, refused.stderr)
 
 finish()
