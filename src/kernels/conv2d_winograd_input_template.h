@@ -65,9 +65,9 @@ static void conv2d_pack_backward_winograd(const hone_conv2d *p, bool turn, const
                               taps + (turn ? 8 - tap : tap) * VL * VL, VL);
                 for (size_t i = 0; i < rows; i++)
                     transform(g, taps + i * VL, WINOGRAD_TAPS * VL * VL, VL * VL, lanes,
-                              packed + (c + i) * l.padded + v, w.c * l.padded);
+                              packed + (c + i) * l.padded + v, winograd_panel_step(&w, &l));
             }
-        packed += (size_t)w.area * w.c * l.padded;
+        packed += (size_t)w.area * winograd_panel_step(&w, &l);
     }
 }
 
@@ -206,7 +206,7 @@ static void conv2d_backward_input_adjoint(const hone_conv2d *p, size_t n, const 
             const block_lanes l = block_lanes_at(channel, w.f);
             winograd_multiply(&w, &l, count, patches, panel, offset, products);
             adjoint_scatter(&w, &l, channel, first, count, products, dx);
-            panel += (size_t)w.area * w.c * l.padded;
+            panel += (size_t)w.area * winograd_panel_step(&w, &l);
         }
     }
 }

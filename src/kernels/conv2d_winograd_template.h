@@ -189,8 +189,18 @@ WINOGRAD_KERNEL(4)
 static const winograd_kernel_function winograd_kernels[WINOGRAD_TILE + 1] = {
     [2] = winograd_kernel_2, [3] = winograd_kernel_3, [4] = winograd_kernel_4};
 
+/* Floats from one of the area values of a panel to the next. */
+static size_t winograd_panel_step(const winograd *w, const block_lanes *l) {
+    return winograd_step(w->c * l->padded);
+}
+
 static size_t winograd_packed(const winograd *w) {
-    return (size_t)w->area * w->c * round_up(w->f, VL);
+    size_t steps = 0;
+    for (size_t first = 0; first < w->f; first += BLOCK_LANES) {
+        const block_lanes l = block_lanes_at(first, w->f);
+        steps += winograd_panel_step(w, &l);
+    }
+    return (size_t)w->area * steps;
 }
 
 /* Panels of BLOCK_LANES filters: for each of the area values (c, lanes of the panel), what is missing in the last
@@ -205,8 +215,8 @@ static void winograd_pack(const winograd *w, const float *kernel, float *packed)
         for (size_t c = 0; c < w->c; c++)
             for (size_t v = 0; v < l.padded; v += VL)
                 transform(g, kernel + c * w->f + first + v, WINOGRAD_TAPS * tap, tap, v + VL < l.padded ? VL : l.last,
-                          packed + c * l.padded + v, w->c * l.padded);
-        packed += (size_t)w->area * w->c * l.padded;
+                          packed + c * l.padded + v, winograd_panel_step(w, &l));
+        packed += (size_t)w->area * winograd_panel_step(w, &l);
     }
 }
 
@@ -450,6 +460,7 @@ static void winograd_scatter(const winograd *w, const block_lanes *l, size_t fil
 static void winograd_multiply(const winograd *w, const block_lanes *l, size_t count, const float *patches,
                               const float *panel, const ptrdiff_t *offset, float *products) {
     const block_output sums = {false, false, NULL, VL};
+    const size_t step = winograd_panel_step(w, l);
     for (int i = 0; i < w->area; i++, patches += w->patch_step, products += w->product_step)
         for (size_t t = 0, r; t < count; t += r) {
             const float *row[BLOCK_ROWS];
@@ -459,8 +470,7 @@ static void winograd_multiply(const winograd *w, const block_lanes *l, size_t co
                 row[q] = patches + (t + q) * w->patch;
                 out[q] = products + (t + q) * l->padded;
             }
-            block_functions[l->vectors - 1][r - 1](row, offset, w->c, panel + (size_t)i * w->c * l->padded, l->padded,
-                                                   out, &sums);
+            block_functions[l->vectors - 1][r - 1](row, offset, w->c, panel + (size_t)i * step, l->padded, out, &sums);
         }
 }
 
@@ -480,7 +490,7 @@ static void winograd_run(const winograd *w, size_t n, const float *x, const floa
             const block_lanes l = block_lanes_at(filter, w->f);
             winograd_multiply(w, &l, count, patches, panel, offset, products);
             winograd_scatter(w, &l, filter, first, count, products, end);
-            panel += (size_t)w->area * w->c * l.padded;
+            panel += (size_t)w->area * winograd_panel_step(w, &l);
         }
     }
 }
