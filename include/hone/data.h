@@ -152,6 +152,12 @@ HONE_API hone_status hone_split_last(hone_split *out, size_t samples, double fra
  * lists are ascending. */
 HONE_API hone_status hone_split_stratified(hone_split *out, const hone_dataset *dataset, double fraction, uint64_t seed,
                                            hone_error *err);
+/* Whether neighbours are of one class far more often than in any mixed order: so lie pictures in class folders, and the
+ * last of them are all of the last class. */
+HONE_API bool hone_dataset_lies_by_class(const hone_dataset *dataset);
+/* How to split where nobody says: hone_split_stratified where the samples lie class by class, else hone_split_last. */
+HONE_API hone_status hone_split_default(hone_split *out, const hone_dataset *dataset, double fraction, uint64_t seed,
+                                        hone_error *err);
 HONE_API void hone_split_release(hone_split *split);
 
 /* ---- digits: the data set inside the program ------------------------------------------------------------------- */

@@ -23,3 +23,7 @@ void fit_reference(hone_model *model, const hone_dataset *data, const hone_split
     if (hone_model_forget_lessons(model, &err) != HONE_OK) return;
     hone_model_fit_reference(model, data, indices, count, threads, &err);
 }
+
+bool is_taught(const hone_model *model) {
+    return hone_value_count(hone_value_get(hone_model_record(model, "lessons"), "examples")) > 0;
+}

@@ -324,7 +324,7 @@ static int run(int argc, char **argv) {
          NULL},
         {OPTION_INTEGER, "rows", 0, "N", &s.rows, 1, 1000, "pictures on the sheet (default 8)", NULL},
         {OPTION_INTEGER, "columns", 0, "N", &s.columns, 1, 1000, "variants of each (default 12)", NULL},
-        {OPTION_TEXT, "to", 0, "DIR", &s.to, 0, 0, "write the variants here, as a data set", NULL},
+        {OPTION_TEXT, "to", 0, "DIR", &s.to, 0, 0, "write the variants here, as a data set: a new folder, or an empty one", NULL},
         {OPTION_INTEGER, "samples", 0, "N", &s.samples, 1, 1e9, "how many (default: as many as DATA has)", NULL},
         {OPTION_TEXT, "as", 0, "FORM", &s.as, 0, 0, "idx or folders (default: as DATA is)", NULL},
         {OPTION_TEXT, "size", 0, "HxW[xC]", &s.size, 0, 0, "resize the images first", NULL},

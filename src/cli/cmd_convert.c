@@ -74,6 +74,7 @@ static hone_value *losses(const hone_model *model, const hone_compiled *compiled
     if (int8 && hone_model_record(model, "rejection"))
         hone_value_append(list,
                           hone_value_string("what tells unknown pictures: it is for the float weights (--float32)"));
+    if (!holds.extras && is_taught(model)) hone_value_append(list, hone_value_string("what hone teach added"));
     const char *words = unread_words(model, format);
     if (words) hone_value_append(list, hone_value_string(words));
     return list;

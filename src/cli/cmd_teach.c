@@ -184,13 +184,22 @@ static int report(const session *r) {
     return finish_output();
 }
 
+/* ONNX and JSON have no place for records that is kept when something is added. */
+static bool is_changed_in_place(const char *path) {
+    return !ends_with(path, ".onnx") && !ends_with(path, ".json");
+}
+
 /* The records alone are replaced, and all else in the file stays; from one kind of file to another the model is written
  * anew, without an optimizer's state. */
 static int save(session *r) {
     const char *output = r->settings.output ? r->settings.output : r->path;
     hone_error err = {0};
     hone_status status = hone_lessons_store(r->lessons, r->model, &err);
-    bool whole = ends_with(r->path, ".keras") != ends_with(output, ".keras");
+    bool can_change = is_changed_in_place(r->path);
+    bool whole = !can_change || ends_with(r->path, ".keras") != ends_with(output, ".keras");
+    if (status == HONE_OK && !can_change && !r->settings.output)
+        return failed(NULL, "--output FILE.h5 or FILE.keras writes the model anew, without an optimizer's state",
+                      "'%s' is not changed in place: only .h5 and .keras files are", r->path);
     if (status == HONE_OK)
         status = whole ? hone_model_save(r->model, NULL, output, &err)
                        : hone_model_save_records_to(r->model, r->path, output, &err);

@@ -173,11 +173,19 @@ static void print_classes(const summary *s) {
     for (size_t i = 0; i < s->class_count; i++)
         if ((int)strlen(s->classes[i].name) > width) width = (int)strlen(s->classes[i].name);
     if (width > 40) width = 40;
-    printf("%-*s %10s %10s %10s %10s\n", width, "class", "pictures", "train", "validation", "test");
+    /* Columns of zeros would look as if nothing trained: without parts, all of it does. */
+    bool has_parts = false;
+    for (size_t i = 0; i < s->class_count; i++)
+        has_parts |= s->classes[i].train > 0 || s->classes[i].validation > 0 || s->classes[i].test > 0;
+    printf("%-*s %10s", width, "class", "pictures");
+    if (has_parts) printf(" %10s %10s %10s", "train", "validation", "test");
+    printf("\n");
     for (size_t i = 0; i < s->class_count; i++) {
         const class_count *c = &s->classes[i];
-        printf("%-*s %10lld %10lld %10lld %10lld\n", width, c->name, (long long)c->pictures, (long long)c->train,
-               (long long)c->validation, (long long)c->test);
+        printf("%-*s %10lld", width, c->name, (long long)c->pictures);
+        if (has_parts)
+            printf(" %10lld %10lld %10lld", (long long)c->train, (long long)c->validation, (long long)c->test);
+        printf("\n");
     }
     if (s->unlabelled > 0) printf("%lld pictures have no label ('hone label' gives them)\n", (long long)s->unlabelled);
 }

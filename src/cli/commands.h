@@ -152,6 +152,8 @@ int parse_metrics(const verb *v, const char *list, hone_metric *metrics, size_t 
 
 /* What the model was taught; NULL where that is nothing. Lessons that cannot be used are said on stderr and left out. */
 hone_lessons *open_lessons(const hone_model *model, const char *path);
+/* Whether its file holds lessons, usable or not. */
+bool is_taught(const hone_model *model);
 /* After training: the reference is fitted, for later lessons, on the samples that validated or, without any, on those
  * that trained. That it cannot be is no failure. */
 void fit_reference(hone_model *model, const hone_dataset *data, const hone_split *split, hone_threads *threads);

@@ -209,6 +209,7 @@ static int report(const export_job *job) {
            r->name, f->name, as_bytes((double)r->constant_bytes, constants), as_bytes((double)r->ram_bytes, ram),
            as_bytes((double)r->code_bytes, code));
     free(header);
+    if (is_taught(job->model)) note(job->common->quiet, "hone: not carried: what hone teach added");
     return finish_output();
 }
 

@@ -164,7 +164,8 @@ int options_parse(const verb *v, const option *table, size_t count, common_optio
     for (int i = 0; i < argc; i++) {
         const char *word = argv[i];
         if (only_positionals || word[0] != '-' || word[1] == '\0') {
-            if (words->count == MAX_POSITIONALS) return usage_error(v, "more than %d arguments", MAX_POSITIONALS);
+            if (words->count == MAX_POSITIONALS)
+                return usage_error(v, "more than %d arguments; a folder stands for the files in it", MAX_POSITIONALS);
             words->at[words->count++] = word;
             continue;
         }

@@ -30,13 +30,19 @@ int open_trained_model(train_session *r) {
 }
 
 int open_training_data(train_session *r) {
-    const train_settings *s = &r->settings;
+    train_settings *s = &r->settings;
     data_options options = {.source = r->source, .split = "train", .limit = s->limit, .fit_to = r->model};
     if (s->size && !parse_size(s->size, &options.height, &options.width, &options.channels)) return wrong_size(s);
     bool is_split = s->validation || s->validation_split_given;
     int status =
         open_training_parts(&r->data, is_split ? NULL : &r->own_validation, &options, r->threads, r->common.quiet);
-    if (status >= 0 || r->model || hone_dataset_classes(r->data) != 1) return status;
+    if (status >= 0) return status;
+    if (!is_split && r->own_validation == 0 && hone_dataset_lies_by_class(r->data)) {
+        s->validation = "stratified:0.1";
+        note(r->common.quiet, "the samples lie class by class: a tenth of each class validates (--validation %s)",
+             s->validation);
+    }
+    if (r->model || hone_dataset_classes(r->data) != 1) return -1;
     return failed(NULL, "a folder for each class; --task anomaly learns what one kind of picture looks like",
                   "'%s' has one class, '%s', and a classifier tells at least two apart", r->source,
                   hone_dataset_class_name(r->data, 0));

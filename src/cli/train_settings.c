@@ -112,6 +112,11 @@ int train_settings_split(const train_settings *s, const common_options *common, 
     if (own_validation > 0) return own_split(data, own_validation, out);
     hone_status status;
     double fraction;
+    if (!s->validation && s->validation_split > 0 && hone_dataset_lies_by_class(data))
+        note(common->quiet,
+             "the samples lie class by class, so the last of them, which validate, are of the last classes only "
+             "(--validation stratified:%g takes of each)",
+             s->validation_split);
     if (s->validation && parse_stratified(s, &fraction)) {
         status = hone_split_stratified(out, data, fraction, (uint64_t)common->seed, &err);
     } else {

@@ -132,4 +132,17 @@ if [ ! -w locked ]; then
 fi
 chmod u+w locked
 no_leftovers
+# Other programs do not hear it, and that is said; what is no .h5 is written anew.
+run export m.h5 --to onnx --output taught.onnx --quiet
+run teach taught.onnx stripes.pgm cat
+want_error "'taught.onnx' is not changed in place"
+run teach taught.onnx stripes.pgm cat --output again.h5
+want_status 0
+run teach m.h5 stripes.pgm cat --output once.h5
+run export once.h5 --to c --output once.c
+want_status 0
+want_err 'not carried: what hone teach added'
+run convert once.h5 once.npz
+want_err 'not carried: what hone teach added'
+
 finish

@@ -133,4 +133,22 @@ run train data --epochs 1 --model mlp --tensorboard /dev/null/board --output non
 want_error "/dev/null/board"
 [ ! -e none.h5 ] || fail "a failed run left a model"
 no_leftovers
+
+# Pictures in folders lie class by class: the last of them would be of one class, so a tenth of each validates.
+run augment data --augment none --to photos --as folders --samples 100 --quiet
+run train photos --epochs 1 --output photos.h5 --json
+want_status 0
+want_err 'a tenth of each class validates'
+want_out '"validation_samples": (9|1[0-9])'
+cp out implied
+run train photos --epochs 1 --output photos.h5 --json --validation stratified:0.1
+want_status 0
+grep -A2 '"val_' out >said
+grep -A2 '"val_' implied | cmp -s - said || fail "that is stratified:0.1"
+run train photos --epochs 1 --output photos.h5 --no-test --validation-split 0.1
+want_status 0
+want_err '\(--validation stratified:0.1 takes of each\)'
+run train data --epochs 1 --model mlp --output b.h5 --no-test
+! grep -q 'class by class' err || fail "mixed data are split as Keras splits them"
+no_leftovers
 finish

@@ -159,6 +159,42 @@ static void stratified_splits_draw_from_each_class(void **state) {
     hone_dataset_free(d);
 }
 
+/* The last tenth of pictures in class folders is all of one class: nobody who did not ask for that gets it. */
+static void what_lies_class_by_class_is_split_by_class(void **state) {
+    (void)state;
+    int32_t labels[300];
+    hone_split split;
+    size_t counts[3] = {0};
+    for (int i = 0; i < 300; i++) labels[i] = i / 100;
+    labels[5] = 2; /* somebody put labels right */
+    labels[250] = 0;
+    hone_dataset *d = make(300, labels, 3);
+    assert_true(hone_dataset_lies_by_class(d));
+    assert_int_equal(hone_split_default(&split, d, 0.1, 1, NULL), HONE_OK);
+    assert_int_equal(split.validation_count, 30);
+    for (size_t i = 0; i < split.validation_count; i++) counts[labels[split.validation[i]]]++;
+    for (int c = 0; c < 3; c++) assert_int_equal(counts[c], 10);
+    hone_split_release(&split);
+    hone_dataset_free(d);
+
+    for (int i = 0; i < 300; i++) labels[i] = i * 7 % 11 % 3; /* mixed: as Keras splits */
+    d = make(300, labels, 3);
+    assert_false(hone_dataset_lies_by_class(d));
+    assert_int_equal(hone_split_default(&split, d, 0.1, 1, NULL), HONE_OK);
+    for (size_t i = 0; i < split.validation_count; i++) assert_int_equal(split.validation[i], 270 + i);
+    hone_split_release(&split);
+    hone_dataset_free(d);
+
+    for (int i = 0; i < 300; i++) labels[i] = 0;
+    d = make(300, labels, 1);
+    assert_false(hone_dataset_lies_by_class(d));
+    hone_dataset_free(d);
+    for (int i = 0; i < 300; i++) labels[i] = i >= 270; /* a rare class, behind the others */
+    d = make(300, labels, 2);
+    assert_true(hone_dataset_lies_by_class(d));
+    hone_dataset_free(d);
+}
+
 static void a_stratified_split_of_single_samples_is_refused(void **state) {
     (void)state;
     hone_split split;
@@ -322,6 +358,7 @@ int main(void) {
         TEST(the_hash_is_of_shape_images_and_labels),
         TEST(the_last_samples_validate_as_in_keras),
         TEST(stratified_splits_draw_from_each_class),
+        TEST(what_lies_class_by_class_is_split_by_class),
         TEST(a_stratified_split_of_single_samples_is_refused),
         TEST(what_is_written_reads_back),
         TEST(many_classes_need_wide_labels),
