@@ -136,6 +136,29 @@ want_out '^Unknown: score [a-z-]* above .*; 95 % of known images pass$'
 run info before.h5 --json
 want_out '"rejection": \{'
 
+# A training leaves its record, is reproduced to the bit, and ends in good order when it is asked to.
+rm -rf runs
+run train data --task anomaly --epochs 1 --limit 300 --quiet --output recorded.h5
+want_status 0
+run runs
+want_out ' done +1 +0\.'
+run runs reproduce "$(ls runs)" --quiet
+want_status 0
+: >err
+"$HONE" train data --task anomaly --epochs 500 --limit 300 --output stopped.h5 >out 2>err &
+pid=$!
+for try in $(seq 1200); do grep -q '^epoch 1/500' err && break; sleep 0.05; done
+kill -INT $pid
+wait $pid
+status=$?
+last="interrupted anomaly training"
+want_status 130
+want_err 'interrupted after [0-9]+ epochs; what was learnt so far is in .stopped.h5.$'
+run runs
+want_out ' interrupted +[0-9]+ +0\.'
+run predict stopped.h5 "$digit"
+want_status 0
+
 run train data --task magic
 want_status 2
 run train data --task anomaly --method magic

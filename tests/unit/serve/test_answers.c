@@ -238,7 +238,7 @@ static void classes_have_the_names_that_were_taught(void **state) {
     char *flat = malloc(PIXELS * 8 + 256), *at = flat + sprintf(flat, "{\"examples\":[{\"input_layer\":[");
     for (int i = 0; i < PIXELS; i++) at += sprintf(at, "%s%.1f", i ? "," : "", (double)pixels[i] / 255);
     sprintf(at, "]}]}");
-    want(ask_text(s, "POST /v1/models/m:classify", flat), 200, "[\"stripes\", 1.0]");
+    want(ask_text(s, "POST /v1/models/m:classify", flat), 200, "[\"stripes\", ");
     free(flat);
     hone_server_free(s);
 }

@@ -413,7 +413,93 @@ static void both_are_evaluated_together(void **state) {
     assert_true(hone_logs_get(&alone.logs, "loss", &loss_alone) && hone_logs_get(&both.logs, "loss", &loss_both));
     assert_true(alone.accuracy == both.accuracy && fabs(loss_alone - loss_both) < 1e-5);
     hone_predictions_free(p);
+    /* With variants: where no example answers, the mean over them. */
+    hone_augmentation *variants;
+    assert_ok(hone_augmentation_parse(&variants, "shift=2", &err), &err);
+    hone_tta_config tta = {.augmentation = variants, .variants = 3, .seed = 1};
+    config.tta = &tta;
+    assert_ok(hone_evaluate(&alone, model, data, &config, &err), &err);
+    assert_ok(hone_lessons_evaluate(&both, &p, model, lessons, data, &config, &err), &err);
+    double loss_variants;
+    assert_true(hone_logs_get(&alone.logs, "loss", &loss_alone));
+    assert_true(hone_logs_get(&both.logs, "loss", &loss_variants));
+    assert_true(alone.accuracy == both.accuracy && fabs(loss_alone - loss_variants) < 1e-5);
+    assert_true(fabs(loss_variants - loss_both) > 1e-5); /* and that is another one than without */
+    hone_augmentation_free(variants);
+    hone_predictions_free(p);
     hone_dataset_free(data);
+    hone_lessons_free(lessons);
+    hone_taught_free(taught);
+    hone_model_free(model);
+}
+
+/* ---- many at once, and what is like one --------------------------------------------------------------------------- */
+
+static void many_are_taught_at_once_or_none(void **state) {
+    (void)state;
+    unsigned char image[PIXELS];
+    float a[64], b[64];
+    hone_taught *taught;
+    hone_lessons *lessons, *more;
+    hone_model *model = copy_trained();
+    hone_lesson_info info;
+    hone_error err;
+    open_both(model, &taught, &lessons);
+    assert_true(hone_lessons_feature_size(lessons) <= 64);
+    draw(image, 1, NEW_ROW);
+    hone_taught_features(taught, image, 1, a);
+    draw(image, 2, NEW_ROW);
+    hone_taught_features(taught, image, 1, b);
+    const hone_lesson three[] = {{a, "cat", "first"}, {b, "dog", NULL}, {a, "bird", "again"}};
+    assert_ok(hone_lessons_add_all(&more, lessons, three, 3, &err), &err);
+    assert_int_equal(hone_lessons_count(more), 2); /* of the same feature the later one counts */
+    assert_true(hone_lessons_info(more, 0, &info) && strcmp(info.name, "dog") == 0);
+    assert_true(hone_lessons_info(more, 1, &info) && strcmp(info.label, "bird") == 0);
+    assert_int_equal(hone_lessons_classes(more), CLASSES + 2);
+    hone_lessons_free(more);
+    const hone_lesson wrong[] = {{a, "cat", NULL}, {b, "", NULL}};
+    assert_int_equal(hone_lessons_add_all(&more, lessons, wrong, 2, &err), HONE_ARGUMENT);
+    assert_null(more);
+    hone_lessons_free(lessons);
+    hone_taught_free(taught);
+    hone_model_free(model);
+}
+
+static hone_status make_likeness(void *context) {
+    hone_model *likeness;
+    hone_status status = hone_lessons_likeness(&likeness, context, trained, 0, NULL);
+    if (status == HONE_OK) hone_model_free(likeness);
+    return status;
+}
+
+/* The head's logit is the product of the feature with the example's direction: largest for what is most like it. */
+static void likeness_is_a_model(void **state) {
+    (void)state;
+    hone_taught *taught;
+    hone_lessons *lessons;
+    hone_model *model = copy_trained(), *likeness;
+    hone_error err;
+    open_both(model, &taught, &lessons);
+    lessons = teach(taught, lessons, 1, NEW_ROW, "cat");
+    assert_int_equal(hone_lessons_likeness(&likeness, lessons, model, 1, &err), HONE_ARGUMENT);
+    assert_null(likeness);
+    assert_ok(hone_lessons_likeness(&likeness, lessons, model, 0, &err), &err);
+    size_t head, size = hone_lessons_feature_size(lessons);
+    hone_layer_info info;
+    hone_weight_info kernel, bias;
+    assert_ok(hone_model_find_head(likeness, &head, &err), &err);
+    assert_ok(hone_model_layer_info(likeness, head, &info), &err);
+    assert_ok(hone_model_weight(likeness, info.first_weight, &kernel), &err);
+    assert_ok(hone_model_weight(likeness, info.first_weight + 1, &bias), &err);
+    double length = 0;
+    for (size_t k = 0; k < size; k++) {
+        for (size_t c = 0; c < CLASSES; c++) assert_true(kernel.data[k * CLASSES + c] == kernel.data[k * CLASSES]);
+        length += (double)kernel.data[k * CLASSES] * (double)kernel.data[k * CLASSES];
+    }
+    for (size_t c = 0; c < CLASSES; c++) assert_true(bias.data[c] == 0);
+    assert_true(fabs(length - 1) < 1e-5);
+    hone_model_free(likeness);
+    assert_true(test_every_allocation(make_likeness, lessons) > 3);
     hone_lessons_free(lessons);
     hone_taught_free(taught);
     hone_model_free(model);
@@ -489,6 +575,8 @@ int main(void) {
         cmocka_unit_test(malformed_records_are_refused),
         cmocka_unit_test(what_cannot_be_taught_is_refused),
         cmocka_unit_test(both_are_evaluated_together),
+        cmocka_unit_test(many_are_taught_at_once_or_none),
+        cmocka_unit_test(likeness_is_a_model),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(answering_allocates_nothing),
     };
