@@ -17,8 +17,8 @@
 
 /* ---- the graph ------------------------------------------------------------------------------------------------- */
 
-/* After fusing, operations name tensors by their elements alone. What an operation reads, or makes, in another shape than
- * the tensor has becomes a tensor again, which the export turns into a reshape. */
+/* After fusing, operations name tensors by their elements alone. What an operation reads, or makes, in another shape
+ * than the tensor has becomes a tensor again, which the export turns into a reshape. */
 static hone_status add_view(hone__builder *g, int of, hone_shape shape, int *view, hone_error *err) {
     HONE_TRY(hone__builder_tensor(g, &shape, view, err));
     g->tensors[*view].root = of;

@@ -2,9 +2,10 @@
  *
  * Quantized ONNX files, in the form QDQ: ordinary operators between QuantizeLinear and DequantizeLinear.
  *
- * One idea: the two together change a tensor only by rounding it (and by cutting off, which may be a relu), so tensors pass, and weights become floats that can be
- * trained. What is known of the rounding stays beside the values, and becomes hone's own record of it in the end: the
- * model computes in 8 bits as the file said, until its weights change. */
+ * One idea: the two together change a tensor only by rounding it (and by cutting off, which may be a relu), so tensors
+ * pass, and weights become floats that can be trained. What is known of the rounding stays beside the values, and
+ * becomes hone's own record of it in the end: the model computes in 8 bits as the file said, until its weights change.
+ */
 #include "import_folding.h"
 #include "onnx_writer.h"
 

@@ -318,7 +318,7 @@ hone_status hone__onnx_project_attention(hone__onnx_import *im, const hone__onnx
                                          hone__onnx_value *out);
 hone_status hone__onnx_make_attention(hone__onnx_import *im, hone__onnx_weighted *w);
 
-/* ---- 8-bit integers (import_quantized.c) -------------------------------------------------------------------------- */
+/* ---- 8-bit integers (import_quantized.c) ------------------------------------------------------------------------- */
 
 /* The model is built and has its weights: what the file says of rounding becomes the model's record, where it can. */
 hone_status hone__onnx_keep_rounding(hone__onnx_import *im);

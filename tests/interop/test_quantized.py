@@ -1,8 +1,9 @@
-"""ONNX files in 8-bit integers: hone's in ONNX Runtime, through the ONNX project's checker, against hone's own 8-bit engine.
+"""ONNX files in 8-bit integers: hone's in ONNX Runtime, through the ONNX project's checker, against hone's own engine;
+read back; and files of onnxruntime.quantization.
 
-The two differ in how they round: hone multiplies sums by a 31-bit number and rounds halves up, ONNX Runtime multiplies by a
-float and rounds halves to even. So an 8-bit number is now and then the one beside, and whatever follows sees that. STEPS says
-how far the outputs may be apart, in steps of 1/255 of their range, and how far in the mean."""
+The two engines differ in how they round: hone multiplies sums by a 31-bit number and rounds halves up, ONNX Runtime
+multiplies by a float and rounds halves to even. So an 8-bit number is now and then the one beside, and whatever follows
+sees that. STEPS says how far outputs may be apart, in steps of 1/255 of their range, MEAN_STEPS how far in the mean."""
 
 import subprocess
 import sys
@@ -62,8 +63,8 @@ def smooth(samples, shape):
     """Pixels of 8 bits, of all brightnesses."""
     y, x = np.mgrid[0 : shape[0], 0 : shape[1]]
     waves = [
-        127.5 + 100 * np.sin(rng.uniform(0.2, 1.5) * x + rng.uniform(0.2, 1.5) * y + rng.uniform(0, 6, shape[2:])[:, None, None])
-        for _ in range(samples)
+        127.5 + 100 * np.sin(down * y + across * x + rng.uniform(0, 6, shape[2:])[:, None, None])
+        for down, across in rng.uniform(0.2, 1.5, (samples, 2))
     ]
     return np.clip(np.moveaxis(np.array(waves), 1, 3) + rng.normal(0, 15, (samples, *shape)), 0, 255).astype("uint8")
 
@@ -104,7 +105,7 @@ def graph(shape, function):
     return shake(keras.Model(x, function(x)))
 
 
-# ---- every kind of layer that has a rule, and float ones between them -----------------------------------------------------
+# ---- every kind of layer that has a rule, and float ones between them ----------------------------
 
 IMAGE = (12, 10, 3)
 
@@ -156,7 +157,7 @@ file = same("per-tensor", graph(IMAGE, CASES["conv2d"]), "tensor")
 ranks = {len(t.dims) for t in file.graph.initializer if t.name.endswith("kernel_scale")}
 expect("per tensor: one scale for a kernel", ranks == {0}, ranks)
 
-# ---- what a user does: a trained network, as large as a quarter, in every form ---------------------------------------------
+# ---- what a user does: a trained network, as large as a quarter, in every form -------------------
 
 images, labels = pictures(1200, (28, 28, 1), 10)
 trained, quantized = FOLDER / "trained.h5", FOLDER / "trained-8.h5"
@@ -182,7 +183,7 @@ kinds = {t.name: t.data_type for t in file.graph.initializer if t.name.endswith(
 expect("8-bit kernels, 32-bit biases", set(kinds.values()) == {onnx.TensorProto.INT8, onnx.TensorProto.INT32}, kinds)
 expect("operator set 13", file.opset_import[0].version == 13, file.opset_import[0].version)
 
-# ---- files of onnxruntime.quantization ---------------------------------------------------------------------------------------
+# ---- files of onnxruntime.quantization -----------------------------------------------------------
 
 
 class Reader(quantization.CalibrationDataReader):
