@@ -88,9 +88,9 @@ const hone__layer_type hone__type_average_pooling2d = {.class_name = "AveragePoo
 
 /* ---- AdaptiveMaxPooling2D, AdaptiveAveragePooling2D ------------------------------------------------------------ */
 
-/* Output i of n over a length is window i length / n, rounded down, to (i + 1) length / n, rounded up. Where n divides the
- * length they are equal, and this is a plain pooling; else each window is cut out and pooled, one axis after the other:
- * every cell's rows are as many as its neighbours', so means of means are means. */
+/* Output i of n over a length is the window from i length / n, rounded down, to (i + 1) length / n, rounded up. Where n
+ * divides the length they are equal, and this is a plain pooling; else each window is cut out and pooled, first the
+ * rows, then the columns: every cell has as many rows as its neighbours, so means of means are means. */
 typedef struct adaptive_pooling {
     int size[2];
 } adaptive_pooling;
