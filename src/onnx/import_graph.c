@@ -354,7 +354,6 @@ static hone_status check_node(hone__onnx_import *im) {
 
 static hone_status read_node(hone__onnx_import *im, const hone__onnx_node_message *node) {
     im->node = node;
-    if (!node->op_type || !node->op_type[0]) HONE_FAIL(im->err, HONE_FORMAT, "a node has no operator");
     if (!is_standard(node->domain))
         return hone__onnx_refuse(im, HONE_UNSUPPORTED, "operators of '%.64s' are not supported", node->domain);
     HONE_TRY(check_node(im));
@@ -376,6 +375,8 @@ static hone_status read_node(hone__onnx_import *im, const hone__onnx_node_messag
 static hone_status put_weights(hone__onnx_import *im) {
     for (size_t i = 0; i < im->weights_count; i++) {
         const hone__onnx_weights *w = &im->weights[i];
+        size_t member;
+        if (!hone__network_find(&im->model->network, w->layer, &member)) continue; /* no output needs it */
         int index = hone__weight_find(im->model, w->layer, w->name);
         if (index < 0 || im->model->weights[index].size != w->size)
             HONE_FAIL(im->err, HONE_INTERNAL, "layer '%.128s' has no weight '%.40s' of %zu numbers", w->layer, w->name,
@@ -396,10 +397,14 @@ static hone_status import_graph(hone__onnx_import *im) {
     }
     plain[length] = '\0';
     HONE_TRY(hone_model_create_functional(&im->model, plain, im->err));
+    for (size_t i = 0; i < im->graph->n_node; i++)
+        if (!im->graph->node[i]->op_type || !im->graph->node[i]->op_type[0])
+            HONE_FAIL(im->err, HONE_FORMAT, "a node has no operator");
     HONE_TRY(make_table(im));
     HONE_TRY(add_inputs(im));
     for (size_t i = 0; i < im->graph->n_node; i++) HONE_TRY(read_node(im, im->graph->node[i]));
     HONE_TRY(set_outputs(im));
+    HONE_TRY(hone__onnx_order_layers(im));
     HONE_TRY(hone_model_build(im->model, 0, im->err));
     HONE_TRY(put_weights(im));
     return hone__onnx_keep_rounding(im);

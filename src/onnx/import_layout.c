@@ -117,7 +117,7 @@ bool hone__onnx_layout_reshape(hone__onnx_layout *layout, const int64_t *dims, i
     return true;
 }
 
-/* ---- moving them ------------------------------------------------------------------------------------------------ */
+/* ---- moving them ------------------------------------------------------------------------------------------------- */
 
 static hone_value *shape_list(const hone_shape *shape) {
     return hone_value_integers(shape->dims, (size_t)shape->rank);

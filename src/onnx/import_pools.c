@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* ---- with Keras' padding ------------------------------------------------------------------------------------------ */
+/* ---- with Keras' padding ----------------------------------------------------------------------------------------- */
 
 static hone_status add_pool(hone__onnx_import *im, const char *class_name, const char *source, const int64_t size[2],
                             const int64_t strides[2], const char *padding, char **layer) {

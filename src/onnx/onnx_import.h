@@ -27,7 +27,7 @@ enum {
 
 typedef Hone__Onnx__Node hone__onnx_node_message;
 
-/* ---- where elements lie (import_layout.c) ----------------------------------------------------------------------- */
+/* ---- where elements lie (import_layout.c) ------------------------------------------------------------------------ */
 
 typedef struct hone__onnx_layout {
     int rank;                       /* as ONNX counts, the batch among them */
@@ -39,7 +39,7 @@ typedef struct hone__onnx_layout {
     int batch;                      /* which atom is the batch */
 } hone__onnx_layout;
 
-/* ---- values ----------------------------------------------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------------------------------------------------ */
 
 typedef struct hone__onnx_constant {
     bool is_integer;
@@ -156,7 +156,7 @@ typedef struct hone__onnx_import {
     hone_error *err;
 } hone__onnx_import;
 
-/* ---- the graph (import_graph.c) --------------------------------------------------------------------------------- */
+/* ---- the graph (import_graph.c) ---------------------------------------------------------------------------------- */
 
 /* The value called name; a new one, of nothing, where there is none. HONE_MEMORY. */
 hone_status hone__onnx_find(hone__onnx_import *im, const char *name, size_t *index);
@@ -178,6 +178,11 @@ bool hone__onnx_integer_list(const hone__onnx_node_message *node, const char *na
 /* An attribute or, in later operator sets, constant input number i: up to HONE_ONNX_AXES numbers. *count 0: not
  * there. */
 hone_status hone__onnx_axes(const hone__onnx_import *im, const char *name, size_t i, int64_t *out, size_t *count);
+
+/* ---- their order (import_order.c) -------------------------------------------------------------------------------- */
+
+/* Layers as Keras orders them, those dropped that no output needs. Each is applied once; the model is yet to be built. */
+hone_status hone__onnx_order_layers(hone__onnx_import *im);
 
 /* ---- constants (import_constants.c, import_folding.c) ------------------------------------------------------------ */
 

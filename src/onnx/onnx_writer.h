@@ -48,7 +48,7 @@ void *hone__onnx_take(hone__onnx_writer *w, size_t count, size_t size);
 /* A formatted string; "" after a failure. */
 const char *hone__onnx_text(hone__onnx_writer *w, const char *format, ...) HONE_PRINTF(2, 3);
 
-/* ---- nodes ----------------------------------------------------------------------------------------------------- */
+/* ---- nodes ------------------------------------------------------------------------------------------------------- */
 
 /* Adds a node called LAYER/OPERATOR (numbered where there is one already); its one output has its name. An input "" is
  * an optional one left out. */
@@ -66,7 +66,7 @@ void hone__onnx_set_integers(hone__onnx_writer *w, Hone__Onnx__Node *node, const
                              size_t count);
 void hone__onnx_needs_opset(hone__onnx_writer *w, int opset);
 
-/* ---- constants ------------------------------------------------------------------------------------------------- */
+/* ---- constants --------------------------------------------------------------------------------------------------- */
 
 /* Weights under their name; what has that name already is used again. */
 bool hone__onnx_has(const hone__onnx_writer *w, const char *name);
@@ -80,7 +80,7 @@ const char *hone__onnx_integers(hone__onnx_writer *w, const int64_t *values, siz
 /* A name for a constant that is nobody's weight: LAYER/WHAT, numbered where there is one already. */
 const char *hone__onnx_constant_name(hone__onnx_writer *w, const char *layer, const char *what);
 
-/* ---- ends ------------------------------------------------------------------------------------------------------ */
+/* ---- ends -------------------------------------------------------------------------------------------------------- */
 
 /* dims without the batch, which is batch, or any ("N") where that is 0. */
 void hone__onnx_add_input(hone__onnx_writer *w, const char *name, int type, int64_t batch, const hone_shape *shape);

@@ -70,6 +70,14 @@ want_status 0
 run train digits --limit 200 --epochs 1 --model inside.onnx --output more.h5 --quiet
 want_status 0
 
+# weights in a file beside the model, as torch.onnx.export writes them; without that file they are missed by name
+cp "$golden/torch-dynamo-plain.onnx" "$golden/torch-dynamo-plain.onnx.data" .
+run convert torch-dynamo-plain.onnx dynamo.keras
+want_status 0
+rm torch-dynamo-plain.onnx.data
+run info torch-dynamo-plain.onnx
+want_error "torch-dynamo-plain.onnx.data"
+
 # what is refused, in one line
 run convert model.h5 x.h5 --layout nchw
 want_status 2

@@ -1,52 +1,70 @@
-"""Networks of torchvision (random weights, small pictures) as ONNX files for test_onnx.py --torch FOLDER. By hand, in an environment
-that has torch and torchvision:
+"""Networks of torchvision and timm (random weights, pictures of their own size) as ONNX files of both of PyTorch's exporters, for
+test_onnx.py --torch FOLDER. By hand, in an environment that has torch, torchvision, timm, onnxscript and onnxruntime:
 
     python torch_onnx.py FOLDER [NAME…]
+
+NAME.legacy.onnx is of dynamo=False, NAME.dynamo.onnx of dynamo=True; beside each, in NPZ, a picture and what ONNX Runtime answers.
 """
 
 import pathlib
 import sys
 
 import numpy as np
+import onnxruntime
 import torch
 import torchvision
 
 FOLDER = pathlib.Path(sys.argv[1])
-NETWORKS = {  # and the height and width of their pictures
-    "resnet18": 64,
-    "resnet50": 64,
-    "mobilenet_v2": 64,
-    "mobilenet_v3_small": 64,
-    "vgg11_bn": 224,
-    "densenet121": 64,
-    "squeezenet1_1": 64,
-    "shufflenet_v2_x1_0": 64,
-    "efficientnet_b0": 64,
-    "googlenet": 96,
-    "mnasnet1_0": 64,
-    "regnet_y_400mf": 64,
-    "convnext_tiny": 64,
-    "vit_b_16": 224,
-}
+NETWORKS = """alexnet convnext_tiny densenet121 efficientnet_b0 googlenet inception_v3 mnasnet1_0 mobilenet_v2
+mobilenet_v3_small regnet_x_400mf regnet_y_400mf resnet18 resnet50 shufflenet_v2_x1_0 squeezenet1_1 vgg11_bn vit_b_16
+timm/deit_tiny_patch16_224 timm/fastvit_t8 timm/ghostnet_100 timm/mixer_s32_224 timm/mobilenetv4_conv_small timm/mobileone_s0
+timm/poolformer_s12 timm/repvgg_a0 timm/resnet18 timm/vit_tiny_patch16_224""".split()
+
+
+def build(name):
+    """The network, and the height and width of its pictures."""
+    torch.manual_seed(7)
+    if name.startswith("timm/"):
+        import timm
+
+        model = timm.create_model(name[5:], pretrained=False)
+        return model, model.default_cfg["input_size"][-1]
+    more = {"googlenet": {"init_weights": False, "aux_logits": False}, "inception_v3": {"init_weights": False}}
+    model = torchvision.models.get_model(name, weights=None, **more.get(name, {}))
+    return model, 299 if name == "inception_v3" else 224
+
+
+def shake(model):
+    """Nothing stays neutral: statistics, biases, positions, a head that is zero at first."""
+    numbers = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if p.ndim > 1 and not p.any():
+                p.normal_(0, 0.05, generator=numbers)
+            if p.ndim == 1:
+                p.add_(torch.rand(p.shape, generator=numbers) * 0.2 - 0.1)
+            if any(part in name for part in ("pos_embed", "class_token", "cls_token", "layer_scale")):
+                p.add_(torch.rand(p.shape, generator=numbers) * 0.5)
+        for name, b in model.named_buffers():
+            if name.endswith("running_mean"):
+                b.copy_(torch.rand(b.shape, generator=numbers) * 0.2 - 0.1)
+            if name.endswith("running_var"):
+                b.copy_(0.5 + torch.rand(b.shape, generator=numbers))
+    return model.eval()
+
 
 for name in sys.argv[2:] or NETWORKS:
-    torch.manual_seed(1)
-    more = {"init_weights": True, "aux_logits": False} if name == "googlenet" else {}
-    model = torchvision.models.get_model(name, weights=None, num_classes=10, **more)
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.uniform_(module.running_mean, -0.1, 0.1)
-            torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
-        if isinstance(module, torch.nn.Linear) and not module.weight.any():
-            torch.nn.init.normal_(module.weight, 0, 0.1)  # a vision transformer's head is zero at first
-    model.eval()
-    x = torch.rand(2, 3, NETWORKS[name], NETWORKS[name])
-    with torch.no_grad():
-        y = model(x)
-    axes = {"x": {0: "batch"}, "y": {0: "batch"}}
-    torch.onnx.export(
-        model, (x,), str(FOLDER / f"{name}.onnx"), input_names=["x"], output_names=["y"], opset_version=17,
-        dynamic_axes=axes, dynamo=False,
-    )
-    np.savez(FOLDER / f"{name}.npz", x=x.numpy().transpose(0, 2, 3, 1), y=y.numpy())
-    print(name, flush=True)
+    model, size = build(name)
+    shake(model)
+    x = torch.rand((2, 3, size, size), generator=torch.Generator().manual_seed(1))
+    for exporter in ("legacy", "dynamo"):
+        path = FOLDER / f"{name.replace('/', '-')}.{exporter}.onnx"
+        if exporter == "legacy":
+            more = {"dynamic_axes": {"x": {0: "n"}, "y": {0: "n"}}}
+        else:  # with its weights beside it, as it comes
+            more = {"dynamic_shapes": ({0: torch.export.Dim("n")},), "verbose": False}
+        torch.onnx.export(model, (x,), str(path), input_names=["x"], output_names=["y"], dynamo=exporter == "dynamo", **more)
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        (y,) = session.run(None, {"x": x.numpy()})
+        np.savez(path.with_suffix(".npz"), x=x.numpy().transpose(0, 2, 3, 1), y=y)
+        print(path.name, flush=True)
