@@ -23,7 +23,7 @@ typedef struct int8_settings {
             NULL                                                                                                       \
     }
 
-/* Pictures of DATA's training part: all but its last tenth calibrate, that measures. */
+/* Pictures of DATA's training part: nine tenths of it calibrate, the rest measures. */
 typedef struct calibration {
     const char *source;
     hone_dataset *data; /* NULL: none */
