@@ -3,7 +3,8 @@ read back; and files of onnxruntime.quantization.
 
 The two engines differ in how they round: hone multiplies sums by a 31-bit number and rounds halves up, ONNX Runtime
 multiplies by a float and rounds halves to even. So an 8-bit number is now and then the one beside, and whatever follows
-sees that; what is read back may be rounded in other places as well. STEPS says how far outputs may be apart, in steps of 1/255 of their range, MEAN_STEPS how far in the mean."""
+sees that; what is read back may be rounded in other places as well. STEPS says how far outputs may be apart, in steps of
+1/255 of their range, MEAN_STEPS how far in the mean."""
 
 import subprocess
 import sys
@@ -143,7 +144,9 @@ CASES = {
     "add": lambda x: conv(3)(L.ReLU()(L.Add()([x, conv(3, 1, activation=None)(x), conv(3)(x)]))),
     "add-two": lambda x: conv(3)(L.Add()([conv(3, 1)(x), conv(3)(x)])),
     "concatenate": lambda x: conv(3)(L.Concatenate()([x, conv(3, 1, activation="tanh")(x)])),
-    "activations": lambda x: conv(3, activation="gelu")(conv(4, activation="hard_swish")(conv(4, activation="swish")(x))),
+    "activations": lambda x: conv(3, activation="gelu")(
+        conv(4, activation="hard_swish")(conv(4, activation="swish")(x))
+    ),
     "leaky": lambda x: conv(3)(L.LeakyReLU(negative_slope=0.2)(conv(4, activation="elu")(x))),
     "flatten-relu": lambda x: L.Dense(3)(L.ReLU()(L.Flatten()(conv(4, activation=None)(x)))),
     "flatten-last": lambda x: L.Flatten()(conv(4, activation=None)(x)),
