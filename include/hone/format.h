@@ -40,7 +40,7 @@ HONE_API hone_status hone_model_load(hone_model **out, const char *path, hone_co
 
 /* What a file may leave to who opens it. */
 typedef struct hone_load_options {
-    int height, width; /* of pictures, where the file leaves them open; both 0: as hone_model_set_image_size takes them */
+    int height, width; /* of pictures, where the file leaves them open; both 0: by hone_model_set_image_size's rule */
     bool *is_open;     /* told whether it does, also where loading fails; NULL: nobody asks */
 } hone_load_options;
 

@@ -15,7 +15,7 @@ typedef struct settings {
     const char *output, *ranges, *input;
     double max_loss, validation_split, learning_rate;
     int64_t samples, qat_epochs, batch_size;
-    bool per_tensor, no_test;
+    bool validation_split_given, per_tensor, no_test;
 } settings;
 
 /* What is measured of one part of the data. */
@@ -63,8 +63,11 @@ static int open_all(quantization *q) {
     data_options options = {.source = q->source, .split = "train", .fit_to = q->model};
     status = open_data(&q->data, &options, q->threads, q->common.quiet);
     if (status >= 0) return status;
-    if (hone_split_default(&q->split, q->data, q->s.validation_split, (uint64_t)q->common.seed, &err) != HONE_OK)
-        return failed(&err, "--validation-split says which part", "cannot split the data");
+    uint64_t seed = (uint64_t)q->common.seed;
+    hone_status cut = q->s.validation_split_given
+                          ? hone_split_default(&q->split, q->data, q->s.validation_split, seed, &err)
+                          : split_as_trained(&q->split, q->data, q->model, q->s.validation_split, seed, &err);
+    if (cut != HONE_OK) return failed(&err, "--validation-split says which part", "cannot split the data");
     q->config = hone_evaluate_config_default();
     if (q->compiled.has_loss) q->config.loss = q->compiled.loss;
     q->config.threads = q->threads;
@@ -309,7 +312,8 @@ static int run(int argc, char **argv) {
         {OPTION_FLAG, "per-tensor", 0, NULL, &s->per_tensor, 0, 0,
          "one scale for all weights of a layer, not one for each output channel", NULL},
         {OPTION_REAL, "validation-split", 0, "F", &s->validation_split, 1e-6, 0.999999,
-         "so much of the training part judges, split as hone train does (default 0.1)", NULL},
+         "so much of the training part judges (default: what the model's training held back of it, or 0.1)",
+         &s->validation_split_given},
         {OPTION_FLAG, "no-test", 0, NULL, &s->no_test, 0, 0, "leave the test part alone", NULL},
         {.kind = OPTION_HEADING, .name = "fine-tuning"},
         {OPTION_INTEGER, "qat-epochs", 0, "N", &s->qat_epochs, 0, 100000,

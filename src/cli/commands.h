@@ -39,6 +39,15 @@ int open_data(hone_dataset **out, const data_options *options, hone_threads *thr
 int open_training_parts(hone_dataset **out, size_t *validation, const data_options *options, hone_threads *threads,
                         bool quiet);
 
+/* Splits data as `how` says: "last:0.1" or "stratified:0.1", in the words of hone train's record. */
+hone_status split_as_recorded(hone_split *out, const hone_dataset *data, const char *how, uint64_t seed,
+                              hone_error *err);
+
+/* As the training of the model did, where these are its data by their checksum and it held some back; else as
+ * hone_split_default with fraction and seed. */
+hone_status split_as_trained(hone_split *out, const hone_dataset *data, const hone_model *model, double fraction,
+                             uint64_t seed, hone_error *err);
+
 /* What to do where the catalog of source could not be written because its folder may only be read; NULL where that is not so,
  * or catalog (--catalog) says already where it is. */
 const char *catalog_hint(const char *source, const char *catalog);

@@ -6,7 +6,6 @@
  * "validation" means what training held back: the model's file says which data that was, and which part of it. */
 #include "evaluate_calibrate.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- what training held back ----------------------------------------------------------------------------------- */
@@ -21,18 +20,6 @@ typedef struct held_back {
 static void release(held_back *h) {
     hone_split_release(&h->split);
     hone_dataset_free(h->data);
-}
-
-/* "last:0.1", "stratified:0.1" as hone train wrote it. */
-static hone_status cut(held_back *h, const char *how, uint64_t seed, hone_error *err) {
-    const char *colon = strchr(how, ':');
-    double fraction = colon ? strtod(colon + 1, NULL) : 0;
-    hone_status status = strncmp(how, "stratified:", 11) == 0
-                             ? hone_split_stratified(&h->split, h->data, fraction, seed, err)
-                             : hone_split_last(&h->split, hone_dataset_samples(h->data), fraction, err);
-    h->indices = h->split.validation;
-    h->count = h->split.validation_count;
-    return status;
 }
 
 static int open_held_back(const calibration_request *r, held_back *h) {
@@ -56,8 +43,10 @@ static int open_held_back(const calibration_request *r, held_back *h) {
     hone_dataset_hash(h->data, hash);
     if (expected && strcmp(hash, expected) != 0)
         return failed(NULL, hint, "'%s' is no longer what '%s' was trained on", source, r->path);
-    if (cut(h, how, (uint64_t)seed, &err) != HONE_OK)
+    if (split_as_recorded(&h->split, h->data, how, (uint64_t)seed, &err) != HONE_OK)
         return failed(&err, hint, "cannot tell what the training of '%s' held back", r->path);
+    h->indices = h->split.validation;
+    h->count = h->split.validation_count;
     if (h->count == 0) return failed(NULL, hint, "the training of '%s' held nothing back", r->path);
     return -1;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Quantizing on the way to another form of a model. The accuracy is only told: of a tenth of DATA's training
- * part, split as hone train does, that calibrates nothing. */
+ * Quantizing on the way to another form of a model. The accuracy is only told: of what the model's training held
+ * back, or of a tenth of DATA's training part; that calibrates nothing. */
 #include "export_int8.h"
 
 enum { CALIBRATION = 512 };
@@ -16,7 +16,7 @@ int open_calibration(calibration *c, const char *source, hone_model *model, cons
     data_options options = {.source = source, .split = "train", .fit_to = model};
     status = open_data(&c->data, &options, threads, quiet);
     if (status >= 0) return status;
-    if (hone_split_default(&c->split, c->data, 0.1, 0, &err) == HONE_OK) return -1;
+    if (split_as_trained(&c->split, c->data, model, 0.1, 0, &err) == HONE_OK) return -1;
     return failed(&err, NULL, "cannot divide '%s'", source);
 }
 

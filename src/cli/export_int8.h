@@ -23,7 +23,7 @@ typedef struct int8_settings {
             NULL                                                                                                       \
     }
 
-/* Pictures of DATA's training part: nine tenths of it calibrate, the rest measures. */
+/* Pictures of DATA's training part: what the model's training held back, or a tenth, measures; the rest calibrates. */
 typedef struct calibration {
     const char *source;
     hone_dataset *data; /* NULL: none */

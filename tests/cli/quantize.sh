@@ -20,6 +20,14 @@ want_out '"samples": 7,'
 want_out '"per_channel": false'
 want_out '"points_lost": '
 
+# what training held back judges, with the seed of the training
+run train digits:1500 --epochs 1 --model mnist-fast --output s.h5 --no-test --quiet --json --validation stratified:0.2 --seed 5
+want_status 0
+accuracy=$(sed -n '/"val_accuracy"/{n;s/[^0-9.]//g;p}' out | cut -c1-8)
+run quantize s.h5 digits:1500 --output t.h5 --max-loss 50 --json --quiet
+want_status 0
+sed -n '/"validation"/,/}/p' out | grep -q "\"accuracy\": $accuracy" || fail "judged by other images than training was: not $accuracy"
+
 # the weights are what they were, so the answers in float32 are, too
 run export m.h5 --to npz --output m.npz --quiet
 run export q.h5 --to npz --output q.npz --quiet
