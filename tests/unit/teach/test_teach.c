@@ -410,7 +410,8 @@ static void both_are_evaluated_together(void **state) {
     assert_ok(hone_evaluate(&alone, model, data, &config, &err), &err);
     assert_ok(hone_lessons_evaluate(&both, &p, model, lessons, data, NULL, &err), &err);
     double loss_alone, loss_both;
-    assert_true(hone_logs_get(&alone.logs, "loss", &loss_alone) && hone_logs_get(&both.logs, "loss", &loss_both));
+    assert_true(hone_logs_get(&alone.logs, "loss", &loss_alone));
+    assert_true(hone_logs_get(&both.logs, "loss", &loss_both));
     assert_true(alone.accuracy == both.accuracy && fabs(loss_alone - loss_both) < 1e-5);
     hone_predictions_free(p);
     /* With variants: where no example answers, the mean over them. */
