@@ -84,7 +84,7 @@ bool hone__is_delta(const void *bytes, size_t size) {
 }
 
 hone_status hone__delta_load(hone_model **out, const char *path, const hone_load_options *options, hone_error *err) {
-    (void)path;
+    (void)path, (void)options;
     *out = NULL;
     return unsupported(err);
 }
