@@ -208,15 +208,7 @@ static void set_product(hone__op *op, bool wanted) {
         hone_conv2d_shape *s = &q->as.conv2d.shape;
         *s = op->as.conv2d.shape;
         if (pools_apart(op)) {
-            q->pool = (hone_pool2d_shape){.h = s->oh,
-                                          .w = s->ow,
-                                          .c = s->filters,
-                                          .pool_h = s->pool_h,
-                                          .pool_w = s->pool_w,
-                                          .stride_h = s->pool_stride_h,
-                                          .stride_w = s->pool_stride_w,
-                                          .oh = s->ph,
-                                          .ow = s->pw};
+            q->pool = hone__pooling_behind(s);
             s->pool_h = 0;
         }
         op->type = &hone__op_int8_conv2d;

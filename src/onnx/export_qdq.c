@@ -165,15 +165,7 @@ static void put_weights(hone__onnx_export *e, const hone__op *op, const kernel *
 
 static const char *pooled(hone__onnx_export *e, const hone__op *op, const char *x) {
     const hone_conv2d_shape *s = &op->as.conv2d.shape;
-    const hone_pool2d_shape pool = {.h = s->oh,
-                                    .w = s->ow,
-                                    .c = s->filters,
-                                    .pool_h = s->pool_h,
-                                    .pool_w = s->pool_w,
-                                    .stride_h = s->pool_stride_h,
-                                    .stride_w = s->pool_stride_w,
-                                    .oh = s->ph,
-                                    .ow = s->pw};
+    const hone_pool2d_shape pool = hone__pooling_behind(s);
     return hone__onnx_round(e, op->output, hone__onnx_pool(e, &pool, "MaxPool", x));
 }
 

@@ -54,7 +54,8 @@ static hone_status fold_same(const hone__onnx_folding *f) {
 static hone_status fold_cast(const hone__onnx_folding *f) {
     bool is_integer;
     if (hone__onnx_element_size((int)hone__onnx_integer(f->im->node, "to", ONNX_FLOAT), &is_integer) == 0)
-        return hone__onnx_refuse(f->im, HONE_UNSUPPORTED, "casts to a type that is not supported");
+        return hone__onnx_refuse(f->im, HONE_UNSUPPORTED, "casts to ONNX type %d, which hone does not compute with",
+                                 (int)hone__onnx_integer(f->im->node, "to", ONNX_FLOAT));
     HONE_TRY(hone__onnx_folding_begin(f, is_integer, f->in[0]->rank, f->in[0]->dims));
     bool is_truth = hone__onnx_integer(f->im->node, "to", ONNX_FLOAT) == ONNX_BOOL;
     for (size_t i = 0; i < f->out->count; i++) {

@@ -131,16 +131,7 @@ static bool pooling_behind(const hone__op *op, hone_pool2d_shape *pool) {
     if (op->type != &hone__op_int8_conv2d) return false;
     const hone_conv2d_shape *s = &op->int8->as.conv2d.shape;
     *pool = op->int8->pool;
-    if (s->pool_h)
-        *pool = (hone_pool2d_shape){.h = s->oh,
-                                    .w = s->ow,
-                                    .c = s->filters,
-                                    .pool_h = s->pool_h,
-                                    .pool_w = s->pool_w,
-                                    .stride_h = s->pool_stride_h,
-                                    .stride_w = s->pool_stride_w,
-                                    .oh = s->ph,
-                                    .ow = s->pw};
+    if (s->pool_h) *pool = hone__pooling_behind(s);
     return pool->pool_h > 0;
 }
 

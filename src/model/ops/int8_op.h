@@ -8,6 +8,19 @@
 #include "int8.h"
 #include "op.h"
 
+/* The max pooling that a convolution has behind it, as an operation of its own. */
+static inline hone_pool2d_shape hone__pooling_behind(const hone_conv2d_shape *s) {
+    return (hone_pool2d_shape){.h = s->oh,
+                               .w = s->ow,
+                               .c = s->filters,
+                               .pool_h = s->pool_h,
+                               .pool_w = s->pool_w,
+                               .stride_h = s->pool_stride_h,
+                               .stride_w = s->pool_stride_w,
+                               .oh = s->ph,
+                               .ow = s->pw};
+}
+
 struct hone__int8 {
     const hone__op_type *origin; /* the type that the operation had */
     const hone_int8_kernels *kernels;
