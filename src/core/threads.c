@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The pool. A run publishes (function, context, pieces) under a new generation number; workers that see the number
- * change take pieces from one atomic counter until none is left. A training step makes a handful of runs per millisecond,
- * so a worker first spins on the generation for a few microseconds and only then sleeps on a condition variable; the
- * waker takes the lock only when somebody sleeps.
+ * change take pieces until none is left: first their own, which are the same in every run of as many pieces, so that what
+ * they touch is still in their caches; then those of workers that are late. A training step makes a handful of runs per
+ * millisecond, so a worker first spins on the generation and only then sleeps on a condition variable; the waker takes
+ * the lock only when somebody sleeps. Waking up takes tens of microseconds, in which the others do the sleeper's share,
+ * so a worker whose last wait was short spins for longer than any gap inside a step, and one that waited in vain not for
+ * long.
  *
  * Pieces are taken by counting *remaining* down. A worker reads the run's fields only after it has won a piece, and a run
  * cannot end before its won pieces are done, so a worker that wakes late sees either nothing left or a piece of the run
@@ -19,26 +22,31 @@
 #include <string.h>
 #include <unistd.h>
 
-/* About 20 microseconds: longer than the gaps inside a training step, short enough to cost nothing when idle. */
-enum { SPIN_ROUNDS = 2000 };
+/* Seconds that a worker spins before it sleeps: patient while runs follow each other more closely than PATIENCE, which
+ * is more than the pieces of a step differ by; else short enough to cost nothing. */
+static const double PATIENCE = 250e-6, IMPATIENCE = 20e-6;
+
+/* Rounds of spinning between two looks at the clock; and those of a caller that waits for the last pieces, some
+ * milliseconds, before it offers its CPU to others. */
+enum { CLOCK_ROUNDS = 32, CALLER_ROUNDS = 200000 };
 
 typedef struct worker {
+    _Alignas(64) _Atomic size_t remaining; /* of its pieces, those nobody has taken yet */
+    size_t pieces;                         /* its pieces in the current run: index, index + count, … */
     hone_threads *pool;
     int index;
     pthread_t thread;
 } worker;
 
 struct hone_threads {
-    int count; /* workers, the caller included */
-    worker *workers;
+    int count;       /* workers, the caller included */
+    worker *workers; /* at index 0 the caller */
     int started;
 
     hone__piece_function function;
     void *context;
-    size_t pieces;
 
-    _Alignas(64) _Atomic size_t remaining; /* pieces nobody has taken yet */
-    _Alignas(64) _Atomic size_t done;      /* pieces finished */
+    _Alignas(64) _Atomic size_t done; /* pieces finished */
     _Alignas(64) _Atomic uint32_t generation;
     _Alignas(64) _Atomic int sleepers;
     _Atomic bool quit;
@@ -55,35 +63,59 @@ static inline void relax(void) {
 #endif
 }
 
-static void work(hone_threads *pool, int index) {
-    size_t left = atomic_load_explicit(&pool->remaining, memory_order_relaxed);
+/* Takes what is left of owner's pieces. */
+static void take(hone_threads *pool, worker *owner, int index) {
+    size_t left = atomic_load_explicit(&owner->remaining, memory_order_relaxed);
     while (left > 0) {
-        if (!atomic_compare_exchange_weak_explicit(&pool->remaining, &left, left - 1, memory_order_acquire,
+        if (!atomic_compare_exchange_weak_explicit(&owner->remaining, &left, left - 1, memory_order_acquire,
                                                    memory_order_relaxed))
             continue;
-        pool->function(pool->context, index, pool->pieces - left);
+        pool->function(pool->context, index, (size_t)owner->index + (owner->pieces - left) * (size_t)pool->count);
         atomic_fetch_add_explicit(&pool->done, 1, memory_order_release);
-        left = atomic_load_explicit(&pool->remaining, memory_order_relaxed);
+        left = atomic_load_explicit(&owner->remaining, memory_order_relaxed);
     }
+}
+
+/* One's own pieces first, then the neighbours'. */
+static void work(hone_threads *pool, int index) {
+    for (int i = 0; i < pool->count; i++) take(pool, &pool->workers[(index + i) % pool->count], index);
+}
+
+/* The number of the next run, or seen where none came within so many seconds. */
+static uint32_t spin(hone_threads *pool, uint32_t seen, double seconds) {
+    const double begin = hone__seconds();
+    uint32_t generation;
+    do {
+        for (int i = 0; i < CLOCK_ROUNDS; i++) {
+            generation = atomic_load_explicit(&pool->generation, memory_order_acquire);
+            if (generation != seen) return generation;
+            relax();
+        }
+    } while (hone__seconds() - begin < seconds);
+    return seen;
+}
+
+static uint32_t sleep_until_run(hone_threads *pool, uint32_t seen) {
+    uint32_t generation;
+    pthread_mutex_lock(&pool->lock);
+    atomic_fetch_add(&pool->sleepers, 1);
+    while ((generation = atomic_load(&pool->generation)) == seen) pthread_cond_wait(&pool->wake, &pool->lock);
+    atomic_fetch_sub(&pool->sleepers, 1);
+    pthread_mutex_unlock(&pool->lock);
+    return generation;
 }
 
 static void *run_worker(void *argument) {
     worker *self = argument;
     hone_threads *pool = self->pool;
     uint32_t seen = 0;
+    bool patient = false;
     for (;;) {
-        uint32_t generation = atomic_load_explicit(&pool->generation, memory_order_acquire);
-        for (int i = 0; generation == seen && pool->spin && i < SPIN_ROUNDS; i++) {
-            relax();
-            generation = atomic_load_explicit(&pool->generation, memory_order_acquire);
-        }
-        if (generation == seen) {
-            pthread_mutex_lock(&pool->lock);
-            atomic_fetch_add(&pool->sleepers, 1);
-            while ((generation = atomic_load(&pool->generation)) == seen) pthread_cond_wait(&pool->wake, &pool->lock);
-            atomic_fetch_sub(&pool->sleepers, 1);
-            pthread_mutex_unlock(&pool->lock);
-        }
+        const double begin = hone__seconds();
+        uint32_t generation = seen;
+        if (pool->spin) generation = spin(pool, seen, patient ? PATIENCE : IMPATIENCE);
+        if (generation == seen) generation = sleep_until_run(pool, seen);
+        patient = hone__seconds() - begin < PATIENCE;
         seen = generation;
         if (atomic_load(&pool->quit)) return NULL;
         work(pool, self->index);
@@ -106,13 +138,16 @@ void hone__threads_run(hone_threads *pool, hone__piece_function function, void *
     }
     pool->function = function;
     pool->context = context;
-    pool->pieces = pieces;
     atomic_store_explicit(&pool->done, 0, memory_order_relaxed);
-    atomic_store_explicit(&pool->remaining, pieces, memory_order_release);
+    for (size_t i = 0, count = (size_t)pool->count; i < count; i++) {
+        worker *w = &pool->workers[i];
+        w->pieces = (pieces + count - 1 - i) / count;
+        atomic_store_explicit(&w->remaining, w->pieces, memory_order_release);
+    }
     announce(pool);
     work(pool, 0);
     for (int i = 0; atomic_load_explicit(&pool->done, memory_order_acquire) < pieces; i++) {
-        if (pool->spin && i < 100 * SPIN_ROUNDS)
+        if (pool->spin && i < CALLER_ROUNDS)
             relax();
         else
             sched_yield();
