@@ -79,9 +79,15 @@ const float *hone__answers_row(hone__answers *a, size_t i) {
 bool hone__answers_all(hone__serve_local *l) {
     hone__answers a;
     hone__job *job = &l->job;
-    if (!hone__answers_begin(&a, l)) return false;
+    if (!hone__answers_begin(&a, l) || (l->wants_unknown && !hone__buffer_reserve(&l->unknown, job->n))) {
+        hone__answers_end(&a);
+        hone__http_reply_text(job->exchange, 503, "out of memory");
+        return false;
+    }
+    bool *unknown = l->unknown.data;
     for (size_t i = 0; i < job->n && !a.is_plain; i++) {
         const float *y = hone__answers_row(&a, i);
+        if (l->wants_unknown) unknown[i] = a.unknown;
         memmove(a.rows + i * a.size, y, a.size * sizeof *y); /* one behind the other: a row is never behind its place */
     }
     hone__answers_end(&a);

@@ -248,7 +248,7 @@ static void read_output_parameters(request *r, hone__wanted_output *out, wish *b
 static void read_output(request *r, wish *binary) {
     hone__serve_local *l = r->l;
     hone__wanted_output *out = &l->wanted[l->wanted_count];
-    bool has_name = false;
+    bool has_name = false, is_unknown = false;
     if (l->wanted_count == HONE_SERVE_MAX_OUTPUTS) {
         hone__json_fail(&r->j, HONE_ARGUMENT, "more than %d outputs are asked for", HONE_SERVE_MAX_OUTPUTS);
         return;
@@ -260,7 +260,9 @@ static void read_output(request *r, wish *binary) {
             hone__json_text name = hone__json_string(&r->j);
             while (out->index < r->s->output_count && !hone__json_is(name, r->s->outputs[out->index].name))
                 out->index++;
-            has_name = out->index < r->s->output_count;
+            is_unknown =
+                out->index == r->s->output_count && r->s->offers_unknown && hone__json_is(name, HONE_SERVE_UNKNOWN);
+            has_name = is_unknown || out->index < r->s->output_count;
             if (!has_name)
                 hone__json_fail(&r->j, HONE_ARGUMENT, "unexpected inference output '%.*s' for model '%s'",
                                 name.size < MAX_WORD ? (int)name.size : MAX_WORD, name.at, r->s->name);
@@ -271,6 +273,9 @@ static void read_output(request *r, wish *binary) {
         }
     }
     if (!has_name) hone__json_fail(&r->j, HONE_ARGUMENT, "an output has no 'name'");
+    if (is_unknown && out->classes > 0)
+        hone__json_fail(&r->j, HONE_ARGUMENT, "the output '" HONE_SERVE_UNKNOWN "' has no classes");
+    l->wants_unknown = l->wants_unknown || is_unknown;
     l->wanted_count++;
 }
 

@@ -135,6 +135,7 @@ static hone_status load(hone__servable *s, const hone__servable_config *config, 
     s->temperature = s->output_count == 1 ? hone_model_temperature(s->model) : 1;
     if (s->takes_pictures) {
         HONE_TRY(hone_rejection_create(&s->rejection, s->model, err));
+        s->offers_unknown = s->rejection && strcmp(s->outputs[0].name, HONE_SERVE_UNKNOWN) != 0;
         HONE_TRY(hone__explanations_create(&s->explanations, s->model, err));
     }
     HONE_TRY(hone__model_counters_init(&s->counters, s->output_size, err));
@@ -224,6 +225,10 @@ void hone__servable_features(hone__servable *s, const unsigned char *pixels, flo
     while (!(lane = hone__servable_take(s))) sched_yield(); /* another is about to give one back */
     hone_plan_predict_pixels(lane->judged, pixels, 1, row);
     hone__servable_give(lane);
+}
+
+const char *hone__servable_precision(const hone__servable *s) {
+    return s->precision == HONE_PRECISION_INT8 ? "int8" : "float32";
 }
 
 const char *hone__servable_class_name(const hone__servable *s, size_t index) {

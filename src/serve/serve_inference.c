@@ -74,6 +74,28 @@ static void put_floats(hone__buffer *out, const hone__job *job, const hone__tens
     }
 }
 
+/* One byte a sample, or words. */
+static void put_booleans(hone__buffer *out, const bool *values, size_t count, bool is_binary) {
+    for (size_t i = 0; i < count; i++) {
+        if (is_binary)
+            hone__buffer_put(out, values[i] ? "\1" : "", 1);
+        else
+            hone__buffer_format(out, "%s%s", i ? ", " : "", values[i] ? "true" : "false");
+    }
+}
+
+/* What the network has no output for: which samples are unknown. */
+static void put_unknown(hone__serve_local *l, hone__buffer *tail, bool is_binary) {
+    hone__buffer *out = &l->text;
+    hone__buffer_format(out, "{\"name\":\"" HONE_SERVE_UNKNOWN "\",\"datatype\":\"BOOL\",\"shape\":[%zu]", l->job.n);
+    if (!is_binary) hone__buffer_text(out, ",\"data\":[");
+    put_booleans(is_binary ? tail : out, l->unknown.data, l->job.n, is_binary);
+    if (is_binary)
+        hone__buffer_format(out, ",\"parameters\":{\"binary_data_size\":%zu}}", l->job.n);
+    else
+        hone__buffer_text(out, "]}");
+}
+
 /* One output's description; what is binary goes into tail. */
 static void put_output(hone__buffer *out, hone__buffer *tail, hone__buffer *word, const hone__job *job,
                        const hone__wanted_output *w) {
@@ -103,7 +125,7 @@ static void finish(hone__job *job) {
     const hone__servable *s = job->servable;
     hone__buffer *out = &l->text, *tail = &l->pictures; /* of no other use to this protocol */
     bool is_binary = false;
-    out->failed = !hone__answers_all(l);
+    if (!hone__answers_all(l)) return;
     hone__buffer_text(out, "{\"model_name\":");
     hone__buffer_string(out, s->name);
     hone__buffer_format(out, ",\"model_version\":\"%lld\"", (long long)s->version);
@@ -114,7 +136,10 @@ static void finish(hone__job *job) {
     hone__buffer_text(out, ",\"outputs\":[");
     for (size_t i = 0; i < l->wanted_count; i++) {
         if (i > 0) hone__buffer_text(out, ",");
-        put_output(out, tail, &l->word, job, &l->wanted[i]);
+        if (l->wanted[i].index < s->output_count)
+            put_output(out, tail, &l->word, job, &l->wanted[i]);
+        else
+            put_unknown(l, tail, l->wanted[i].is_binary);
         is_binary = is_binary || l->wanted[i].is_binary;
     }
     hone__buffer_text(out, "]}");
@@ -139,6 +164,7 @@ static void reply_server(hone__serve *serve, hone__http_exchange *x) {
     hone__serve_reply(x, 200, json_type, &l->text);
 }
 
+/* A list that is left open. */
 static void put_tensors(hone__buffer *out, const hone__tensor_spec *specs, size_t count) {
     hone__buffer_text(out, "[");
     for (size_t i = 0; i < count; i++) {
@@ -149,7 +175,6 @@ static void put_tensors(hone__buffer *out, const hone__tensor_spec *specs, size_
             hone__buffer_format(out, ", %lld", (long long)specs[i].shape.dims[d]);
         hone__buffer_text(out, "]}");
     }
-    hone__buffer_text(out, "]");
 }
 
 static void reply_model(hone__serve *serve, hone__http_exchange *x, const hone__servable *s) {
@@ -166,9 +191,11 @@ static void reply_model(hone__serve *serve, hone__http_exchange *x, const hone__
     }
     hone__buffer_text(out, "], \"platform\": \"hone_keras\", \"inputs\": ");
     put_tensors(out, s->inputs, s->input_count);
-    hone__buffer_text(out, ", \"outputs\": ");
+    hone__buffer_text(out, "], \"outputs\": ");
     put_tensors(out, s->outputs, s->output_count);
-    hone__buffer_text(out, "}\n");
+    if (s->offers_unknown)
+        hone__buffer_text(out, ", {\"name\": \"" HONE_SERVE_UNKNOWN "\", \"datatype\": \"BOOL\", \"shape\": [-1]}");
+    hone__buffer_format(out, "], \"parameters\": {\"precision\": \"%s\"}}\n", hone__servable_precision(s));
     hone__serve_reply(x, 200, json_type, out);
 }
 
@@ -186,7 +213,7 @@ static void infer(hone__serve *serve, hone__http_exchange *x, hone__servable *s)
         hone__serve_reply_error(x, status, &err);
         return;
     }
-    l->job.is_judged = hone__answers_read_features(s);
+    l->job.is_judged = l->wants_unknown || hone__answers_read_features(s);
     if (!hone__serve_job(l, x, s, l->job.n)) return;
     l->job.finish = finish;
     l->job.detail = l;

@@ -37,6 +37,10 @@ enum {
     HONE_SERVE_KEPT_BYTES = 1 << 20 /* of a buffer that a connection keeps for its next request */
 };
 
+/* What the Open Inference Protocol calls the output that says so, and TensorFlow Serving the signature with it. */
+#define HONE_SERVE_UNKNOWN      "unknown"
+#define HONE_SERVE_WITH_UNKNOWN "with_unknown"
+
 /* ---- buffers and text (serve_text.c) --------------------------------------------------------------------------- */
 
 /* Bytes that grow. The first failure sticks. */
@@ -164,6 +168,7 @@ typedef struct hone__servable {
     size_t input_count, output_count;
     size_t input_size, output_size;   /* elements of a row */
     hone_rejection *rejection;        /* says "unknown"; NULL: everything is known */
+    bool offers_unknown;              /* an output for it, which no output of the network has the name of */
     hone__explanations *explanations; /* NULL where it takes no pictures */
     bool reads_features;              /* the lanes have plans for them */
     size_t judged_size;               /* elements of a row with features; output_size where nobody reads them */
@@ -206,6 +211,7 @@ void hone__servable_give(hone__lane *lane);
 void hone__servable_features(hone__servable *s, const unsigned char *pixels, float *row);
 /* Of a class of its answers; NULL: it has no name. */
 const char *hone__servable_class_name(const hone__servable *s, size_t index);
+const char *hone__servable_precision(const hone__servable *s); /* in which it computes: a word */
 
 /* ---- the repository (repository.c) ----------------------------------------------------------------------------- */
 
@@ -269,7 +275,7 @@ double hone__batcher_at_once_seconds(void);
 
 /* How an output is to be given by the Open Inference Protocol. */
 typedef struct hone__wanted_output {
-    size_t index;   /* of the servable's outputs */
+    size_t index;   /* of the servable's outputs; their count: whether it is unknown */
     bool is_binary; /* its bytes behind the JSON */
     size_t classes; /* the most likely so many, as strings; 0: the numbers */
 } hone__wanted_output;
@@ -288,8 +294,9 @@ typedef struct hone__serve_local {
     hone__serve *serve;
     hone__job job;
     hone__buffer rows, outputs, text, pictures, word, answers, scratch;
+    hone__buffer unknown; /* (n) of bool, where it was asked for */
     char id[256];
-    bool has_id, is_columns;
+    bool has_id, is_columns, wants_unknown;
     hone__wanted_output wanted[HONE_SERVE_MAX_OUTPUTS];
     size_t wanted_count, picture_count, top, nearest;
     bool heat_map;
@@ -318,7 +325,8 @@ bool hone__answers_begin(hone__answers *a, hone__serve_local *l);
 /* The answer to sample i, asked for once; the job's row of it may be calibrated by it. */
 const float *hone__answers_row(hone__answers *a, size_t i);
 void hone__answers_end(hone__answers *a);
-/* All answers in the place of the job's outputs, (n, job->row). False: memory is out. */
+/* All answers in the place of the job's outputs, (n, job->row), and whether they are unknown. False after refusing, for
+ * memory is out. */
 bool hone__answers_all(hone__serve_local *l);
 
 struct hone__serve {

@@ -263,6 +263,11 @@ static void write_models(hone__buffer *out, hone__servable *const *list, size_t 
         of_model(out, "hone_model_loaded", list[i]);
         hone__buffer_text(out, "} 1\n");
     }
+    family(out, "hone_model_info", "gauge", "1; the labels say in which precision a version computes.");
+    for (size_t i = 0; i < count; i++) {
+        of_model(out, "hone_model_info", list[i]);
+        hone__buffer_format(out, ",precision=\"%s\"} 1\n", hone__servable_precision(list[i]));
+    }
     family(out, "hone_model_load_seconds", "gauge", "How long loading took.");
     for (size_t i = 0; i < count; i++) {
         of_model(out, "hone_model_load_seconds", list[i]);

@@ -158,8 +158,8 @@ static void put_dim(hone__buffer *out, int64_t size, bool first) {
     hone__buffer_format(out, "%s{\"size\": \"%lld\", \"name\": \"\"}", first ? "" : ", ", (long long)size);
 }
 
-static void put_signature(hone__buffer *out, const hone__tensor_spec *specs, size_t count, const char *prefix) {
-    hone__buffer_text(out, "{");
+/* Their members, without the braces. */
+static void put_tensors(hone__buffer *out, const hone__tensor_spec *specs, size_t count, const char *prefix) {
     for (size_t i = 0; i < count; i++) {
         if (i > 0) hone__buffer_text(out, ", ");
         hone__buffer_string(out, specs[i].name);
@@ -169,7 +169,20 @@ static void put_signature(hone__buffer *out, const hone__tensor_spec *specs, siz
         hone__buffer_text(out, "], \"unknown_rank\": false}, \"name\": ");
         hone__buffer_format(out, "\"%s%zu\"}", prefix, i);
     }
-    hone__buffer_text(out, "}");
+}
+
+static void put_signature(hone__buffer *out, const hone__servable *s, const char *name, bool with_unknown) {
+    hone__buffer_format(out, "\"%s\": {\"inputs\": {", name);
+    put_tensors(out, s->inputs, s->input_count, "serving_default_inputs:");
+    hone__buffer_text(out, "}, \"outputs\": {");
+    put_tensors(out, s->outputs, s->output_count, "StatefulPartitionedCall:");
+    if (with_unknown) {
+        hone__buffer_text(out, ", \"" HONE_SERVE_UNKNOWN "\": {\"dtype\": \"DT_BOOL\", \"tensor_shape\": {\"dim\": [");
+        put_dim(out, -1, true);
+        hone__buffer_format(out, "], \"unknown_rank\": false}, \"name\": \"StatefulPartitionedCall:%zu\"}",
+                            s->output_count);
+    }
+    hone__buffer_text(out, "}, \"method_name\": \"tensorflow/serving/predict\"}");
 }
 
 static void reply_metadata(hone__serve *serve, hone__http_exchange *x, const target *t) {
@@ -180,178 +193,13 @@ static void reply_metadata(hone__serve *serve, hone__http_exchange *x, const tar
     hone__buffer_text(out, "{\"model_spec\": {\"name\": ");
     hone__buffer_string(out, s->name);
     hone__buffer_format(out, ", \"signature_name\": \"\", \"version\": \"%lld\"}, ", (long long)s->version);
-    hone__buffer_text(out, "\"metadata\": {\"signature_def\": {\"signature_def\": {\"serving_default\": {\"inputs\": ");
-    put_signature(out, s->inputs, s->input_count, "serving_default_inputs:");
-    hone__buffer_text(out, ", \"outputs\": ");
-    put_signature(out, s->outputs, s->output_count, "StatefulPartitionedCall:");
-    hone__buffer_text(out, ", \"method_name\": \"tensorflow/serving/predict\"}}}}}\n");
+    hone__buffer_text(out, "\"metadata\": {\"signature_def\": {\"signature_def\": {");
+    put_signature(out, s, "serving_default", false);
+    if (s->offers_unknown) hone__buffer_text(out, ", ");
+    if (s->offers_unknown) put_signature(out, s, HONE_SERVE_WITH_UNKNOWN, true);
+    hone__buffer_format(out, "}}, \"precision\": \"%s\"}}\n", hone__servable_precision(s));
     hone__serve_reply(x, 200, json_type, out);
     hone__servable_drop(s);
-}
-
-/* ---- :predict, the request ------------------------------------------------------------------------------------- */
-
-typedef struct reading {
-    hone__serve_local *l;
-    const hone__servable *s;
-    hone__json *j;
-    size_t n;
-    bool named, bare; /* rows: which kind the elements are */
-} reading;
-
-/* Room for row number i, whose input number k comes next; NULL: memory is out (said in j). */
-static float *place(reading *r, size_t i, size_t k) {
-    size_t bytes;
-    if (!hone__multiply(i + 1, r->s->input_size * sizeof(float), &bytes) || !hone__buffer_reserve(&r->l->rows, bytes)) {
-        hone__json_fail(r->j, HONE_MEMORY, "out of memory");
-        return NULL;
-    }
-    return (float *)r->l->rows.data + i * r->s->input_size + r->s->inputs[k].offset;
-}
-
-static void read_value(reading *r, size_t i, size_t k) {
-    const hone__tensor_spec *spec = &r->s->inputs[k];
-    float *out = place(r, i, k);
-    char next = hone__json_peek(r->j);
-    if (next == '{' || next == '"' || next == 't' || next == 'f')
-        hone__json_fail(r->j, HONE_ARGUMENT, "the value of input '%s' is %s, but the input's type is float", spec->name,
-                        next == '{'   ? "an object"
-                        : next == '"' ? "a string"
-                                      : "a boolean");
-    if (out && !r->j->failed) hone__json_tensor(r->j, spec->shape.dims, spec->shape.rank, out);
-}
-
-static size_t find_input(const hone__servable *s, hone__json_text name) {
-    for (size_t k = 0; k < s->input_count; k++)
-        if (hone__json_is(name, s->inputs[k].name)) return k;
-    return SIZE_MAX;
-}
-
-/* Whether the object that comes next is {"b64": …}, which is a value. */
-static bool is_b64(const hone__json *j) {
-    hone__json copy = *j;
-    hone_error err;
-    copy.err = &err;
-    bool first = hone__json_open(&copy, '{');
-    return hone__json_more(&copy, '}', &first) && hone__json_is(hone__json_key(&copy), "b64");
-}
-
-/* An object with each input's name, once; read is called for each value. extra: other names are passed over. */
-static void read_named(reading *r, size_t i, void (*read)(reading *, size_t, size_t), bool extra) {
-    uint64_t seen[HONE_SERVE_MAX_INPUTS / 64 + 1] = {0};
-    size_t count = 0;
-    for (bool first = hone__json_open(r->j, '{'); hone__json_more(r->j, '}', &first);) {
-        hone__json_text key = hone__json_key(r->j);
-        size_t k = find_input(r->s, key);
-        if (k == SIZE_MAX && extra) {
-            hone__json_skip(r->j);
-        } else if (k == SIZE_MAX || k >= HONE_SERVE_MAX_INPUTS || (seen[k / 64] >> (k % 64) & 1)) {
-            hone__json_fail(r->j, HONE_ARGUMENT, "the model has no input '%.*s', or it is given twice",
-                            key.size < MAX_WORD ? (int)key.size : MAX_WORD, key.at);
-        } else {
-            seen[k / 64] |= (uint64_t)1 << (k % 64);
-            count++;
-            read(r, i, k);
-        }
-    }
-    if (!r->j->failed && count < r->s->input_count)
-        hone__json_fail(r->j, HONE_ARGUMENT, "%zu of the model's %zu inputs are given", count, r->s->input_count);
-}
-
-static void read_rows(reading *r) {
-    if (hone__json_peek(r->j) != '[') {
-        hone__json_fail(r->j, HONE_ARGUMENT, "Expected 'instances' to be an list/array");
-        return;
-    }
-    for (bool first = hone__json_open(r->j, '['); hone__json_more(r->j, ']', &first); r->n++) {
-        bool named = hone__json_peek(r->j) == '{' && !is_b64(r->j);
-        r->named = r->named || named;
-        r->bare = r->bare || !named;
-        if (r->named && r->bare)
-            hone__json_fail(r->j, HONE_ARGUMENT, "'instances' mixes values and objects");
-        else if (named)
-            read_named(r, r->n, read_value, false);
-        else if (r->s->input_count > 1)
-            hone__json_fail(r->j, HONE_ARGUMENT, "the model has %zu inputs: instances are objects with their names",
-                            r->s->input_count);
-        else
-            read_value(r, r->n, 0);
-    }
-    if (r->n == 0) hone__json_fail(r->j, HONE_ARGUMENT, "Nothing in 'instances': an empty list");
-}
-
-/* All rows of one input. The first one says how many there are. */
-static void read_column(reading *r, size_t unused, size_t k) {
-    (void)unused;
-    size_t n = 0;
-    char next = hone__json_peek(r->j);
-    if (next != '[') {
-        hone__json_fail(r->j, HONE_ARGUMENT, "the value of input '%s' is %s, expected lists of numbers",
-                        r->s->inputs[k].name, next == '{' ? "an object" : "no list");
-        return;
-    }
-    for (bool first = hone__json_open(r->j, '['); hone__json_more(r->j, ']', &first); n++) read_value(r, n, k);
-    if (n == 0) hone__json_fail(r->j, HONE_ARGUMENT, "the input '%s' is empty", r->s->inputs[k].name);
-    if (r->n > 0 && n != r->n) hone__json_fail(r->j, HONE_ARGUMENT, "the inputs have %zu and %zu samples", r->n, n);
-    r->n = n;
-}
-
-static void read_columns(reading *r) {
-    if (hone__json_peek(r->j) == '{' && !is_b64(r->j)) {
-        read_named(r, 0, read_column, true);
-    } else if (r->s->input_count > 1) {
-        hone__json_fail(r->j, HONE_ARGUMENT, "the model has %zu inputs: 'inputs' is an object with their names",
-                        r->s->input_count);
-    } else {
-        read_column(r, 0, 0);
-    }
-}
-
-/* The signature must be the one that there is. */
-static void read_signature_name(hone__json *j) {
-    char name[MAX_WORD] = "";
-    if (hone__json_peek(j) != '"') {
-        hone__json_fail(j, HONE_ARGUMENT, "'signature_name' key must be a string value.");
-        return;
-    }
-    hone__json_text text = hone__json_string(j);
-    if (!hone__json_decode(text, name, sizeof name)) snprintf(name, sizeof name, "?");
-    if (*name && strcmp(name, "serving_default") != 0)
-        hone__json_fail(j, HONE_ARGUMENT, "Serving signature name: \"%s\" not found in signature def", name);
-}
-
-hone_status hone__tensorflow_read_predict(hone__serve_local *l, const hone__servable *s, const char *body, size_t size,
-                                          hone_error *err) {
-    hone__json j;
-    bool has_rows = false, has_columns = false;
-    reading r = {.l = l, .s = s, .j = &j};
-    hone__json_init(&j, body, size, err);
-    j.lenient = true;
-    if (size == 0) return hone__json_fail(&j, HONE_FORMAT, "JSON Parse error: The document is empty");
-    if (hone__json_peek(&j) != '{')
-        return hone__json_fail(&j, HONE_FORMAT, "JSON Parse error: the request is no object");
-    for (bool first = hone__json_open(&j, '{'); hone__json_more(&j, '}', &first);) {
-        hone__json_text key = hone__json_key(&j);
-        bool rows = hone__json_is(key, "instances"), columns = hone__json_is(key, "inputs");
-        if ((rows || columns) && (has_rows || has_columns)) {
-            hone__json_fail(&j, HONE_ARGUMENT, "Request has both 'instances' and 'inputs', or one of them twice");
-        } else if (rows) {
-            has_rows = true;
-            read_rows(&r);
-        } else if (columns) {
-            has_columns = true;
-            read_columns(&r);
-        } else if (hone__json_is(key, "signature_name")) {
-            read_signature_name(&j);
-        } else {
-            hone__json_skip(&j);
-        }
-    }
-    if (!has_rows && !has_columns) hone__json_fail(&j, HONE_ARGUMENT, "Missing 'inputs' or 'instances' key");
-    l->is_columns = has_columns;
-    l->job.rows = l->rows.data;
-    l->job.n = r.n;
-    return hone__json_status(&j);
 }
 
 /* ---- :predict, the reply --------------------------------------------------------------------------------------- */
@@ -371,13 +219,14 @@ static const float *put_nested(hone__buffer *out, const hone_shape *shape, int l
     return values;
 }
 
-static void put_rows(hone__buffer *out, const hone__job *job) {
+/* A signature of several outputs names them; unknown (NULL: not asked for) is one more. */
+static void put_rows(hone__buffer *out, const hone__job *job, const bool *unknown) {
     const hone__servable *s = job->servable;
     hone__buffer_text(out, "{\"predictions\": [");
     for (size_t i = 0; i < job->n; i++) {
         const float *row = job->outputs + i * job->row;
         if (i > 0) hone__buffer_text(out, ", ");
-        if (s->output_count == 1) {
+        if (s->output_count == 1 && !unknown) {
             put_nested(out, &s->outputs[0].shape, 0, row);
             continue;
         }
@@ -387,18 +236,20 @@ static void put_rows(hone__buffer *out, const hone__job *job) {
             hone__buffer_text(out, ": ");
             put_nested(out, &s->outputs[k].shape, 0, row + s->outputs[k].offset);
         }
+        if (unknown) hone__buffer_format(out, ", \"" HONE_SERVE_UNKNOWN "\": %s", unknown[i] ? "true" : "false");
         hone__buffer_text(out, "}");
     }
     hone__buffer_text(out, "]}\n");
 }
 
-static void put_columns(hone__buffer *out, const hone__job *job) {
+static void put_columns(hone__buffer *out, const hone__job *job, const bool *unknown) {
     const hone__servable *s = job->servable;
-    hone__buffer_text(out, s->output_count == 1 ? "{\"outputs\": " : "{\"outputs\": {");
+    bool is_named = s->output_count > 1 || unknown;
+    hone__buffer_text(out, is_named ? "{\"outputs\": {" : "{\"outputs\": ");
     for (size_t k = 0; k < s->output_count; k++) {
         const hone__tensor_spec *spec = &s->outputs[k];
         if (k > 0) hone__buffer_text(out, ", ");
-        if (s->output_count > 1) {
+        if (is_named) {
             hone__buffer_string(out, spec->name);
             hone__buffer_text(out, ": ");
         }
@@ -408,82 +259,29 @@ static void put_columns(hone__buffer *out, const hone__job *job) {
         }
         hone__buffer_text(out, "]");
     }
-    hone__buffer_text(out, s->output_count == 1 ? "}\n" : "}}\n");
+    if (unknown) hone__buffer_text(out, ", \"" HONE_SERVE_UNKNOWN "\": [");
+    for (size_t i = 0; unknown && i < job->n; i++)
+        hone__buffer_format(out, "%s%s", i ? ", " : "", unknown[i] ? "true" : "false");
+    hone__buffer_text(out, unknown ? "]}}\n" : is_named ? "}}\n" : "}\n");
 }
 
 static void finish_predict(hone__job *job) {
     hone__serve_local *l = job->detail;
-    l->text.failed = !hone__answers_all(l);
+    if (!hone__answers_all(l)) return;
+    const bool *unknown = l->wants_unknown ? l->unknown.data : NULL;
     if (l->is_columns)
-        put_columns(&l->text, job);
+        put_columns(&l->text, job, unknown);
     else
-        put_rows(&l->text, job);
+        put_rows(&l->text, job, unknown);
     hone__serve_reply(job->exchange, 200, json_type, &l->text);
 }
 
 /* ---- :classify and :regress ------------------------------------------------------------------------------------ */
 
-/* One feature: a number, or a flat list of them, all integers or all with a point or exponent. Goes to input k. */
-static void read_feature(reading *r, size_t i, size_t k) {
-    const hone__tensor_spec *spec = &r->s->inputs[k];
-    float *out = place(r, i, k);
-    size_t count = 0;
-    bool integers = false, reals = false;
-    if (!out) return;
-    if (hone__json_peek(r->j) != '[') {
-        out[count++] = (float)hone__json_number(r->j, NULL);
-    } else {
-        for (bool first = hone__json_open(r->j, '['); hone__json_more(r->j, ']', &first); count++) {
-            bool whole;
-            if (hone__json_peek(r->j) != '0')
-                hone__json_fail(r->j, HONE_ARGUMENT, "the feature '%s' has something that is no number", spec->name);
-            float value = (float)hone__json_number(r->j, &whole);
-            integers = integers || whole;
-            reals = reals || !whole;
-            if (integers && reals)
-                hone__json_fail(r->j, HONE_ARGUMENT, "the feature '%s' mixes integers and numbers with a point",
-                                spec->name);
-            if (count < spec->size) out[count] = value;
-        }
-    }
-    if (!r->j->failed && count != spec->size)
-        hone__json_fail(r->j, HONE_ARGUMENT, "the feature '%s' has %zu values, expected %zu", spec->name, count,
-                        spec->size);
-}
-
-hone_status hone__tensorflow_read_examples(hone__serve_local *l, const hone__servable *s, const char *body, size_t size,
-                                           hone_error *err) {
-    hone__json j;
-    bool has_examples = false;
-    reading r = {.l = l, .s = s, .j = &j};
-    hone__json_init(&j, body, size, err);
-    j.lenient = true;
-    if (size == 0) return hone__json_fail(&j, HONE_FORMAT, "JSON Parse error: The document is empty");
-    for (bool first = hone__json_open(&j, '{'); hone__json_more(&j, '}', &first);) {
-        hone__json_text key = hone__json_key(&j);
-        if (hone__json_is(key, "signature_name")) {
-            read_signature_name(&j);
-        } else if (hone__json_is(key, "examples")) {
-            has_examples = true;
-            if (hone__json_peek(&j) != '[') hone__json_fail(&j, HONE_ARGUMENT, "'examples' is no list");
-            for (bool one = hone__json_open(&j, '['); hone__json_more(&j, ']', &one); r.n++)
-                read_named(&r, r.n, read_feature, true);
-        } else {
-            hone__json_skip(&j);
-        }
-    }
-    if (!has_examples || r.n == 0)
-        hone__json_fail(&j, HONE_ARGUMENT,
-                        "When method is classify, key 'examples' is expected and was not found, or it is empty");
-    l->job.rows = l->rows.data;
-    l->job.n = r.n;
-    return hone__json_status(&j);
-}
-
 static void finish_classify(hone__job *job) {
     hone__serve_local *l = job->detail;
     const hone__servable *s = job->servable;
-    l->text.failed = !hone__answers_all(l);
+    if (!hone__answers_all(l)) return;
     hone__buffer_text(&l->text, "{\"results\": [");
     for (size_t i = 0; i < job->n; i++) {
         const float *row = job->outputs + i * job->row;
@@ -504,7 +302,7 @@ static void finish_classify(hone__job *job) {
 
 static void finish_regress(hone__job *job) {
     hone__serve_local *l = job->detail;
-    l->text.failed = !hone__answers_all(l);
+    if (!hone__answers_all(l)) return;
     hone__buffer_text(&l->text, "{\"results\": [");
     for (size_t i = 0; i < job->n; i++) {
         if (i > 0) hone__buffer_text(&l->text, ", ");
@@ -539,7 +337,7 @@ static void infer(hone__serve *serve, hone__http_exchange *x, const target *t) {
         return;
     }
     size_t n = l->job.n;
-    l->job.is_judged = hone__answers_read_features(s);
+    l->job.is_judged = l->wants_unknown || hone__answers_read_features(s);
     if (!hone__serve_job(l, x, s, n)) return;
     l->job.finish = t->method == METHOD_PREDICT    ? finish_predict
                     : t->method == METHOD_CLASSIFY ? finish_classify

@@ -70,7 +70,8 @@ hone__serve_local *hone__serve_begin(hone__serve *serve, hone__http_exchange *x)
     hone__buffer_clear(&l->word);
     hone__buffer_clear(&l->answers);
     hone__buffer_clear(&l->scratch);
-    l->has_id = l->is_columns = l->heat_map = false;
+    hone__buffer_clear(&l->unknown);
+    l->has_id = l->is_columns = l->wants_unknown = l->heat_map = false;
     l->wanted_count = l->picture_count = l->top = l->nearest = 0;
     return l;
 }
@@ -189,6 +190,7 @@ static void release_local(void *context, void *local) {
     hone__buffer_release(&l->word);
     hone__buffer_release(&l->answers);
     hone__buffer_release(&l->scratch);
+    hone__buffer_release(&l->unknown);
 }
 
 static void stopping(void *context) {

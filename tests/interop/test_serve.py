@@ -45,7 +45,9 @@ joined = layers.Concatenate()([a, layers.Flatten()(b)])
 two = keras.Model([a, b], [layers.Dense(2, name="p")(joined), layers.Dense(3, activation="tanh", name="q")(joined)])
 one.save(FOLDER / "one.keras")
 two.save(FOLDER / "two.keras")
-process, url = serve(f"one={FOLDER / 'one.keras'}", f"two={FOLDER / 'two.keras'}")
+subprocess.run([HONE, "train", "digits:400", "--epochs", "1", "--threads", "1", "--no-test", "--quiet", "--output",
+                FOLDER / "digits.h5"], check=True, stdout=subprocess.DEVNULL)
+process, url = serve(f"one={FOLDER / 'one.keras'}", f"two={FOLDER / 'two.keras'}", FOLDER / "digits.h5")
 rng = np.random.default_rng(3)
 x = rng.random((4, 12, 10, 1), "float32")
 expected = one.predict(x, verbose=0)
@@ -96,6 +98,17 @@ pixels = np.arange(240, dtype="uint8").reshape(2, 12, 10, 1)[:1]
 given = triton.InferInput(name, [1, 12, 10, 1], "UINT8")
 given.set_data_from_numpy(pixels)
 close(client.infer("one", [given]).as_numpy(output), one.predict(pixels / np.float32(255), verbose=0), "pixels")
+assert metadata["parameters"]["precision"] == "float32" and len(metadata["outputs"]) == 1  # nothing says "unknown" there
+digits = client.get_model_metadata("digits")
+assert digits["outputs"][-1] == {"name": "unknown", "datatype": "BOOL", "shape": [-1]}
+given = triton.InferInput(digits["inputs"][0]["name"], [8, 28, 28, 1], "UINT8")
+given.set_data_from_numpy(rng.integers(0, 256, (8, 28, 28, 1), "uint8"))
+probabilities = client.infer("digits", [given]).as_numpy(digits["outputs"][0]["name"])
+for binary in (True, False):
+    result = client.infer("digits", [given], outputs=[triton.InferRequestedOutput(o["name"], binary_data=binary)
+                                                      for o in digits["outputs"]])
+    assert result.as_numpy("unknown").dtype == bool and result.as_numpy("unknown").shape == (8,)
+    assert (result.as_numpy(digits["outputs"][0]["name"]) == probabilities).all()
 for bad in (tensor("nothing", x), tensor(name, x[:, :11])):
     try:
         client.infer("one", [bad])
@@ -126,6 +139,9 @@ answers = json.loads(http(f"{base}/two:predict", json.dumps(
     {"inputs": {key: value.tolist() for key, value in pair.items()}}).encode())[1])["outputs"]
 for key, wanted in zip(outputs, expected_pair):
     close(answers[key], wanted, "columns")
+status, body = http(f"{base}/digits:predict", json.dumps(
+    {"signature_name": "with_unknown", "instances": np.zeros((2, 28, 28, 1)).tolist()}).encode())
+assert [type(row["unknown"]) for row in json.loads(body)["predictions"]] == [bool, bool], body
 image = {"b64": base64.b64encode(b"no floats").decode()}
 for path, document, code in (("one:predict", {"instances": [image]}, 400), ("none:predict", {"instances": [1]}, 404),
                              ("one/versions/7:predict", {"instances": [1]}, 404),

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * One model, one answer: a model that is calibrated and was taught, also a class that its network has not, says the same by
- * every protocol. */
+ * every protocol: the classes, what is unknown, and the precision that it computes in. */
 #define _POSIX_C_SOURCE 200809L
 #include "serve_client.h"
 
 #include "core_internal.h"
 
+#include <hone/anomaly.h>
 #include <hone/evaluate.h>
+#include <hone/quantize.h>
 #include <hone/teach.h>
 #include <hone/train.h>
 
@@ -58,7 +60,9 @@ static int make_model_file(void **state) {
     hone_shape shape = {3, {28, 28, 1}};
     hone_fit_config config = hone_fit_config_default();
     hone_split split;
+    hone_rejection_config strict = hone_rejection_config_default();
     const char *names[CLASSES] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+    strict.tpr = 0.7; /* so that some digits are unknown */
     config.epochs = 2;
     config.split = &split;
     if (hone_digits_create(&data, 600, 1, NULL, NULL) != HONE_OK) return 1;
@@ -71,6 +75,8 @@ static int make_model_file(void **state) {
     if (status == HONE_OK) status = hone_model_set_class_names(model, names, CLASSES, NULL);
     if (status == HONE_OK)
         status = hone_model_fit_reference(model, data, split.validation, split.validation_count, NULL, NULL);
+    if (status == HONE_OK)
+        status = hone_model_fit_rejection(model, data, split.validation, split.validation_count, &strict, NULL, NULL);
     if (status == HONE_OK) status = set_temperature(1.7);
     if (status == HONE_OK) status = teach_stripes();
     if (status == HONE_OK) status = hone_model_save(model, NULL, in_folder("m.h5"), NULL);
@@ -259,11 +265,194 @@ static void untaught_the_network_answers_alone(void **state) {
     hone_server_free(s);
 }
 
+/* ---- unknown --------------------------------------------------------------------------------------------------------- */
+
+enum { PICTURES = 12 };
+
+static bool is_unknown(const hone_server *s, unsigned char *pixels) {
+    unsigned char *png;
+    size_t size;
+    bool unknown;
+    hone_image image = {28, 28, 1, pixels};
+    assert_int_equal(hone_image_encode_png(&png, &size, &image, NULL), HONE_OK);
+    hone_value *v = parse_reply(ask(s, "POST /predict", "", png, size));
+    const hone_value *one = hone_value_at(hone_value_get(v, "predictions"), 0);
+    assert_true(hone_value_as_boolean(hone_value_get(one, "unknown"), &unknown));
+    hone_value_free(v);
+    hone_json_free((char *)png);
+    return unknown;
+}
+
+static void want_booleans(const hone_value *list, const bool *expected) {
+    assert_int_equal(hone_value_count(list), PICTURES);
+    for (size_t i = 0; i < PICTURES; i++) {
+        bool value;
+        assert_true(hone_value_as_boolean(hone_value_at(list, i), &value));
+        assert_int_equal(value, expected[i]);
+    }
+}
+
+/* All pictures by the Open Inference Protocol as pixels; outputs is what stands behind the inputs. */
+static reply *infer_all(const hone_server *s, const unsigned char *pixels, const char *outputs) {
+    static char body[PICTURES * PIXELS + 512];
+    char headers[64];
+    int head = snprintf(body, sizeof body,
+                        "{\"inputs\":[{\"name\":\"input_layer\",\"shape\":[%d,28,28,1],\"datatype\":\"UINT8\","
+                        "\"parameters\":{\"binary_data_size\":%d}}]%s}",
+                        PICTURES, PICTURES * PIXELS, outputs);
+    memcpy(body + head, pixels, PICTURES * PIXELS);
+    snprintf(headers, sizeof headers, "Inference-Header-Content-Length: %d\r\n", head);
+    return ask(s, "POST /v2/models/m/infer", headers, body, (size_t)head + PICTURES * PIXELS);
+}
+
+static void unknown_is_an_output_for_those_who_ask(void **state) {
+    (void)state;
+    hone_server *s = serve_file(in_folder("m.h5"), false);
+    unsigned char pixels[PICTURES * PIXELS];
+    bool expected[PICTURES];
+    size_t unknown = 0;
+    memcpy(pixels, hone_dataset_images(data) + 400 * PIXELS, sizeof pixels);
+    for (size_t i = 0; i < PICTURES; i++) unknown += expected[i] = is_unknown(s, pixels + i * PIXELS);
+    assert_in_range(unknown, 1, PICTURES - 1); /* or nothing would be tested */
+    want(ask_text(s, "GET /v2/models/m", NULL), 200,
+         "{\"name\": \"unknown\", \"datatype\": \"BOOL\", \"shape\": [-1]}");
+
+    hone_value *v = parse_reply(infer_all(s, pixels, "")); /* nobody gets more than before */
+    assert_int_equal(hone_value_count(hone_value_get(v, "outputs")), 1);
+    hone_value *plain = hone_value_copy(hone_value_at(hone_value_get(v, "outputs"), 0));
+    hone_value_free(v);
+    v = parse_reply(infer_all(s, pixels, ",\"outputs\":[{\"name\":\"unknown\"},{\"name\":\"dense_1\"}]"));
+    const hone_value *outputs = hone_value_get(v, "outputs"), *first = hone_value_at(outputs, 0);
+    assert_int_equal(hone_value_count(outputs), 2);
+    assert_string_equal(hone_value_as_string(hone_value_get(first, "datatype")), "BOOL");
+    assert_int_equal(hone_value_count(hone_value_get(first, "shape")), 1);
+    want_booleans(hone_value_get(first, "data"), expected);
+    assert_true(hone_value_equal(hone_value_at(outputs, 1), plain));
+    hone_value_free(v);
+    hone_value_free(plain);
+
+    reply *r =
+        infer_all(s, pixels,
+                  ",\"outputs\":[{\"name\":\"dense_1\"},{\"name\":\"unknown\",\"parameters\":{\"binary_data\":true}}]");
+    want(r, 200, "\"binary_data_size\":12");
+    assert_int_equal(r->size, strtoul(header_of(r, "Inference-Header-Content-Length"), NULL, 10) + PICTURES);
+    for (size_t i = 0; i < PICTURES; i++) assert_int_equal((unsigned char)r->body[r->size - PICTURES + i], expected[i]);
+    want(infer_all(s, pixels, ",\"outputs\":[{\"name\":\"unknown\",\"parameters\":{\"classification\":1}}]"), 400,
+         "no classes");
+    hone_server_free(s);
+}
+
+/* {"KEY": [pictures], "signature_name": NAME} as TensorFlow Serving has it. */
+static hone_value *predict_all(const hone_server *s, const unsigned char *pixels, const char *key,
+                               const char *signature) {
+    char *body = malloc(PICTURES * PIXELS * 24 + 256), *at = body + sprintf(body, "{\"%s\":[", key);
+    for (size_t i = 0; i < PICTURES; i++) {
+        char *one = pixels_json(i ? ",[" : "[", pixels + i * PIXELS, "]");
+        at += sprintf(at, "%s", one);
+        free(one);
+    }
+    sprintf(at, "],\"signature_name\":\"%s\"}", signature);
+    hone_value *v = parse_reply(ask_text(s, "POST /v1/models/m:predict", body));
+    free(body);
+    return v;
+}
+
+static void unknown_is_a_signature_for_those_who_ask(void **state) {
+    (void)state;
+    hone_server *s = serve_file(in_folder("m.h5"), false);
+    unsigned char pixels[PICTURES * PIXELS];
+    bool expected[PICTURES];
+    memcpy(pixels, hone_dataset_images(data) + 400 * PIXELS, sizeof pixels);
+    for (size_t i = 0; i < PICTURES; i++) expected[i] = is_unknown(s, pixels + i * PIXELS);
+    hone_value *v = parse_reply(ask_text(s, "GET /v1/models/m/metadata", NULL));
+    const hone_value *d = hone_value_get(hone_value_get(v, "metadata"), "signature_def");
+    d = hone_value_get(d, "signature_def");
+    assert_int_equal(hone_value_count(hone_value_get(hone_value_get(d, "serving_default"), "outputs")), 1);
+    d = hone_value_get(hone_value_get(hone_value_get(d, "with_unknown"), "outputs"), "unknown");
+    assert_string_equal(hone_value_as_string(hone_value_get(d, "dtype")), "DT_BOOL");
+    hone_value_free(v);
+
+    hone_value *plain = predict_all(s, pixels, "instances", "");
+    v = predict_all(s, pixels, "instances", "with_unknown");
+    for (size_t i = 0; i < PICTURES; i++) {
+        const hone_value *one = hone_value_at(hone_value_get(v, "predictions"), i);
+        bool unknown;
+        assert_int_equal(hone_value_count(one), 2);
+        assert_true(hone_value_as_boolean(hone_value_get(one, "unknown"), &unknown));
+        assert_int_equal(unknown, expected[i]);
+        assert_true(
+            hone_value_equal(hone_value_get(one, "dense_1"), hone_value_at(hone_value_get(plain, "predictions"), i)));
+    }
+    hone_value_free(v);
+    v = predict_all(s, pixels, "inputs", "with_unknown");
+    want_booleans(hone_value_get(hone_value_get(v, "outputs"), "unknown"), expected);
+    assert_true(hone_value_equal(hone_value_get(hone_value_get(v, "outputs"), "dense_1"),
+                                 hone_value_get(plain, "predictions")));
+    hone_value_free(v);
+    hone_value_free(plain);
+    /* A class and its number are all that these replies have room for. */
+    want(ask_text(s, "POST /v1/models/m:classify", "{\"signature_name\": \"with_unknown\", \"examples\": [{}]}"), 400,
+         "not found in signature def");
+    hone_server_free(s);
+}
+
+/* ---- precision ------------------------------------------------------------------------------------------------------- */
+
+static void want_precision(const char *file, bool float32, const char *precision) {
+    char text[96];
+    hone_served_model served = {"m", file};
+    hone_server_config config = hone_server_config_default();
+    config.models = &served;
+    config.model_count = 1;
+    config.threads = 1;
+    config.float32 = float32;
+    hone_server *s = start_server(&config);
+    snprintf(text, sizeof text, "hone_model_info{model=\"m\",version=\"1\",precision=\"%s\"} 1\n", precision);
+    want(ask_text(s, "GET /metrics", NULL), 200, text);
+    snprintf(text, sizeof text, "\"precision\": \"%s\"}}\n", precision);
+    want(ask_text(s, "GET /v1/models/m/metadata", NULL), 200, text);
+    snprintf(text, sizeof text, "\"parameters\": {\"precision\": \"%s\"}}\n", precision);
+    want(ask_text(s, "GET /v2/models/m", NULL), 200, text);
+    hone_server_free(s);
+}
+
+static void keep_line(void *context, hone_log_level level, const char *message) {
+    if (level == HONE_LOG_WARNING && strstr(message, "quantized")) snprintf(context, 256, "%s", message);
+}
+
+static void the_precision_is_told_and_a_void_one_is_warned_of(void **state) {
+    (void)state;
+    char line[256] = "";
+    hone_set_log(keep_line, line, HONE_LOG_WARNING);
+    want_precision(in_folder("m.h5"), false, "float32");
+    hone_model *m;
+    assert_int_equal(hone_model_load(&m, in_folder("m.h5"), NULL, NULL), HONE_OK);
+    assert_int_equal(hone_model_quantize(m, data, NULL, NULL, NULL), HONE_OK);
+    assert_int_equal(hone_model_save(m, NULL, in_folder("int8.h5"), NULL), HONE_OK);
+    want_precision(in_folder("int8.h5"), false, "int8");
+    want_precision(in_folder("int8.h5"), true, "float32");
+    assert_string_equal(line, "");
+    hone_weight_info weight;
+    assert_int_equal(hone_model_weight(m, 0, &weight), HONE_OK);
+    weight.data[0] += 0.25f;
+    assert_int_equal(hone_model_save(m, NULL, in_folder("void.h5"), NULL), HONE_OK);
+    want_precision(in_folder("void.h5"), false, "float32");
+    if (!strstr(line, "void.h5' was quantized with other weights than it has now")) fail_msg("said: '%s'", line);
+    line[0] = '\0'; /* who asked for float32 is told nothing */
+    want_precision(in_folder("void.h5"), true, "float32");
+    assert_string_equal(line, "");
+    hone_set_log(NULL, NULL, HONE_LOG_WARNING);
+    hone_model_free(m);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_protocols_answer_alike),
         cmocka_unit_test(classes_have_the_names_that_were_taught),
         cmocka_unit_test(untaught_the_network_answers_alone),
+        cmocka_unit_test(unknown_is_an_output_for_those_who_ask),
+        cmocka_unit_test(unknown_is_a_signature_for_those_who_ask),
+        cmocka_unit_test(the_precision_is_told_and_a_void_one_is_warned_of),
     };
     return cmocka_run_group_tests(tests, make_model_file, drop_model);
 }

@@ -93,6 +93,8 @@ static void tensorflow_refuses_in_its_words(void **state) {
         {"POST /v1/models/pair:predict", "{\"inputs\": {\"b64\": \"AAAA\"}}", 400, "an object"},
         {"POST /v1/models/pair:predict", "{\"instances\": [[1, 2]], \"signature_name\": 5}", 400, "must be a string"},
         {"POST /v1/models/pair:predict", "{\"instances\": [[1, 2]], \"signature_name\": \"other\"}", 400, "other"},
+        {"POST /v1/models/pair:predict", "{\"instances\": [[1, 2]], \"signature_name\": \"with_unknown\"}", 400,
+         "with_unknown"}, /* a model that does not know what it does not know */
         {"POST /v1/models/none:predict", "{\"instances\": [[1, 2]]}", 404, "Latest(none)"},
         {"POST /v1/models/pair/versions/7:predict", "{\"instances\": [[1, 2]]}", 404, "Specific(pair, 7)"},
         {"POST /v1/models/pair/versions/99999999999999999999:predict", "{}", 400, "Malformed request"},
@@ -270,6 +272,10 @@ static void inference_refuses_in_words(void **state) {
          "{\"inputs\":[{\"name\":\"x\",\"shape\":[1,2],\"datatype\":\"FP32\",\"data\":[1,2]}],\"outputs\":[{\"name\":"
          "\"q\"}]}",
          400, "output 'q'"},
+        {"",
+         "{\"inputs\":[{\"name\":\"x\",\"shape\":[1,2],\"datatype\":\"FP32\",\"data\":[1,2]}],\"outputs\":[{\"name\":"
+         "\"unknown\"}]}",
+         400, "output 'unknown'"},
         {"", INPUT("\"shape\":[1,2],\"datatype\":\"FP32\",\"data\":[1,2]") "x", 400, "follows"},
         {"Inference-Header-Content-Length: 161\r\n", worked, 400, "161"},
         {"Inference-Header-Content-Length: -1\r\n", worked, 400, "-1"},
