@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The register block of 8-bit products: block_template.h with words of four numbers in place of floats.
+ * The register block of 8-bit products: block_template.h with words of a few numbers in place of floats.
  *
  * A few rows (windows of a convolution, or rows of a matrix) meet a few vectors of channels, all sums in registers; then
  * bias, the maximum of a pooling, and what hone_int8_output says. Integers have no rounding, so nothing here depends on
@@ -8,10 +8,10 @@
 
 enum {
     INT8_VECTORS = V_REGISTERS >= 32 ? 4 : 2,
-#ifdef HONE_VNNI
-    INT8_ROWS = V_REGISTERS >= 32 ? 6 : 4,
+#ifdef HONE_ISA_avx512
+    INT8_ROWS = 6,
 #else
-    INT8_ROWS = 4, /* weights take two registers */
+    INT8_ROWS = 4, /* where a product takes registers of its own, or there are few */
 #endif
     INT8_LANES = INT8_VECTORS * VL
 };
@@ -21,9 +21,9 @@ _Static_assert((int)INT8_ROWS >= (int)HONE_INT8_POOL, "a window of a fused pooli
 typedef struct int8_panel {
     const int32_t *bias, *multiplier, *shift; /* shift: less one, see int8_finish */
     const float *scale;
-    const int8_t *weights; /* words of (lanes, 4) */
-    size_t lanes, last;    /* padded; and of the last vector those that exist */
-    const int32_t *offset; /* of each word of a row, in bytes */
+    const vq_weight *weights; /* words of (lanes, VQ_WORD) */
+    size_t lanes, last;       /* padded; and of the last vector those that exist */
+    const int32_t *offset;    /* of each word of a row, in numbers */
     size_t words;
     const hone_int8_output *output;
 } int8_panel;
@@ -75,9 +75,9 @@ HONE_INLINE void int8_load_channels(int vectors, const int8_panel *p, int8_chann
 }
 
 /* The sums of one block, rows x[0] … x[rows - 1]. */
-HONE_INLINE void int8_sums(int rows, int vectors, const uint8_t *const *x, const int8_panel *p, const int8_channels *l,
-                           vint (*sum)[INT8_VECTORS]) {
-    const int8_t *weights = p->weights;
+HONE_INLINE void int8_sums(int rows, int vectors, const vq_number *const *x, const int8_panel *p,
+                           const int8_channels *l, vint (*sum)[INT8_VECTORS]) {
+    const vq_weight *weights = p->weights;
     const int32_t *offset = p->offset;
     HONE_UNROLL
     for (int r = 0; r < rows; r++) {
@@ -85,24 +85,24 @@ HONE_INLINE void int8_sums(int rows, int vectors, const uint8_t *const *x, const
         for (int v = 0; v < vectors; v++) sum[r][v] = l->bias[v];
     }
     HONE_NO_UNROLL
-    for (size_t i = p->words; i > 0; i--, weights += 4 * vectors * VL) {
+    for (size_t i = p->words; i > 0; i--, weights += VQ_WORD * vectors * VL) {
         const ptrdiff_t at = *offset++;
         vweights w[INT8_VECTORS];
         HONE_UNROLL
-        for (int v = 0; v < vectors; v++) w[v] = vq_weights(weights + 4 * v * VL);
+        for (int v = 0; v < vectors; v++) w[v] = vq_weights(weights + VQ_WORD * v * VL);
         HONE_UNROLL
         for (int r = 0; r < rows; r++) {
-            const vbytes four = vq_broadcast(x[r] + at);
+            const vbytes word = vq_broadcast(x[r] + at);
             HONE_UNROLL
-            for (int v = 0; v < vectors; v++) sum[r][v] = vq_dot(sum[r][v], four, w[v]);
+            for (int v = 0; v < vectors; v++) sum[r][v] = vq_dot(sum[r][v], word, w[v]);
         }
     }
 }
 
 /* Blocks of rows, one after the other: row and y hold those of all blocks. */
-typedef void (*int8_rows_function)(const int8_panel *p, size_t blocks, const uint8_t *const *row, void *const *y);
+typedef void (*int8_rows_function)(const int8_panel *p, size_t blocks, const vq_number *const *row, void *const *y);
 
-HONE_INLINE void int8_rows_body(int rows, int vectors, const int8_panel *p, size_t blocks, const uint8_t *const *row,
+HONE_INLINE void int8_rows_body(int rows, int vectors, const int8_panel *p, size_t blocks, const vq_number *const *row,
                                 void *const *y) {
     const bool real = p->output->real, whole = p->last == VL;
     int8_channels l;
@@ -133,7 +133,7 @@ HONE_INLINE void int8_rows_body(int rows, int vectors, const int8_panel *p, size
 /* Windows of a pooling, each the largest sums of its rows: x + inner[0] …, and on by step. */
 typedef struct int8_line {
     size_t count;
-    const uint8_t *x;
+    const vq_number *x;
     size_t inner[HONE_INT8_POOL], step;
     uint8_t *y;
     size_t y_step;
@@ -142,7 +142,7 @@ typedef void (*int8_line_function)(const int8_panel *p, const int8_line *line);
 
 HONE_INLINE void int8_line_body(int rows, int vectors, const int8_panel *p, const int8_line *line) {
     const bool whole = p->last == VL;
-    const uint8_t *row[HONE_INT8_POOL];
+    const vq_number *row[HONE_INT8_POOL];
     uint8_t *y = line->y;
     int8_channels l;
     int8_load_channels(vectors, p, &l);
@@ -165,7 +165,7 @@ HONE_INLINE void int8_line_body(int rows, int vectors, const int8_panel *p, cons
 }
 
 #define INT8_BLOCK(rows, vectors)                                                                                      \
-    static void int8_rows_##rows##x##vectors(const int8_panel *p, size_t blocks, const uint8_t *const *row,            \
+    static void int8_rows_##rows##x##vectors(const int8_panel *p, size_t blocks, const vq_number *const *row,          \
                                              void *const *y) {                                                         \
         int8_rows_body(rows, vectors, p, blocks, row, y);                                                              \
     }
@@ -187,7 +187,7 @@ HONE_INLINE void int8_line_body(int rows, int vectors, const int8_panel *p, cons
     { int8_rows_1x##vectors, int8_rows_2x##vectors, int8_rows_3x##vectors, int8_rows_4x##vectors INT8_REST(vectors) }
 #define INT8_LINES(vectors)                                                                                            \
     { int8_line_1x##vectors, int8_line_2x##vectors, int8_line_3x##vectors, int8_line_4x##vectors }
-#if defined(HONE_VNNI) && defined(HONE_ISA_avx512)
+#ifdef HONE_ISA_avx512
 #define INT8_MORE(vectors) INT8_BLOCK(5, vectors) INT8_BLOCK(6, vectors)
 #define INT8_REST(vectors) , int8_rows_5x##vectors, int8_rows_6x##vectors
 #else

@@ -2,15 +2,16 @@
  *
  * Conv2D and Dense in 8-bit integers: windows of the picture as it lies in memory meet panels of packed weights.
  *
- * A window is a few runs of bytes that lie together (a row of the kernel by all channels). A run is cut into words of
- * four; where its length is no multiple of that, the last word reaches into what lies behind, and meets weights of zero.
- * A picture with padding, or with such words, is copied first, into a frame of zero points and with room behind. */
+ * A window is a few runs of numbers that lie together (a row of the kernel by all channels). A run is cut into words;
+ * where its length is no multiple of theirs, the last word reaches into what lies behind, and meets weights of zero. A
+ * picture with padding, or with such words, or whose bytes must become wider, is copied first, into a frame of zero
+ * points and with room behind. */
 
 typedef struct int8_geometry {
     size_t c, f, groups, cg, fg;
-    size_t runs, run, per_row, words; /* run: bytes; per_row: runs in a row of the kernel; words: of all runs */
+    size_t runs, run, per_row, words; /* run: numbers; per_row: runs in a row of the kernel; words: of all runs */
     bool copied;
-    size_t hp, wp, row, sample; /* the picture that windows are read from, in bytes */
+    size_t hp, wp, row, sample; /* the picture that windows are read from, in numbers */
     size_t oh, ow, pixels;      /* what is left: after pooling */
     size_t out;                 /* bytes of one output number, times f */
 } int8_geometry;
@@ -26,11 +27,11 @@ static int8_geometry int8_geometry_of(const hone_conv2d_shape *s) {
     g.per_row = together ? 1 : (size_t)s->kw;
     g.runs = (size_t)s->kh * g.per_row;
     g.run = together ? (size_t)s->kw * g.cg : g.cg;
-    g.words = g.runs * ((g.run + 3) / 4);
+    g.words = g.runs * ((g.run + VQ_WORD - 1) / VQ_WORD);
     const size_t reach_h = (size_t)((s->oh - 1) * s->stride_h + (s->kh - 1) * s->dilation_h + 1);
     const size_t reach_w = (size_t)((s->ow - 1) * s->stride_w + (s->kw - 1) * s->dilation_w + 1);
     const bool bordered = s->pad_top > 0 || s->pad_left > 0 || reach_h > (size_t)s->h || reach_w > (size_t)s->w;
-    g.copied = bordered || g.run % 4 != 0;
+    g.copied = VQ_WIDE || bordered || g.run % VQ_WORD != 0;
     g.hp = bordered ? reach_h : (size_t)s->h;
     g.wp = bordered ? reach_w : (size_t)s->w;
     g.row = g.wp * g.c;
@@ -50,7 +51,7 @@ static size_t int8_lanes(const int8_geometry *g, size_t first) {
 enum { INT8_ARRAYS = 4 }; /* of a panel, 4 bytes a lane: bias, multiplier, shift, scale */
 
 static size_t int8_panel_bytes(const int8_geometry *g, size_t lanes) {
-    return lanes * 4 * (INT8_ARRAYS + g->words);
+    return lanes * (4 * INT8_ARRAYS + VQ_WORD * sizeof(vq_weight) * g->words);
 }
 
 static size_t int8_offset_bytes(const int8_geometry *g) {
@@ -73,7 +74,7 @@ static size_t int8_together(const int8_geometry *g) {
 
 static size_t int8_conv2d_scratch(const hone_conv2d_shape *s) {
     const int8_geometry g = int8_geometry_of(s);
-    return g.copied ? int8_together(&g) * g.sample + 4 : 0;
+    return g.copied ? (int8_together(&g) * g.sample + VQ_WORD) * sizeof(vq_number) : 0;
 }
 
 /* ---- packing --------------------------------------------------------------------------------------------------- */
@@ -82,7 +83,7 @@ static void int8_pack_offsets(const hone_conv2d_shape *s, const int8_geometry *g
     for (size_t run = 0; run < g->runs; run++) {
         const size_t at =
             run / g->per_row * (size_t)s->dilation_h * g->row + run % g->per_row * (size_t)s->dilation_w * g->c;
-        for (size_t byte = 0; byte < g->run; byte += 4) *offset++ = (int32_t)(at + byte);
+        for (size_t i = 0; i < g->run; i += VQ_WORD) *offset++ = (int32_t)(at + i);
     }
 }
 
@@ -92,7 +93,7 @@ static void int8_pack_panel(const hone_int8_conv2d *p, const int8_geometry *g, s
     const hone_int8_output *o = &p->output;
     int32_t *bias = packed, *multiplier = bias + lanes, *shift = multiplier + lanes;
     float *scale = (float *)(void *)(shift + lanes);
-    int8_t *to = (int8_t *)(void *)(scale + lanes);
+    vq_weight *to = (vq_weight *)(void *)(scale + lanes);
     memset(packed, 0, int8_panel_bytes(g, lanes));
     for (size_t i = 0; i < lanes; i++) shift[i] = 30;
     for (size_t i = 0; i < width; i++) {
@@ -105,11 +106,11 @@ static void int8_pack_panel(const hone_int8_conv2d *p, const int8_geometry *g, s
         }
     }
     for (size_t run = 0; run < g->runs; run++)
-        for (size_t byte = 0; byte < g->run; byte += 4, to += 4 * lanes)
-            for (size_t k = 0; k < 4 && byte + k < g->run; k++) {
-                const int8_t *tap = weights + (run * g->run + byte + k) * g->f + channel;
+        for (size_t at = 0; at < g->run; at += VQ_WORD, to += VQ_WORD * lanes)
+            for (size_t k = 0; k < VQ_WORD && at + k < g->run; k++) {
+                const int8_t *tap = weights + (run * g->run + at + k) * g->f + channel;
                 for (size_t i = 0; i < width; i++) {
-                    to[4 * i + k] = tap[i];
+                    to[VQ_WORD * i + k] = tap[i];
                     bias[i] -= p->zero_point * tap[i]; /* of x: taken out of every sum beforehand */
                 }
             }
@@ -129,31 +130,39 @@ static void int8_conv2d_pack(const hone_int8_conv2d *p, const int8_t *weights, v
 
 /* ---- running --------------------------------------------------------------------------------------------------- */
 
+HONE_INLINE void int8_fill(vq_number *to, int32_t value, size_t n) {
+    for (size_t i = 0; i < n; i++) to[i] = (vq_number)value;
+}
+
+HONE_INLINE void int8_widen(vq_number *to, const uint8_t *x, size_t n) {
+    for (size_t i = 0; i < n; i++) to[i] = x[i];
+}
+
 /* Copies one sample to its place inside the frame. Rows and columns that no window reaches stay behind. */
 static void int8_frame(const hone_conv2d_shape *s, const int8_geometry *g, int32_t zero_point, const uint8_t *x,
-                       uint8_t *to) {
+                       vq_number *to) {
     const size_t line = (size_t)s->w * g->c, left = (size_t)s->pad_left * g->c;
     const size_t before = left < g->row ? left : g->row, room = g->row - before, inside = room < line ? room : line;
-    if (g->row == line && g->hp == (size_t)s->h && s->pad_top == 0 && left == 0) { /* only room behind is wanted */
-        memcpy(to, x, g->sample);
+    if (g->row == line && g->hp == (size_t)s->h && s->pad_top == 0 && left == 0) { /* only width or room is wanted */
+        int8_widen(to, x, g->sample);
         return;
     }
     for (size_t y = 0; y < g->hp; y++, to += g->row) {
         const int source = (int)y - s->pad_top;
         if (source < 0 || source >= s->h) {
-            memset(to, zero_point, g->row);
+            int8_fill(to, zero_point, g->row);
             continue;
         }
-        memset(to, zero_point, before);
-        memcpy(to + before, x + (size_t)source * line, inside);
-        memset(to + before + inside, zero_point, room - inside);
+        int8_fill(to, zero_point, before);
+        int8_widen(to + before, x + (size_t)source * line, inside);
+        int8_fill(to + before + inside, zero_point, room - inside);
     }
 }
 
 /* Where the next output is, in scan order through the rows of one sample after another. */
 typedef struct int8_walk {
     size_t column, line;
-    size_t at, line_at, sample_at; /* bytes */
+    size_t at, line_at, sample_at; /* numbers */
     const int8_geometry *g;
     size_t step_column, step_line; /* between neighbours */
 } int8_walk;
@@ -176,11 +185,11 @@ HONE_INLINE size_t int8_walk_next(int8_walk *w) {
 
 /* All windows of samples pictures at x through one panel. y: the panel's first channel of the first output. */
 static void int8_windows(const hone_conv2d_shape *s, const int8_geometry *g, const int8_panel *p, size_t samples,
-                         const uint8_t *x, uint8_t *y) {
+                         const vq_number *x, uint8_t *y) {
     enum { BLOCKS = 16 }; /* for one call */
     const int8_rows_function *functions = int8_rows_functions[p->lanes / VL - 1];
     const size_t total = samples * g->pixels;
-    const uint8_t *row[BLOCKS * INT8_ROWS];
+    const vq_number *row[BLOCKS * INT8_ROWS];
     void *out[BLOCKS * INT8_ROWS];
     int8_walk w = {.g = g, .step_column = (size_t)s->stride_w * g->c, .step_line = (size_t)s->stride_h * g->row};
     for (size_t i = 0; i < total;) {
@@ -198,7 +207,7 @@ static void int8_windows(const hone_conv2d_shape *s, const int8_geometry *g, con
 
 /* The same where a pooling stands behind. */
 static void int8_pooled_windows(const hone_conv2d_shape *s, const int8_geometry *g, const int8_panel *p, size_t samples,
-                                const uint8_t *x, uint8_t *y) {
+                                const vq_number *x, uint8_t *y) {
     const size_t step_column = (size_t)s->stride_w * g->c, step_line = (size_t)s->stride_h * g->row;
     const int taps = s->pool_h * s->pool_w;
     int8_line line = {.count = g->ow, .step = (size_t)s->pool_stride_w * step_column, .y_step = g->out};
@@ -221,12 +230,12 @@ static void int8_conv2d(const hone_int8_conv2d *p, size_t n, const uint8_t *x, c
     g.out = g.f * element;
     for (size_t i = 0, samples; i < n; i += samples) {
         samples = n - i < together ? n - i : together;
-        const uint8_t *from = x + i * image;
+        const vq_number *from = (const vq_number *)(const void *)(x + i * image); /* as it lies, where that will do */
         if (g.copied) {
-            uint8_t *frame = scratch;
+            vq_number *frame = scratch;
             for (size_t k = 0; k < samples; k++)
-                int8_frame(s, &g, p->zero_point, from + k * image, frame + k * g.sample);
-            memset(frame + samples * g.sample, 0, 4);
+                int8_frame(s, &g, p->zero_point, x + (i + k) * image, frame + k * g.sample);
+            int8_fill(frame + samples * g.sample, 0, VQ_WORD);
             from = frame;
         }
         const uint8_t *panel = (const uint8_t *)packed + int8_offset_bytes(&g);
@@ -238,7 +247,7 @@ static void int8_conv2d(const hone_int8_conv2d *p, size_t n, const uint8_t *x, c
                                       .multiplier = arrays + lanes,
                                       .shift = arrays + 2 * lanes,
                                       .scale = (const float *)(const void *)(arrays + 3 * lanes),
-                                      .weights = (const int8_t *)(const void *)(arrays + INT8_ARRAYS * lanes),
+                                      .weights = (const vq_weight *)(const void *)(arrays + INT8_ARRAYS * lanes),
                                       .lanes = lanes,
                                       .last = left >= lanes ? VL : left - (lanes - VL),
                                       .offset = packed,

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Products of 8-bit integers, on top of simd.h. Four neighbours in a sum make a word; a lane holds one:
+ * Products of 8-bit integers, on top of simd.h. A few neighbours in a sum make a word, VQ_WORD of them; a lane holds one:
  *
- *     vq_dot(sum, x, w)   sum + x[0] w[0] + x[1] w[1] + x[2] w[2] + x[3] w[3], x unsigned, w signed, in every lane
+ *     vq_dot(sum, x, w)   sum + x[0] w[0] + x[1] w[1] + …, x 0 … 255, w -128 … 127, in every lane
  *
- * vbytes is a word of four numbers of x in every lane, vweights the words of VL channels. Where a CPU has the instruction
- * (HONE_VNNI) that is all there is to it; elsewhere bytes become 16-bit numbers first, whose products no instruction
- * saturates, so every level has the same sums.
+ * vbytes is a word of x in every lane, vweights the words of VL channels; in memory they are vq_number and vq_weight.
+ * Where a CPU has the instruction for it (HONE_VNNI) these are bytes, four in a word. Elsewhere on x86 they are 16-bit
+ * numbers, two in a word, made from bytes beforehand, once for many sums: products of bytes that are added in pairs could
+ * saturate there. So every level has the same sums.
  *
  *     vq_requantise(a, c)      (int32)(((int64)a * m) >> s) with c = vq_factor(m, s), s 30 … 61, |a| < 2^30: the shift is
  *                              arithmetic. vfactor is what can be computed beforehand
@@ -17,8 +18,18 @@
 
 #include "simd.h"
 
+/* VQ_WIDE: numbers are wider in memory than bytes. */
+#if (defined(HONE_ISA_avx512) || defined(HONE_ISA_avx2)) && !defined(HONE_VNNI)
+enum { VQ_WORD = 2, VQ_WIDE = 1 };
+typedef int16_t vq_number, vq_weight;
+#else
+enum { VQ_WORD = 4, VQ_WIDE = 0 };
+typedef uint8_t vq_number;
+typedef int8_t vq_weight;
+#endif
+
 #if defined(HONE_ISA_avx512) || defined(HONE_ISA_avx2)
-HONE_INLINE int32_t vq_word(const uint8_t *p) {
+HONE_INLINE int32_t vq_word(const vq_number *p) {
     int32_t word;
     memcpy(&word, p, sizeof word);
     return word;
@@ -27,37 +38,22 @@ HONE_INLINE int32_t vq_word(const uint8_t *p) {
 
 #if defined(HONE_ISA_avx512)
 
-#ifdef HONE_VNNI
 typedef __m512i vbytes, vweights;
-HONE_INLINE vbytes vq_broadcast(const uint8_t *p) {
+HONE_INLINE vbytes vq_broadcast(const vq_number *p) {
     return _mm512_set1_epi32(vq_word(p));
 }
-HONE_INLINE vweights vq_weights(const int8_t *p) {
+HONE_INLINE vweights vq_weights(const vq_weight *p) {
     return _mm512_loadu_si512(p);
 }
 /* Not by its intrinsic: gcc 12 takes that one's sum through another type, and then a block's sums live in memory. */
 HONE_INLINE vint vq_dot(vint sum, vbytes x, vweights w) {
+#ifdef HONE_VNNI
     __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(x), "v"(w));
     return sum;
-}
 #else
-typedef struct vq_halves {
-    __m512i even, odd; /* bytes 0, 2 and 1, 3 of every word as 16-bit numbers */
-} vq_halves;
-typedef vq_halves vbytes, vweights;
-HONE_INLINE vbytes vq_broadcast(const uint8_t *p) {
-    const __m512i x = _mm512_set1_epi32(vq_word(p));
-    return (vbytes){_mm512_and_si512(x, _mm512_set1_epi16(0xff)), _mm512_srli_epi16(x, 8)};
-}
-HONE_INLINE vweights vq_weights(const int8_t *p) {
-    const __m512i w = _mm512_loadu_si512(p);
-    return (vweights){_mm512_srai_epi16(_mm512_slli_epi16(w, 8), 8), _mm512_srai_epi16(w, 8)};
-}
-HONE_INLINE vint vq_dot(vint sum, vbytes x, vweights w) {
-    const __m512i even = _mm512_madd_epi16(x.even, w.even), odd = _mm512_madd_epi16(x.odd, w.odd);
-    return _mm512_add_epi32(sum, _mm512_add_epi32(even, odd));
-}
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(x, w));
 #endif
+}
 typedef struct vfactor {
     __m512i even, odd, even_shift, odd_shift; /* of every second lane, as 64-bit numbers */
 } vfactor;
@@ -85,36 +81,21 @@ HONE_INLINE void vq_store_part(uint8_t *p, vint a, size_t n) {
 
 #elif defined(HONE_ISA_avx2)
 
-#ifdef HONE_VNNI
 typedef __m256i vbytes, vweights;
-HONE_INLINE vbytes vq_broadcast(const uint8_t *p) {
+HONE_INLINE vbytes vq_broadcast(const vq_number *p) {
     return _mm256_set1_epi32(vq_word(p));
 }
-HONE_INLINE vweights vq_weights(const int8_t *p) {
+HONE_INLINE vweights vq_weights(const vq_weight *p) {
     return _mm256_loadu_si256((const __m256i *)(const void *)p);
 }
 HONE_INLINE vint vq_dot(vint sum, vbytes x, vweights w) {
+#ifdef HONE_VNNI
     __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(x), "x"(w));
     return sum;
-}
 #else
-typedef struct vq_halves {
-    __m256i even, odd; /* bytes 0, 2 and 1, 3 of every word as 16-bit numbers */
-} vq_halves;
-typedef vq_halves vbytes, vweights;
-HONE_INLINE vbytes vq_broadcast(const uint8_t *p) {
-    const __m256i x = _mm256_set1_epi32(vq_word(p));
-    return (vbytes){_mm256_and_si256(x, _mm256_set1_epi16(0xff)), _mm256_srli_epi16(x, 8)};
-}
-HONE_INLINE vweights vq_weights(const int8_t *p) {
-    const __m256i w = _mm256_loadu_si256((const __m256i *)(const void *)p);
-    return (vweights){_mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8), _mm256_srai_epi16(w, 8)};
-}
-HONE_INLINE vint vq_dot(vint sum, vbytes x, vweights w) {
-    const __m256i even = _mm256_madd_epi16(x.even, w.even), odd = _mm256_madd_epi16(x.odd, w.odd);
-    return _mm256_add_epi32(sum, _mm256_add_epi32(even, odd));
-}
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(x, w));
 #endif
+}
 /* There is no arithmetic shift of 64 bits: the product is made positive, and what that added is taken away again. Only
  * the low halves are wanted, which is right for them. */
 HONE_INLINE __m256i vq_shifted_product(__m256i a, __m256i m, __m256i s) {

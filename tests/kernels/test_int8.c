@@ -186,8 +186,9 @@ static void largest_sums(void **state) {
             memset(x, 255, TAPS);
             memset(w, sign * 127, TAPS * FILTERS);
             void *packed = kt_alloc((k->conv2d_packed(&s) + 63) / 64 * 64, 1);
+            void *scratch = kt_alloc((k->conv2d_scratch(&s) + 63) / 64 * 64, 1);
             k->conv2d_pack(&p, w, packed);
-            k->conv2d(&p, 1, x, packed, y, NULL);
+            k->conv2d(&p, 1, x, packed, y, scratch);
             for (size_t f = 0; f < FILTERS; f++) {
                 int64_t sum = (int64_t)sign * 255 * 127 * TAPS + c.bias[f];
                 assert_int_equal(y[f], requantised(sum, c.multipliers[f], c.shifts[f], &p.output));
