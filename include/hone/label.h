@@ -21,6 +21,7 @@ typedef struct hone_label_config {
     int port;            /* 0: any free one */
     const char *token;   /* the secret in the page's address; NULL: a random one */
     const char *model;   /* a model file whose suggestions are shown; NULL: quick models learn from the labels so far */
+    int height, width;   /* of its pictures, where its file leaves that open; 0: nobody says */
     bool learn;          /* train in the background; false: no suggestions but those of model and of the catalog */
     int retrain_after;   /* at least so many labels changed since the last training; more where there are many labels */
     const char *catalog; /* the catalog's file; NULL: hone.db in the folder */

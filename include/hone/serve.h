@@ -29,11 +29,12 @@ typedef struct hone_server_config {
     const hone_served_model *models;
     size_t model_count;
     const hone_preprocessing *input; /* how pixels are scaled, whatever the files say; NULL: as they say */
-    int threads;                     /* of the protocol, and as many for models; 0: as many as there are CPUs */
-    bool float32;                    /* also models that have been quantized; false: those in 8-bit integers */
-    bool untaught;                   /* the networks alone answer, without what they were taught (hone/teach.h) */
-    int versions;                    /* of each folder: the newest so many are loaded */
-    double watch_seconds;            /* between two looks at the model files; 0: they are not looked at again */
+    int height, width;    /* of pictures, for files that leave it open; 0: by keras.applications, or not at all */
+    int threads;          /* of the protocol, and as many for models; 0: as many as there are CPUs */
+    bool float32;         /* also models that have been quantized; false: those in 8-bit integers */
+    bool untaught;        /* the networks alone answer, without what they were taught (hone/teach.h) */
+    int versions;         /* of each folder: the newest so many are loaded */
+    double watch_seconds; /* between two looks at the model files; 0: they are not looked at again */
 
     /* Limits. What is over them is refused with words. */
     int max_connections;

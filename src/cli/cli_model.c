@@ -80,8 +80,9 @@ static int load_sized(hone_model **out, const char *path, const picture_size *si
     }
     if (status == HONE_OK) return -1;
     return failed(&err,
-                  *is_open && options.height == 0 ? "hone convert FILE NEW --size HEIGHTxWIDTH states a size for good"
-                                                  : NULL,
+                  !*is_open || options.height != 0 ? NULL
+                  : size == &unsaid                ? "hone convert FILE NEW --size HEIGHTxWIDTH states a size for good"
+                                                   : "--size HEIGHTxWIDTH says it",
                   "cannot load the model '%s'", path);
 }
 
@@ -98,10 +99,13 @@ static int check_unsaid(hone_model **model, const char *path, const picture_size
 
 /* ---- opening ---------------------------------------------------------------------------------------------------- */
 
-static int open_any(hone_model **out, const char *path, const char *input, const picture_size *size, bool *is_open,
+/* strict: a size that the file does not leave open is an error. */
+static int open_any(hone_model **out, const char *path, const char *input, const picture_size *size, bool strict,
                     hone_compiled *compiled, bool quiet) {
     hone_error err = {0};
-    int loaded = load_sized(out, path, size, compiled, is_open, quiet);
+    bool is_open;
+    int loaded = load_sized(out, path, size, compiled, &is_open, quiet);
+    if (loaded < 0 && strict && !is_open) loaded = check_unsaid(out, path, size);
     if (loaded >= 0) return loaded;
     double worst;
     if (hone_model_self_test(*out, &worst, &err) != HONE_OK) {
@@ -135,17 +139,26 @@ int open_model(hone_model **out, const char *path, const char *input, hone_compi
     return open_model_sized(out, path, input, NULL, compiled, quiet);
 }
 
+/* check_ends, and no model where it has others. */
+static int keep_if_ends(hone_model **model, const char *path) {
+    int status = check_ends(*model, path);
+    if (status < 0) return status;
+    hone_model_free(*model);
+    *model = NULL;
+    return status;
+}
+
 int open_model_sized(hone_model **out, const char *path, const char *input, const picture_size *size,
                      hone_compiled *compiled, bool quiet) {
-    bool is_open;
-    int status = open_any(out, path, input, size, &is_open, compiled, quiet);
-    if (status >= 0) return status;
-    status = check_ends(*out, path);
-    if (status >= 0) {
-        hone_model_free(*out);
-        *out = NULL;
-    }
-    return status;
+    int status = open_any(out, path, input, size, false, compiled, quiet);
+    return status >= 0 ? status : keep_if_ends(out, path);
+}
+
+int open_model_for(hone_model **out, const model_request *r, hone_compiled *compiled, bool quiet) {
+    picture_size size = {.data = r->data};
+    int status = parse_picture_size(&size, r->verb, r->size);
+    if (status < 0) status = open_any(out, r->path, r->input, &size, true, compiled, quiet);
+    return status >= 0 ? status : keep_if_ends(out, r->path);
 }
 
 int parse_precision(const verb *v, const char *text, hone_precision *precision) {
@@ -182,11 +195,9 @@ int open_or_build(hone_model **out, const verb *v, const char *name, const char 
         }
         return status == HONE_OK ? -1 : failed(&err, NULL, "cannot build '%s'", name);
     }
-    bool is_open;
     picture_size pictures = {0};
     int status = parse_picture_size(&pictures, v, size);
-    if (status < 0) status = open_any(out, name, NULL, &pictures, &is_open, NULL, true);
-    return status >= 0 || is_open ? status : check_unsaid(out, name, &pictures);
+    return status >= 0 ? status : open_any(out, name, NULL, &pictures, true, NULL, true);
 }
 
 hone_value *evaluation_value(const hone_evaluation *e) {

@@ -10,7 +10,7 @@
 #include <string.h>
 
 typedef struct settings {
-    const char *split, *input, *loss, *metrics, *tta;
+    const char *split, *input, *size, *loss, *metrics, *tta;
     const char *calibrate, *compare, *report, *confusion;
     const char *ood, *fit_rejection, *reject;
     bool robustness, untaught, float32;
@@ -51,8 +51,9 @@ static int open_all(evaluation *e) {
     const settings *s = &e->s;
     hone_error err = {0};
     hone_compiled compiled = {0};
+    const model_request request = {&verb_evaluate, e->path, s->input, s->size, e->source};
     int status = start_threads(&e->threads, e->common.threads);
-    if (status < 0) status = open_model(&e->model, e->path, s->input, &compiled, e->common.quiet);
+    if (status < 0) status = open_model_for(&e->model, &request, &compiled, e->common.quiet);
     if (status < 0) status = put_weights(e->model, &s->weights, e->common.quiet);
     if (status < 0 && is_anomaly_model(e->model)) return -1; /* it has data of its own kind */
     if (status < 0) {
@@ -289,6 +290,7 @@ static int run(int argc, char **argv) {
         WEIGHTS_OPTIONS(&s->weights),
         {OPTION_TEXT, "input", 0, "KIND", &s->input, 0, 0, "how pixels are scaled: raw, unit, signed or MEAN,STD",
          NULL},
+        SIZE_OPTION(&s->size),
         {OPTION_INTEGER, "batch-size", 0, "N", &s->batch_size, 1, 1 << 20, "samples at once (default 256)", NULL},
         {OPTION_FLAG, "float32", 0, NULL, &s->float32, 0, 0, "a quantized model in float32, not in 8-bit integers",
          NULL},

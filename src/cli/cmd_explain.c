@@ -13,7 +13,7 @@
 enum { MOST_LAYERS = 200, METHODS = 2 };
 
 typedef struct settings {
-    const char *output, *method, *layer, *class_name, *data, *input;
+    const char *output, *method, *layer, *class_name, *data, *input, *size;
     int64_t steps, nearest, store;
     bool activations, invert;
 } settings;
@@ -153,8 +153,9 @@ static int make_plan(session *e) {
 }
 
 static int prepare(session *e) {
+    const model_request request = {&verb_explain, e->path, e->s.input, e->s.size, e->s.data};
     int status = start_threads(&e->threads, e->common.threads);
-    if (status < 0) status = open_model(&e->model, e->path, e->s.input, NULL, e->common.quiet);
+    if (status < 0) status = open_model_for(&e->model, &request, NULL, e->common.quiet);
     if (status >= 0) return status;
     hone_shape shape = hone_model_input_shape(e->model);
     e->outputs = (size_t)hone_model_output_size(e->model);
@@ -423,6 +424,7 @@ static int run(int argc, char **argv) {
         {OPTION_FLAG, "activations", 0, NULL, &s->activations, 0, 0, "what each layer sees, on one sheet", NULL},
         {OPTION_TEXT, "input", 0, "KIND", &s->input, 0, 0, "how pixels are scaled: raw, unit, signed or MEAN,STD",
          NULL},
+        SIZE_OPTION(&s->size),
         {OPTION_FLAG, "invert", 0, NULL, &s->invert, 0, 0, "turn black and white around first", NULL},
     };
     positionals *words = calloc(1, sizeof *words);

@@ -15,7 +15,7 @@
 extern char **environ;
 
 typedef struct settings {
-    const char *host, *model, *export, *token_file, *catalog;
+    const char *host, *model, *size, *export, *token_file, *catalog;
     int64_t port, retrain_after;
     bool no_browser, no_learning;
 } settings;
@@ -129,12 +129,15 @@ static bool open_browser(char page[PAGE_SIZE], const char *url) {
 
 static int serve(const char *folder, const settings *s, const common_options *common) {
     char token[TOKEN_SIZE] = "", page[PAGE_SIZE] = "";
+    picture_size size = {0};
+    int status = parse_picture_size(&size, &verb_label, s->size);
+    if (status >= 0) return status;
     if (s->token_file) {
-        int status = read_token(token, s->token_file);
+        status = read_token(token, s->token_file);
         if (status >= 0) return status;
     }
     hone_threads *threads;
-    int status = start_threads(&threads, common->threads);
+    status = start_threads(&threads, common->threads);
     if (status >= 0) return status;
     bool quiet = common->quiet;
     hone_catalog_scan_config scan = {
@@ -143,6 +146,8 @@ static int serve(const char *folder, const settings *s, const common_options *co
     config.host = s->host;
     config.port = (int)s->port;
     config.model = s->model;
+    config.height = size.height;
+    config.width = size.width;
     config.token = *token ? token : NULL;
     config.learn = !s->no_learning;
     config.retrain_after = (int)s->retrain_after;
@@ -189,6 +194,7 @@ static int run(int argc, char **argv) {
         {OPTION_TEXT, "host", 0, "ADDRESS", &s.host, 0, 0,
          "listen on this address (default 127.0.0.1: this machine only)", NULL},
         {OPTION_TEXT, "model", 0, "FILE", &s.model, 0, 0, "show this model's suggestions", NULL},
+        {OPTION_TEXT, "size", 0, "HxW", &s.size, 0, 0, "of its pictures, where its file leaves that open", NULL},
         {OPTION_INTEGER, "retrain-after", 0, "N", &s.retrain_after, 1, 1000000,
          "learn again after N labels, or a tenth of them (default 20)", NULL},
         {OPTION_FLAG, "no-learning", 0, NULL, &s.no_learning, 0, 0, "train nothing in the background", NULL},

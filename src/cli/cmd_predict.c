@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 
 typedef struct settings {
-    const char *input, *tta, *reject, *heat_map;
+    const char *input, *size, *tta, *reject, *heat_map;
     int64_t top;
     bool invert, untaught, float32;
     weights_settings weights;
@@ -246,6 +246,7 @@ static int run(int argc, char **argv) {
     const option table[] = {
         {OPTION_INTEGER, "top", 0, "K", &s.top, 1, 1000, "show the K most likely classes (default 1)", NULL},
         {OPTION_TEXT, "input", 0, "KIND", &s.input, 0, 0, "how pixels are scaled: raw, unit, signed or MEAN,STD", NULL},
+        SIZE_OPTION(&s.size),
         {OPTION_TEXT, "tta", 0, "N[:HOW]", &s.tta, 0, 0,
          "test-time augmentation: the mean over N variants (HOW as --augment)", NULL},
         {OPTION_FLAG, "invert", 0, NULL, &s.invert, 0, 0,
@@ -265,7 +266,8 @@ static int run(int argc, char **argv) {
     if (status >= 0) return status;
     if (words.count < 2) return usage_error(&verb_predict, "expected a MODEL and at least one image or folder");
     hone_model *model;
-    status = open_model(&model, words.at[0], s.input, NULL, common.quiet);
+    const model_request wanted = {&verb_predict, words.at[0], s.input, s.size, NULL};
+    status = open_model_for(&model, &wanted, NULL, common.quiet);
     if (status >= 0) return status;
     status = put_weights(model, &s.weights, common.quiet);
     if (status >= 0) {

@@ -12,7 +12,7 @@
 #include <string.h>
 
 typedef struct settings {
-    const char *output, *ranges, *input;
+    const char *output, *ranges, *input, *size;
     double max_loss, validation_split, learning_rate;
     int64_t samples, qat_epochs, batch_size;
     bool validation_split_given, per_tensor, no_test;
@@ -57,8 +57,9 @@ static int choose_pictures(quantization *q) {
 
 static int open_all(quantization *q) {
     hone_error err = {0};
+    const model_request request = {&verb_quantize, q->path, q->s.input, q->s.size, q->source};
     int status = start_threads(&q->threads, q->common.threads);
-    if (status < 0) status = open_model(&q->model, q->path, q->s.input, &q->compiled, q->common.quiet);
+    if (status < 0) status = open_model_for(&q->model, &request, &q->compiled, q->common.quiet);
     if (status >= 0) return status;
     data_options options = {.source = q->source, .split = "train", .fit_to = q->model};
     status = open_data(&q->data, &options, q->threads, q->common.quiet);
@@ -305,6 +306,7 @@ static int run(int argc, char **argv) {
          "refuse where the accuracy falls by more (default 0.1 points)", NULL},
         {OPTION_TEXT, "input", 0, "KIND", &s->input, 0, 0, "how pixels are scaled: raw, unit, signed or MEAN,STD",
          NULL},
+        SIZE_OPTION(&s->size),
         {.kind = OPTION_HEADING, .name = "calibration"},
         {OPTION_INTEGER, "samples", 0, "N", &s->samples, 1, 1e9, "images to calibrate with (default 512)", NULL},
         {OPTION_TEXT, "ranges", 0, "HOW", &s->ranges, 0, 0,

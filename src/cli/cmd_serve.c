@@ -12,7 +12,7 @@
 enum { MAX_MODELS = 256, MAX_TOKENS = 256, MAX_TOKEN_FILE = 65536, MAX_ORIGINS = 32 };
 
 typedef struct settings {
-    const char *host, *input, *certificate, *key, *token_file, *origins, *access_log, *samples, *feedback;
+    const char *host, *input, *size, *certificate, *key, *token_file, *origins, *access_log, *samples, *feedback;
     int64_t port, versions, connections, max_body, max_pixels, max_batch, max_queue, sample_images, sample_bytes,
         feedback_images, feedback_bytes;
     double batch_delay, spin, deadline, grace, watch, sample_below;
@@ -121,8 +121,11 @@ static int start(const settings *s, const common_options *common, positionals *w
     char *token_text = NULL, *origin_text = NULL;
     writers w = {.quiet = common->quiet};
     hone_preprocessing input;
+    picture_size size = {0};
     hone_error err = {0};
     hone_server_config config = hone_server_config_default();
+    int status = parse_picture_size(&size, &verb_serve, s->size);
+    if (status >= 0) return status;
     for (int i = 0; i < words->count; i++) {
         char *word = strdup(words->at[i]);
         if (!word) return failed(NULL, NULL, "out of memory");
@@ -132,6 +135,8 @@ static int start(const settings *s, const common_options *common, positionals *w
     config.model_count = (size_t)words->count;
     config.host = s->host;
     config.port = (int)s->port;
+    config.height = size.height;
+    config.width = size.width;
     config.threads = (int)common->threads;
     config.versions = (int)s->versions;
     config.watch_seconds = s->watch;
@@ -168,7 +173,7 @@ static int start(const settings *s, const common_options *common, positionals *w
     if (s->origins && !split_list(s->origins, &origin_text, origins, MAX_ORIGINS, &config.origin_count))
         return usage_error(&verb_serve, "--allow-origin takes at most %d origins", MAX_ORIGINS);
     config.origins = origins;
-    int status = open_log(&w, s->access_log);
+    status = open_log(&w, s->access_log);
     if (status < 0 && w.access) config.on_access = write_access;
     if (status < 0 && s->token_file) status = read_tokens(s->token_file, &token_text, tokens, &config.token_count);
     config.tokens = tokens;
@@ -202,6 +207,7 @@ static int run(int argc, char **argv) {
         {OPTION_TEXT, "host", 0, "ADDRESS", &s.host, 0, 0,
          "listen on this address (default 127.0.0.1: this machine only)", NULL},
         {OPTION_TEXT, "input", 0, "KIND", &s.input, 0, 0, "how pixels are scaled: raw, unit, signed or MEAN,STD", NULL},
+        SIZE_OPTION(&s.size),
         {OPTION_FLAG, "no-ui", 0, NULL, &s.no_ui, 0, 0, "no page at /", NULL},
         {OPTION_HEADING, "Models", 0, NULL, NULL, 0, 0, NULL, NULL},
         {OPTION_INTEGER, "versions", 0, "N", &s.versions, 1, 32, "of a folder, serve the newest N (default 2)", NULL},

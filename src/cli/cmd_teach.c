@@ -8,7 +8,7 @@
 #include <string.h>
 
 typedef struct settings {
-    const char *output, *from, *data, *forget, *input;
+    const char *output, *from, *data, *forget, *input, *size;
     bool list, invert;
 } settings;
 
@@ -122,8 +122,9 @@ static int check_input(const session *r) {
 
 static int prepare(session *r) {
     hone_error err = {0};
+    const model_request request = {&verb_teach, r->path, r->settings.input, r->settings.size, r->settings.data};
     int status = start_threads(&r->threads, r->common.threads);
-    if (status < 0) status = open_model(&r->model, r->path, r->settings.input, NULL, r->common.quiet);
+    if (status < 0) status = open_model_for(&r->model, &request, NULL, r->common.quiet);
     if (status < 0) status = check_input(r);
     if (status < 0 && r->settings.data) status = refit(r);
     if (status >= 0) return status;
@@ -244,6 +245,7 @@ static int run(int argc, char **argv) {
          NULL},
         {OPTION_TEXT, "input", 0, "KIND", &s->input, 0, 0, "how pixels are scaled: raw, unit, signed or MEAN,STD",
          NULL},
+        SIZE_OPTION(&s->size),
     };
     positionals *words = calloc(1, sizeof *words);
     if (!words) return failed(NULL, NULL, "out of memory");

@@ -111,6 +111,16 @@ int parse_picture_size(picture_size *out, const verb *v, const char *text);
 /* open_model of a file that may leave the size open. */
 int open_model_sized(hone_model **out, const char *path, const char *input, const picture_size *size,
                      hone_compiled *compiled, bool quiet);
+/* open_model for verbs with --size (SIZE_OPTION), which is an error where the file states a size. */
+typedef struct model_request {
+    const verb *verb;
+    const char *path, *input;
+    const char *size; /* NULL: no --size */
+    const char *data; /* whose pictures say it otherwise; NULL: nobody asks it */
+} model_request;
+#define SIZE_OPTION(text)                                                                                              \
+    { OPTION_TEXT, "size", 0, "HxW", text, 0, 0, "of pictures, where the file leaves it open", NULL }
+int open_model_for(hone_model **out, const model_request *request, hone_compiled *compiled, bool quiet);
 /* One input and one output are what verbs work with (info shows others too): else says so; an exit status or -1. */
 int check_ends(const hone_model *model, const char *path);
 

@@ -402,9 +402,14 @@ hone_value *hone__label_learner_value(hone__label_learner *l) {
 
 /* ---- making and freeing ---------------------------------------------------------------------------------------- */
 
-static hone_status load_model(hone__label_learner *l, const char *path, hone_error *err) {
-    if (hone_model_load(&l->model, path, NULL, err) != HONE_OK)
+static hone_status load_model(hone__label_learner *l, const hone_label_config *config, hone_error *err) {
+    const char *path = config->model;
+    bool is_open = false;
+    const hone_load_options options = {.height = config->height, .width = config->width, .is_open = &is_open};
+    if (hone_model_load_with(&l->model, path, &options, NULL, err) != HONE_OK)
         return hone__fail_context(err, HONE_IO, "cannot load the model '%s'", path);
+    if (!is_open && config->height != 0)
+        HONE_FAIL(err, HONE_ARGUMENT, "the model '%s' states the size of its pictures, another one was given", path);
     hone_shape shape = hone_model_input_shape(l->model);
     if (shape.rank != 3 || (shape.dims[2] != 1 && shape.dims[2] != 3))
         HONE_FAIL(err, HONE_SHAPE, "the model '%s' takes no grey or RGB pictures", path);
@@ -429,7 +434,7 @@ hone_status hone__label_learner_create(hone__label_learner **out, hone__label_st
     l->retrain_after = config->retrain_after > 0 ? (size_t)config->retrain_after : 1;
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->wake, NULL);
-    hone_status status = config->model ? load_model(l, config->model, err) : HONE_OK;
+    hone_status status = config->model ? load_model(l, config, err) : HONE_OK;
     int threads = config->threads > 0 ? config->threads : default_threads();
     if (status == HONE_OK) status = hone_threads_create(&l->threads, threads, err);
     for (size_t i = 0; i < store->count; i++) l->changed += store->pictures[i].label >= 0;

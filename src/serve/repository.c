@@ -194,6 +194,8 @@ static hone_status load(hone__repository *r, entry *e, const candidate *c, hone_
                                   .version = c->version,
                                   .path = c->path,
                                   .input = config->input,
+                                  .height = config->height,
+                                  .width = config->width,
                                   .float32 = config->float32,
                                   .untaught = config->untaught,
                                   .teach = config->teach,

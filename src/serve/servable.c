@@ -116,8 +116,16 @@ static hone_status name_classes(hone__servable *s, hone_error *err) {
 }
 
 static hone_status load(hone__servable *s, const hone__servable_config *config, hone_error *err) {
-    HONE_TRY(hone_model_load(&s->model, config->path, NULL, err));
-    hone_status status = hone_model_self_test(s->model, NULL, err);
+    bool is_open = false;
+    const hone_load_options options = {.height = config->height, .width = config->width, .is_open = &is_open};
+    hone_status status = hone_model_load_with(&s->model, config->path, &options, NULL, err);
+    if (status == HONE_SHAPE && is_open && config->height == 0)
+        return hone__fail_context(err, status, "--size HEIGHTxWIDTH is wanted");
+    HONE_TRY(status);
+    if (!is_open && config->height != 0)
+        hone__log(HONE_LOG_WARNING, "'%s' states the size of its pictures: the one that was given is for other files",
+                  config->path);
+    status = hone_model_self_test(s->model, NULL, err);
     if (status != HONE_OK) return hone__fail_context(err, status, "the self-test fails");
     if (config->input) hone_model_set_preprocessing(s->model, config->input);
     bool int8 = !config->float32 && hone_model_is_quantized(s->model);

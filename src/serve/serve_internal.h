@@ -193,9 +193,10 @@ typedef struct hone__servable_config {
     int64_t version;
     const char *path;
     const hone_preprocessing *input;
-    bool float32;  /* although it has been quantized */
-    bool untaught; /* the network alone answers */
-    bool teach;    /* people will teach it */
+    int height, width; /* of pictures, where the file leaves it open */
+    bool float32;      /* although it has been quantized */
+    bool untaught;     /* the network alone answers */
+    bool teach;        /* people will teach it */
     size_t max_batch;
     int threads;
     double at_once_seconds; /* cheaper models get lanes for the threads of the protocol as well */

@@ -103,7 +103,7 @@ cat >any.json <<'EOF'
 EOF
 run info any.json
 want_error "takes pictures of any size, \(None, None, None, 1\), and is given none"
-want_err "^hint: hone convert FILE NEW --size"
+want_err "^hint: --size HEIGHTxWIDTH says it"
 run convert any.json stated.h5 --size 20x30
 want_status 0
 run info stated.h5
@@ -114,6 +114,37 @@ run convert any.json x.h5 --size 8x8x1
 want_status 2
 run info any.json --size 40x50
 want_out "\(None, 40, 50, 1\)"
+run evaluate any.json digits:30 --split all --quiet
+want_status 0
+run evaluate any.json digits:30 --split all --size 20x24
+want_status 0
+want_err "30 images 20x24x1"
+run evaluate stated.h5 digits:30 --split all --size 20x24
+want_error "'stated.h5' takes \(None, 20, 30, 1\)"
+run quantize any.json digits:60 --output x8.h5 --size 12x12 --max-loss 100 --quiet
+want_status 0
+run info x8.h5
+want_out "\(None, 12, 12, 1\)"
+picture="$tests/data/images/bilevel.png"
+run predict any.json "$picture"
+want_error "any size"
+want_err "^hint: --size HEIGHTxWIDTH says it"
+run predict any.json "$picture" --size 16x20
+want_status 0
+run explain any.json "$picture" --size 16x20 --output seen
+want_status 0
+run teach any.json --data digits:30 --size 16x20 --output taught.h5
+want_status 1
+want_err "30 images 16x20x1"
+want_err "has no head"
+run serve any.json
+want_status 1
+want_err "HONE_WITH|--size HEIGHTxWIDTH is wanted"
+mkdir pictures && cp "$picture" pictures
+run label pictures --model any.json
+want_error "HONE_WITH|any size"
+run label pictures --model stated.h5 --size 9x9
+want_error "HONE_WITH|'stated.h5' states the size"
 run train digits --limit 100 --epochs 1 --model any.json --output trained.h5 --no-test --no-run
 want_status 0
 want_err "any size: 28x28, as those of 'digits' are"
