@@ -32,7 +32,8 @@ static bool trains_only(const hone_model *model) {
     for (size_t i = 0; i < hone_model_layer_count(model); i++) {
         if (hone_model_layer_info(model, i, &info) != HONE_OK) continue;
         if (strstr(info.class_name, "Dropout") || strncmp(info.class_name, "Random", 6) == 0 ||
-            strcmp(info.class_name, "StochasticDepth") == 0)
+            strcmp(info.class_name, "StochasticDepth") == 0 || strcmp(info.class_name, "GaussianNoise") == 0 ||
+            strcmp(info.class_name, "ActivityRegularization") == 0)
             return true;
     }
     return false;

@@ -48,6 +48,22 @@ hone_status hone__c_layer_normalization(hone__c_writer *w, const hone__op *op, h
     return HONE_OK;
 }
 
+hone_status hone__c_unit_normalization(hone__c_writer *w, const hone__op *op, hone_error *err) {
+    hone__c_text *t = &w->body;
+    size_t rows = op->as.unit.rows, c = op->as.unit.c;
+    char least[HONE_C_NUMBER_SIZE];
+    (void)err;
+    w->helpers |= HONE_C_SQRT;
+    hone__c_open(t, "for (int32_t row = 0; row < %zu; row++, x += %zu, y += %zu)", rows, c, c);
+    hone__c_line(t, "float squares = 0.0f;");
+    hone__c_line(t, "for (int32_t i = 0; i < %zu; i++) squares += x[i] * x[i];", c);
+    hone__c_float(least, (float)op->as.unit.least);
+    hone__c_line(t, "const float length = square_root(squares > %s ? squares : %s);", least, least);
+    hone__c_line(t, "for (int32_t i = 0; i < %zu; i++) y[i] = x[i] / length;", c);
+    hone__c_close(t);
+    return HONE_OK;
+}
+
 /* for (the elements of group g) body */
 static void put_each(hone__c_text *t, size_t rows, size_t c, size_t width, const char *body) {
     hone__c_for(t, "row", rows);

@@ -29,6 +29,7 @@ static hone_status add_buffer(hone__c_program *p, size_t elements, bool is_byte,
 
 /* What an operation needs beside input and output. */
 static size_t scratch_elements(const hone__op *op) {
+    if (op->type == &hone__op_resample) return op->as.resample.oh * op->as.resample.w * op->as.resample.c;
     return op->type == &hone__op_attention ? op->as.attention.keys : 0;
 }
 

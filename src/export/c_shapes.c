@@ -4,6 +4,7 @@
 #include "c_writer.h"
 
 #include <math.h>
+#include <string.h>
 
 /* ---- frames ---------------------------------------------------------------------------------------------------- */
 
@@ -156,6 +157,52 @@ hone_status hone__c_resize(hone__c_writer *w, const hone__op *op, hone_error *er
     const size_t box[4] = {0, 0, op->as.resize.h, op->as.resize.w};
     return put_resize(w, box, op->as.resize.w, op->as.resize.oh, op->as.resize.ow, op->as.resize.c,
                       op->as.resize.bilinear, err);
+}
+
+/* out pixels of c floats from "from", each a sum over its span of the axis. */
+static hone_status put_spans(hone__c_writer *w, const char *axis, const float *table, size_t each, size_t out, size_t c,
+                             const char *from, const char *to, hone_error *err) {
+    int64_t *starts = hone__alloc(out, sizeof *starts);
+    float *weights = hone__alloc(out, each * sizeof *weights);
+    if (!starts || !weights) {
+        hone__free(starts);
+        hone__free(weights);
+        return hone__fail_memory(err, out * each * sizeof *weights, "the weights of a resized axis");
+    }
+    for (size_t o = 0; o < out; o++, table += each + 1) {
+        starts[o] = (int64_t)table[0];
+        memcpy(weights + o * each, table + 1, each * sizeof *weights);
+    }
+    char name[HONE_C_NAME_SIZE];
+    snprintf(name, sizeof name, "%s_start", axis);
+    hone__c_integers(w, "int32_t", sizeof(int32_t), name, starts, out, NULL);
+    snprintf(name, sizeof name, "%s_weights", axis);
+    hone_status status = hone__c_floats(w, name, weights, out * each, "for each pixel of the span", err);
+    hone__c_text *t = &w->body;
+    hone__c_for(t, "o", out);
+    hone__c_for(t, "k", c);
+    hone__c_line(t, "float sum = 0.0f;");
+    hone__c_open(t, "for (int32_t i = 0; i < %zu; i++)", each);
+    hone__c_line(t, "sum += %s_%s_weights[o * %zu + i] * %s[(%s_%s_start[o] + i) * %zu + k];", w->step_name, axis, each,
+                 from, w->step_name, axis, c);
+    hone__c_close(t);
+    hone__c_line(t, "%s[o * %zu + k] = sum;", to, c);
+    hone__c_close(t);
+    hone__c_close(t);
+    hone__free(starts);
+    hone__free(weights);
+    return status;
+}
+
+/* Rows first, as hone does. */
+hone_status hone__c_resample(hone__c_writer *w, const hone__op *op, hone_error *err) {
+    size_t oh = op->as.resample.oh, ow = op->as.resample.ow, c = op->as.resample.c, width = op->as.resample.w * c;
+    const float *columns = op->literal + oh * (op->as.resample.row_taps + 1);
+    HONE_TRY(put_spans(w, "row", op->literal, op->as.resample.row_taps, oh, width, "x", "scratch", err));
+    hone__c_open(&w->body, "for (int32_t row = 0; row < %zu; row++, scratch += %zu, y += %zu)", oh, width, ow * c);
+    HONE_TRY(put_spans(w, "column", columns, op->as.resample.column_taps, ow, c, "scratch", "y", err));
+    hone__c_close(&w->body);
+    return HONE_OK;
 }
 
 /* What a random crop does in inference: the largest box in the middle that has the output's aspect, resized. */

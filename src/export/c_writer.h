@@ -110,6 +110,8 @@ hone_status hone__c_random_crop(hone__c_writer *w, const hone__op *op, hone_erro
 hone_status hone__c_concatenate(hone__c_writer *w, const hone__op *op, hone_error *err);
 hone_status hone__c_slice(hone__c_writer *w, const hone__op *op, hone_error *err);
 hone_status hone__c_resize(hone__c_writer *w, const hone__op *op, hone_error *err);
+hone_status hone__c_resample(hone__c_writer *w, const hone__op *op, hone_error *err);
+hone_status hone__c_unit_normalization(hone__c_writer *w, const hone__op *op, hone_error *err);
 hone_status hone__c_transpose(hone__c_writer *w, const hone__op *op, hone_error *err);
 /* c_norms.c */
 hone_status hone__c_layer_normalization(hone__c_writer *w, const hone__op *op, hone_error *err);

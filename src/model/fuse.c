@@ -217,6 +217,7 @@ static void resolve_aliases(hone__builder *b) {
 /* What only training does. Of the random layers a crop makes a picture of another size in inference too. */
 static bool does_nothing(hone__op *op, const hone__purpose *purpose) {
     if (op->type == &hone__op_dropout) return !purpose->training || op->as.dropout.rate <= 0;
+    if (op->type == &hone__op_noise || op->type == &hone__op_activity) return !purpose->training;
     if (op->type != &hone__op_random_image) return false;
     hone__random_image *p = &op->as.random;
     p->training = p->training && purpose->training;

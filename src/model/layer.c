@@ -27,6 +27,7 @@ static const hone__layer_type *const registry[] = {
     &hone__type_batch_normalization,
     &hone__type_layer_normalization,
     &hone__type_group_normalization,
+    &hone__type_unit_normalization,
     &hone__type_relu,
     &hone__type_leaky_relu,
     &hone__type_elu,
@@ -35,6 +36,10 @@ static const hone__layer_type *const registry[] = {
     &hone__type_dropout,
     &hone__type_spatial_dropout1d,
     &hone__type_spatial_dropout2d,
+    &hone__type_gaussian_noise,
+    &hone__type_gaussian_dropout,
+    &hone__type_alpha_dropout,
+    &hone__type_activity_regularization,
     &hone__type_flatten,
     &hone__type_reshape,
     &hone__type_permute,
@@ -169,6 +174,7 @@ hone_status hone__layer_create(hone__layer **out, const char *class_name, const 
 
     hone__config reader;
     hone__config_init(&reader, config, subject, origin.from_file, origin.keras);
+    reader.class_name = without_mark(class_name);
     hone__config_string(&reader, "name", NULL);
     layer->trainable = hone__config_boolean(&reader, "trainable", true);
     layer->mixed = hone__config_dtype(&reader, is_input) && !is_input;

@@ -28,6 +28,7 @@ enum {
 struct hone__config {
     const hone_value *value; /* an object, or NULL: all defaults */
     const char *subject;     /* for the log: "layer 'conv2d'" */
+    const char *class_name;  /* as the file has it, maybe an alias; NULL: no layer's config */
     bool from_file;
     int keras;   /* 2 or 3: the major version whose meanings hold where they differ */
     bool *known; /* per member of value */
@@ -69,6 +70,19 @@ void hone__config_data_format(hone__config *config);
  * hone__check_last_axis, at build. */
 int hone__config_axis(hone__config *config);
 hone_status hone__check_last_axis(int axis, const hone_shape *input, hone_error *err);
+/* "axis" of what works along any of them: a number or a list. */
+typedef struct hone__axes {
+    bool list; /* so it was stated */
+    int count, stated[HONE_MAX_RANK];
+} hone__axes;
+
+hone__axes hone__config_axes(hone__config *config);
+void hone__set_axes(hone_value *config, const hone__axes *axes);
+hone_status hone__check_axes(const hone__axes *axes, const hone_shape *input, hone_error *err);
+/* What emit makes of rows of the last axis, along these axes: they are moved there and back where they are not. */
+typedef hone_status (*hone__rows_emitter)(hone__builder *b, int x, double argument, int *y, hone_error *err);
+hone_status hone__lower_along(const hone__axes *axes, hone__builder *builder, int x, hone__rows_emitter emit,
+                              double argument, int *y, hone_error *err);
 /* A number, a list of numbers, or Keras 3's "__numpy__" object of either: *count numbers in *out (hone__free). */
 void hone__config_reals(hone__config *config, const char *key, double fallback, double **out, size_t *count);
 
@@ -81,6 +95,9 @@ bool hone__config_dtype(hone__config *config, bool integers);
 
 hone__initializer hone__config_initializer(hone__config *config, const char *key, const char *fallback);
 hone__regularizer hone__config_regularizer(hone__config *config, const char *key);
+/* Into the layer, where declaring the weight finds it. key: constant. */
+void hone__config_constraint(hone__config *config, hone__layer *layer, const char *key);
+void hone__config_activity_regularizer(hone__config *config, hone__layer *layer);
 
 /* ---- writing them ---------------------------------------------------------------------------------------------- */
 
@@ -88,6 +105,12 @@ hone__regularizer hone__config_regularizer(hone__config *config, const char *key
 void hone__set_pair(hone_value *config, const char *key, const int pair[2]);
 void hone__set_initializer(hone_value *config, const char *key, const hone__initializer *initializer);
 void hone__set_regularizer(hone_value *config, const char *key, const hone__regularizer *regularizer);
+void hone__set_constraint(hone_value *config, const char *key, const hone__layer *layer);
+void hone__set_activity_regularizer(hone_value *config, const hone__layer *layer);
+
+/* The constraint of the layer that is meant for this weight, its axes found; kind 0: none. */
+hone_status hone__constraint_of(const hone__layer *layer, const char *weight, const hone_shape *shape,
+                                hone__constraint *out, hone_error *err);
 
 /* ---- activations ----------------------------------------------------------------------------------------------- */
 
@@ -162,6 +185,8 @@ extern const hone__layer_type hone__type_global_max_pooling2d, hone__type_global
 extern const hone__layer_type hone__type_batch_normalization, hone__type_layer_normalization;
 extern const hone__layer_type hone__type_relu, hone__type_leaky_relu, hone__type_elu, hone__type_softmax;
 extern const hone__layer_type hone__type_dropout, hone__type_spatial_dropout1d, hone__type_spatial_dropout2d;
+extern const hone__layer_type hone__type_gaussian_noise, hone__type_gaussian_dropout, hone__type_alpha_dropout;
+extern const hone__layer_type hone__type_activity_regularization, hone__type_unit_normalization;
 extern const hone__layer_type hone__type_identity, hone__type_adaptive_max_pooling2d,
     hone__type_adaptive_average_pooling2d;
 extern const hone__layer_type hone__type_flatten, hone__type_reshape, hone__type_zero_padding2d;

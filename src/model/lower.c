@@ -238,6 +238,27 @@ hone_status hone__emit_dropout(hone__builder *b, int x, float rate, bool spatial
     return HONE_OK;
 }
 
+hone_status hone__emit_noise(hone__builder *b, int x, hone__noise_kind kind, float amount, bool shared, size_t layer,
+                             int *y, hone_error *err) {
+    hone__op *op;
+    HONE_TRY(emit(b, &hone__op_noise, x, &b->tensors[x].shape, &op, y, err));
+    op->as.noise.kind = kind;
+    op->as.noise.rows = shared ? row_count(b, x) : 1;
+    op->as.noise.c = shared ? last_axis(b, x) : b->tensors[x].size;
+    op->as.noise.amount = amount;
+    draw_key(b, layer, op->as.noise.key);
+    return HONE_OK;
+}
+
+hone_status hone__emit_unit_normalization(hone__builder *b, int x, double least, int *y, hone_error *err) {
+    hone__op *op;
+    HONE_TRY(emit(b, &hone__op_unit_normalization, x, &b->tensors[x].shape, &op, y, err));
+    op->as.unit.rows = row_count(b, x);
+    op->as.unit.c = last_axis(b, x);
+    op->as.unit.least = least;
+    return HONE_OK;
+}
+
 hone_status hone__emit_random_image(hone__builder *b, int x, const hone__random_image *what, size_t layer, int *y,
                                     hone_error *err) {
     hone__op *op;
@@ -259,6 +280,28 @@ hone_status hone__emit_resize(hone__builder *b, int x, int height, int width, bo
     op->as.resize.oh = (size_t)height;
     op->as.resize.ow = (size_t)width;
     op->as.resize.bilinear = bilinear;
+    return HONE_OK;
+}
+
+hone_status hone__emit_resample(hone__builder *b, int x, const hone__spans *rows, const hone__spans *columns, int *y,
+                                hone_error *err) {
+    hone_shape in = b->tensors[x].shape, out = {3, {rows->out, columns->out, in.dims[2]}};
+    hone__op *op;
+    HONE_TRY(emit(b, &hone__op_resample, x, &out, &op, y, err));
+    op->as.resample.h = (size_t)rows->in;
+    op->as.resample.w = (size_t)columns->in;
+    op->as.resample.c = (size_t)in.dims[2];
+    op->as.resample.oh = (size_t)rows->out;
+    op->as.resample.ow = (size_t)columns->out;
+    op->as.resample.row_taps = (size_t)rows->longest;
+    op->as.resample.column_taps = (size_t)columns->longest;
+    size_t first = (size_t)rows->out * (size_t)(rows->longest + 1);
+    size_t second = (size_t)columns->out * (size_t)(columns->longest + 1);
+    op->literal = hone__alloc(first + second, sizeof *op->literal);
+    if (!op->literal)
+        return hone__fail_memory(err, (first + second) * sizeof *op->literal, "the weights of a Resizing");
+    memcpy(op->literal, rows->table, first * sizeof *op->literal);
+    memcpy(op->literal + first, columns->table, second * sizeof *op->literal);
     return HONE_OK;
 }
 
@@ -522,6 +565,16 @@ static hone_status lower_node(hone__builder *b, size_t index, int *tensors, hone
     for (size_t i = 0; node->input_count == 0 && i < b->model->input_count; i++)
         if (b->model->inputs[i] == index) HONE_TRY(lower_input(b, i, inputs, err));
     hone_status status = layer->type->lower(b->model, layer, b, inputs, &tensors[index], err);
+    const hone__regularizer *activity = &layer->activity;
+    if (status == HONE_OK && (activity->l1 > 0 || activity->l2 > 0) && !b->inference) {
+        hone__op *op;
+        int x = tensors[index];
+        status = emit(b, &hone__op_activity, x, &b->tensors[x].shape, &op, &tensors[index], err);
+        if (status == HONE_OK) {
+            op->as.activity.l1 = activity->l1;
+            op->as.activity.l2 = activity->l2;
+        }
+    }
     if (status == HONE_OK && b->watched && node->layer == *b->watched && b->repeat == 0) {
         hone__op *op;
         int x = tensors[index];

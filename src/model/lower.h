@@ -59,6 +59,21 @@ hone_status hone__emit_random_image(hone__builder *b, int x, const hone__random_
                                     hone_error *err);
 /* (h, w, c) -> (height, width, c) */
 hone_status hone__emit_resize(hone__builder *b, int x, int height, int width, bool bilinear, int *y, hone_error *err);
+/* What every pixel along an axis is made of: longest weights from one pixel of the input on. */
+typedef struct hone__spans {
+    int in, out, longest;
+    float *table; /* (out, 1 + longest): where the span starts, and its weights */
+} hone__spans;
+
+/* One of them, while it is found. */
+typedef struct hone__span {
+    int start, count;
+    float *weights;
+} hone__span;
+
+/* (rows->in, columns->in, c) -> (rows->out, columns->out, c). The tables are copied. */
+hone_status hone__emit_resample(hone__builder *b, int x, const hone__spans *rows, const hone__spans *columns, int *y,
+                                hone_error *err);
 /* Axis i of y is axis axes[i] of x. */
 hone_status hone__emit_transpose(hone__builder *b, int x, const int *axes, int *y, hone_error *err);
 /* shape: of the convolution that goes the other way, from y to x. */
@@ -74,6 +89,11 @@ hone_status hone__emit_embedding(hone__builder *b, int x, int64_t rows, int64_t 
                                  hone_error *err);
 /* slopes: the shape of x, but 1 where they are shared. */
 hone_status hone__emit_prelu(hone__builder *b, int x, const hone_shape *slopes, int weight, int *y, hone_error *err);
+/* Nothing in inference. shared: one draw for all rows of the last axis. layer is the stream of the draws. */
+hone_status hone__emit_noise(hone__builder *b, int x, hone__noise_kind kind, float amount, bool shared, size_t layer,
+                             int *y, hone_error *err);
+/* The last axis has length 1 afterwards; squares of a row count as least at least. */
+hone_status hone__emit_unit_normalization(hone__builder *b, int x, double least, int *y, hone_error *err);
 /* Nothing in inference. spatial: one draw per (sample, channel) of (h, w, c). layer is the stream of the draws. */
 hone_status hone__emit_dropout(hone__builder *b, int x, float rate, bool spatial, size_t layer, int *y,
                                hone_error *err);

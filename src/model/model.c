@@ -248,6 +248,8 @@ hone_status hone__declare_weight(hone_model *model, hone__layer *layer, const ch
         HONE_FAIL(err, HONE_LIMIT, "%s %s would bring the model over %d parameters", name,
                   hone_shape_text(shape, false, text, sizeof text), HONE_MAX_ELEMENTS);
     }
+    hone__constraint constraint = {0};
+    if (trainable) HONE_TRY(hone__constraint_of(layer, name, shape, &constraint, err));
     HONE_TRY(hone__grow((void **)&model->weights, &model->weight_capacity, model->weight_count + 1,
                         sizeof *model->weights, err));
     model->weights[model->weight_count] =
@@ -258,7 +260,8 @@ hone_status hone__declare_weight(hone_model *model, hone__layer *layer, const ch
                        .layer = layer->index,
                        .trainable = trainable,
                        .initializer = *initializer,
-                       .regularizer = regularizer ? *regularizer : (hone__regularizer){0}};
+                       .regularizer = regularizer ? *regularizer : (hone__regularizer){0},
+                       .constraint = constraint};
     *index = (int)model->weight_count++;
     layer->weight_count++;
     model->data_size += ((size_t)size + WEIGHT_GRAIN - 1) / WEIGHT_GRAIN * WEIGHT_GRAIN;

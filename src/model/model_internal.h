@@ -15,7 +15,11 @@
 #include "network.h"
 #include "rng.h"
 
-enum { HONE_NO_WEIGHT = -1, HONE_MAX_LAYER_INPUTS = 256 };
+enum {
+    HONE_NO_WEIGHT = -1,
+    HONE_MAX_LAYER_INPUTS = 256,
+    HONE_LAYER_CONSTRAINTS = 3 /* of one layer: SeparableConv2D's */
+};
 
 typedef struct hone__builder hone__builder; /* lower.h */
 typedef struct hone__config hone__config;   /* layer.h's reader of Keras arguments */
@@ -25,6 +29,24 @@ typedef struct hone__config hone__config;   /* layer.h's reader of Keras argumen
 typedef struct hone__regularizer {
     float l1, l2; /* l1 * sum |w| + l2 * sum w^2, no 1/2 */
 } hone__regularizer;
+
+/* What Keras' constraints do to a weight behind every update; axes are those that a norm is taken over. */
+typedef enum hone__constraint_kind {
+    HONE_CONSTRAINT_NONE,
+    HONE_CONSTRAINT_MAX_NORM,
+    HONE_CONSTRAINT_NON_NEG,
+    HONE_CONSTRAINT_UNIT_NORM,
+    HONE_CONSTRAINT_MIN_MAX_NORM
+} hone__constraint_kind;
+
+typedef struct hone__constraint {
+    const char *key; /* the argument that states it: "kernel_constraint"; constant, NULL: none */
+    hone__constraint_kind kind;
+    double low, high, rate; /* of norms */
+    bool list;              /* the axes were stated as a list, not as a number */
+    int axis_count, stated[HONE_MAX_RANK];
+    unsigned axes; /* of a weight: bit i for axis i, the norm is taken over */
+} hone__constraint;
 
 /* Keras' initialisers, as read from a config. */
 typedef struct hone__initializer {
@@ -42,6 +64,7 @@ typedef struct hone__weight {
     bool trainable;      /* by nature: false for moving_mean, moving_variance. See hone__weight_trainable */
     hone__initializer initializer;
     hone__regularizer regularizer;
+    hone__constraint constraint;
 } hone__weight;
 
 /* ---- layers ---------------------------------------------------------------------------------------------------- */
@@ -78,8 +101,10 @@ struct hone__layer {
     const char *own_name; /* the last part of it, as Keras has it: "conv1" */
     size_t index;         /* in model->layers */
     bool trainable;
-    bool mixed;   /* its dtype policy is mixed_bfloat16, else float32 */
-    void *config; /* type->config_size bytes */
+    bool mixed;                 /* its dtype policy is mixed_bfloat16, else float32 */
+    void *config;               /* type->config_size bytes */
+    hone__regularizer activity; /* of its outputs: part of the loss in training, over the batch */
+    hone__constraint constraints[HONE_LAYER_CONSTRAINTS];
     bool built;
     size_t input_count, input_capacity;
     hone_shape *inputs; /* without batch; set before build: of the layer's first application */

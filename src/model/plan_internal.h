@@ -60,6 +60,9 @@ typedef struct hone__watched {
 } hone__watched;
 hone__watched hone__plan_watched(const hone_plan *plan);
 
+/* What activity regularizers add to the loss of the last step's samples together. */
+double hone__plan_activity_loss(const hone_plan *plan);
+
 /* For TerminateOnNaN, after a step: the index of the first layer whose output (or else gradient, from the last layer
  * down) holds a NaN or an infinity in the last step, and which; -1: none seen. To be called before the optimizer
  * changes the weights: it runs the step's forward pass again (without touching moving statistics) and then looks at

@@ -293,6 +293,16 @@ void hone__plan_step_float(hone_plan *plan, const float *x, size_t n, uint64_t s
     step(plan, (hone__call){.x = x, .n = n, .step = step_index, .loss = loss, .context = context});
 }
 
+double hone__plan_activity_loss(const hone_plan *plan) {
+    double loss = 0;
+    for (size_t i = 0; i < plan->graph.op_count; i++) {
+        const hone__op *op = &plan->graph.ops[i];
+        if (op->type != &hone__op_activity) continue;
+        for (size_t shard = 0; shard < plan->shards; shard++) loss += op->totals[shard * op->sums];
+    }
+    return loss;
+}
+
 /* ---- looking at tensors ---------------------------------------------------------------------------------------- */
 
 typedef struct observer {

@@ -255,6 +255,16 @@ static void export_layer_normalization(hone__onnx_export *e, const hone__op *op)
     hone__onnx_set_value(e, op->output, CHANNELS_LAST, hone__onnx_output(node));
 }
 
+/* Rows divided by their length, which counts as something where it is next to nothing. */
+static void export_unit_normalization(hone__onnx_export *e, const hone__op *op) {
+    const char *x = hone__onnx_value(e, op->inputs[0], CHANNELS_LAST);
+    Hone__Onnx__Node *length = hone__onnx_node(&e->w, e->layer, "ReduceL2", &x, 1);
+    const int64_t last = -1;
+    hone__onnx_set_integers(&e->w, length, "axes", &last, 1);
+    const char *least = binary(e, "Max", hone__onnx_output(length), scalar(e, sqrt(op->as.unit.least)));
+    hone__onnx_set_value(e, op->output, CHANNELS_LAST, binary(e, "Div", x, least));
+}
+
 /* Groups seen as channels, each normalised by itself. */
 static void export_group_normalization(hone__onnx_export *e, const hone__op *op) {
     const hone_shape *shape = hone__onnx_shape(e, op->output);
@@ -386,7 +396,10 @@ bool hone__onnx_export_maths(hone__onnx_export *e, const hone__op *op) {
         {&hone__op_merge, export_merge},
         {&hone__op_concatenate, export_concatenate},
         {&hone__op_transpose, export_transpose},
+        {&hone__op_unit_normalization, export_unit_normalization},
         {&hone__op_dropout, export_nothing},
+        {&hone__op_noise, export_nothing},
+        {&hone__op_activity, export_nothing},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         if (table[i].type != op->type) continue;

@@ -193,6 +193,34 @@ static void export_resize(hone__onnx_export *e, const hone__op *op) {
     hone__onnx_set_value(e, op->output, CHANNELS_FIRST, x);
 }
 
+/* The spans of one axis as a matrix (out, in), turned: (in, out). */
+static const char *span_matrix(hone__onnx_export *e, const char *what, const float *table, size_t taps, size_t in,
+                               size_t out, bool turned) {
+    size_t size;
+    float *matrix = hone__multiply(in, out, &size) ? hone__onnx_take(&e->w, size, sizeof *matrix) : NULL;
+    if (!matrix) return "";
+    for (size_t i = 0; i < size; i++) matrix[i] = 0;
+    for (size_t o = 0; o < out; o++, table += taps + 1)
+        for (size_t t = 0; t < taps; t++) {
+            size_t at = (size_t)table[0] + t;
+            matrix[turned ? at * out + o : o * in + at] = table[1 + t];
+        }
+    const hone_shape shape = {2, {(int64_t)(turned ? in : out), (int64_t)(turned ? out : in)}};
+    return hone__onnx_floats(&e->w, hone__onnx_constant_name(&e->w, e->layer, what), &shape, matrix);
+}
+
+/* ONNX' own Resize knows other kernels and other rounding: two products with the weights as matrices. */
+static void export_resample(hone__onnx_export *e, const hone__op *op) {
+    size_t h = op->as.resample.h, w = op->as.resample.w, oh = op->as.resample.oh, ow = op->as.resample.ow;
+    const float *columns = op->literal + oh * (op->as.resample.row_taps + 1);
+    const char *down[2] = {span_matrix(e, "rows", op->literal, op->as.resample.row_taps, h, oh, false),
+                           hone__onnx_value(e, op->inputs[0], CHANNELS_FIRST)};
+    const char *across[2] = {hone__onnx_output(hone__onnx_node(&e->w, e->layer, "MatMul", down, 2)),
+                             span_matrix(e, "columns", columns, op->as.resample.column_taps, w, ow, true)};
+    const char *y = hone__onnx_output(hone__onnx_node(&e->w, e->layer, "MatMul", across, 2));
+    hone__onnx_set_value(e, op->output, CHANNELS_FIRST, y);
+}
+
 /* In inference Keras' RandomCrop takes the largest box in the middle that has the output's proportions; every other
  * random layer does nothing. */
 static void export_random_image(hone__onnx_export *e, const hone__op *op) {
@@ -234,6 +262,8 @@ bool hone__onnx_export_window(hone__onnx_export *e, const hone__op *op) {
         export_cropping(e, op);
     else if (op->type == &hone__op_resize)
         export_resize(e, op);
+    else if (op->type == &hone__op_resample)
+        export_resample(e, op);
     else if (op->type == &hone__op_random_image)
         export_random_image(e, op);
     else

@@ -211,6 +211,7 @@ static hone_status run_step(hone_trainer *t, hone_error *err) {
     /* Added in the order of the samples: the same for any cut into shards. */
     double loss = 0;
     for (size_t i = 0; i < n; i++) loss += t->losses[i];
+    loss += hone__plan_activity_loss(t->plan);
     if (t->watch_nonfinite && !isfinite(loss))
         find_nonfinite(t, n); /* and no update: the weights stay as they were when all was well */
     else

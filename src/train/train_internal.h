@@ -46,6 +46,9 @@ hone__loss_form hone__loss_form_of(const hone_loss *loss, bool logits);
 void hone__loss_rows(const hone_kernels *kernels, const hone_loss *loss, hone__loss_form form, size_t rows, size_t c,
                      const float *outputs, const int32_t *labels, float *losses, float *d);
 
+/* What the weight's constraint does to its data; it must have one. */
+void hone__constrain(const hone__weight *weight, float *data);
+
 /* l1 * sum |w| + l2 * sum w^2 over the trainable weights that have a regularizer. */
 double hone__regularization_loss(const hone_model *model, const hone_kernels *kernels);
 double hone__regularizer_loss(const hone__regularizer *regularizer, const hone_kernels *kernels, const float *w,

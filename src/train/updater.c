@@ -41,6 +41,8 @@ struct hone__updater {
     size_t *tasks; /* (task_count + 1): task i is pieces tasks[i] … tasks[i + 1] - 1 */
     size_t task_count;
     bool regularized;
+    size_t *constrained; /* weights */
+    size_t constrained_count;
 
     float *anchor;   /* (data_size) where L2-SP pulls to; NULL: it does not */
     hone_lora *lora; /* NULL: none */
@@ -100,6 +102,7 @@ static void cut_pieces(hone__updater *u) {
         const hone__weight *w = &u->model->weights[i];
         if (!hone__weight_trainable(u->model, i)) continue;
         if (w->regularizer.l1 != 0 || w->regularizer.l2 != 0) u->regularized = true;
+        if (w->constraint.kind != HONE_CONSTRAINT_NONE) u->constrained[u->constrained_count++] = i;
         for (size_t at = 0; at < w->size; at += PIECE) {
             size_t size = w->size - at < PIECE ? w->size - at : PIECE;
             /* Small weights (biases, gammas) share a task. */
@@ -135,7 +138,8 @@ static hone_status allocate(hone__updater *u, size_t pieces, hone_error *err) {
     u->pieces = hone__alloc(pieces, sizeof *u->pieces);
     u->tasks = hone__alloc(pieces + 1, sizeof *u->tasks);
     u->ranges = hone__alloc(pointers, sizeof *u->ranges);
-    if (!u->pieces || !u->tasks || !u->ranges)
+    u->constrained = hone__alloc(u->model->weight_count, sizeof *u->constrained);
+    if (!u->pieces || !u->tasks || !u->ranges || !u->constrained)
         return hone__fail_memory(err, pieces * sizeof *u->pieces + pointers * sizeof *u->ranges, "the optimizer");
     return clips_by_norm(&u->optimizer) ? allocate_gradient(u, err) : HONE_OK;
 }
@@ -207,6 +211,7 @@ void hone__updater_free(hone__updater *u) {
     hone__free(u->pieces);
     hone__free(u->tasks);
     hone__free(u->ranges);
+    hone__free(u->constrained);
     hone__free(u->gradient);
     hone__free(u->scales);
     hone__free(u->anchor);
@@ -305,6 +310,15 @@ static void update_task(void *context, int worker, size_t task) {
     }
 }
 
+/* What an adapter trains in place of is left alone. */
+static void constrain_task(void *context, int worker, size_t index) {
+    const hone__updater *u = context;
+    size_t weight = u->constrained[index];
+    (void)worker;
+    if (u->lora && hone__lora_adapts(u->lora, weight)) return;
+    hone__constrain(&u->model->weights[weight], u->model->data + u->model->weights[weight].offset);
+}
+
 /* Rates are resolved in double. Adam's bias correction goes into the learning rate ("epsilon hat", as Keras); the
  * powers are of the betas as float32 has them, which is what Keras' variables hold. */
 static hone_update resolve(const hone_optimizer *o, double learning_rate, int64_t iteration) {
@@ -335,6 +349,7 @@ double hone__updater_step(hone__updater *u, float *const *shards, size_t shard_c
         find_scales(u);
     }
     hone__threads_run(u->threads, update_task, u, u->task_count);
+    hone__threads_run(u->threads, constrain_task, u, u->constrained_count);
     if (u->lora) hone__threads_run(u->threads, adapter_task, u, hone_lora_count(u->lora));
     double penalty = u->lora ? hone__lora_penalty(u->lora) : 0;
     for (size_t i = 0; (u->regularized || u->anchor) && i < u->piece_count; i++) penalty += u->pieces[i].penalty;

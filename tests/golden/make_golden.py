@@ -7,12 +7,15 @@ form those versions gave it.
 accept/ holds what must load; reject/ what must be refused, named by the reason; mixed/ what Keras computed in bfloat16.
 
     scripts/python-env && .venv/bin/python tests/golden/make_golden.py
+
+Names of files behind it ("keras3-noise") make only those models of single layers anew, and leave the rest alone.
 """
 
 import json
 import os
 import pathlib
 import shutil
+import sys
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -156,6 +159,55 @@ def layer_models(k):
         L.GlobalMaxPooling1D(),
         L.Dense(3),
     ]
+    yield "noise", (5, 6, 4), [
+        L.GaussianNoise(0.3),
+        L.Conv2D(4, 2, activation="selu", activity_regularizer="l2"),
+        L.AlphaDropout(0.2),
+        L.GaussianDropout(0.25),
+        L.ActivityRegularization(l1=0.01, l2=0.02),
+        L.UnitNormalization(),
+        L.Softmax(axis=1),
+        L.PReLU(shared_axes=[1, 2]),
+        L.LeakyReLU(),
+        L.ELU(),
+        L.Flatten(),
+        L.Dense(3),
+    ]
+    yield "axes", (4, 5, 3), [
+        L.UnitNormalization(axis=(1, 3)),
+        L.Softmax(axis=[1, 2]),
+        L.Flatten(),
+        L.Dense(3),
+    ]
+    constraints = k.constraints
+    yield "constraints", (5, 6, 4), [
+        L.Conv2D(4, 2, kernel_constraint=constraints.MaxNorm(1.5, axis=[0, 1, 2]), bias_constraint="non_neg"),
+        L.DepthwiseConv2D(2, depthwise_constraint=constraints.UnitNorm(axis=[0, 1])),
+        L.SeparableConv2D(3, 2, pointwise_constraint="max_norm"),
+        L.BatchNormalization(gamma_constraint=constraints.MinMaxNorm(0.5, 1.5, 0.9)),
+        L.PReLU(alpha_constraint="non_neg"),
+        L.Flatten(),
+        L.Dense(3, kernel_constraint=constraints.MinMaxNorm(0.1, 0.7), kernel_regularizer=k.regularizers.L1L2(0.01, 0.02)),
+    ]
+    yield "transposed", (4, 5, 2), [
+        L.Conv2DTranspose(3, 3, strides=2, padding="same", output_padding=(0, 1)),
+        L.Conv2DTranspose(2, (3, 2), strides=3, output_padding=(2, 1)),
+        L.Conv2DTranspose(2, 4, strides=2, padding="same"),
+        L.Flatten(),
+        L.Dense(3),
+    ]
+    kinds = ("bicubic", "lanczos3", "lanczos5", "nearest", "bilinear")
+    kinds += () if k is keras else ("area", "gaussian", "mitchellcubic")
+    for kind in kinds:  # larger one way, smaller the other
+        yield f"resizing-{kind}", (11, 9, 2), [L.Resizing(7, 13, interpolation=kind), L.Flatten(), L.Dense(3)]
+    if k is keras:
+        for kind in kinds:
+            yield f"resizing-{kind}-antialias", (17, 9, 2), [
+                L.Resizing(5, 6, interpolation=kind, antialias=True, pad_to_aspect_ratio=True, fill_value=0.25),
+                L.Resizing(9, 3, interpolation=kind, antialias=True, crop_to_aspect_ratio=True),
+                L.Flatten(),
+                L.Dense(3),
+            ]
     if k is keras:
         yield "adaptive", (11, 9, 3), [
             L.AdaptiveMaxPooling2D((7, 9)),
@@ -166,7 +218,7 @@ def layer_models(k):
             L.Dense(3),
         ]
     else:
-        yield "thresholded", (6,), [L.Dense(8), L.ThresholdedReLU(0.3), L.Dense(3)]
+        yield "thresholded", (6,), [L.Dense(8), L.ThresholdedReLU(0.3), L.Dense(8), L.ThresholdedReLU(), L.Dense(3)]
     if k is not keras:  # Keras 3 leaves the picture as large as it is in inference, which no model can use
         yield "random-crop", (10, 12, 3), [L.RandomCrop(6, 8), L.RandomCrop(9, 5), L.Flatten(), L.Dense(4)]
 
@@ -196,9 +248,11 @@ def save_random(model, name):
     add_golden(path, x, model.predict(x, verbose=0))
 
 
-def make_layers():
+def make_layers(only=()):
     for family, k in families():
         for name, shape, layers in layer_models(k):
+            if only and f"{family}-{name}" not in only:
+                continue
             model = sequential(k, shape, layers, name)
             if k is keras and name == "random":
                 save_random(model, f"{family}-{name}")
@@ -626,6 +680,9 @@ def make_rejects():
 
 
 def main():
+    if len(sys.argv) > 1:
+        make_layers(sys.argv[1:])
+        return
     for folder in (ACCEPT, REJECT, MIXED):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()

@@ -85,6 +85,28 @@ static const struct {
     {"Dropout", "6 | Dense units=16 | Dropout rate=0.4 | Dense units=3"},
     {"SpatialDropout2D",
      "4,4,2 | Conv2D filters=8 kernel_size=1 | SpatialDropout2D rate=0.4 | Flatten | Dense units=2"},
+    {"GaussianNoise", "6 | Dense units=16 | GaussianNoise stddev=0.5 | Dense units=3 activation=tanh"},
+    {"GaussianDropout", "6 | Dense units=16 | GaussianDropout rate=0.3 | Dense units=3 activation=tanh"},
+    {"AlphaDropout", "6 | Dense units=16 activation=selu | AlphaDropout rate=0.3 | Dense units=3"},
+    {"AlphaDropout", "3,4 | Dense units=6 | AlphaDropout rate=0.3 noise_shape=(none,1,none) | Dense units=3"},
+    {"ActivityRegularization",
+     "6 | Dense units=5 activation=tanh | ActivityRegularization l1=0.3 l2=0.2 | Dense units=3"},
+    {"Conv2D",
+     "5,5,2 | Conv2D filters=3 kernel_size=3 activation=relu activity_regularizer=l2 | MaxPooling2D | Flatten | "
+     "Dense units=2 activity_regularizer=l1"},
+    {"UnitNormalization", "6 | Dense units=5 | UnitNormalization | Dense units=3"},
+    {"UnitNormalization", "3,4,2 | Conv2D filters=3 kernel_size=2 | UnitNormalization axis=(1,3) | Flatten | Dense "
+                          "units=3"},
+    {"Softmax", "3,4,2 | Conv2D filters=3 kernel_size=2 | Softmax axis=(1,2) | Flatten | Dense units=3"},
+    {"Softmax", "3,4,2 | Conv2D filters=3 kernel_size=2 | Softmax axis=1 | Flatten | Dense units=3"},
+    {"Conv2DTranspose", "4,3,2 | Conv2D filters=3 kernel_size=1 | Conv2DTranspose filters=2 kernel_size=3 strides=2 "
+                        "padding=same output_padding=(0,1)"},
+    {"Conv2DTranspose", "4,3,2 | Conv2D filters=3 kernel_size=1 | Conv2DTranspose filters=2 kernel_size=(3,2) "
+                        "strides=3 output_padding=(2,1)"},
+    {"Resizing", "5,4,2 | Conv2D filters=3 kernel_size=1 | Resizing height=3 width=7 interpolation=bicubic "
+                 "pad_to_aspect_ratio=true | Flatten | Dense units=2"},
+    {"Resizing", "9,8,2 | Conv2D filters=3 kernel_size=1 | Resizing height=3 width=5 interpolation=lanczos3 "
+                 "antialias=true | Flatten | Dense units=2"},
     {"Flatten", "2,3,2 | Dense units=2 | Flatten | Dense units=2"},
     {"Reshape", "12 | Dense units=12 | Reshape target_shape=(2,-1,3) | Conv2D filters=2 kernel_size=2"},
     {"ZeroPadding2D", "5,4,2 | Conv2D filters=3 kernel_size=1 | ZeroPadding2D padding=((1,2),(0,3)) | Conv2D filters=2 "
@@ -195,7 +217,7 @@ static double loss_at(setup *s, size_t i, float value) {
     s->model->data[i] = value;
     hone__plan_step_float(s->plan, s->x, SAMPLES, 5, pt_loss_function, &s->loss);
     s->model->data[i] = before;
-    return pt_loss_value(&s->loss);
+    return pt_loss_value(&s->loss) + hone__plan_activity_loss(s->plan);
 }
 
 /* Central difference with a step of size h. */

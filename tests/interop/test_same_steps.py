@@ -62,6 +62,25 @@ def normalized(k):
     )
 
 
+def constrained(k):
+    # weights and activations that are held: constraints behind every update, activity regularizers in the loss
+    L, C = k.layers, k.constraints
+    return sequential(
+        k,
+        (14, 14, 1),
+        [
+            L.Conv2D(6, 3, activation="tanh", kernel_constraint=C.MaxNorm(0.7, axis=[0, 1, 2]), bias_constraint="non_neg"),
+            L.DepthwiseConv2D(3, depthwise_constraint=C.UnitNorm(axis=[0, 1]), activity_regularizer=k.regularizers.L2(1e-4)),
+            L.ActivityRegularization(l1=1e-4, l2=1e-4),
+            L.Resizing(8, 7, interpolation="bicubic"),
+            L.Conv2DTranspose(4, 3, strides=2, padding="same", output_padding=0),
+            L.UnitNormalization(axis=-1),
+            L.Flatten(),
+            L.Dense(7, activation="softmax", kernel_constraint=C.MinMaxNorm(0.2, 0.8, rate=0.9, axis=0)),
+        ],
+    )
+
+
 def train_with_keras(model, x, y):
     losses = []
     for step in range(STEPS):
@@ -91,8 +110,10 @@ def distance(a, b):
 
 
 for family, k in FAMILIES.items():
-    for net in (plain, wide, normalized):
+    for net in (plain, wide, normalized, constrained):
         for name, make in optimizers(k).items():
+            if net is constrained and name != "Adam":
+                continue
             if net is not plain and name not in ("Adam", "SGD momentum", "RMSprop"):
                 continue
             k.utils.set_random_seed(5)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Activations: as an argument of other layers ("activation": "relu"), and the layers ReLU, LeakyReLU, ELU, Softmax. */
+ * Activations: as an argument of other layers ("activation": "relu"), and the layers ReLU, LeakyReLU, ELU. */
 #include "layer.h"
 
 #include <math.h>
@@ -100,7 +100,9 @@ static void relu_from_config(hone__layer *layer, hone__config *config) {
     rectifier *c = layer->config;
     c->max_value = hone__config_real(config, "max_value", INFINITY, 0, INFINITY);
     c->negative_slope = hone__config_real(config, "negative_slope", 0, 0, INFINITY);
-    double theta = hone__config_real(config, "theta", 0, 0, INFINITY); /* Keras 2's ThresholdedReLU, which is this */
+    /* Keras 2's ThresholdedReLU is this too. */
+    bool thresholded = config->class_name && strcmp(config->class_name, "ThresholdedReLU") == 0;
+    double theta = hone__config_real(config, "theta", thresholded ? 1 : 0, 0, INFINITY);
     c->threshold = hone__config_real(config, "threshold", theta, 0, INFINITY);
 }
 
@@ -174,38 +176,3 @@ const hone__layer_type hone__type_elu = {.class_name = "ELU",
                                          .to_config = elu_to_config,
                                          .build = build_same_shape,
                                          .lower = elu_lower};
-
-/* ---- Softmax --------------------------------------------------------------------------------------------------- */
-
-typedef struct softmax {
-    int axis;
-} softmax;
-
-static void softmax_from_config(hone__layer *layer, hone__config *config) {
-    softmax *c = layer->config;
-    c->axis = hone__config_axis(config);
-}
-
-static void softmax_to_config(const hone__layer *layer, hone_value *config) {
-    const softmax *c = layer->config;
-    hone_value_set_integer(config, "axis", c->axis);
-}
-
-static hone_status softmax_build(hone_model *model, hone__layer *layer, hone_error *err) {
-    const softmax *c = layer->config;
-    HONE_TRY(hone__check_last_axis(c->axis, &layer->inputs[0], err));
-    return build_same_shape(model, layer, err);
-}
-
-static hone_status softmax_lower(const hone_model *model, const hone__layer *layer, hone__builder *builder,
-                                 const int *inputs, int *output, hone_error *err) {
-    (void)model, (void)layer;
-    return hone__emit_softmax(builder, inputs[0], output, err);
-}
-
-const hone__layer_type hone__type_softmax = {.class_name = "Softmax",
-                                             .config_size = sizeof(softmax),
-                                             .from_config = softmax_from_config,
-                                             .to_config = softmax_to_config,
-                                             .build = softmax_build,
-                                             .lower = softmax_lower};

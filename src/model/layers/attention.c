@@ -47,9 +47,10 @@ static void attention_from_config(hone__layer *layer, hone__config *config) {
     if (axes && (!hone_value_as_integer(axis, &number) || number != 1)) {
         hone__config_expected(config, "attention_axes", axes, "1 or null");
     }
-    static const char *const refused[] = {"output_shape", "activity_regularizer", "kernel_constraint",
-                                          "bias_constraint", NULL};
-    for (int i = 0; refused[i]; i++) hone__config_null(config, refused[i]);
+    hone__config_null(config, "output_shape");
+    hone__config_activity_regularizer(config, layer);
+    hone__config_constraint(config, layer, "kernel_constraint");
+    hone__config_constraint(config, layer, "bias_constraint");
     static const char *const ignored[] = {"query_shape", "key_shape", "value_shape", "seed", "flash_attention", NULL};
     for (int i = 0; ignored[i]; i++) hone__config_get(config, ignored[i]);
 }
@@ -73,9 +74,9 @@ static void attention_to_config(const hone__layer *layer, hone_value *config) {
     hone__set_initializer(config, "bias_initializer", &c->bias_initializer);
     hone__set_regularizer(config, "kernel_regularizer", &c->kernel_regularizer);
     hone__set_regularizer(config, "bias_regularizer", &c->bias_regularizer);
-    hone_value_set_null(config, "activity_regularizer");
-    hone_value_set_null(config, "kernel_constraint");
-    hone_value_set_null(config, "bias_constraint");
+    hone__set_activity_regularizer(config, layer);
+    hone__set_constraint(config, "kernel_constraint", layer);
+    hone__set_constraint(config, "bias_constraint", layer);
     static const char *const shapes[] = {[QUERY] = "query_shape", [KEY] = "key_shape", [VALUE] = "value_shape"};
     for (int which = 0; which < OUTPUT && c->keras == 2 && layer->built; which++) {
         hone_value *shape = hone_value_list();
@@ -176,9 +177,10 @@ static void embedding_from_config(hone__layer *layer, hone__config *config) {
     if (hone__config_boolean(config, "mask_zero", false)) {
         hone__config_fail(config, HONE_UNSUPPORTED, "mask_zero is not supported, there are no masks here");
     }
-    static const char *const refused[] = {"activity_regularizer", "embeddings_constraint", "lora_rank",
-                                          "quantization_config", NULL};
-    for (int i = 0; refused[i]; i++) hone__config_null(config, refused[i]);
+    hone__config_activity_regularizer(config, layer);
+    hone__config_constraint(config, layer, "embeddings_constraint");
+    hone__config_null(config, "lora_rank");
+    hone__config_null(config, "quantization_config");
     hone__config_get(config, "input_length");
     hone__config_get(config, "lora_alpha");
 }
@@ -189,8 +191,8 @@ static void embedding_to_config(const hone__layer *layer, hone_value *config) {
     hone_value_set_integer(config, "output_dim", c->output_dim);
     hone__set_initializer(config, "embeddings_initializer", &c->initializer);
     hone__set_regularizer(config, "embeddings_regularizer", &c->regularizer);
-    hone_value_set_null(config, "activity_regularizer");
-    hone_value_set_null(config, "embeddings_constraint");
+    hone__set_activity_regularizer(config, layer);
+    hone__set_constraint(config, "embeddings_constraint", layer);
     hone_value_set_boolean(config, "mask_zero", false);
 }
 

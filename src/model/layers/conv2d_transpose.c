@@ -7,6 +7,7 @@
 typedef struct transposed {
     hone__window window;
     int filters;
+    int output_padding[2]; /* rows and columns more behind; -1: not stated */
     bool use_bias;
     hone__activation activation;
     hone__initializer kernel_initializer, bias_initializer;
@@ -14,6 +15,15 @@ typedef struct transposed {
     int kernel, bias;
     hone_conv2d_shape shape; /* from the output to the input */
 } transposed;
+
+static void read_output_padding(transposed *c, hone__config *config) {
+    static const int unstated[2] = {-1, -1};
+    hone__config_pair(config, "output_padding", unstated, 0, HONE_MAX_WINDOW, c->output_padding);
+    for (int axis = 0; axis < 2; axis++)
+        if (c->output_padding[axis] >= c->window.strides[axis])
+            hone__config_fail(config, HONE_ARGUMENT, "output_padding is %d, expected less than strides, %d",
+                              c->output_padding[axis], c->window.strides[axis]);
+}
 
 static void transposed_from_config(hone__layer *layer, hone__config *config) {
     transposed *c = layer->config;
@@ -31,9 +41,10 @@ static void transposed_from_config(hone__layer *layer, hone__config *config) {
     c->kernel_regularizer = hone__config_regularizer(config, "kernel_regularizer");
     c->bias_regularizer = hone__config_regularizer(config, "bias_regularizer");
     hone__config_integer(config, "groups", 1, 1, 1);
-    static const char *const refused[] = {"output_padding", "activity_regularizer", "kernel_constraint",
-                                          "bias_constraint", NULL};
-    for (int i = 0; refused[i]; i++) hone__config_null(config, refused[i]);
+    hone__config_activity_regularizer(config, layer);
+    hone__config_constraint(config, layer, "kernel_constraint");
+    hone__config_constraint(config, layer, "bias_constraint");
+    read_output_padding(c, config);
 }
 
 static void transposed_to_config(const hone__layer *layer, hone_value *config) {
@@ -42,6 +53,10 @@ static void transposed_to_config(const hone__layer *layer, hone_value *config) {
     hone__set_pair(config, "kernel_size", c->window.size);
     hone__set_pair(config, "strides", c->window.strides);
     hone__set_padding(config, &c->window);
+    if (c->output_padding[0] >= 0)
+        hone__set_pair(config, "output_padding", c->output_padding);
+    else
+        hone_value_set_null(config, "output_padding");
     hone_value_set_string(config, "data_format", "channels_last");
     hone__set_pair(config, "dilation_rate", c->window.dilation_rate);
     hone_value_set_string(config, "activation", c->activation.name);
@@ -50,15 +65,16 @@ static void transposed_to_config(const hone__layer *layer, hone_value *config) {
     hone__set_initializer(config, "bias_initializer", &c->bias_initializer);
     hone__set_regularizer(config, "kernel_regularizer", &c->kernel_regularizer);
     hone__set_regularizer(config, "bias_regularizer", &c->bias_regularizer);
-    hone_value_set_null(config, "activity_regularizer");
-    hone_value_set_null(config, "kernel_constraint");
-    hone_value_set_null(config, "bias_constraint");
+    hone__set_activity_regularizer(config, layer);
+    hone__set_constraint(config, "kernel_constraint", layer);
+    hone__set_constraint(config, "bias_constraint", layer);
 }
 
-/* Elements of the output along an axis of n. */
-static int64_t output_length(const hone__window *window, int axis, int64_t n) {
-    int overlap = window->size[axis] - window->strides[axis];
-    return n * window->strides[axis] + (!window->same && overlap > 0 ? overlap : 0);
+/* Elements of the output along an axis of n: stated, or the most that a convolution makes n of without a loss. */
+static int64_t output_length(const transposed *c, int axis, int64_t n) {
+    int size = c->window.size[axis], stride = c->window.strides[axis], padding = c->output_padding[axis];
+    if (padding >= 0) return (n - 1) * stride + (c->window.same ? size % 2 : size) + padding;
+    return n * stride + (!c->window.same && size > stride ? size - stride : 0);
 }
 
 static hone_status transposed_build(hone_model *model, hone__layer *layer, hone_error *err) {
@@ -66,11 +82,17 @@ static hone_status transposed_build(hone_model *model, hone__layer *layer, hone_
     const hone_shape *input = &layer->inputs[0];
     HONE_TRY(hone__check_image(input, err));
     layer->output = (hone_shape){3, {0, 0, c->filters}};
-    for (int axis = 0; axis < 2; axis++) layer->output.dims[axis] = output_length(&c->window, axis, input->dims[axis]);
+    for (int axis = 0; axis < 2; axis++) layer->output.dims[axis] = output_length(c, axis, input->dims[axis]);
     HONE_TRY(hone__check_elements(&layer->output, err));
     hone__extent extent[2];
     for (int axis = 0; axis < 2; axis++) {
         extent[axis] = hone__window_extent(&c->window, axis, layer->output.dims[axis]);
+        if (extent[axis].output == input->dims[axis]) continue;
+        HONE_FAIL(err, HONE_SHAPE,
+                  "output_padding %d makes %lld pixels of %lld, of which a convolution with kernel_size %d and strides "
+                  "%d makes %d; Keras refuses it too",
+                  c->output_padding[axis], (long long)layer->output.dims[axis], (long long)input->dims[axis],
+                  c->window.size[axis], c->window.strides[axis], extent[axis].output);
     }
     c->shape = (hone_conv2d_shape){.h = (int)layer->output.dims[0],
                                    .w = (int)layer->output.dims[1],

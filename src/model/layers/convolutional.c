@@ -24,7 +24,8 @@ typedef struct convolution {
 
 /* ---- arguments ------------------------------------------------------------------------------------------------- */
 
-static void read_common(convolution *c, hone__config *config) {
+static void read_common(hone__layer *layer, hone__config *config) {
+    convolution *c = layer->config;
     static const int one[2] = {1, 1};
     hone__window *window = &c->window;
     hone__config_pair(config, "kernel_size", NULL, 1, HONE_MAX_WINDOW, window->size);
@@ -42,8 +43,8 @@ static void read_common(convolution *c, hone__config *config) {
     c->use_bias = hone__config_boolean(config, "use_bias", true);
     c->bias_initializer = hone__config_initializer(config, "bias_initializer", "Zeros");
     c->bias_regularizer = hone__config_regularizer(config, "bias_regularizer");
-    hone__config_null(config, "activity_regularizer");
-    hone__config_null(config, "bias_constraint");
+    hone__config_activity_regularizer(config, layer);
+    hone__config_constraint(config, layer, "bias_constraint");
 }
 
 /* Keras 2 writes Conv2D's own arguments for its subclasses too, where they mean nothing. */
@@ -81,11 +82,11 @@ static hone_status declare_bias(hone_model *model, hone__layer *layer, int64_t s
 static void conv2d_from_config(hone__layer *layer, hone__config *config) {
     convolution *c = layer->config;
     c->filters = (int)hone__config_integer(config, "filters", HONE_REQUIRED, 1, HONE_MAX_UNITS);
-    read_common(c, config);
+    read_common(layer, config);
     c->groups = (int)hone__config_integer(config, "groups", 1, 1, HONE_MAX_UNITS);
     c->kernel_initializer = hone__config_initializer(config, "kernel_initializer", "GlorotUniform");
     c->kernel_regularizer = hone__config_regularizer(config, "kernel_regularizer");
-    hone__config_null(config, "kernel_constraint");
+    hone__config_constraint(config, layer, "kernel_constraint");
     hone__config_null(config, "lora_rank");
     hone__config_get(config, "lora_alpha");
     hone__config_null(config, "quantization_config");
@@ -106,9 +107,9 @@ static void conv2d_to_config(const hone__layer *layer, hone_value *config) {
     hone__set_initializer(config, "bias_initializer", &c->bias_initializer);
     hone__set_regularizer(config, "kernel_regularizer", &c->kernel_regularizer);
     hone__set_regularizer(config, "bias_regularizer", &c->bias_regularizer);
-    hone_value_set_null(config, "activity_regularizer");
-    hone_value_set_null(config, "kernel_constraint");
-    hone_value_set_null(config, "bias_constraint");
+    hone__set_activity_regularizer(config, layer);
+    hone__set_constraint(config, "kernel_constraint", layer);
+    hone__set_constraint(config, "bias_constraint", layer);
 }
 
 static hone_status conv2d_build(hone_model *model, hone__layer *layer, hone_error *err) {
@@ -175,11 +176,12 @@ const hone__layer_type hone__type_conv2d = {.class_name = "Conv2D",
 
 /* ---- DepthwiseConv2D ------------------------------------------------------------------------------------------- */
 
-static void read_depthwise(convolution *c, hone__config *config) {
+static void read_depthwise(hone__layer *layer, hone__config *config) {
+    convolution *c = layer->config;
     c->depth_multiplier = (int)hone__config_integer(config, "depth_multiplier", 1, 1, HONE_MAX_UNITS);
     c->depthwise_initializer = hone__config_initializer(config, "depthwise_initializer", "GlorotUniform");
     c->depthwise_regularizer = hone__config_regularizer(config, "depthwise_regularizer");
-    hone__config_null(config, "depthwise_constraint");
+    hone__config_constraint(config, layer, "depthwise_constraint");
 }
 
 /* Places the windows and declares the kernel (kh, kw, channels, multiplier); *channels is what comes out. */
@@ -222,8 +224,8 @@ static int64_t depthwise_shape_macs(const hone_depthwise_shape *s) {
 }
 
 static void depthwise_from_config(hone__layer *layer, hone__config *config) {
-    read_common(layer->config, config);
-    read_depthwise(layer->config, config);
+    read_common(layer, config);
+    read_depthwise(layer, config);
     skip_conv2d_arguments(config);
 }
 
@@ -234,12 +236,12 @@ static void depthwise_to_config(const hone__layer *layer, hone_value *config) {
     hone_value_set_boolean(config, "use_bias", c->use_bias);
     hone__set_initializer(config, "bias_initializer", &c->bias_initializer);
     hone__set_regularizer(config, "bias_regularizer", &c->bias_regularizer);
-    hone_value_set_null(config, "activity_regularizer");
-    hone_value_set_null(config, "bias_constraint");
+    hone__set_activity_regularizer(config, layer);
+    hone__set_constraint(config, "bias_constraint", layer);
     hone_value_set_integer(config, "depth_multiplier", c->depth_multiplier);
     hone__set_initializer(config, "depthwise_initializer", &c->depthwise_initializer);
     hone__set_regularizer(config, "depthwise_regularizer", &c->depthwise_regularizer);
-    hone_value_set_null(config, "depthwise_constraint");
+    hone__set_constraint(config, "depthwise_constraint", layer);
 }
 
 static hone_status depthwise_build(hone_model *model, hone__layer *layer, hone_error *err) {
@@ -280,11 +282,11 @@ const hone__layer_type hone__type_depthwise_conv2d = {.class_name = "DepthwiseCo
 static void separable_from_config(hone__layer *layer, hone__config *config) {
     convolution *c = layer->config;
     c->filters = (int)hone__config_integer(config, "filters", HONE_REQUIRED, 1, HONE_MAX_UNITS);
-    read_common(c, config);
-    read_depthwise(c, config);
+    read_common(layer, config);
+    read_depthwise(layer, config);
     c->pointwise_initializer = hone__config_initializer(config, "pointwise_initializer", "GlorotUniform");
     c->pointwise_regularizer = hone__config_regularizer(config, "pointwise_regularizer");
-    hone__config_null(config, "pointwise_constraint");
+    hone__config_constraint(config, layer, "pointwise_constraint");
     skip_conv2d_arguments(config);
 }
 
@@ -296,15 +298,15 @@ static void separable_to_config(const hone__layer *layer, hone_value *config) {
     hone_value_set_boolean(config, "use_bias", c->use_bias);
     hone__set_initializer(config, "bias_initializer", &c->bias_initializer);
     hone__set_regularizer(config, "bias_regularizer", &c->bias_regularizer);
-    hone_value_set_null(config, "activity_regularizer");
-    hone_value_set_null(config, "bias_constraint");
+    hone__set_activity_regularizer(config, layer);
+    hone__set_constraint(config, "bias_constraint", layer);
     hone_value_set_integer(config, "depth_multiplier", c->depth_multiplier);
     hone__set_initializer(config, "depthwise_initializer", &c->depthwise_initializer);
     hone__set_initializer(config, "pointwise_initializer", &c->pointwise_initializer);
     hone__set_regularizer(config, "depthwise_regularizer", &c->depthwise_regularizer);
     hone__set_regularizer(config, "pointwise_regularizer", &c->pointwise_regularizer);
-    hone_value_set_null(config, "depthwise_constraint");
-    hone_value_set_null(config, "pointwise_constraint");
+    hone__set_constraint(config, "depthwise_constraint", layer);
+    hone__set_constraint(config, "pointwise_constraint", layer);
 }
 
 static hone_status separable_build(hone_model *model, hone__layer *layer, hone_error *err) {

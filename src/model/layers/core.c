@@ -77,9 +77,11 @@ static void dense_from_config(hone__layer *layer, hone__config *config) {
     c->bias_initializer = hone__config_initializer(config, "bias_initializer", "Zeros");
     c->kernel_regularizer = hone__config_regularizer(config, "kernel_regularizer");
     c->bias_regularizer = hone__config_regularizer(config, "bias_regularizer");
-    static const char *const refused[] = {
-        "activity_regularizer", "kernel_constraint", "bias_constraint", "lora_rank", "quantization_config", NULL};
-    for (int i = 0; refused[i]; i++) hone__config_null(config, refused[i]);
+    hone__config_activity_regularizer(config, layer);
+    hone__config_constraint(config, layer, "kernel_constraint");
+    hone__config_constraint(config, layer, "bias_constraint");
+    hone__config_null(config, "lora_rank");
+    hone__config_null(config, "quantization_config");
     hone__config_get(config, "lora_alpha");
 }
 
@@ -92,9 +94,9 @@ static void dense_to_config(const hone__layer *layer, hone_value *config) {
     hone__set_initializer(config, "bias_initializer", &c->bias_initializer);
     hone__set_regularizer(config, "kernel_regularizer", &c->kernel_regularizer);
     hone__set_regularizer(config, "bias_regularizer", &c->bias_regularizer);
-    hone_value_set_null(config, "activity_regularizer");
-    hone_value_set_null(config, "kernel_constraint");
-    hone_value_set_null(config, "bias_constraint");
+    hone__set_activity_regularizer(config, layer);
+    hone__set_constraint(config, "kernel_constraint", layer);
+    hone__set_constraint(config, "bias_constraint", layer);
 }
 
 static hone_status dense_build(hone_model *model, hone__layer *layer, hone_error *err) {

@@ -17,7 +17,8 @@ typedef struct normalization {
     int gamma, beta, moving_mean, moving_variance;
 } normalization;
 
-static void read_common(normalization *c, hone__config *config) {
+static void read_common(hone__layer *layer, hone__config *config) {
+    normalization *c = layer->config;
     c->axis = hone__config_axis(config);
     c->epsilon = hone__config_real(config, "epsilon", 1e-3, 0, INFINITY);
     c->center = hone__config_boolean(config, "center", true);
@@ -26,8 +27,8 @@ static void read_common(normalization *c, hone__config *config) {
     c->gamma_initializer = hone__config_initializer(config, "gamma_initializer", "Ones");
     c->beta_regularizer = hone__config_regularizer(config, "beta_regularizer");
     c->gamma_regularizer = hone__config_regularizer(config, "gamma_regularizer");
-    hone__config_null(config, "beta_constraint");
-    hone__config_null(config, "gamma_constraint");
+    hone__config_constraint(config, layer, "beta_constraint");
+    hone__config_constraint(config, layer, "gamma_constraint");
 }
 
 static void write_initializers(const normalization *c, hone_value *config) {
@@ -37,11 +38,12 @@ static void write_initializers(const normalization *c, hone_value *config) {
     hone__set_initializer(config, "gamma_initializer", &c->gamma_initializer);
 }
 
-static void write_regularizers(const normalization *c, hone_value *config) {
+static void write_regularizers(const hone__layer *layer, hone_value *config) {
+    const normalization *c = layer->config;
     hone__set_regularizer(config, "beta_regularizer", &c->beta_regularizer);
     hone__set_regularizer(config, "gamma_regularizer", &c->gamma_regularizer);
-    hone_value_set_null(config, "beta_constraint");
-    hone_value_set_null(config, "gamma_constraint");
+    hone__set_constraint(config, "beta_constraint", layer);
+    hone__set_constraint(config, "gamma_constraint", layer);
 }
 
 /* gamma and beta, of the length of the last axis. */
@@ -65,7 +67,7 @@ static hone_status build_common(hone_model *model, hone__layer *layer, hone_shap
 
 static void batch_from_config(hone__layer *layer, hone__config *config) {
     normalization *c = layer->config;
-    read_common(c, config);
+    read_common(layer, config);
     c->momentum = hone__config_real(config, "momentum", 0.99, 0, 1);
     c->moving_mean_initializer = hone__config_initializer(config, "moving_mean_initializer", "Zeros");
     c->moving_variance_initializer = hone__config_initializer(config, "moving_variance_initializer", "Ones");
@@ -87,7 +89,7 @@ static void batch_to_config(const hone__layer *layer, hone_value *config) {
     write_initializers(c, config);
     hone__set_initializer(config, "moving_mean_initializer", &c->moving_mean_initializer);
     hone__set_initializer(config, "moving_variance_initializer", &c->moving_variance_initializer);
-    write_regularizers(c, config);
+    write_regularizers(layer, config);
 }
 
 static hone_status batch_build(hone_model *model, hone__layer *layer, hone_error *err) {
@@ -119,7 +121,7 @@ const hone__layer_type hone__type_batch_normalization = {.class_name = "BatchNor
 /* ---- LayerNormalization ---------------------------------------------------------------------------------------- */
 
 static void layer_from_config(hone__layer *layer, hone__config *config) {
-    read_common(layer->config, config);
+    read_common(layer, config);
     if (hone__config_boolean(config, "rms_scaling", false)) {
         hone__config_fail(config, HONE_UNSUPPORTED, "rms_scaling is not supported");
     }
@@ -130,7 +132,7 @@ static void layer_to_config(const hone__layer *layer, hone_value *config) {
     hone_value_set_integer(config, "axis", c->axis);
     hone_value_set_real(config, "epsilon", c->epsilon);
     write_initializers(c, config);
-    write_regularizers(c, config);
+    write_regularizers(layer, config);
 }
 
 static hone_status layer_build(hone_model *model, hone__layer *layer, hone_error *err) {
@@ -156,7 +158,7 @@ const hone__layer_type hone__type_layer_normalization = {.class_name = "LayerNor
 
 static void group_from_config(hone__layer *layer, hone__config *config) {
     normalization *c = layer->config;
-    read_common(c, config);
+    read_common(layer, config);
     c->groups = (int)hone__config_integer(config, "groups", 32, -1, HONE_MAX_UNITS);
     if (c->groups == 0) hone__config_fail(config, HONE_ARGUMENT, "groups is 0, expected a number or -1");
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Regularisation layers: Dropout, SpatialDropout2D, and keras.applications' StochasticDepth. They do nothing in inference.
+ * Regularisation layers: Dropout, SpatialDropout2D, noise (GaussianNoise, GaussianDropout, AlphaDropout),
+ * ActivityRegularization, and keras.applications' StochasticDepth. They do nothing in inference.
  *
  * A noise_shape says along which axes all elements share one draw (1). Three patterns are supported: none shared;
  * height and width, [null, 1, 1, null], which is SpatialDropout2D; and everything but the batch, [null, 1, 1, 1],
@@ -24,9 +25,7 @@ static void read_rate(dropout *c, hone__config *config) {
     hone__config_get(config, "seed"); /* the trainer's seed rules all draws */
 }
 
-static void dropout_from_config(hone__layer *layer, hone__config *config) {
-    dropout *c = layer->config;
-    read_rate(c, config);
+static void read_noise_shape(dropout *c, hone__config *config) {
     const hone_value *shape = hone__config_get(config, "noise_shape");
     if (!shape) return;
     size_t rank = hone_value_count(shape);
@@ -48,6 +47,11 @@ static void dropout_from_config(hone__layer *layer, hone__config *config) {
     }
     c->noise_rank = (int)rank - 1;
     c->noise = shared == rank - 1 ? NOISE_SAMPLES : shared ? NOISE_CHANNELS : NOISE_ELEMENTS;
+}
+
+static void dropout_from_config(hone__layer *layer, hone__config *config) {
+    read_rate(layer->config, config);
+    read_noise_shape(layer->config, config);
 }
 
 static void dropout_to_config(const hone__layer *layer, hone_value *config) {
@@ -110,6 +114,119 @@ const hone__layer_type hone__type_dropout = {.class_name = "Dropout",
                                              .to_config = dropout_to_config,
                                              .build = dropout_build,
                                              .lower = dropout_lower};
+
+/* ---- GaussianNoise, GaussianDropout, AlphaDropout --------------------------------------------------------------- */
+
+static void noise_from_config(hone__layer *layer, hone__config *config) {
+    dropout *c = layer->config;
+    c->rate = hone__config_real(config, "stddev", HONE_REQUIRED_REAL, 0, 1e30);
+    hone__config_get(config, "seed");
+}
+
+static void noise_to_config(const hone__layer *layer, hone_value *config) {
+    const dropout *c = layer->config;
+    hone_value_set_real(config, "stddev", c->rate);
+    hone_value_set_null(config, "seed");
+}
+
+static hone_status noise_lower(const hone_model *model, const hone__layer *layer, hone__builder *builder,
+                               const int *inputs, int *output, hone_error *err) {
+    (void)model;
+    const dropout *c = layer->config;
+    *output = inputs[0];
+    if (c->rate == 0 || hone__builder_inference(builder)) return HONE_OK;
+    return hone__emit_noise(builder, inputs[0], HONE_NOISE_ADDED, (float)c->rate, false, layer->index, output, err);
+}
+
+const hone__layer_type hone__type_gaussian_noise = {.class_name = "GaussianNoise",
+                                                    .config_size = sizeof(dropout),
+                                                    .from_config = noise_from_config,
+                                                    .to_config = noise_to_config,
+                                                    .build = dropout_build,
+                                                    .lower = noise_lower};
+
+static void gaussian_from_config(hone__layer *layer, hone__config *config) {
+    read_rate(layer->config, config);
+}
+
+static void gaussian_to_config(const hone__layer *layer, hone_value *config) {
+    const dropout *c = layer->config;
+    hone_value_set_real(config, "rate", c->rate);
+    hone_value_set_null(config, "seed");
+}
+
+static hone_status gaussian_lower(const hone_model *model, const hone__layer *layer, hone__builder *builder,
+                                  const int *inputs, int *output, hone_error *err) {
+    (void)model;
+    const dropout *c = layer->config;
+    *output = inputs[0];
+    if (c->rate == 0 || hone__builder_inference(builder)) return HONE_OK;
+    return hone__emit_noise(builder, inputs[0], HONE_NOISE_MULTIPLIED, (float)c->rate, false, layer->index, output,
+                            err);
+}
+
+const hone__layer_type hone__type_gaussian_dropout = {.class_name = "GaussianDropout",
+                                                      .config_size = sizeof(dropout),
+                                                      .from_config = gaussian_from_config,
+                                                      .to_config = gaussian_to_config,
+                                                      .build = dropout_build,
+                                                      .lower = gaussian_lower};
+
+static hone_status alpha_lower(const hone_model *model, const hone__layer *layer, hone__builder *builder,
+                               const int *inputs, int *output, hone_error *err) {
+    (void)model;
+    const dropout *c = layer->config;
+    const hone_shape *shape = &layer->output;
+    *output = inputs[0];
+    if (c->rate == 0 || hone__builder_inference(builder)) return HONE_OK;
+    int64_t channels = c->noise == NOISE_SAMPLES ? 1 : shape->dims[shape->rank - 1];
+    hone_shape rows = {2, {hone_shape_size(shape) / channels, channels}};
+    int y;
+    HONE_TRY(hone__emit_reshape(builder, inputs[0], &rows, &y, err));
+    HONE_TRY(hone__emit_noise(builder, y, HONE_NOISE_ALPHA, (float)c->rate, c->noise != NOISE_ELEMENTS, layer->index,
+                              &y, err));
+    return hone__emit_reshape(builder, y, shape, output, err);
+}
+
+const hone__layer_type hone__type_alpha_dropout = {.class_name = "AlphaDropout",
+                                                   .config_size = sizeof(dropout),
+                                                   .from_config = dropout_from_config,
+                                                   .to_config = dropout_to_config,
+                                                   .build = dropout_build,
+                                                   .lower = alpha_lower};
+
+/* ---- ActivityRegularization ------------------------------------------------------------------------------------ */
+
+/* The layer's outputs are its inputs; what they add to the loss every layer may be given. */
+static void activity_from_config(hone__layer *layer, hone__config *config) {
+    layer->activity.l1 = (float)hone__config_real(config, "l1", 0, 0, 1e30);
+    layer->activity.l2 = (float)hone__config_real(config, "l2", 0, 0, 1e30);
+}
+
+static void activity_to_config(const hone__layer *layer, hone_value *config) {
+    hone_value_set_real(config, "l1", layer->activity.l1);
+    hone_value_set_real(config, "l2", layer->activity.l2);
+}
+
+static hone_status activity_build(hone_model *model, hone__layer *layer, hone_error *err) {
+    (void)model, (void)err;
+    layer->output = layer->inputs[0];
+    return HONE_OK;
+}
+
+static hone_status activity_lower(const hone_model *model, const hone__layer *layer, hone__builder *builder,
+                                  const int *inputs, int *output, hone_error *err) {
+    (void)model, (void)layer, (void)builder, (void)err;
+    *output = inputs[0];
+    return HONE_OK;
+}
+
+const hone__layer_type hone__type_activity_regularization = {.class_name = "ActivityRegularization",
+                                                             .config_size = 1,
+                                                             .from_config = activity_from_config,
+                                                             .to_config = activity_to_config,
+                                                             .build = activity_build,
+                                                             .lower = activity_lower};
 
 /* ---- SpatialDropout2D ------------------------------------------------------------------------------------------ */
 

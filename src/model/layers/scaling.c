@@ -18,7 +18,7 @@ static void prelu_from_config(hone__layer *layer, hone__config *config) {
     prelu *c = layer->config;
     c->initializer = hone__config_initializer(config, "alpha_initializer", "Zeros");
     c->regularizer = hone__config_regularizer(config, "alpha_regularizer");
-    hone__config_null(config, "alpha_constraint");
+    hone__config_constraint(config, layer, "alpha_constraint");
     const hone_value *axes = hone__config_get(config, "shared_axes");
     for (size_t i = 0; i < hone_value_count(axes); i++) {
         int64_t axis = 0;
@@ -38,7 +38,7 @@ static void prelu_to_config(const hone__layer *layer, hone_value *config) {
     }
     hone__set_initializer(config, "alpha_initializer", &c->initializer);
     hone__set_regularizer(config, "alpha_regularizer", &c->regularizer);
-    hone_value_set_null(config, "alpha_constraint");
+    hone__set_constraint(config, "alpha_constraint", layer);
     if (hone_value_count(axes) > 0) {
         hone_value_set(config, "shared_axes", axes);
     } else {

@@ -75,6 +75,10 @@ typedef enum hone__merge_kind {
     HONE_MERGE_MINIMUM
 } hone__merge_kind;
 
+/* Noise that training makes: x + N(0, amount); x N(1, sqrt(amount / (1 - amount))); dropout to SELU's negative end,
+ * mean and variance kept. */
+typedef enum hone__noise_kind { HONE_NOISE_ADDED, HONE_NOISE_MULTIPLIED, HONE_NOISE_ALPHA } hone__noise_kind;
+
 /* How a tensor's numbers become 8 bits: <hone/quantize.h>. */
 typedef struct hone__quantisation {
     float scale; /* 0: not known */
@@ -148,6 +152,9 @@ struct hone__op {
             bool bilinear; /* else the nearest */
         } resize;
         struct {
+            size_t h, w, c, oh, ow, row_taps, column_taps; /* literal: the rows' table, the columns' (lower.h) */
+        } resample;
+        struct {
             int rank;
             size_t dims[HONE_MAX_RANK];  /* of the output */
             size_t steps[HONE_MAX_RANK]; /* in the input, along each of them */
@@ -170,13 +177,26 @@ struct hone__op {
             bool spatial;
             uint32_t key[2];
         } dropout;
+        struct {
+            hone__noise_kind kind;
+            size_t rows, c; /* c draws for a sample, each for as many rows */
+            float amount;
+            uint32_t key[2];
+        } noise;
+        struct {
+            float l1, l2;
+        } activity;
+        struct {
+            size_t rows, c;
+            double least; /* squares of a row count as so much at least */
+        } unit;
         hone__random_image random;
         struct {
             float *values, *gradients; /* (batch, out_size): the plan's */
         } watch;
         hone__quantisation fake;
     } as;
-    float *literal; /* affine: scale and offset as emitted (2 c); owned */
+    float *literal; /* owned. affine: scale and offset as emitted (2 c); resample: its tables */
 
     /* Set by the planner before prepare. */
     bool backward;                        /* backward will run */
@@ -202,7 +222,8 @@ extern const hone__op_type hone__op_conv2d, hone__op_depthwise_conv2d, hone__op_
     hone__op_layer_normalization, hone__op_dropout, hone__op_merge, hone__op_concatenate, hone__op_slice,
     hone__op_cropping2d, hone__op_scale, hone__op_resize, hone__op_transpose, hone__op_conv2d_transpose,
     hone__op_group_normalization, hone__op_attention, hone__op_embedding, hone__op_prelu, hone__op_random_image,
-    hone__op_watch, hone__op_fake_quantise;
+    hone__op_watch, hone__op_fake_quantise, hone__op_noise, hone__op_activity, hone__op_unit_normalization,
+    hone__op_resample;
 
 /* ---- for the operations' own files ----------------------------------------------------------------------------- */
 

@@ -85,6 +85,72 @@ const hone__op_type hone__op_resize = {
     .backward = resize_backward,
 };
 
+/* ---- resample -------------------------------------------------------------------------------------------------- */
+
+/* Rows first: (h, w, c) -> (oh, w, c) in scratch, and that -> (oh, ow, c). */
+static hone_status resample_prepare(hone__op *op, const hone__setting *setting, hone_error *err) {
+    (void)setting;
+    (void)err;
+    op->scratch_forward = op->scratch_backward = op->as.resample.oh * op->as.resample.w * op->as.resample.c;
+    return HONE_OK;
+}
+
+/* y (out, c) += what table makes of x (in, c). */
+static void gather(const float *table, size_t taps, size_t out, size_t c, const float *x, float *y) {
+    for (size_t o = 0; o < out; o++, table += taps + 1, y += c)
+        for (size_t t = 0; t < taps; t++) {
+            const float weight = table[1 + t], *from = x + ((size_t)table[0] + t) * c;
+            if (weight < 0 || weight > 0)
+                for (size_t k = 0; k < c; k++) y[k] += weight * from[k];
+        }
+}
+
+/* The way back: dx (in, c) += what dy (out, c) owes to it. */
+static void spread(const float *table, size_t taps, size_t out, size_t c, const float *dy, float *dx) {
+    for (size_t o = 0; o < out; o++, table += taps + 1, dy += c)
+        for (size_t t = 0; t < taps; t++) {
+            float weight = table[1 + t], *to = dx + ((size_t)table[0] + t) * c;
+            if (weight < 0 || weight > 0)
+                for (size_t k = 0; k < c; k++) to[k] += weight * dy[k];
+        }
+}
+
+static const float *column_table(const hone__op *op) {
+    return op->literal + op->as.resample.oh * (op->as.resample.row_taps + 1);
+}
+
+static void resample_forward(const hone__op *op, const hone__run *r) {
+    size_t w = op->as.resample.w, c = op->as.resample.c, oh = op->as.resample.oh, ow = op->as.resample.ow;
+    for (size_t i = 0; i < r->n; i++) {
+        float *y = r->out + i * op->out_size;
+        memset(r->scratch, 0, oh * w * c * sizeof *r->scratch);
+        memset(y, 0, op->out_size * sizeof *y);
+        gather(op->literal, op->as.resample.row_taps, oh, w * c, r->in[0] + i * op->in_size, r->scratch);
+        for (size_t row = 0; row < oh; row++)
+            gather(column_table(op), op->as.resample.column_taps, ow, c, r->scratch + row * w * c, y + row * ow * c);
+    }
+}
+
+static void resample_backward(const hone__op *op, const hone__run *r) {
+    size_t w = op->as.resample.w, c = op->as.resample.c, oh = op->as.resample.oh, ow = op->as.resample.ow;
+    for (size_t i = 0; r->d_in[0] && i < r->n; i++) {
+        const float *dy = r->d_out + i * op->out_size;
+        float *dx = r->d_in[0] + i * op->in_size;
+        memset(r->scratch, 0, oh * w * c * sizeof *r->scratch);
+        memset(dx, 0, op->in_size * sizeof *dx);
+        for (size_t row = 0; row < oh; row++)
+            spread(column_table(op), op->as.resample.column_taps, ow, c, dy + row * ow * c, r->scratch + row * w * c);
+        spread(op->literal, op->as.resample.row_taps, oh, w * c, r->scratch, dx);
+    }
+}
+
+const hone__op_type hone__op_resample = {
+    .name = "resample",
+    .prepare = resample_prepare,
+    .forward = resample_forward,
+    .backward = resample_backward,
+};
+
 /* ---- transpose ------------------------------------------------------------------------------------------------- */
 
 /* Walks the output in order; at is where its element comes from. */
