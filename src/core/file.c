@@ -73,9 +73,9 @@ hone_status hone__file_read(const char *path, size_t limit, unsigned char **data
     if (status == HONE_OK && capacity > limit)
         status = hone__fail(err, HONE_LIMIT, "'%s' is larger than %zu bytes", path, limit);
     if (status == HONE_OK) {
-        buffer = hone__alloc(capacity + 1, 1);
+        capacity += 2; /* the closing zero, and room to see the end */
+        buffer = hone__alloc(capacity, 1);
         if (!buffer) status = hone__fail_memory(err, capacity, path);
-        capacity++;
     }
     while (status == HONE_OK) {
         if (used + 1 >= capacity) { /* one byte stays free for the closing zero */

@@ -176,22 +176,28 @@ static int usable_cpus(void) {
     return cpus < 1 ? 1 : cpus > HONE_MAX_THREADS ? HONE_MAX_THREADS : cpus;
 }
 
-hone_status hone_threads_create(hone_threads **out, int count, hone_error *err) {
-    *out = NULL;
-    int cpus = usable_cpus();
-    if (count == 0) {
+hone_status hone__threads_resolve(int *count, int *cpus, hone_error *err) {
+    *cpus = usable_cpus();
+    if (*count == 0) {
         const char *wish = hone_environment("HONE_THREADS");
         int64_t number;
         if (!wish)
-            count = cpus;
+            *count = *cpus;
         else if (!hone__parse_integer(wish, &number) || number < 1 || number > HONE_MAX_THREADS)
             HONE_FAIL(err, HONE_ARGUMENT, "HONE_THREADS is '%s', expected a number from 1 to %d", wish,
                       HONE_MAX_THREADS);
         else
-            count = (int)number;
+            *count = (int)number;
     }
-    if (count < 1 || count > HONE_MAX_THREADS)
-        HONE_FAIL(err, HONE_ARGUMENT, "%d threads were asked for, expected 1 to %d", count, HONE_MAX_THREADS);
+    if (*count < 1 || *count > HONE_MAX_THREADS)
+        HONE_FAIL(err, HONE_ARGUMENT, "%d threads were asked for, expected 1 to %d", *count, HONE_MAX_THREADS);
+    return HONE_OK;
+}
+
+hone_status hone_threads_create(hone_threads **out, int count, hone_error *err) {
+    *out = NULL;
+    int cpus;
+    HONE_TRY(hone__threads_resolve(&count, &cpus, err));
     hone_threads *pool = hone__alloc(1, sizeof *pool);
     if (!pool) return hone__fail_memory(err, sizeof *pool, "a thread pool");
     pool->workers = hone__alloc((size_t)count, sizeof *pool->workers);

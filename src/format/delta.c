@@ -223,9 +223,11 @@ hone_status hone_delta_apply(hone_model **out, const hone_model *base, const cha
 
 /* A file that is a delta has the group's name in it, in plain text: most files need not be opened twice. */
 static bool names_group(const unsigned char *bytes, size_t size) {
-    size_t length = strlen(group + 1);
-    for (size_t i = 0; i + length <= size; i++)
-        if (bytes[i] == (unsigned char)group[1] && memcmp(bytes + i, group + 1, length) == 0) return true;
+    const char *name = group + 1;
+    size_t length = strlen(name);
+    const unsigned char *end = bytes + size, *at = bytes;
+    for (; (at = memchr(at, name[0], (size_t)(end - at))) && (size_t)(end - at) >= length; at++)
+        if (memcmp(at, name, length) == 0) return true;
     return false;
 }
 

@@ -296,6 +296,12 @@ static hone_status reserve_watched(hone_plan *plan, hone_error *err) {
     return HONE_OK;
 }
 
+/* What a call computes with, beside the operations' own memory. */
+static hone_status reserve_arenas(hone_plan *plan, hone_error *err) {
+    HONE_TRY(reserve(plan, (void **)&plan->local, plan->workers, plan->schedule.local_bytes, "workspaces", err));
+    return reserve(plan, (void **)&plan->shared, plan->schedule.shared_bytes, 1, "workspace of the batch", err);
+}
+
 static hone_status make_plan(hone_plan *plan, const hone_plan_config *config, const size_t *watched, hone_error *err) {
     const bool logits = config->logits;
     plan->graph.layers = config->layers;
@@ -315,8 +321,7 @@ static hone_status make_plan(hone_plan *plan, const hone_plan_config *config, co
     if (plan->training && !watched)
         HONE_TRY(reserve(plan, (void **)&plan->gradients, plan->max_shards, plan->model->data_size * sizeof(float),
                          "gradients", err));
-    HONE_TRY(reserve(plan, (void **)&plan->local, plan->workers, plan->schedule.local_bytes, "workspaces", err));
-    HONE_TRY(reserve(plan, (void **)&plan->shared, plan->schedule.shared_bytes, 1, "workspace of the batch", err));
+    HONE_TRY(reserve_arenas(plan, err));
     HONE_TRY(describe_all(plan, err));
     hone_plan_refresh(plan);
     plan->graph.layers = plan->graph.watched = NULL; /* the caller's, and no longer asked for */
@@ -393,6 +398,28 @@ hone_status hone_plan_create(hone_plan **out, hone_model *model, const hone_plan
     return create_named(out, model, config, hone__kernels(), bfloat16, NULL, err);
 }
 
+hone_status hone__plan_create_twin(hone_plan **out, const hone_plan *of, hone_error *err) {
+    *out = NULL;
+    if (of->training) HONE_FAIL(err, HONE_ARGUMENT, "a plan for training has no twins");
+    hone_plan *plan = hone__alloc(1, sizeof *plan);
+    if (!plan) return hone__fail_memory(err, sizeof *plan, "the plan");
+    *plan = *of;
+    plan->is_twin = true;
+    plan->local = plan->shared = NULL;
+    plan->input = (hone__input){0};
+    plan->refresh_count = 0;
+    plan->memory = 0;
+    hone_status status = reserve_input(plan, err);
+    if (status == HONE_OK) status = reserve_arenas(plan, err);
+    if (status != HONE_OK) {
+        hone_plan_free(plan);
+        return status;
+    }
+    hone_plan_refresh(plan);
+    *out = plan;
+    return HONE_OK;
+}
+
 hone_status hone__plan_create_watching(hone_plan **out, hone_model *model, size_t layer, size_t max_batch,
                                        hone_threads *threads, hone_error *err) {
     hone_plan_config config = hone_plan_config_default();
@@ -413,21 +440,26 @@ hone__watched hone__plan_watched(const hone_plan *plan) {
     return seen;
 }
 
-void hone_plan_free(hone_plan *plan) {
-    if (!plan) return;
+/* What twins share. */
+static void free_operations(hone_plan *plan) {
     hone_plan_free(plan->inference);
     for (size_t i = 0; plan->descriptions && i < plan->graph.op_count; i++) hone__free(plan->descriptions[i]);
     hone__free(plan->descriptions);
     hone__builder_release(&plan->graph);
     hone__schedule_release(&plan->schedule);
-    hone__free(plan->local);
-    hone__free(plan->shared);
     hone__free(plan->own);
     hone__free(plan->sums);
     hone__free(plan->refreshes);
-    hone__input_release(&plan->input);
     hone__free(plan->gradients);
     hone__free(plan->watched);
+}
+
+void hone_plan_free(hone_plan *plan) {
+    if (!plan) return;
+    if (!plan->is_twin) free_operations(plan);
+    hone__free(plan->local);
+    hone__free(plan->shared);
+    hone__input_release(&plan->input);
     hone__free(plan);
 }
 

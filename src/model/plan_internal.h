@@ -50,6 +50,11 @@ float *hone__plan_gradient(const hone_plan *plan, size_t shard);
 int hone__plan_logits(const hone_plan *plan);
 size_t hone__plan_outputs(const hone_plan *plan); /* elements of one sample's output */
 
+/* Another plan of the same operations and packed weights, which are read and never written: it has memory of its own for
+ * what is computed, so both may predict at the same time. of is not for training, has the memory that twins share, and is
+ * freed after them. */
+hone_status hone__plan_create_twin(hone_plan **out, const hone_plan *of, hone_error *err);
+
 /* A plan for looking: hone__plan_step and its kin go forwards as in inference, with the model's logits as outputs, and
  * backwards as far as layer's first application; nothing is trained. layer may be an InputLayer. */
 hone_status hone__plan_create_watching(hone_plan **out, hone_model *model, size_t layer, size_t max_batch,

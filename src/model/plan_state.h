@@ -90,6 +90,7 @@ struct hone_plan {
     size_t memory;
     hone__call call;
     hone_plan *inference; /* of a training plan: what predict runs */
+    bool is_twin;         /* graph, schedule, packed weights and words are another plan's */
 };
 
 /* What op runs on. */

@@ -11,6 +11,8 @@
 #include <hone/quantize.h>
 
 #include "model_internal.h"
+#include "plan_internal.h"
+#include "teach_internal.h"
 
 #include <math.h>
 #include <sched.h>
@@ -42,18 +44,29 @@ static hone_status describe(hone__tensor_spec **out, size_t *count, size_t *row,
     return HONE_OK;
 }
 
-static hone_status make_lane(hone__lane *lane, hone__servable *s, hone_error *err) {
+/* The plans of the first lane: they pack the weights, once for all lanes. */
+static hone_status make_plans(hone__lane *lane, hone__servable *s, hone_error *err) {
     hone_plan_config config = hone_plan_config_default();
     config.max_batch = s->max_batch;
     config.precision = s->precision;
     HONE_TRY(hone_plan_create(&lane->plan, s->model, &config, err));
-    if (s->reads_features) {
-        size_t layer;
-        HONE_TRY(hone_model_feature_layer(s->model, &layer, err));
-        config.layers = &layer;
-        config.layer_count = 1;
-        HONE_TRY(hone_plan_create(&lane->judged, s->model, &config, err));
-        s->judged_size = hone_plan_row_size(lane->judged);
+    if (!s->reads_features) return HONE_OK;
+    size_t layer;
+    HONE_TRY(hone_model_feature_layer(s->model, &layer, err));
+    config.layers = &layer;
+    config.layer_count = 1;
+    HONE_TRY(hone_plan_create(&lane->judged, s->model, &config, err));
+    s->judged_size = hone_plan_row_size(lane->judged);
+    return HONE_OK;
+}
+
+static hone_status make_lane(hone__lane *lane, hone__servable *s, hone_error *err) {
+    const hone__lane *first = &s->lanes[0];
+    if (lane == first) {
+        HONE_TRY(make_plans(lane, s, err));
+    } else {
+        HONE_TRY(hone__plan_create_twin(&lane->plan, first->plan, err));
+        if (first->judged) HONE_TRY(hone__plan_create_twin(&lane->judged, first->judged, err));
     }
     size_t inputs, outputs;
     if (hone__multiply(s->max_batch, s->input_size, &inputs) &&
@@ -66,7 +79,7 @@ static hone_status make_lane(hone__lane *lane, hone__servable *s, hone_error *er
     return HONE_OK;
 }
 
-/* The first run touches all memory; the best of the others is what a sample costs. */
+/* What a sample costs: the first run touches all memory, the best of the others counts. */
 static void measure(hone__servable *s) {
     hone__lane *lane = &s->lanes[0];
     for (int i = 0; i <= MEASURED_RUNS; i++) {
@@ -75,8 +88,6 @@ static void measure(hone__servable *s) {
         double took = hone__seconds() - began;
         if (i == 1 || (i > 1 && took < s->cost)) s->cost = took;
     }
-    for (size_t i = 1; i < s->lane_count; i++)
-        hone_plan_predict(s->lanes[i].plan, s->lanes[i].inputs, 1, s->lanes[i].outputs);
 }
 
 /* How many numbers describe a picture; 0: none do. */
@@ -89,7 +100,8 @@ static size_t count_features(const hone_model *model) {
 /* What hone teach has put into the file; lessons that do not fit the model any more are no reason not to serve it. */
 static hone_status load_lessons(hone__servable *s, const hone__servable_config *config, hone_error *err) {
     char why[HONE_ERROR_MESSAGE_SIZE];
-    if (config->untaught) return HONE_OK;
+    bool is_taught = hone_value_kind_of(hone_model_record(s->model, HONE_LESSONS_RECORD)) != HONE_VALUE_NULL;
+    if (config->untaught || (!is_taught && !config->teach)) return HONE_OK;
     HONE_TRY(hone__teaching_create(&s->teaching, s->model, count_features(s->model), why, err));
     if (*why) hone__log(HONE_LOG_WARNING, "'%s' answers without what it was taught: %s", config->path, why);
     return HONE_OK;
@@ -159,9 +171,11 @@ static hone_status load(hone__servable *s, const hone__servable_config *config, 
         if (i == config->threads && s->cost > config->at_once_seconds) break;
         s->lane_count++;
         HONE_TRY(make_lane(&s->lanes[i], s, err));
-        if (i == 0) measure(s);
+        if (i == 0)
+            measure(s);
+        else
+            hone_plan_predict(s->lanes[i].plan, s->lanes[i].inputs, 1, s->lanes[i].outputs);
     }
-    measure(s);
     return HONE_OK;
 }
 
@@ -196,7 +210,7 @@ void hone__servable_hold(hone__servable *s) {
 
 void hone__servable_drop(hone__servable *s) {
     if (!s || atomic_fetch_sub(&s->references, 1) > 1) return;
-    for (size_t i = 0; i < s->lane_count; i++) {
+    for (size_t i = s->lane_count; i-- > 0;) { /* the first has what the others share */
         hone_plan_free(s->lanes[i].plan);
         hone_plan_free(s->lanes[i].judged);
         hone__free(s->lanes[i].inputs);
@@ -217,10 +231,16 @@ void hone__servable_drop(hone__servable *s) {
     hone__free(s);
 }
 
+/* A thread asks first for the lane that it had last: its memory is in that CPU's caches. */
 hone__lane *hone__servable_take(hone__servable *s) {
-    for (size_t i = 0; i < s->lane_count; i++)
-        if (!atomic_load_explicit(&s->lanes[i].busy, memory_order_relaxed) && !atomic_exchange(&s->lanes[i].busy, true))
-            return &s->lanes[i];
+    static _Thread_local size_t last;
+    size_t at = last < s->lane_count ? last : 0;
+    for (size_t i = 0; i < s->lane_count; i++, at = at + 1 < s->lane_count ? at + 1 : 0) {
+        hone__lane *lane = &s->lanes[at];
+        if (atomic_load_explicit(&lane->busy, memory_order_relaxed) || atomic_exchange(&lane->busy, true)) continue;
+        last = at;
+        return lane;
+    }
     return NULL;
 }
 

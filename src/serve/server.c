@@ -8,8 +8,6 @@
 #include "file.h"
 #include "notes.h"
 
-#include <hone/threads.h>
-
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -267,15 +265,6 @@ static hone_status listen_on(hone_server *s, hone_error *err) {
     return HONE_OK;
 }
 
-static hone_status count_threads(int *out, int wish, hone_error *err) {
-    if (wish < 0 || wish > HONE_MAX_THREADS) HONE_FAIL(err, HONE_ARGUMENT, "%d threads", wish);
-    hone_threads *threads; /* knows how many CPUs are ours */
-    HONE_TRY(hone_threads_create(&threads, wish, err));
-    *out = hone_threads_count(threads);
-    hone_threads_free(threads);
-    return HONE_OK;
-}
-
 static hone_status check(const hone_server_config *c, hone_error *err) {
     if (c->model_count == 0) HONE_FAIL(err, HONE_ARGUMENT, "there is no model to serve");
     if (c->max_batch < 1 || c->max_batch > 4096) HONE_FAIL(err, HONE_ARGUMENT, "a batch of %zu samples", c->max_batch);
@@ -292,11 +281,13 @@ hone_status hone_server_create(hone_server **out, const hone_server_config *conf
     hone_server *s = hone__alloc(1, sizeof *s);
     if (!s) return hone__fail_memory(err, sizeof *s, "a server");
     hone__serve *serve = &s->serve;
+    int cpus;
     serve->config = *config;
     serve->started = hone__seconds();
     pthread_mutex_init(&serve->log_lock, NULL);
     pthread_mutex_init(&serve->teach_lock, NULL);
-    hone_status status = count_threads(&serve->threads, config->threads, err);
+    serve->threads = config->threads;
+    hone_status status = hone__threads_resolve(&serve->threads, &cpus, err);
     if (status == HONE_OK) status = hone__metrics_create(&serve->metrics, serve, err);
     if (status == HONE_OK && config->feedback_folder)
         status = hone__feedback_create(&serve->feedback, config->feedback_folder, config->feedback_max_images,

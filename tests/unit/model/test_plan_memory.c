@@ -6,6 +6,7 @@
 
 #include "schedule.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 /* ---- a counting allocator -------------------------------------------------------------------------------------- */
@@ -95,6 +96,75 @@ static void test_every_failed_allocation_is_survived(void **state) {
         assert_non_null(strstr(err.message, "plan of model 'sequential'"));
         assert_int_equal(counts.live, live);
     }
+    hone_model_free(model);
+}
+
+/* ---- twins ------------------------------------------------------------------------------------------------------ */
+
+enum { TWIN_SAMPLES = 9, TWIN_RUNS = 40, TWIN_INPUT = 8 * 8 * 2, TWIN_OUTPUT = 3 };
+
+typedef struct twin_run {
+    hone_plan *plan;
+    const float *inputs;
+    float outputs[TWIN_SAMPLES * TWIN_OUTPUT];
+} twin_run;
+
+static void *predict_again_and_again(void *context) {
+    twin_run *r = context;
+    for (int i = 0; i < TWIN_RUNS; i++) hone_plan_predict(r->plan, r->inputs, TWIN_SAMPLES, r->outputs);
+    return NULL;
+}
+
+static void test_twins_predict_at_the_same_time(void **state) {
+    (void)state;
+    static float inputs[2][TWIN_SAMPLES * TWIN_INPUT];
+    float expected[2][TWIN_SAMPLES * TWIN_OUTPUT];
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < TWIN_SAMPLES * TWIN_INPUT; i++) inputs[k][i] = (float)((i + 5 * k) * 37 % 101) / 101;
+    hone_model *model = pt_model(network);
+    hone_plan_config config = {.max_batch = 4};
+    hone_plan *plan = pt_plan(model, &config, NULL), *twin;
+    for (int i = 0; i < 2; i++) hone_plan_predict(plan, inputs[i], TWIN_SAMPLES, expected[i]);
+    assert_int_equal(hone__plan_create_twin(&twin, plan, NULL), HONE_OK);
+    assert_true(hone_plan_memory(twin) < hone_plan_memory(plan)); /* the weights are packed once */
+    assert_string_equal(hone_plan_operation(twin, 0), hone_plan_operation(plan, 0));
+    twin_run runs[2] = {{.plan = plan, .inputs = inputs[0]}, {.plan = twin, .inputs = inputs[1]}};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, predict_again_and_again, &runs[1]), 0);
+    predict_again_and_again(&runs[0]);
+    pthread_join(thread, NULL);
+    for (int i = 0; i < 2; i++) assert_memory_equal(runs[i].outputs, expected[i], sizeof expected[i]);
+    hone_plan_free(twin);
+    hone_plan_predict(plan, inputs[1], TWIN_SAMPLES, runs[0].outputs); /* it goes on without its twin */
+    assert_memory_equal(runs[0].outputs, expected[1], sizeof expected[1]);
+    hone_plan_free(plan);
+    hone_model_free(model);
+}
+
+static void test_twins_that_cannot_be(void **state) {
+    (void)state;
+    hone_model *model = pt_model(network);
+    hone_plan_config config = {.max_batch = 4};
+    hone_plan *plan = pt_plan(model, &config, NULL), *twin;
+    hone_error err = {0};
+    size_t live = counts.live, start = counts.calls;
+    assert_int_equal(hone__plan_create_twin(&twin, plan, NULL), HONE_OK);
+    size_t needed = counts.calls - start;
+    hone_plan_free(twin);
+    assert_int_equal(counts.live, live);
+    for (size_t n = 1; n <= needed; n++) {
+        counts.fail_at = counts.calls + n;
+        assert_int_equal(hone__plan_create_twin(&twin, plan, &err), HONE_MEMORY);
+        counts.fail_at = 0;
+        assert_null(twin);
+        assert_int_equal(counts.live, live);
+    }
+    hone_plan_free(plan);
+    config.training = true;
+    plan = pt_plan(model, &config, NULL);
+    assert_int_equal(hone__plan_create_twin(&twin, plan, &err), HONE_ARGUMENT);
+    assert_null(twin);
+    hone_plan_free(plan);
     hone_model_free(model);
 }
 
@@ -200,6 +270,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_runs_allocate_nothing, install_allocator, remove_allocator),
         cmocka_unit_test_setup_teardown(test_every_failed_allocation_is_survived, install_allocator, remove_allocator),
+        cmocka_unit_test(test_twins_predict_at_the_same_time),
+        cmocka_unit_test_setup_teardown(test_twins_that_cannot_be, install_allocator, remove_allocator),
         cmocka_unit_test(test_what_cannot_be_is_refused),
         cmocka_unit_test(test_memory_is_told),
         cmocka_unit_test(test_placed_blocks_never_overlap),
