@@ -72,12 +72,6 @@ static hone_status count_file(void *context, const char *path, const char *label
     return HONE_OK;
 }
 
-static hone_status recount(hone__feedback *f, hone_error *err) {
-    f->images = 0;
-    f->bytes = 0;
-    return visit_all(f->folder, count_file, f, err);
-}
-
 hone_status hone__feedback_create(hone__feedback **out, const char *folder, size_t max_images, int64_t max_bytes,
                                   hone_error *err) {
     *out = NULL;
@@ -88,7 +82,7 @@ hone_status hone__feedback_create(hone__feedback **out, const char *folder, size
     f->max_bytes = max_bytes;
     f->folder = hone__strdup(folder);
     hone_status status = f->folder ? hone__make_folders(folder, err) : hone__fail_memory(err, strlen(folder), "a path");
-    if (status == HONE_OK) status = recount(f, err);
+    if (status == HONE_OK) status = visit_all(f->folder, count_file, f, err);
     if (status == HONE_OK && access(folder, W_OK) != 0)
         status = hone__fail(err, HONE_IO, "cannot write into the folder '%s': %s", folder, strerror(errno));
     if (status != HONE_OK) {
@@ -143,19 +137,23 @@ typedef struct search {
     const char *name, *label;
     bool is_here;
     char *elsewhere; /* its path under another label */
-    int64_t bytes;   /* of that file */
+    int64_t elsewhere_bytes;
+    size_t images; /* that were met on the way */
+    int64_t bytes;
 } search;
 
 static hone_status compare(void *context, const char *path, const char *label, const char *name,
                            const struct stat *info, hone_error *err) {
     search *s = context;
+    s->images++;
+    s->bytes += (int64_t)info->st_size;
     if (strcmp(name, s->name) != 0) return HONE_OK;
     if (strcmp(label, s->label) == 0) {
         s->is_here = true;
     } else if (!s->elsewhere) {
         s->elsewhere = hone__strdup(path);
         if (!s->elsewhere) return hone__fail_memory(err, strlen(path), "a path");
-        s->bytes = (int64_t)info->st_size;
+        s->elsewhere_bytes = (int64_t)info->st_size;
     }
     return HONE_OK;
 }
@@ -174,52 +172,67 @@ static hone_status tell_catalog(const hone__feedback *f, hone_error *err) {
     return status;
 }
 
-/* A file is there, and so its size is known: it stays if there is room. People may have emptied the queue: before it is
- * said to be full it is counted again. */
-static hone_status make_room(hone__feedback *f, int64_t size, hone_error *err) {
+/* Where a picture of this label goes. */
+typedef struct place {
+    char *folder, *path;
+} place;
+
+/* Only when a file is there is its size known: it stays if there is room. What people said is never dropped for something
+ * newer: they are told that the queue is full. */
+static hone_status write_picture(hone__feedback *f, const hone_image *image, const place *to, hone_error *err) {
+    struct stat info = {0};
+    if (f->images >= f->max_images)
+        HONE_FAIL(err, HONE_LIMIT, "the feedback queue is full: it has %zu pictures; train on it and empty it",
+                  f->images);
+    HONE_TRY(hone__make_folders(to->folder, err));
+    HONE_TRY(hone_image_write(image, to->path, err));
+    int64_t size = stat(to->path, &info) == 0 ? (int64_t)info.st_size : 0;
+    if (size > f->max_bytes - f->bytes) {
+        unlink(to->path);
+        rmdir(to->folder); /* where it is empty */
+        HONE_FAIL(err, HONE_LIMIT, "the feedback queue is full: it has %lld of %lld bytes; train on it and empty it",
+                  (long long)f->bytes, (long long)f->max_bytes);
+    }
     f->images++;
     f->bytes += size;
-    if (f->bytes > f->max_bytes) HONE_TRY(recount(f, err));
-    if (f->bytes <= f->max_bytes) return HONE_OK;
-    HONE_FAIL(err, HONE_LIMIT, "the feedback queue is full: it has %lld of %lld bytes; train on it and empty it",
-              (long long)(f->bytes - size), (long long)f->max_bytes);
+    return HONE_OK;
 }
 
-static hone_status write_picture(hone__feedback *f, const hone_image *image, const char *label, const char *name,
-                                 hone_error *err) {
-    char *folder = hone__join_path(f->folder, label), *path = folder ? hone__join_path(folder, name) : NULL;
-    struct stat info = {0};
-    hone_status status = path ? hone__make_folders(folder, err) : hone__fail_memory(err, strlen(label), "a path");
-    if (status == HONE_OK) status = hone_image_write(image, path, err);
-    if (status == HONE_OK && stat(path, &info) == 0) {
-        status = make_room(f, (int64_t)info.st_size, err);
-        if (status != HONE_OK && unlink(path) == 0) {
-            f->images--;
-            f->bytes -= (int64_t)info.st_size;
-        }
+/* The same bytes under another label: a correction takes no room. */
+static hone_status move_picture(const char *from, const place *to, hone_error *err) {
+    HONE_TRY(hone__make_folders(to->folder, err));
+    if (rename(from, to->path) != 0) HONE_FAIL(err, HONE_IO, "cannot write '%s': %s", to->path, strerror(errno));
+    return HONE_OK;
+}
+
+/* The folder is counted anew each time: what people took away has made room. */
+static hone_status put(hone__feedback *f, const hone_image *image, const place *to, search *s,
+                       hone__feedback_result *result, hone_error *err) {
+    HONE_TRY(hone__make_folders(f->folder, err));
+    HONE_TRY(visit_all(f->folder, compare, s, err));
+    f->images = s->images;
+    f->bytes = s->bytes;
+    *result = s->is_here ? HONE_FEEDBACK_KNOWN : s->elsewhere ? HONE_FEEDBACK_MOVED : HONE_FEEDBACK_ADDED;
+    if (*result == HONE_FEEDBACK_ADDED) HONE_TRY(write_picture(f, image, to, err));
+    if (*result == HONE_FEEDBACK_MOVED) HONE_TRY(move_picture(s->elsewhere, to, err));
+    if (s->is_here && s->elsewhere && unlink(s->elsewhere) == 0) {
+        f->images--;
+        f->bytes -= s->elsewhere_bytes;
     }
-    hone__free(path);
-    hone__free(folder);
-    return status;
+    return s->is_here && !s->elsewhere ? HONE_OK : tell_catalog(f, err);
 }
 
 /* With the lock held. */
 static hone_status add(hone__feedback *f, const hone_image *image, const char *label, const char *name,
                        hone__feedback_result *result, hone_error *err) {
     search s = {.name = name, .label = label};
-    hone_status status = visit_all(f->folder, compare, &s, err);
-    *result = s.is_here ? HONE_FEEDBACK_KNOWN : s.elsewhere ? HONE_FEEDBACK_MOVED : HONE_FEEDBACK_ADDED;
-    if (status == HONE_OK && !s.is_here && f->images >= f->max_images) status = recount(f, err);
-    if (status == HONE_OK && *result == HONE_FEEDBACK_ADDED && f->images >= f->max_images)
-        status = hone__fail(err, HONE_LIMIT,
-                            "the feedback queue is full: it has %zu pictures; train on it and empty it", f->images);
-    if (status == HONE_OK && !s.is_here) status = write_picture(f, image, label, name, err);
-    if (status == HONE_OK && s.elsewhere && unlink(s.elsewhere) == 0) {
-        f->images--;
-        f->bytes -= s.bytes;
-    }
-    if (status == HONE_OK && (!s.is_here || s.elsewhere)) status = tell_catalog(f, err);
+    place to = {.folder = hone__join_path(f->folder, label)};
+    to.path = to.folder ? hone__join_path(to.folder, name) : NULL;
+    hone_status status =
+        to.path ? put(f, image, &to, &s, result, err) : hone__fail_memory(err, strlen(label), "a path");
     hone__free(s.elsewhere);
+    hone__free(to.path);
+    hone__free(to.folder);
     return status;
 }
 

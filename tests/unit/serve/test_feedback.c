@@ -111,6 +111,15 @@ static void it_is_bounded(void **state) {
     assert_int_equal(status, HONE_LIMIT);
     assert_non_null(strstr(err.message, "600 bytes"));
     size_t kept = hone__feedback_count(f);
+    hone__feedback_result result;
+    assert_int_equal(add(f, 0, "b", &result, NULL), HONE_OK); /* nor does it in bytes */
+    assert_int_equal(result, HONE_FEEDBACK_MOVED);
+    assert_int_equal(hone__feedback_count(f), kept);
+    assert_int_equal(add(f, 50, "c", NULL, NULL), HONE_LIMIT);
+    char class_folder[80];
+    snprintf(class_folder, sizeof class_folder, "%s/c", folder);
+    assert_int_equal(access(class_folder, F_OK), -1); /* no class without a picture */
+    assert_int_equal(add(f, 0, "a", &result, NULL), HONE_OK);
     hone__feedback_free(f);
     f = open_queue(100, 600); /* what did not fit has left nothing */
     assert_int_equal(hone__feedback_count(f), kept);

@@ -5,6 +5,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include "serve_client.h"
 
+#include "core_internal.h"
+
 #include <hone/train.h>
 
 #include <dirent.h>
@@ -360,13 +362,11 @@ static void hard_pictures_are_kept_and_no_more_than_wanted(void **state) {
         want(ask(s, "POST /predict", "", png, size), 200, NULL);
     }
     assert_int_equal(files_in(folder), 3);
-    size_t size = png_of(130, png, sizeof png);
-    want(ask(s, "POST /predict", "", png, size), 200, NULL);
-    assert_int_equal(files_in(folder), 3);
     hone_server_free(s);
     config.sample_max_images = 4; /* what lies there is counted */
     config.sample_max_bytes = 10;
     s = start_server(&config);
+    size_t size = png_of(130, png, sizeof png);
     want(ask(s, "POST /predict", "", png, size), 200, NULL);
     assert_int_equal(files_in(folder), 3);
     hone_server_free(s);
@@ -376,6 +376,52 @@ static void hard_pictures_are_kept_and_no_more_than_wanted(void **state) {
     assert_int_equal(hone_dataset_open(&data, folder, &open, NULL), HONE_OK);
     assert_int_equal(hone_dataset_samples(data), 3);
     hone_dataset_free(data);
+}
+
+/* Whether the picture of this brightness comes to lie in the folder: a full one is looked at only now and then. */
+static bool is_kept(const hone_server *s, const char *folder, int brightness, int tries) {
+    char png[4096], name[192];
+    size_t size = png_of(brightness, png, sizeof png);
+    snprintf(name, sizeof name, "%s/%016llx.png", folder, (unsigned long long)hone__fnv1a(HONE_FNV1A_BEGIN, png, size));
+    for (int i = 0; i < tries; i++) {
+        want(ask(s, "POST /predict", "", png, size), 200, NULL);
+        if (access(name, F_OK) == 0) return true;
+        pause_ms(50);
+    }
+    return false;
+}
+
+static void a_full_sample_queue_makes_room(void **state) {
+    (void)state;
+    char folder[128], path[128], command[300];
+    snprintf(folder, sizeof folder, "%s", in_folder("hard"));
+    snprintf(path, sizeof path, "%s", in_folder("s.h5"));
+    hone_served_model model = {"m", path};
+    hone_server_config config = config_of(&model);
+    config.sample_folder = folder;
+    config.sample_max_images = 3;
+    config.sample_below = 1.1;
+    hone_server *s = start_server(&config);
+    assert_true(is_kept(s, folder, 1, 1));
+    pause_ms(20); /* so that file systems with coarse clocks know it to be the oldest */
+    for (int i = 2; i < 4; i++) assert_true(is_kept(s, folder, i, 1));
+    snprintf(command, sizeof command, "touch %s/mine.txt", folder); /* counts, and stays */
+    assert_int_equal(system(command), 0);
+    assert_true(is_kept(s, folder, 4, 100));
+    assert_int_equal(files_in(folder), 3);
+    snprintf(command, sizeof command, "test -e %s/mine.txt", folder);
+    assert_int_equal(system(command), 0);
+    assert_true(is_kept(s, folder, 1, 100)); /* was dropped first, and is new again */
+    assert_int_equal(files_in(folder), 3);
+    /* Somebody labels: nothing is taken away, nothing added; and what people empty is filled again. */
+    snprintf(command, sizeof command, "touch %s/hone.db", folder);
+    assert_int_equal(system(command), 0);
+    assert_false(is_kept(s, folder, 5, 30));
+    snprintf(command, sizeof command, "mv %s %s.labelled", folder, folder);
+    assert_int_equal(system(command), 0);
+    assert_true(is_kept(s, folder, 6, 100));
+    assert_int_equal(files_in(folder), 1);
+    hone_server_free(s);
 }
 
 /* ---- memory ---------------------------------------------------------------------------------------------------- */
@@ -440,6 +486,7 @@ int main(void) {
         cmocka_unit_test(tokens_and_origins),
         cmocka_unit_test(drift_is_measured_against_the_reference),
         cmocka_unit_test(hard_pictures_are_kept_and_no_more_than_wanted),
+        cmocka_unit_test(a_full_sample_queue_makes_room),
         cmocka_unit_test(a_prediction_allocates_nothing),
         cmocka_unit_test(a_start_without_memory_leaves_nothing_behind),
     };
