@@ -56,8 +56,9 @@ static void remember(struct hone__samples *s, const char *name, const struct sta
     memcpy(s->oldest[i].name, name, NAME_SIZE); /* which is_ours has measured */
 }
 
-/* What lies there, subfolders left alone. */
+/* What lies there; subfolders are left alone, and hone label's catalog (with what SQLite puts beside it) is no picture. */
 static void take_stock(struct hone__samples *s) {
+    static const char catalog[] = "hone.db";
     s->images = s->oldest_count = 0;
     s->bytes = 0;
     s->has_catalog = false;
@@ -65,8 +66,9 @@ static void take_stock(struct hone__samples *s) {
     for (struct dirent *e; d && (e = readdir(d));) {
         struct stat info;
         char *path = e->d_name[0] == '.' ? NULL : hone__join_path(s->folder, e->d_name);
-        if (path && stat(path, &info) == 0 && S_ISREG(info.st_mode)) {
-            s->has_catalog = s->has_catalog || strcmp(e->d_name, "hone.db") == 0;
+        if (path && strncmp(e->d_name, catalog, sizeof catalog - 1) == 0) {
+            s->has_catalog = true;
+        } else if (path && stat(path, &info) == 0 && S_ISREG(info.st_mode)) {
             s->images++;
             s->bytes += info.st_size;
             if (is_ours(e->d_name)) remember(s, e->d_name, &info);
