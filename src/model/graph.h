@@ -55,6 +55,9 @@ hone_status hone__builder_tensor(hone__builder *b, const hone_shape *shape, int 
 /* Lowers all layers of a built model. b must be zeroed. */
 hone_status hone__lower_model(hone__builder *b, const hone_model *model, uint64_t seed, hone_error *err);
 
+/* Multiply-adds of one sample forwards, as dense arithmetic has them; 0 for what is no product. */
+double hone__op_macs(const hone__op *op);
+
 /* Rewrites the graph. *logits: 1 where a final softmax was left out, 2 for a sigmoid, else 0. */
 void hone__fuse(hone__builder *b, const hone__purpose *purpose, int *logits);
 

@@ -111,6 +111,15 @@ static void decide_cut(hone_plan *plan) {
     plan->max_shards = clamp((plan->max_batch - 1) / shard + 1, 1, affordable);
 }
 
+/* Whether several workers walk a shard. It costs memory and the way there and back of what the gradients of the weights
+ * read, so only where workers would have nothing to do. Nothing here may change a result. */
+static void decide_split(hone_plan *plan) {
+    plan->split = 1;
+    if (!plan->training || plan->graph.watched || !hone__weights_can_be_last(&plan->graph)) return;
+    const size_t samples = clamp((plan->max_batch - 1) / plan->max_shards + 1, 1, plan->samples);
+    while (plan->split * plan->max_shards < plan->workers && 2 * plan->split <= samples) plan->split *= 2;
+}
+
 size_t hone__plan_cut(const hone_plan *plan, size_t n) {
     if (n == 0) return 0;
     if (plan->training) {
@@ -314,7 +323,12 @@ static hone_status make_plan(hone_plan *plan, const hone_plan_config *config, co
     if (plan->training) HONE_TRY(decide_backward(plan, err));
     decide_cut(plan);
     HONE_TRY(prepare_ops(plan, err));
-    HONE_TRY(hone__schedule_init(&plan->schedule, &plan->graph, plan->training, plan->samples, plan->max_batch, err));
+    decide_split(plan);
+    const hone__schedule_wish wish = {.training = plan->training,
+                                      .weights_last = plan->split > 1,
+                                      .samples = plan->samples,
+                                      .max_batch = plan->max_batch};
+    HONE_TRY(hone__schedule_init(&plan->schedule, &plan->graph, &wish, err));
     HONE_TRY(reserve_own(plan, err));
     HONE_TRY(reserve_input(plan, err));
     HONE_TRY(reserve_watched(plan, err));
@@ -479,6 +493,10 @@ size_t hone__plan_max_shards(const hone_plan *plan) {
 
 size_t hone__plan_shards(const hone_plan *plan) {
     return plan->shards;
+}
+
+size_t hone__plan_max_slots(const hone_plan *plan) {
+    return plan->max_shards * plan->split;
 }
 
 float *hone__plan_gradient(const hone_plan *plan, size_t shard) {

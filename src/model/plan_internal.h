@@ -6,7 +6,10 @@
  * loss, and backwards on one worker, a chunk of samples at a time with its activations in that worker's caches; its
  * weight gradients go to the shard's own flat array. Operations that need the whole batch (BatchNormalization in
  * training) end a segment: all shards finish it before any starts the next. The optimizer adds the shards in order. So
- * the number of threads cannot change a bit. */
+ * the number of threads cannot change a bit.
+ *
+ * Where there are more workers than shards, several walk one shard, some of its samples each, and the gradients of the
+ * weights follow when all have come back, from the same samples at once as one worker would take: the same bits. */
 #ifndef HONE_PLAN_INTERNAL_H
 #define HONE_PLAN_INTERNAL_H
 
@@ -15,9 +18,10 @@
 
 /* The loss of a stretch of one shard: outputs (count, outputs) of samples first … first + count - 1 of the batch in,
  * d_outputs to be filled with dloss/doutputs *of the sum over samples* (the update scales by 1 / batch). A large shard
- * is walked in chunks: then this is called once per chunk, in the order of the samples, so what is kept per shard is to
- * be added to (and cleared before the step). Called from several threads at once for different shards. */
-typedef void (*hone__loss_function)(void *context, int worker, size_t shard, size_t first, size_t count,
+ * is walked in chunks: then this is called once per chunk, in the order of the samples, so what is kept per slot (below
+ * hone__plan_max_slots) is to be added to, and cleared before the step. Called from several threads at once for
+ * different slots; which samples share one is not fixed. */
+typedef void (*hone__loss_function)(void *context, int worker, size_t slot, size_t first, size_t count,
                                     const float *outputs, float *d_outputs);
 
 /* hone_plan_create with a kernel table of one's choice for all layers, whatever their policy: for tests of every level. */
@@ -43,6 +47,8 @@ void hone__plan_step_float(hone_plan *plan, const float *x, size_t n, uint64_t s
 /* Most shards a batch is cut into, and how many the last step used. */
 size_t hone__plan_max_shards(const hone_plan *plan);
 size_t hone__plan_shards(const hone_plan *plan);
+/* How many numbers the loss may be called with as its slot. */
+size_t hone__plan_max_slots(const hone_plan *plan);
 /* Gradient of one shard: the layout of model->data. */
 float *hone__plan_gradient(const hone_plan *plan, size_t shard);
 

@@ -34,6 +34,7 @@ typedef struct hone__chunk {
     hone_plan *plan;
     int worker;
     size_t part;     /* its shard */
+    size_t slot;     /* of the loss: its shard, or where several workers walk one, what of it this is */
     size_t first, n; /* samples of the batch */
     bool fresh;      /* the first chunk of its shard */
 } hone__chunk;
@@ -83,6 +84,7 @@ struct hone_plan {
 
     size_t shard_samples; /* a batch of n is cut into ceil(n / this) shards, at most max_shards */
     size_t max_shards, shards;
+    size_t split;     /* workers that may walk one shard at a time: 1 but where there are more than shards */
     float *gradients; /* max_shards times model->data_size; NULL where nothing is trained */
     float *watched;   /* activations and gradients of one layer, or NULL */
 

@@ -58,7 +58,7 @@ void hone__plan_profile(hone_plan *plan, const unsigned char *pixels, size_t n, 
         (hone__call){.pixels = pixels, .n = n, .loss = loss ? call_loss : NULL, .visit = note_time, .context = &w});
 }
 
-static double forward_macs(const hone__op *op) {
+double hone__op_macs(const hone__op *op) {
     const hone__op_type *origin = hone__op_origin(op);
     if (origin == &hone__op_conv2d) {
         const hone_conv2d_shape *s = &op->as.conv2d.shape;
@@ -75,7 +75,7 @@ static double forward_macs(const hone__op *op) {
 
 hone__op_cost hone__plan_macs(const hone_plan *plan, size_t index) {
     const hone__op *op = &plan->graph.ops[index];
-    double macs = forward_macs(op);
+    double macs = hone__op_macs(op);
     return (hone__op_cost){
         .forward = macs, .backward = macs * op->wants_d_in[0], .weights = macs * op->trains[HONE_OP_KERNEL]};
 }

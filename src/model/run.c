@@ -92,7 +92,7 @@ static void give_output(const hone__chunk *c) {
     const float *y = value_address(c, plan->graph.output);
     const hone__call *call = &plan->call;
     if (call->loss)
-        call->loss(call->context, c->worker, c->part, c->first, c->n, y,
+        call->loss(call->context, c->worker, c->slot, c->first, c->n, y,
                    piece_address(c, plan->schedule.gradients[plan->graph.output]));
     else if (call->y)
         memcpy(call->y + c->first * plan->outputs, y, c->n * plan->outputs * sizeof *y);
@@ -110,7 +110,8 @@ static hone__run resolve(const hone__chunk *c, const hone__action *a, const hone
                    .d_out = piece_address(c, s->gradients[op->output]),
                    .aux = piece_address(c, s->notes[a->op]),
                    .scratch = piece_address(c, a->scratch),
-                   .fresh = c->fresh};
+                   .fresh = c->fresh,
+                   .weights_last = s->weights_last};
     for (int k = 0; k < op->input_count; k++) {
         r.in[k] = value_address(c, op->inputs[k]);
         if (!op->wants_d_in[k]) continue;
@@ -159,11 +160,12 @@ static void act(const hone__chunk *c, const hone__action *a) {
 
 /* ---- parts ----------------------------------------------------------------------------------------------------- */
 
-static void walk_chunk(const hone__chunk *c, size_t segment) {
+/* Actions first … last - 1. */
+static void walk_chunk(const hone__chunk *c, size_t first, size_t last) {
     const hone__schedule *s = &c->plan->schedule;
     const hone__call *call = &c->plan->call;
     guard_arena(c, true);
-    for (size_t i = s->segments[segment]; i < s->segments[segment + 1]; i++) {
+    for (size_t i = first; i < last; i++) {
         guard(c, i, true);
         act(c, &s->actions[i]);
         if (call->visit && !call->visit(call->context, c, i)) break;
@@ -178,18 +180,75 @@ static size_t part_begin(size_t n, size_t parts, size_t part) {
     return part * (n / parts) + (part < rest ? part : rest);
 }
 
-/* Cuts a part of the call into chunks of at most plan->samples and walks each. */
+/* A part of the call in chunks of at most plan->samples: how many, and the first sample of one. */
+static size_t chunk_count(const hone_plan *plan, size_t part) {
+    const hone__call *call = &plan->call;
+    size_t count = part_begin(call->n, call->parts, part + 1) - part_begin(call->n, call->parts, part);
+    return (count + plan->samples - 1) / plan->samples;
+}
+
+static size_t chunk_begin(const hone_plan *plan, size_t part, size_t chunks, size_t chunk) {
+    const hone__call *call = &plan->call;
+    size_t begin = part_begin(call->n, call->parts, part), end = part_begin(call->n, call->parts, part + 1);
+    return begin + part_begin(end - begin, chunks, chunk);
+}
+
+static hone__chunk chunk_of(hone_plan *plan, int worker, size_t part, size_t chunks, size_t chunk) {
+    hone__chunk c = {.plan = plan, .worker = worker, .part = part, .slot = part, .fresh = chunk == 0};
+    c.first = chunk_begin(plan, part, chunks, chunk);
+    c.n = chunk_begin(plan, part, chunks, chunk + 1) - c.first;
+    return c;
+}
+
 static void run_part(void *context, int worker, size_t part) {
     hone_plan *plan = context;
-    const hone__call *call = &plan->call;
-    size_t begin = part_begin(call->n, call->parts, part), count = part_begin(call->n, call->parts, part + 1) - begin;
-    size_t chunks = (count + plan->samples - 1) / plan->samples;
+    const size_t *segment = &plan->schedule.segments[plan->call.segment];
+    const size_t chunks = chunk_count(plan, part);
     for (size_t i = 0; i < chunks; i++) {
-        hone__chunk c = {.plan = plan, .worker = worker, .part = part, .fresh = i == 0};
-        c.first = begin + part_begin(count, chunks, i);
-        c.n = begin + part_begin(count, chunks, i + 1) - c.first;
-        walk_chunk(&c, call->segment);
+        const hone__chunk c = chunk_of(plan, worker, part, chunks, i);
+        walk_chunk(&c, segment[0], segment[1]);
     }
+}
+
+/* Some of the samples of each chunk of a part: piece number part * split + … */
+static void run_split_part(void *context, int worker, size_t piece) {
+    hone_plan *plan = context;
+    const size_t *segment = &plan->schedule.segments[plan->call.segment];
+    const size_t part = piece / plan->split, share = piece % plan->split, chunks = chunk_count(plan, part);
+    for (size_t i = 0; i < chunks; i++) {
+        hone__chunk c = chunk_of(plan, worker, part, chunks, i);
+        const size_t begin = part_begin(c.n, plan->split, share), end = part_begin(c.n, plan->split, share + 1);
+        if (begin == end) continue;
+        c.slot = piece;
+        c.first += begin;
+        c.n = end - begin;
+        walk_chunk(&c, segment[0], segment[1]);
+    }
+}
+
+/* One action of the segment on one part: action by action, as the costliest is the first. */
+static void run_weights(void *context, int worker, size_t piece) {
+    hone_plan *plan = context;
+    const size_t action = plan->schedule.segments[plan->call.segment] + piece / plan->call.parts;
+    const size_t part = piece % plan->call.parts, chunks = chunk_count(plan, part);
+    for (size_t i = 0; i < chunks; i++) {
+        const hone__chunk c = chunk_of(plan, worker, part, chunks, i);
+        walk_chunk(&c, action, action + 1);
+    }
+}
+
+/* The parts of a call through a segment, on all workers. */
+static void run_parts(hone_plan *plan, size_t segment) {
+    const hone__schedule *s = &plan->schedule;
+    const size_t parts = plan->call.parts;
+    if (parts == 1 && !s->weights_last)
+        run_part(plan, 0, 0); /* nobody to wake up */
+    else if (!s->weights_last)
+        hone__threads_run(plan->threads, run_part, plan, parts);
+    else if (segment + 1 < s->segment_count)
+        hone__threads_run(plan->threads, run_split_part, plan, parts * plan->split);
+    else
+        hone__threads_run(plan->threads, run_weights, plan, parts * (s->segments[segment + 1] - s->segments[segment]));
 }
 
 /* The operation whose sums segment ends with, or NULL. */
@@ -210,10 +269,8 @@ static void run_segment(hone_plan *plan, size_t segment) {
     plan->call.segment = segment;
     if (plan->call.visit)
         for (size_t part = 0; part < parts; part++) run_part(plan, 0, part);
-    else if (parts == 1)
-        run_part(plan, 0, 0); /* nobody to wake up */
     else
-        hone__threads_run(plan->threads, run_part, plan, parts);
+        run_parts(plan, segment);
     if (!op) return;
     if (phase == HONE_PHASE_FORWARD_SUMS)
         op->type->forward_reduce(op, plan->model, plan->call.n, op->totals, parts, !plan->call.visit);

@@ -8,6 +8,7 @@ typedef struct draft {
     hone__schedule *s;
     const hone__builder *graph;
     size_t *forward, *backward; /* by operation: its actions; backward 0: none */
+    size_t *weights;            /* by operation: the action of its weights' gradients where they come last; 0: none */
     int *producer;              /* by tensor: operation or -1 */
     size_t *users;              /* by tensor: how many inputs name it */
     bool *written;              /* by tensor: its gradient has been started */
@@ -16,6 +17,7 @@ typedef struct draft {
 static void release_draft(draft *d) {
     hone__free(d->forward);
     hone__free(d->backward);
+    hone__free(d->weights);
     hone__free(d->producer);
     hone__free(d->users);
     hone__free(d->written);
@@ -27,14 +29,15 @@ static hone_status init_draft(draft *d, hone__schedule *s, const hone__builder *
                  .graph = graph,
                  .forward = hone__alloc(ops, sizeof *d->forward),
                  .backward = hone__alloc(ops, sizeof *d->backward),
+                 .weights = hone__alloc(ops, sizeof *d->weights),
                  .producer = hone__alloc(tensors, sizeof *d->producer),
                  .users = hone__alloc(tensors, sizeof *d->users),
                  .written = hone__alloc(tensors, sizeof *d->written)};
     s->values = hone__alloc(tensors, sizeof *s->values);
     s->gradients = hone__alloc(tensors, sizeof *s->gradients);
     s->notes = hone__alloc(ops, sizeof *s->notes);
-    if (!d->forward || !d->backward || !d->producer || !d->users || !d->written || !s->values || !s->gradients ||
-        !s->notes)
+    if (!d->forward || !d->backward || !d->weights || !d->producer || !d->users || !d->written || !s->values ||
+        !s->gradients || !s->notes)
         return hone__fail_memory(err, (ops + tensors) * sizeof(size_t), "the plan");
     for (size_t t = 0; t < tensors; t++) {
         d->producer[t] = -1;
@@ -67,6 +70,41 @@ static hone_status cut(hone__schedule *s, hone_error *err) {
     return HONE_OK;
 }
 
+static bool trains_weights(const hone__op *op) {
+    for (int k = 0; k < HONE_OP_WEIGHTS; k++)
+        if (op->trains[k]) return true;
+    return false;
+}
+
+bool hone__weights_can_be_last(const hone__builder *graph) {
+    for (size_t i = 0; i < graph->op_count; i++) {
+        const hone__op *op = &graph->ops[i];
+        if (op->type->whole_batch || op->sums > 0) return false; /* a shard's sums are its one worker's */
+        if (!trains_weights(op)) continue;
+        if (!op->type->backward_weights || op->type->in_place) return false;
+        for (int k = 0; k < HONE_OP_WEIGHTS; k++)
+            if (op->trains[k] && !op->first_gradient[k]) return false;
+    }
+    return true;
+}
+
+/* One action for each operation that trains, in a segment behind all others. */
+static hone_status order_weights(draft *d, hone_error *err) {
+    hone__schedule *s = d->s;
+    const hone__op *ops = d->graph->ops;
+    HONE_TRY(cut(s, err));
+    for (;;) {
+        size_t next = d->graph->op_count;
+        for (size_t i = 0; i < d->graph->op_count; i++)
+            if (trains_weights(&ops[i]) && !d->weights[i] &&
+                (next == d->graph->op_count || hone__op_macs(&ops[i]) > hone__op_macs(&ops[next])))
+                next = i;
+        if (next == d->graph->op_count) return HONE_OK;
+        d->weights[next] = s->action_count;
+        HONE_TRY(add_action(s, HONE_PHASE_BACKWARD_WEIGHTS, next, err));
+    }
+}
+
 static hone_status order_actions(draft *d, bool training, hone_error *err) {
     hone__schedule *s = d->s;
     const hone__op *ops = d->graph->ops;
@@ -88,10 +126,12 @@ static hone_status order_actions(draft *d, bool training, hone_error *err) {
             HONE_TRY(add_action(s, HONE_PHASE_BACKWARD_SUMS, i, err));
             HONE_TRY(cut(s, err));
         }
-        if (ops[i].type->backward_weights) HONE_TRY(add_action(s, HONE_PHASE_BACKWARD_WEIGHTS, i, err));
+        if (ops[i].type->backward_weights && !s->weights_last)
+            HONE_TRY(add_action(s, HONE_PHASE_BACKWARD_WEIGHTS, i, err));
         d->backward[i] = s->action_count;
         HONE_TRY(add_action(s, HONE_PHASE_BACKWARD, i, err));
     }
+    if (s->weights_last) HONE_TRY(order_weights(d, err));
     HONE_TRY(cut(s, err));
     s->segment_count--;
     return HONE_OK;
@@ -121,6 +161,12 @@ static bool runs_in_place(const draft *d, const hone__op *op) {
     return d->producer[x] < 0 || !d->graph->ops[d->producer[x]].reads_out;
 }
 
+/* The way back of operation i reads piece. */
+static void touch_backward(const draft *d, int piece, size_t i) {
+    touch(d->s, piece, d->backward[i]);
+    if (d->weights[i]) touch(d->s, piece, d->weights[i]);
+}
+
 static hone_status place_values(draft *d, hone_error *err) {
     hone__schedule *s = d->s;
     const hone__builder *g = d->graph;
@@ -135,12 +181,12 @@ static hone_status place_values(draft *d, hone_error *err) {
         touch(s, s->values[op->output], d->forward[i]);
         for (int k = 0; k < op->input_count; k++) {
             touch(s, s->values[op->inputs[k]], d->forward[i]);
-            if (op->reads_in) touch(s, s->values[op->inputs[k]], d->backward[i]);
+            if (op->reads_in) touch_backward(d, s->values[op->inputs[k]], i);
         }
-        if (op->reads_out) touch(s, s->values[op->output], d->backward[i]);
+        if (op->reads_out) touch_backward(d, s->values[op->output], i);
         if (op->aux) {
             HONE_TRY(add_piece(s, op->aux, 0, d->forward[i], &s->notes[i], err));
-            touch(s, s->notes[i], d->backward[i]);
+            touch_backward(d, s->notes[i], i);
         }
     }
     touch(s, s->values[g->output], d->s->output);
@@ -173,7 +219,7 @@ static hone_status place_gradients(draft *d, hone_error *err) {
     for (size_t i = g->op_count; i-- > 0;) {
         const hone__op *op = &g->ops[i];
         if (!op->backward) continue;
-        touch(s, s->gradients[op->output], d->backward[i]);
+        touch_backward(d, s->gradients[op->output], i);
         for (int k = 0; k < op->input_count; k++)
             if (op->wants_d_in[k]) HONE_TRY(place_input_gradient(d, i, k, err));
     }
@@ -235,12 +281,12 @@ static hone_status make_schedule(draft *d, bool training, hone_error *err) {
     return place_pieces(s, true, &s->shared_bytes, err);
 }
 
-hone_status hone__schedule_init(hone__schedule *s, const hone__builder *graph, bool training, size_t samples,
-                                size_t max_batch, hone_error *err) {
-    *s = (hone__schedule){.samples = samples, .max_batch = max_batch};
+hone_status hone__schedule_init(hone__schedule *s, const hone__builder *graph, const hone__schedule_wish *wish,
+                                hone_error *err) {
+    *s = (hone__schedule){.samples = wish->samples, .max_batch = wish->max_batch, .weights_last = wish->weights_last};
     draft d;
     hone_status status = init_draft(&d, s, graph, err);
-    if (status == HONE_OK) status = make_schedule(&d, training, err);
+    if (status == HONE_OK) status = make_schedule(&d, wish->training, err);
     release_draft(&d);
     if (status != HONE_OK) hone__schedule_release(s);
     return status;

@@ -5,7 +5,11 @@
  * Actions are cut into segments at the operations that need the whole batch. A piece whose life (first to last action)
  * stays within a segment is local: it lies in the arena of the worker that runs the chunk, and shares its place with
  * pieces that live at other times. A piece that crosses a cut is batch-wide: it has room for every sample of the batch,
- * because a chunk may go on on another worker. */
+ * because a chunk may go on on another worker.
+ *
+ * Where there are more workers than shards, the gradients of the weights come last, in a segment of their own: each is
+ * one shard's and one operation's, so these are many pieces of work; and what stands before them knows single samples
+ * only, so a shard may be walked by several workers. */
 #ifndef HONE_SCHEDULE_H
 #define HONE_SCHEDULE_H
 
@@ -49,13 +53,22 @@ typedef struct hone__schedule {
     size_t *segments;        /* the first action of each, and behind the last one its end */
     size_t segment_count, segment_capacity;
     size_t output;             /* the action of phase OUTPUT */
+    bool weights_last;         /* the last segment is the gradients of the weights, the costliest first */
     size_t samples, max_batch; /* of a chunk, of a call */
     size_t local_bytes, shared_bytes;
 } hone__schedule;
 
-/* Orders the actions, finds lives and in-place chances, and places every piece. The ops are prepared. */
-hone_status hone__schedule_init(hone__schedule *s, const hone__builder *graph, bool training, size_t samples,
-                                size_t max_batch, hone_error *err);
+/* Orders the actions, finds lives and in-place chances, and places every piece. The ops are prepared. weights_last only
+ * where hone__weights_can_be_last. */
+typedef struct hone__schedule_wish {
+    bool training, weights_last;
+    size_t samples, max_batch; /* of a chunk, of a call */
+} hone__schedule_wish;
+hone_status hone__schedule_init(hone__schedule *s, const hone__builder *graph, const hone__schedule_wish *wish,
+                                hone_error *err);
+/* Whether every gradient of a weight is an action of its own, and one operation's alone, and nothing else is kept for a
+ * shard. */
+bool hone__weights_can_be_last(const hone__builder *graph);
 void hone__schedule_release(hone__schedule *s);
 
 /* One block to place: size bytes during [first, last]; offset is the answer, a multiple of 64. */

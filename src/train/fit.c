@@ -50,15 +50,15 @@ static void add_mixed(const hone_trainer *t, size_t first, size_t count, const f
     t->objective.kernels->add(count * c, more_d, d);
 }
 
-/* Called by the plan on the shard's worker. Metrics are not weighted, as Keras' `metrics` are not. */
-static void shard_loss(void *context, int worker, size_t shard, size_t first, size_t count, const float *outputs,
+/* Called by the plan on the worker of these samples. Metrics are not weighted, as Keras' `metrics` are not. */
+static void shard_loss(void *context, int worker, size_t slot, size_t first, size_t count, const float *outputs,
                        float *d) {
     hone_trainer *t = context;
     (void)worker;
     const int32_t *labels = t->labels + first;
     float *losses = t->losses + first, *probabilities = t->probabilities;
     if (probabilities) probabilities += ((t->objective.has_auc ? t->first : 0) + first) * t->objective.outputs;
-    hone__objective_rows(&t->objective, count, outputs, labels, losses, d, probabilities, &t->tallies[shard]);
+    hone__objective_rows(&t->objective, count, outputs, labels, losses, d, probabilities, &t->tallies[slot]);
     weigh(t, count, labels, t->mix_shares ? t->mix_shares + first : NULL, false, losses, d);
     if (t->mix_shares) add_mixed(t, first, count, outputs, losses, d);
 }
@@ -195,7 +195,7 @@ static hone_status run_step(hone_trainer *t, hone_error *err) {
     expect_first(t);
     atomic_store(&t->unreadable, SIZE_MAX);
 
-    memset(t->tallies, 0, t->max_shards * sizeof *t->tallies);
+    memset(t->tallies, 0, t->max_slots * sizeof *t->tallies);
     if (t->rows) {
         hone__gather_rows(t->config.features, t->row_size, t->order + t->first, n, t->rows);
         hone__plan_step_float(t->plan, t->rows, n, (uint64_t)t->iterations, shard_loss, t);
@@ -204,10 +204,8 @@ static hone_status run_step(hone_trainer *t, hone_error *err) {
         HONE_TRY(find_unreadable(t, err));
     }
     size_t shards = hone__plan_shards(t->plan);
-    for (size_t s = 0; s < shards; s++) {
-        t->gradients[s] = hone__plan_gradient(t->plan, s);
-        hone__tally_add(&t->sums.tally, &t->tallies[s]);
-    }
+    for (size_t s = 0; s < shards; s++) t->gradients[s] = hone__plan_gradient(t->plan, s);
+    for (size_t s = 0; s < t->max_slots; s++) hone__tally_add(&t->sums.tally, &t->tallies[s]);
     /* Added in the order of the samples: the same for any cut into shards. */
     double loss = 0;
     for (size_t i = 0; i < n; i++) loss += t->losses[i];

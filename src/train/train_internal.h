@@ -209,7 +209,7 @@ struct hone_trainer {
     size_t slot_count, optimizer_slot_count;
 
     /* one batch */
-    size_t batch_size, max_shards, image_size;
+    size_t batch_size, max_shards, max_slots, image_size;
     unsigned char *pixels;
     unsigned char *fetched;         /* a picture per worker, before augmentation; NULL: they are in memory */
     size_t ahead;                   /* places in order that reading is ahead of training; 0: all is in memory */
@@ -226,7 +226,7 @@ struct hone_trainer {
     float *losses;        /* (batch), weighted */
     float *probabilities; /* NULL: not needed. With AUC: of the whole epoch, else of a batch */
     uint64_t *auc_keys;
-    hone__tally *tallies; /* (max_shards) */
+    hone__tally *tallies; /* (max_slots) */
     float **gradients;    /* (max_shards) */
     float *rows;          /* (batch, row_size) of config.features; NULL: pixels are what trains */
     size_t row_size;

@@ -47,6 +47,7 @@ static hone_status create_plan(hone_trainer *t, hone_error *err) {
     HONE_TRY(hone__objective_create_plan(&t->objective, &t->plan, t->model, &config, &t->config.loss, t->config.metrics,
                                          t->config.metric_count, err));
     t->max_shards = hone__plan_max_shards(t->plan);
+    t->max_slots = hone__plan_max_slots(t->plan);
     return HONE_OK;
 }
 
@@ -97,7 +98,7 @@ static hone_status allocate(hone_trainer *t, hone_error *err) {
     }
     ok = ok && (t->labels = hone__alloc(t->batch_size, sizeof *t->labels)) != NULL;
     ok = ok && (t->losses = hone__alloc(t->batch_size, sizeof *t->losses)) != NULL;
-    ok = ok && (t->tallies = hone__alloc(t->max_shards, sizeof *t->tallies)) != NULL;
+    ok = ok && (t->tallies = hone__alloc(t->max_slots, sizeof *t->tallies)) != NULL;
     ok = ok && (t->gradients = hone__alloc(t->max_shards, sizeof *t->gradients)) != NULL;
     ok = ok && (t->order = hone__alloc(t->train_count, sizeof *t->order)) != NULL;
     ok = ok && (t->data_hash = hone__alloc(1, 65)) != NULL;

@@ -80,12 +80,17 @@ static void dense_forward(const hone__op *op, const hone__run *r) {
     r->kernels->gemm(&g, r->scratch);
 }
 
+/* What ReLU lets through of d_out, in its place; done again it changes nothing. relu(relu(x)) = relu(x): the output
+ * serves as the input. */
+static void mask_d_out(const hone__op *op, const hone__run *r) {
+    if (op->as.dense.epilogue != HONE_EPILOGUE_RELU) return;
+    const hone_activation relu = {.kind = HONE_ACTIVATION_RELU, .c = INFINITY};
+    r->kernels->activation_backward(&relu, r->n * op->out_size, r->out, r->out, r->d_out, r->d_out);
+}
+
 static void dense_backward_weights(const hone__op *op, const hone__run *r) {
     size_t rows = r->n * op->as.dense.rows, units = op->as.dense.units;
-    if (op->as.dense.epilogue == HONE_EPILOGUE_RELU) { /* relu(relu(x)) = relu(x): its output serves as its input */
-        const hone_activation relu = {.kind = HONE_ACTIVATION_RELU, .c = INFINITY};
-        r->kernels->activation_backward(&relu, rows * units, r->out, r->out, r->d_out, r->d_out);
-    }
+    mask_d_out(op, r);
     if (op->trains[HONE_OP_KERNEL]) {
         hone_gemm g = weight_product(op, r->n);
         g.a = r->in[0];
@@ -101,6 +106,7 @@ static void dense_backward_weights(const hone__op *op, const hone__run *r) {
 
 static void dense_backward(const hone__op *op, const hone__run *r) {
     if (!r->d_in[0]) return;
+    if (r->weights_last) mask_d_out(op, r);
     hone_gemm g = input_product(op, r->n);
     g.a = r->d_out;
     g.b = dense_kernel(op, r);

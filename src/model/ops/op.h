@@ -42,9 +42,10 @@ typedef struct hone__run {
     float *d_out;                /* backward may spoil it */
     void *aux;                   /* forward's note to backward; NULL where nothing goes backwards */
     float *scratch;
-    float *gradient; /* the shard's, in the layout of model->data */
-    bool fresh;      /* the shard's first chunk: see hone__gradient_adds */
-    double *sums;    /* the shard's sums of a whole-batch operation */
+    float *gradient;   /* the shard's, in the layout of model->data */
+    bool fresh;        /* the shard's first chunk: see hone__gradient_adds */
+    bool weights_last; /* backward_weights comes after backward, not before */
+    double *sums;      /* the shard's sums of a whole-batch operation */
 } hone__run;
 
 typedef struct hone__op_type {
@@ -54,7 +55,8 @@ typedef struct hone__op_type {
     hone_status (*prepare)(hone__op *op, const hone__setting *setting, hone_error *err); /* NULL: nothing to say */
     void (*refresh)(const hone__op *op, const hone_kernels *kernels, const hone_model *model, size_t piece);
     void (*forward)(const hone__op *op, const hone__run *r);
-    void (*backward_weights)(const hone__op *op, const hone__run *r); /* right before backward; NULL: part of it */
+    void (*backward_weights)(const hone__op *op, const hone__run *r); /* right before backward, or with other
+                                                                       * operations' behind all; NULL: part of it */
     void (*backward)(const hone__op *op, const hone__run *r);
     /* A whole-batch operation first adds up sums over every sample, then works with them. sums: before forward, before
      * backward; they *add* to r->sums, which is zero at the start of a step. reduce runs once, on one thread, with

@@ -13,6 +13,14 @@ static const char everything[] =
     "kernel_size=2 | BatchNormalization momentum=0.9 | ReLU | SpatialDropout2D rate=0.25 | Flatten | Dense units=9 "
     "activation=gelu | BatchNormalization | Dense units=3 activation=softmax";
 
+/* The same without batch statistics: where there are more workers than shards, several walk one, and the gradients of the
+ * weights come last. */
+static const char no_statistics[] =
+    "9,8,2 | Conv2D filters=5 kernel_size=3 padding=same activation=relu | MaxPooling2D | Dropout rate=0.3 | "
+    "DepthwiseConv2D kernel_size=2 activation=relu | Conv2D filters=6 kernel_size=2 activation=gelu | "
+    "SpatialDropout2D rate=0.25 | Flatten | Dense units=9 activation=relu | Dense units=7 activation=gelu | "
+    "Dense units=5 activation=relu | Dense units=3 activation=softmax";
+
 static hone_plan_config training(size_t max_batch, hone_threads *threads) {
     return (hone_plan_config){.max_batch = max_batch, .threads = threads, .training = true, .logits = true, .seed = 9};
 }
@@ -42,7 +50,8 @@ static size_t record(hone_model *model, hone_threads *threads, size_t max_batch,
     }
     memcpy(bits + at, model->data, model->data_size * sizeof *bits);
     at += model->data_size;
-    assert_memory_not_equal(before, model->data, model->data_size * sizeof *before); /* statistics moved */
+    bool moved = memcmp(before, model->data, model->data_size * sizeof *before) != 0;
+    assert_int_equal(moved, hone__weight_find(model, "batch_normalization", "moving_mean") >= 0);
     memcpy(model->data, before, model->data_size * sizeof *before);
     hone__free(before);
     pt_loss_release(&loss);
@@ -50,10 +59,9 @@ static size_t record(hone_model *model, hone_threads *threads, size_t max_batch,
     return at;
 }
 
-static void test_same_bits_for_any_number_of_threads(void **state) {
-    (void)state;
+static void same_bits_for_any_number_of_threads(const char *text) {
     enum { SAMPLES = 200, ROOM = 1 << 18 };
-    hone_model *model = pt_model(everything);
+    hone_model *model = pt_model(text);
     float *x = pt_numbers(SAMPLES * pt_input_size(model), 5);
     float *want = hone__alloc(ROOM, sizeof *want), *got = hone__alloc(ROOM, sizeof *got);
     assert_true(want && got);
@@ -61,7 +69,9 @@ static void test_same_bits_for_any_number_of_threads(void **state) {
     for (size_t i = 0; i < sizeof batches / sizeof *batches; i++) {
         size_t floats = record(model, NULL, batches[i], x, batches[i], want);
         assert_true(floats <= ROOM);
-        for (int threads = 2; threads <= 7; threads += 5) {
+        static const int workers[] = {2, 7, 40};
+        for (int k = 0; k < 3; k++) {
+            const int threads = workers[k];
             hone_threads *pool;
             assert_int_equal(hone_threads_create(&pool, threads, NULL), HONE_OK);
             assert_int_equal(record(model, pool, batches[i], x, batches[i], got), floats);
@@ -76,6 +86,35 @@ static void test_same_bits_for_any_number_of_threads(void **state) {
     hone__free(got);
     hone__free(x);
     hone_model_free(model);
+}
+
+static void test_same_bits_for_any_number_of_threads(void **state) {
+    (void)state;
+    same_bits_for_any_number_of_threads(everything);
+    same_bits_for_any_number_of_threads(no_statistics);
+}
+
+/* Shards are walked by several workers only where there are too few, and where no operation stands in the way. */
+static void test_shards_are_split_among_many_workers(void **state) {
+    (void)state;
+    static const struct {
+        const char *model;
+        int threads;
+        bool split;
+    } cases[] = {
+        {no_statistics, 1, false}, {no_statistics, 2, false}, {no_statistics, 40, true}, {everything, 40, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        hone_model *model = pt_model(cases[i].model);
+        hone_threads *pool;
+        assert_int_equal(hone_threads_create(&pool, cases[i].threads, NULL), HONE_OK);
+        hone_plan_config config = training(32, pool);
+        hone_plan *plan = pt_plan(model, &config, NULL);
+        assert_int_equal(plan->split > 1, cases[i].split);
+        assert_int_equal(hone__plan_max_slots(plan) > hone__plan_max_shards(plan), cases[i].split);
+        hone_plan_free(plan);
+        hone_threads_free(pool);
+        hone_model_free(model);
+    }
 }
 
 /* ---- gradients add up ------------------------------------------------------------------------------------------ */
@@ -437,6 +476,7 @@ static void test_find_nonfinite(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bits_for_any_number_of_threads),
+        cmocka_unit_test(test_shards_are_split_among_many_workers),
         cmocka_unit_test(test_chunks_of_a_shard_add_up),
         cmocka_unit_test(test_moving_statistics),
         cmocka_unit_test(test_what_follows_batch_normalization),
