@@ -8,6 +8,14 @@ install(TARGETS ${hone_targets} EXPORT hone_targets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 if(TARGET hone_program)
   install(TARGETS hone_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  # What the program writes of itself (src/cli/CMakeLists.txt); a program for another machine cannot be asked.
+  if(TARGET hone_pages)
+    set(pages ${PROJECT_BINARY_DIR}/pages)
+    install(DIRECTORY ${pages}/man1/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+    install(FILES ${pages}/hone.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME hone)
+    install(FILES ${pages}/_hone DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+    install(FILES ${pages}/hone.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+  endif()
 endif()
 
 # hone_static carries the outside libraries as link flags, so that a program needs no pkg-config of its own.

@@ -138,8 +138,14 @@ typedef struct hone_anomaly_config {
     double tpr;           /* the share of normal pictures that are to pass; 0.95 */
     uint64_t seed;
     hone_threads *threads;
-    /* After each epoch of the autoencoder; false ends its training there, with what was learnt so far. May be NULL. */
+    /* Go on where the training that the model's record "anomaly_training" is the state of was ended; the result is the
+     * same to the bit as without the break. HONE_ARGUMENT where there is none, or it was another training. */
+    bool resume;
+    /* After each epoch of the autoencoder; false ends its training there, with what was learnt so far, and with the state to
+     * go on from in the model's record "anomaly_training". May be NULL. */
     bool (*progress)(void *context, int epoch, int epochs, double loss);
+    /* Asked while a memory is made, which is of no use before it is whole: false ends it with HONE_CANCELLED. May be NULL. */
+    bool (*keep_going)(void *context);
     void *context;
 } hone_anomaly_config;
 
@@ -158,9 +164,10 @@ typedef struct hone_anomaly_report {
 HONE_API hone_status hone_anomaly_autoencoder(hone_model **out, const hone_shape *input, uint64_t seed,
                                               hone_error *err);
 /* Teaches a network, a classifier of four classes, without labels which way up pictures are (Gidaris and others, 2018):
- * its maps then are of use to the memory. Square pictures; at most 5000 are taken. */
+ * its maps then are of use to the memory. Square pictures; at most 5000 are taken. Of config: seed, threads and
+ * keep_going. */
 HONE_API hone_status hone_anomaly_pretrain(hone_model *model, const hone_dataset *data, const hone_split *split,
-                                           int epochs, uint64_t seed, hone_threads *threads, hone_error *err);
+                                           int epochs, const hone_anomaly_config *config, hone_error *err);
 /* Trains model (an autoencoder's network), or fills a memory from its maps (any network, which stays as it is).
  * Pictures are normal, whatever their labels. The split's validation part gives the threshold and is not learnt; 5
  * pictures at least. What is learnt becomes the model's record "anomaly". report may be NULL. */
@@ -170,6 +177,9 @@ HONE_API hone_status hone_anomaly_train(hone_model *model, const hone_dataset *d
 
 /* Asks such a model; serves one caller at a time. */
 typedef struct hone_detector hone_detector;
+
+/* Whether the model is one whose training was ended before its last epoch, after how many of them (epochs may be NULL). */
+HONE_API bool hone_anomaly_is_unfinished(const hone_model *model, int *epochs);
 
 /* *out is NULL, and HONE_OK, where the model carries no record of that kind. model outlives it. HONE_FORMAT where its
  * file holds nonsense. */

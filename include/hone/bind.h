@@ -52,7 +52,8 @@ typedef int (*hone_bind_progress)(void *context, int epoch, int64_t step, int64_
 
 /* Trains model on samples pictures of the model's input shape: pixels (8 bits, through the model's preprocessing) or
  * inputs (float32, as the model takes them; not copied), the other NULL. options: a JSON object with any of "epochs",
- * "batch_size", "seed", "shuffle", "validation_split", "validation_samples" (the last so many validate), "loss",
+ * "batch_size", "seed", "shuffle", "validation_split" (a fraction, as hone_split_default), "validation" (hone_split_by_words'),
+ * "validation_samples" (the last so many validate; one of the three), "loss",
  * "optimizer" (a name or Keras' config), "learning_rate", "schedule", "metrics" (names), "class_weight" (numbers),
  * "augment", "early_stopping" ({"monitor", "patience", "min_delta", "restore_best_weights"}); another key is refused.
  * history: {"loss": […], …} as JSON, also after a cancelled run; free with hone_json_free. */

@@ -36,6 +36,9 @@ typedef struct hone_image {
  * and 16-bit samples and CMYK become 8-bit grey or RGB. Truncated files are errors. image is set on success only. */
 HONE_API hone_status hone_image_decode(hone_image *image, const void *data, size_t size, hone_error *err);
 HONE_API hone_status hone_image_read(hone_image *image, const char *path, hone_error *err);
+/* Whether a file of this name (or path) is meant to be a picture, also one that cannot be read; where the name has no
+ * extension, it may be. */
+HONE_API bool hone_is_picture_name(const char *name);
 /* The extension of path chooses PNG or PNM (.pgm, .ppm). Atomic. */
 HONE_API hone_status hone_image_write(const hone_image *image, const char *path, hone_error *err);
 /* The bytes of a PNG file, in memory; the caller frees with hone_png_free. */
@@ -95,7 +98,7 @@ HONE_API hone_dataset_config hone_dataset_config_default(void);
 
 /* source is a name ("mnist", "fashion-mnist", "digits", …), a folder (IDX files, or class folders with or without
  * train/, val/ or validation/, test/), an .npz, a .csv with the columns path, label and perhaps split (paths relative
- * to it), one IDX image file, a catalog (hone.db), or a packed file (hone_pack_write). A name is looked up in $HONE_DATA/NAME, then the cache, then
+ * to it; or train.csv with val.csv and test.csv beside it, or the folder of them), one IDX image file, a catalog (hone.db), or a packed file (hone_pack_write). A name is looked up in $HONE_DATA/NAME, then the cache, then
  * downloaded if config->download. "digits" and "digits:SAMPLES:SEED" are generated in memory. config NULL: defaults.
  *
  * A folder that has a catalog is read as the catalog says: its labels, splits and order of classes. What is quarantined
@@ -158,6 +161,9 @@ HONE_API bool hone_dataset_lies_by_class(const hone_dataset *dataset);
 /* How to split where nobody says: hone_split_stratified where the samples lie class by class, else hone_split_last. */
 HONE_API hone_status hone_split_default(hone_split *out, const hone_dataset *dataset, double fraction, uint64_t seed,
                                         hone_error *err);
+/* How is "stratified:F" or "last:F", or a fraction alone, "F", as hone_split_default splits. */
+HONE_API hone_status hone_split_by_words(hone_split *out, const hone_dataset *dataset, const char *how, uint64_t seed,
+                                         hone_error *err);
 HONE_API void hone_split_release(hone_split *split);
 
 /* ---- digits: the data set inside the program ------------------------------------------------------------------- */
@@ -240,8 +246,10 @@ typedef struct hone_collect_progress {
 
 typedef struct hone_collect_config {
     const char *from; /* folder or URL prefix instead of the mirrors; NULL: the mirrors */
-    const char *to; /* folder to place the files in; NULL: the cache, $XDG_CACHE_HOME/hone/NAME or ~/.cache/hone/NAME */
-    int retries;    /* per mirror; default 4, with exponential back-off */
+    const char
+        *to; /* folder to place the files in; NULL: the cache, $XDG_CACHE_HOME/hone/NAME or ~/.cache/hone/NAME, unless
+                       $HONE_DATA/NAME has all of them and from is NULL, too: then nothing is placed */
+    int retries;            /* per mirror; default 4, with exponential back-off */
     double stall_seconds;   /* give a connection up after this long without a byte; default 30 */
     double backoff_seconds; /* first wait; default 1, doubled each time */
     bool (*progress)(void *context, const hone_collect_progress *progress); /* false cancels; may be NULL */

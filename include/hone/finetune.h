@@ -27,7 +27,8 @@ HONE_API const char *hone_recipe_name(hone_recipe recipe);
 typedef struct hone_finetune_config {
     hone_recipe recipe;
     /* Of every stage: loss, metrics, batch size, seed, split, class weights, augmentation, threads. epochs, optimizer and
-     * schedule are those of the stages behind the probe (for recipe probe: of none). features, rules and lora are
+     * schedule are those of the stages behind the probe, which share the epochs (for recipe probe: of none; epochs 0: there
+     * are none). features, rules and lora are
      * filled in here. */
     hone_fit_config fit;
     int probe_epochs;

@@ -313,11 +313,12 @@ class Model:
     ) -> Dict[str, List[float]]:
         """Trains the model in place and returns the history, {"loss": […], "accuracy": […], "val_loss": […], …}.
 
-        x as in :meth:`predict_proba`, y the classes as whole numbers. validation_split: the last part of x validates, as
-        in Keras. callbacks: called as f(epoch, logs) after each epoch, epoch from 0; one that returns True ends the
+        x as in :meth:`predict_proba`, y the classes as whole numbers. validation_split: that part of x
+        validates: of each class where the samples lie class by class, else the last, as in Keras. callbacks: called as f(epoch, logs) after each epoch, epoch from 0; one that returns True ends the
         training; an exception ends it and is raised here, as Ctrl-C is. The weights are then those of the last step.
 
-        Further options, in Keras' words: optimizer (a name, or Keras' config of one), learning_rate, loss, metrics,
+        Further options: validation ("stratified:F": F of each class; "last:F": the last, whatever their order), and, in
+        Keras' words: optimizer (a name, or Keras' config of one), learning_rate, loss, metrics,
         schedule, seed, shuffle, class_weight (a list or {class: weight}), augment (as ``hone train --augment``, of uint8
         pictures), early_stopping ({"monitor", "patience", "min_delta", "restore_best_weights"}).
         """

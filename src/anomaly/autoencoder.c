@@ -177,7 +177,7 @@ static hone_status step(training *t, size_t first, size_t n, double rate, double
 
 static hone_status run(training *t, const uint32_t *samples, size_t count, const hone_anomaly_config *config,
                        double *mean, int *epochs, hone_error *err) {
-    for (int epoch = 0; epoch < config->epochs; epoch++) {
+    for (int epoch = *epochs; epoch < config->epochs; epoch++) {
         hone__rng rng;
         double loss = 0;
         for (size_t i = 0; i < count; i++) t->order[i] = samples[i];
@@ -197,8 +197,20 @@ static hone_status run(training *t, const uint32_t *samples, size_t count, const
 hone_status hone__autoencoder_train(hone_model *model, const hone_dataset *data, const uint32_t *samples, size_t count,
                                     const hone_anomaly_config *config, double *loss, int *epochs, hone_error *err) {
     training t = {0};
+    hone__autoencoder_state state = {.slots = t.slots, .slot_count = HONE__OPTIMIZER_SLOTS};
     hone_status status = prepare(&t, model, data, count, config, err);
+    if (status == HONE_OK && config->resume) status = hone__autoencoder_take(&state, model, count, config, err);
+    t.iterations = state.iterations;
+    *epochs = state.epochs;
+    *loss = state.loss;
     if (status == HONE_OK) status = run(&t, samples, count, config, loss, epochs, err);
+    if (status == HONE_OK) status = hone__autoencoder_forget(model, err);
+    if (status == HONE_OK && *epochs < config->epochs) {
+        state.epochs = *epochs;
+        state.iterations = t.iterations;
+        state.loss = *loss;
+        status = hone__autoencoder_keep(&state, model, count, config, err);
+    }
     hone__updater_free(t.updater);
     hone_plan_free(t.plan);
     for (int i = 0; i < HONE__OPTIMIZER_SLOTS; i++) hone__free(t.slots[i]);

@@ -38,6 +38,11 @@ hone_anomaly_config hone_anomaly_config_default(hone_anomaly_method method) {
         .method = method, .epochs = 10, .batch_size = 32, .learning_rate = 1e-3, .memory = 1000, .tpr = 0.95};
 }
 
+hone_status hone__anomaly_ask(const hone_anomaly_config *config, hone_error *err) {
+    if (!config->keep_going || config->keep_going(config->context)) return HONE_OK;
+    HONE_FAIL(err, HONE_CANCELLED, "stopped while a memory was made");
+}
+
 /* ---- init and release -------------------------------------------------------------------------------------------- */
 
 static void detector_release(hone_detector *d) {

@@ -32,6 +32,25 @@ struct hone_detector {
     float *coarse;  /* (map_height, map_width) */
 };
 
+/* HONE_CANCELLED where config->keep_going says so. */
+hone_status hone__anomaly_ask(const hone_anomaly_config *config, hone_error *err);
+
+/* autoencoder_state.c: where a training that was ended stands. slots: of Adam, as long as the model's weights. */
+typedef struct hone__autoencoder_state {
+    int epochs;
+    int64_t iterations;
+    double loss;
+    float *const *slots;
+    int slot_count;
+} hone__autoencoder_state;
+#define HONE__ANOMALY_STATE_RECORD "anomaly_training"
+hone_status hone__autoencoder_keep(const hone__autoencoder_state *state, hone_model *model, size_t samples,
+                                   const hone_anomaly_config *config, hone_error *err);
+hone_status hone__autoencoder_take(hone__autoencoder_state *state, const hone_model *model, size_t samples,
+                                   const hone_anomaly_config *config, hone_error *err);
+/* There is nothing to go on with any more. */
+hone_status hone__autoencoder_forget(hone_model *model, hone_error *err);
+
 /* autoencoder.c: *loss of the last epoch, a pixel's mean squared error. */
 hone_status hone__autoencoder_train(hone_model *model, const hone_dataset *data, const uint32_t *samples, size_t count,
                                     const hone_anomaly_config *config, double *loss, int *epochs, hone_error *err);

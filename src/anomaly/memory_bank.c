@@ -100,7 +100,8 @@ static hone_status choose(hone_detector *d, const float *candidates, size_t coun
     hone__rng_init(&rng, config->seed, HONE_STREAM_CORESET, 0);
     size_t next = hone__rng_below(&rng, (uint32_t)count);
     for (size_t i = 0; i < count; i++) c.nearest[i] = INFINITY;
-    for (d->bank_count = 0; d->bank_count < kept; d->bank_count++) {
+    hone_status status = HONE_OK;
+    for (d->bank_count = 0; status == HONE_OK && d->bank_count < kept; d->bank_count++) {
         c.kept = memcpy(d->bank + d->bank_count * size, candidates + next * size, size * sizeof *d->bank);
         hone__threads_run(config->threads, update_piece, &c, (count + PIECE - 1) / PIECE);
         for (size_t i = next = 0; i < count; i++)
@@ -109,9 +110,10 @@ static hone_status choose(hone_detector *d, const float *candidates, size_t coun
             d->bank_count++;
             break;
         }
+        status = hone__anomaly_ask(config, err);
     }
     hone__free(c.nearest);
-    return HONE_OK;
+    return status;
 }
 
 /* Places of all samples, evenly, so that there are at most CANDIDATES of them. */
@@ -126,7 +128,8 @@ hone_status hone__memory_fill(hone_detector *d, const hone_dataset *data, const 
     hone_status status =
         candidates && pixels ? HONE_OK : hone__fail_memory(err, pictures * each * size * sizeof(float), "a memory");
     for (size_t i = 0; status == HONE_OK && i < pictures; i++) {
-        status = hone_dataset_fetch(data, samples[i * count / pictures], pixels, err);
+        status = hone__anomaly_ask(config, err);
+        if (status == HONE_OK) status = hone_dataset_fetch(data, samples[i * count / pictures], pixels, err);
         if (status != HONE_OK) break;
         hone__memory_vectors(d, pixels);
         for (size_t k = 0; k < each; k++) { /* other places of each picture: all are seen in turn */

@@ -3,7 +3,7 @@
  * A network for a memory where there is none: it learns which way up pictures are, which needs no labels and makes maps
  * that tell shapes (Gidaris, Singh, Komodakis: "Unsupervised representation learning by predicting image rotations",
  * 2018). */
-#include "anomaly_internal.h"
+#include "detector.h"
 
 #include <string.h>
 
@@ -48,20 +48,29 @@ static hone_status make_turned(hone_dataset **out, const hone_dataset *data, con
     return status;
 }
 
+static hone_status ask(void *context, hone_trainer *trainer, int64_t step, int64_t steps, const hone_logs *logs,
+                       hone_error *err) {
+    const hone_anomaly_config *config = context;
+    (void)trainer, (void)step, (void)steps, (void)logs;
+    return hone__anomaly_ask(config, err);
+}
+
 hone_status hone_anomaly_pretrain(hone_model *model, const hone_dataset *data, const hone_split *split, int epochs,
-                                  uint64_t seed, hone_threads *threads, hone_error *err) {
+                                  const hone_anomaly_config *config, hone_error *err) {
     if (hone_dataset_height(data) != hone_dataset_width(data))
         HONE_FAIL(err, HONE_SHAPE, "pictures of %dx%d pixels are not square: which way up they are cannot be learnt",
                   hone_dataset_height(data), hone_dataset_width(data));
     if (split->train_count == 0) HONE_FAIL(err, HONE_ARGUMENT, "there are no pictures to learn from");
     hone_dataset *turned;
     hone_trainer *trainer = NULL;
-    hone_fit_config config = hone_fit_config_default();
+    hone_fit_config fit = hone_fit_config_default();
+    hone_callback callback = {.context = (void *)(uintptr_t)config, .on_batch_end = ask, .name = "anomaly"};
     HONE_TRY(make_turned(&turned, data, split, err));
-    config.epochs = epochs;
-    config.seed = seed;
-    config.threads = threads;
-    hone_status status = hone_trainer_create(&trainer, model, turned, &config, err);
+    fit.epochs = epochs;
+    fit.seed = config->seed;
+    fit.threads = config->threads;
+    hone_status status = hone_trainer_create(&trainer, model, turned, &fit, err);
+    if (status == HONE_OK) status = hone_trainer_add_callback(trainer, &callback, err);
     if (status == HONE_OK) status = hone_trainer_fit(trainer, err);
     hone_trainer_free(trainer);
     hone_dataset_free(turned);

@@ -149,13 +149,18 @@ static hone_status make_data(session *s, const unsigned char *pixels, const int3
 }
 
 static hone_status make_split(session *s, size_t samples, hone_error *err) {
-    int64_t last = 0;
+    int64_t last = 0, seed = 0;
     double fraction = 0;
+    const char *how = NULL;
     HONE_TRY(take_real(s->options, "validation_split", &fraction, err));
+    HONE_TRY(take_text(s->options, "validation", &how, err));
     HONE_TRY(take_integer(s->options, "validation_samples", 0, &last, err));
-    if (fraction != 0 && last > 0)
-        HONE_FAIL(err, HONE_ARGUMENT, "validation_split and validation data are both given: one of them");
-    if (last == 0) return hone_split_last(&s->split, samples, fraction, err);
+    HONE_TRY(take_integer(s->options, "seed", 0, &seed, err));
+    if ((fraction != 0) + (how != NULL) + (last > 0) > 1)
+        HONE_FAIL(err, HONE_ARGUMENT,
+                  "validation_split, validation and validation data: only one of them can be given");
+    if (how) return hone_split_by_words(&s->split, s->data, how, (uint64_t)seed, err);
+    if (last == 0) return hone_split_default(&s->split, s->data, fraction, (uint64_t)seed, err);
     if ((size_t)last >= samples) HONE_FAIL(err, HONE_ARGUMENT, "no sample is left to train on");
     /* the boundary falls between two fractions, whatever the rounding */
     return hone_split_last(&s->split, samples, ((double)last - 0.5) / (double)samples, err);
@@ -254,9 +259,10 @@ static hone_status check_arguments(const hone_model *model, const unsigned char 
 
 static hone_status prepare(session *s, const unsigned char *pixels, const float *inputs, const int32_t *labels,
                            size_t samples, hone_threads *threads, hone_error *err) {
-    static const char *const known[] = {"epochs",       "batch_size", "seed",     "shuffle",       "validation_split",
-                                        "loss",         "optimizer",  "metrics",  "learning_rate", "validation_samples",
-                                        "class_weight", "augment",    "schedule", "early_stopping"};
+    static const char *const known[] = {
+        "epochs",       "batch_size", "seed",     "shuffle",        "validation_split",
+        "loss",         "optimizer",  "metrics",  "learning_rate",  "validation_samples",
+        "class_weight", "augment",    "schedule", "early_stopping", "validation"};
     hone_fit_config config;
     HONE_TRY(check_arguments(s->model, pixels, inputs, labels, samples, err));
     HONE_TRY(check_keys(s->options, known, sizeof known / sizeof known[0], err));

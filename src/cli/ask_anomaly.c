@@ -3,6 +3,7 @@
  * Asking models of what is normal: hone predict and hone evaluate. */
 #define _POSIX_C_SOURCE 200809L
 #include "anomaly.h"
+#include "picture_files.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -90,21 +91,15 @@ static void tell(const asking *a, const char *file, const hone_verdict *verdict,
 }
 
 static hone_status ask_file(const asking *a, char *const *files, size_t index, hone_error *err) {
-    hone_image read = {0}, fitted = {0};
-    hone_status status = hone_image_read(&read, files[index], err);
-    if (status == HONE_OK)
-        status = hone_image_convert(&fitted, &read, (int)a->shape.dims[0], (int)a->shape.dims[1], (int)a->shape.dims[2],
-                                    err);
+    hone_image fitted = {0};
+    hone_status status = picture_read(&fitted, files[index], &a->shape, a->invert, err);
     if (status == HONE_OK) {
-        size_t size = (size_t)(a->shape.dims[0] * a->shape.dims[1] * a->shape.dims[2]);
-        for (size_t i = 0; a->invert && i < size; i++) fitted.pixels[i] = (unsigned char)(255 - fitted.pixels[i]);
         hone_verdict verdict = hone_detector_judge(a->detector, fitted.pixels, a->folder ? a->map : NULL);
         char *path = a->folder ? picture_path(a, files, index) : NULL;
         if (a->folder) status = path ? draw(a, &fitted, path, err) : HONE_MEMORY;
         if (status == HONE_OK) tell(a, files[index], &verdict, path);
         free(path);
     }
-    hone_image_release(&read);
     hone_image_release(&fitted);
     return status;
 }
@@ -114,7 +109,7 @@ static int ask_all(asking *a, char *const *files, size_t count) {
     a->list = a->request->json ? hone_value_list() : NULL;
     for (size_t i = 0; i < count; i++) {
         hone_error err = {0};
-        if (ask_file(a, files, i, &err) != HONE_OK) status = failed(&err, NULL, "cannot predict");
+        if (ask_file(a, files, i, &err) != HONE_OK) status = failed(&err, picture_hint(files[i]), "cannot predict");
     }
     if (a->request->json) {
         hone_value *document = hone_value_object();

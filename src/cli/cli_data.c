@@ -7,7 +7,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { BAD_FILES_SHOWN = 5 };
@@ -125,25 +124,20 @@ int open_data(hone_dataset **out, const data_options *options, hone_threads *thr
 
 /* ---- the part that validates ------------------------------------------------------------------------------------- */
 
-static bool has_folder(const char *source, const char *name) {
-    char path[4096];
-    struct stat info;
-    int length = snprintf(path, sizeof path, "%s/%s", source, name);
-    return length > 0 && (size_t)length < sizeof path && stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-}
-
-/* A packed file and a catalog say themselves what parts they have. */
-static bool has_validation(const char *source) {
-    if (!hone_is_pack(source) && !hone_catalog_exists(source))
-        return has_folder(source, "validation") || has_folder(source, "valid") || has_folder(source, "val");
+/* The one who knows is the reader: whatever the source is, it says whether there is such a part. One that is there and
+ * cannot be read is an error, which opening it in earnest will tell. */
+static bool has_validation(const data_options *like) {
+    bool lacks_part = false;
     hone_dataset_config probe = hone_dataset_config_default();
     probe.split = "validation";
     probe.limit = 1;
+    probe.allow_unlabelled = like->allow_unlabelled;
+    probe.lacks_part = &lacks_part;
     hone_dataset *found = NULL;
     hone_error err;
-    bool is_there = hone_dataset_open(&found, source, &probe, &err) == HONE_OK;
+    hone_dataset_open(&found, like->source, &probe, &err);
     hone_dataset_free(found);
-    return is_there;
+    return !lacks_part;
 }
 
 int open_training_parts(hone_dataset **out, size_t *validation, const data_options *like, hone_threads *threads,
@@ -153,7 +147,7 @@ int open_training_parts(hone_dataset **out, size_t *validation, const data_optio
     hone_error err = {0};
     if (validation) *validation = 0;
     int status = open_data(out, &options, threads, quiet);
-    if (status >= 0 || !validation || !has_validation(like->source)) return status;
+    if (status >= 0 || !validation || !has_validation(like)) return status;
     options.split = "validation"; /* which must look alike */
     options.height = hone_dataset_height(*out);
     options.width = hone_dataset_width(*out);

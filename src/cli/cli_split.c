@@ -4,16 +4,7 @@
  * on tell how good it is. */
 #include "commands.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-hone_status split_as_recorded(hone_split *out, const hone_dataset *data, const char *how, uint64_t seed,
-                              hone_error *err) {
-    const char *colon = strchr(how, ':');
-    double fraction = colon ? strtod(colon + 1, NULL) : 0;
-    if (strncmp(how, "stratified:", 11) == 0) return hone_split_stratified(out, data, fraction, seed, err);
-    return hone_split_last(out, hone_dataset_samples(data), fraction, err);
-}
 
 hone_status split_as_trained(hone_split *out, const hone_dataset *data, const hone_model *model, double fraction,
                              uint64_t seed, hone_error *err) {
@@ -25,8 +16,8 @@ hone_status split_as_trained(hone_split *out, const hone_dataset *data, const ho
     char hash[65];
     if (how && sha256 && hone_value_as_integer(hone_value_get(provenance, "seed"), &its_seed)) {
         hone_dataset_hash(data, hash);
-        if (strcmp(hash, sha256) == 0) {
-            hone_status status = split_as_recorded(out, data, how, (uint64_t)its_seed, err);
+        if (strcmp(hash, sha256) == 0 && strcmp(how, "own") != 0) {
+            hone_status status = hone_split_by_words(out, data, how, (uint64_t)its_seed, err);
             if (status != HONE_OK || out->validation_count > 0) return status;
             hone_split_release(out);
         }

@@ -4,13 +4,12 @@
  *
  * One idea: a variant is numbered by epoch and sample, here as in training, so the sheet shows what training sees. */
 #define _POSIX_C_SOURCE 200809L
-#define _XOPEN_SOURCE   700
 #include "commands.h"
 #include "interrupt.h"
+#include "new_folder.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -25,7 +24,7 @@ typedef struct job {
     const settings *settings;
     const common_options *common;
     const char *source;
-    char *folder; /* --to's data set in the making: it gets its name when it is whole */
+    new_folder folder; /* --to's data set in the making */
     hone_threads *threads;
     hone_augmentation *augmentation;
     hone_dataset *data;
@@ -141,7 +140,7 @@ static int make_class_folders(const job *j) {
         const char *name = hone_dataset_class_name(j->data, i);
         if (!is_name_of_folder(name))
             return failed(NULL, "--as idx keeps any name", "the class '%s' cannot be the name of a folder", name);
-        char *path = format_path(j->folder, name, "");
+        char *path = format_path(j->folder.path, name, "");
         status = path ? make_folder(path) : out_of_memory();
         free(path);
     }
@@ -166,7 +165,8 @@ static int write_folders(const job *j, size_t count) {
         int32_t label = hone_dataset_labels(j->data)[sample];
         char file[64];
         snprintf(file, sizeof file, "%07zu-%zu.png", sample, i / hone_dataset_samples(j->data));
-        char *path = format_path(j->folder, label < 0 ? "." : hone_dataset_class_name(j->data, (size_t)label), file);
+        char *path =
+            format_path(j->folder.path, label < 0 ? "." : hone_dataset_class_name(j->data, (size_t)label), file);
         hone_error err = {0};
         status = path ? make_numbered(j, i, image.pixels) : out_of_memory();
         if (status < 0 && hone_image_write(&image, path, &err) != HONE_OK)
@@ -198,7 +198,7 @@ static int write_idx(const job *j, size_t count) {
         hone_status written =
             hone_dataset_create(&made, images, labels, count, hone_dataset_height(j->data), hone_dataset_width(j->data),
                                 hone_dataset_channels(j->data), names, classes, &err);
-        if (written == HONE_OK) written = hone_dataset_write_idx(made, j->folder, "train", &err);
+        if (written == HONE_OK) written = hone_dataset_write_idx(made, j->folder.path, "train", &err);
         if (written != HONE_OK) status = failed(&err, NULL, "cannot write '%s'", j->settings->to);
     }
     hone_dataset_free(made);
@@ -228,26 +228,15 @@ static int check_place(const char *folder) {
     return failed(NULL, "--to takes a new folder, or an empty one", "'%s' is there already, and not empty", folder);
 }
 
-static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *where) {
-    (void)info, (void)kind, (void)where;
-    return remove(path);
-}
-
 /* All of it or nothing under --to's name. */
 static int write_set(job *j, size_t count) {
     const char *to = j->settings->to;
-    size_t length = strlen(to);
-    while (length > 1 && to[length - 1] == '/') length--;
-    j->folder = malloc(length + 32);
-    if (!j->folder) return out_of_memory();
-    snprintf(j->folder, length + 32, "%.*s.tmp-%ld", (int)length, to, (long)getpid());
-    int status = make_folder(j->folder);
+    int status = new_folder_begin(&j->folder, to);
     if (status >= 0) return status;
     watch_interrupts(NULL);
     status = wants_folders(j) ? write_folders(j, count) : write_idx(j, count);
-    if (status < 0 && rename(j->folder, to) != 0)
-        status = failed(NULL, NULL, "cannot make the folder '%s': %s", to, strerror(errno));
-    if (status >= 0) nftw(j->folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    if (status < 0) status = new_folder_commit(&j->folder);
+    new_folder_release(&j->folder);
     if (status == EXIT_INTERRUPTED) fprintf(stderr, "hone: interrupted; '%s' was not made\n", to);
     return status;
 }
@@ -340,7 +329,6 @@ static int run(int argc, char **argv) {
         return usage_error(&verb_augment, "--as is '%s', expected idx or folders", s.as);
     job j = {.settings = &s, .common = &common, .source = words.at[0]};
     status = augment(&j);
-    free(j.folder);
     free(j.scratch);
     free(j.picture);
     hone_dataset_free(j.data);

@@ -6,6 +6,8 @@
 #include "collect_folder.h"
 #include "collect_pack.h"
 #include "commands.h"
+#include "interrupt.h"
+#include "new_folder.h"
 #include "progress.h"
 
 #include <stdlib.h>
@@ -21,6 +23,7 @@ typedef struct settings {
 } settings;
 
 enum { SHEET_COLUMNS = 20, SHEET_ROWS = 10 };
+#define SHEET "digits.png"
 
 static int list_names(const common_options *common) {
     if (common->json) {
@@ -57,50 +60,77 @@ static hone_status write_sheet(const hone_dataset *data, const char *path, hone_
     return status;
 }
 
-static int collect_digits(const settings *s, const common_options *common) {
-    if (s->from) return usage_error(&verb_collect, "--from makes no sense for digits: they are drawn, not fetched");
-    if (!s->to)
-        return usage_error(&verb_collect, "digits needs no collecting to train on; to look at them say --to FOLDER");
+/* A part of the digits, drawn and written; an exit status or -1. The test part is another seed's sequence, so no image of
+ * it is in the training part. */
+static int write_digits(hone_dataset **out, const char *folder, const char *part, int64_t samples, uint64_t seed,
+                        hone_threads *threads) {
+    hone_error err = {0};
+    hone_status status = hone_digits_create(out, (size_t)samples, seed, threads, &err);
+    if (is_interrupted()) return EXIT_INTERRUPTED;
+    if (status == HONE_OK) status = hone_dataset_write_idx(*out, folder, part, &err);
+    if (is_interrupted()) return EXIT_INTERRUPTED;
+    return status == HONE_OK ? -1 : failed(&err, NULL, "cannot write the digits");
+}
+
+/* Both parts and the sheet to look at, into a folder in the making. */
+static int write_parts(const settings *s, const common_options *common, const char *folder, bool *has_sheet) {
     hone_threads *threads;
+    hone_dataset *train = NULL, *test = NULL;
+    hone_error err = {0};
+    uint64_t seed = (uint64_t)common->seed;
     int status = start_threads(&threads, common->threads);
     if (status >= 0) return status;
-    hone_error err = {0};
-    hone_dataset *train = NULL, *test = NULL;
-    /* The test part is another seed's sequence, so no image of it is in the training part. */
-    uint64_t seed = (uint64_t)common->seed;
-    hone_status made = hone_digits_create(&train, (size_t)s->samples, seed, threads, &err);
-    if (made == HONE_OK && s->test_samples > 0)
-        made = hone_digits_create(&test, (size_t)s->test_samples, seed ^ UINT64_C(0x7465737400000000), threads, &err);
-    if (made == HONE_OK) made = hone_dataset_write_idx(train, s->to, "train", &err);
-    if (made == HONE_OK && test) made = hone_dataset_write_idx(test, s->to, "test", &err);
-    size_t length = strlen(s->to) + sizeof "/digits.png";
-    char *sheet = malloc(length);
-    if (sheet) snprintf(sheet, length, "%s/digits.png", s->to);
-    hone_error sheet_error = {0};
-    bool has_sheet = made == HONE_OK && sheet && write_sheet(train, sheet, &sheet_error) == HONE_OK;
-    if (made == HONE_OK && !has_sheet) note(common->quiet, "no contact sheet: %s", sheet_error.message);
-    if (made != HONE_OK) {
-        status = failed(&err, NULL, "cannot write the digits");
-    } else if (common->json) {
-        hone_value *value = hone_value_object();
-        hone_value_set_string(value, "name", "digits");
-        hone_value_set_string(value, "folder", s->to);
-        hone_value_set_integer(value, "samples", s->samples);
-        hone_value_set_integer(value, "test_samples", s->test_samples);
-        hone_value_set_integer(value, "seed", common->seed);
-        if (has_sheet) hone_value_set_string(value, "sheet", sheet);
-        status = print_json(value);
-    } else {
-        printf("%lld training and %lld test images in %s\n", (long long)s->samples, (long long)s->test_samples, s->to);
-        int64_t shown = s->samples < SHEET_ROWS * SHEET_COLUMNS ? s->samples : SHEET_ROWS * SHEET_COLUMNS;
-        if (has_sheet) printf("the first %lld to look at: %s\n", (long long)shown, sheet);
-        status = finish_output();
+    status = write_digits(&train, folder, "train", s->samples, seed, threads);
+    if (status < 0 && s->test_samples > 0)
+        status = write_digits(&test, folder, "test", s->test_samples, seed ^ UINT64_C(0x7465737400000000), threads);
+    if (status < 0) {
+        char *sheet = path_in(folder, SHEET);
+        *has_sheet = sheet && write_sheet(train, sheet, &err) == HONE_OK;
+        if (!*has_sheet) note(common->quiet, "no contact sheet: %s", sheet ? err.message : "out of memory");
+        free(sheet);
     }
-    free(sheet);
     hone_dataset_free(train);
     hone_dataset_free(test);
     hone_threads_free(threads);
     return status;
+}
+
+static int report_digits(const settings *s, const common_options *common, bool has_sheet) {
+    size_t length = strlen(s->to);
+    while (length > 1 && s->to[length - 1] == '/') length--;
+    if (!common->json) {
+        printf("%lld training and %lld test images in %s\n", (long long)s->samples, (long long)s->test_samples, s->to);
+        int64_t shown = s->samples < SHEET_ROWS * SHEET_COLUMNS ? s->samples : SHEET_ROWS * SHEET_COLUMNS;
+        if (has_sheet) printf("the first %lld to look at: %.*s/%s\n", (long long)shown, (int)length, s->to, SHEET);
+        return finish_output();
+    }
+    char *sheet = path_in(s->to, SHEET);
+    hone_value *value = hone_value_object();
+    hone_value_set_string(value, "name", "digits");
+    hone_value_set_string(value, "folder", s->to);
+    hone_value_set_integer(value, "samples", s->samples);
+    hone_value_set_integer(value, "test_samples", s->test_samples);
+    hone_value_set_integer(value, "seed", common->seed);
+    if (has_sheet) hone_value_set_string(value, "sheet", sheet);
+    free(sheet);
+    return print_json(value);
+}
+
+/* All of it or nothing: a training part without its test part would be taken for all there is. */
+static int collect_digits(const settings *s, const common_options *common) {
+    if (s->from) return usage_error(&verb_collect, "--from makes no sense for digits: they are drawn, not fetched");
+    if (!s->to)
+        return usage_error(&verb_collect, "digits needs no collecting to train on; to look at them say --to FOLDER");
+    new_folder folder;
+    bool has_sheet = false;
+    int status = new_folder_begin(&folder, s->to);
+    if (status >= 0) return status;
+    watch_interrupts(NULL);
+    status = write_parts(s, common, folder.path, &has_sheet);
+    if (status < 0) status = new_folder_commit(&folder);
+    new_folder_release(&folder);
+    if (status == EXIT_INTERRUPTED) fprintf(stderr, "hone: interrupted; no digits were written to '%s'\n", s->to);
+    return status < 0 ? report_digits(s, common, has_sheet) : status;
 }
 
 static bool is_collectable(const char *name) {
@@ -218,9 +248,10 @@ const verb verb_collect = {
     .usage = "NAME|FOLDER|ARCHIVE [options]",
     .summary = "fetch a named data set, or catalog a folder or an archive of pictures",
     .details =
-        "The files go to the cache ($XDG_CACHE_HOME/hone/NAME, else ~/.cache/hone/NAME), where train, evaluate "
-        "and the other verbs\n"
-        "find them. An interrupted download goes on where it stopped; what arrives is checked before it is put "
+        "What lies whole in $HONE_DATA/NAME is there already. Else the files go to the cache "
+        "($XDG_CACHE_HOME/hone/NAME, else\n"
+        "~/.cache/hone/NAME), where train, evaluate and the other verbs find them. An interrupted download goes on "
+        "where it stopped; what arrives is checked before it is put "
         "in place.\n\n"
         "A FOLDER of pictures (class folders with or without train/, val/, test/; flat; or packed files such as "
         "IDX) gets a\n"

@@ -2,7 +2,9 @@
  *
  * hone explain: why a model answers as it does, as pictures. */
 #define _POSIX_C_SOURCE 200809L
-#include "commands.h"
+#include "anomaly.h"
+#include "picture_files.h"
+#include "reject.h"
 
 #include <errno.h>
 #include <math.h>
@@ -13,7 +15,7 @@
 enum { MOST_LAYERS = 200, METHODS = 2 };
 
 typedef struct settings {
-    const char *output, *method, *layer, *class_name, *data, *input, *size;
+    const char *output, *method, *layer, *class_name, *data, *input, *size, *reject;
     int64_t steps, nearest, store;
     bool activations, invert;
 } settings;
@@ -23,8 +25,8 @@ typedef struct session {
     settings s;
     common_options common;
     const char *path;
-    const char *const *files;
-    int file_count;
+    picture_files files;
+    rejecter strange;
     hone_threads *threads;
     hone_model *model;
     hone_dataset *data;
@@ -35,7 +37,7 @@ typedef struct session {
     size_t outputs;
     float *row, *map;
     hone_neighbour *neighbours;
-    char **stems; /* (file_count): what their pictures are called */
+    char **stems; /* of the files: what their pictures are called */
 } session;
 
 /* One picture under way. */
@@ -44,6 +46,7 @@ typedef struct explained {
     hone_image picture;
     size_t index;
     double confidence;
+    bool unknown;
     char *heat_maps[METHODS], *nearest, *activations; /* files written, or NULL */
     size_t class_index;
     hone_explanation_result integrated;
@@ -116,19 +119,21 @@ static int find_examples(session *e) {
 
 /* a/7.png and b/7.png: "7" and "7-2". */
 static int name_files(session *e) {
-    e->stems = calloc((size_t)e->file_count, sizeof *e->stems);
+    e->stems = calloc(e->files.count, sizeof *e->stems);
     if (!e->stems) return failed(NULL, NULL, "out of memory");
-    for (int i = 0; i < e->file_count; i++) {
-        const char *slash = strrchr(e->files[i], '/'), *name = slash ? slash + 1 : e->files[i];
+    for (size_t i = 0; i < e->files.count; i++) {
+        const char *path = strcmp(e->files.paths[i], "-") == 0 ? "stdin" : e->files.paths[i];
+        const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
         const char *dot = strrchr(name, '.');
         int length = dot && dot > name ? (int)(dot - name) : (int)strlen(name);
         char *stem = malloc((size_t)length + 16);
         if (!stem) return failed(NULL, NULL, "out of memory");
         snprintf(stem, (size_t)length + 16, "%.*s", length, name);
-        for (int k = 0, number = 2; k < i; k++) {
-            if (strcmp(stem, e->stems[k]) != 0) continue;
-            snprintf(stem, (size_t)length + 16, "%.*s-%d", length, name, number++);
-            k = -1;
+        for (size_t k = 0, number = 2; k < i;) {
+            bool is_taken = strcmp(stem, e->stems[k++]) == 0;
+            if (!is_taken) continue;
+            snprintf(stem, (size_t)length + 16, "%.*s-%zu", length, name, number++);
+            k = 0;
         }
         e->stems[i] = stem;
     }
@@ -161,9 +166,18 @@ static int prepare(session *e) {
     e->outputs = (size_t)hone_model_output_size(e->model);
     if (shape.rank != 3 || (shape.dims[2] != 1 && shape.dims[2] != 3))
         return failed(NULL, NULL, "'%s' takes no grey or RGB image", e->path);
+    if (is_anomaly_model(e->model))
+        return failed(NULL, "hone predict MODEL IMAGE --heat-map DIR shows where a picture is not normal",
+                      "'%s' is a model of what is normal: it has no classes to be explained", e->path);
+    if (is_taught(e->model))
+        note(e->common.quiet, "it is the network that is explained, without what hone teach put beside it");
     status = find_class(e);
     if (status < 0) status = find_examples(e);
-    if (status >= 0 || e->file_count == 0) return status;
+    if (status >= 0 || e->files.count == 0) return status;
+    reject_settings reject;
+    status = parse_reject(&verb_explain, e->s.reject, &reject);
+    if (status < 0) status = rejecter_open(&e->strange, e->model, &reject);
+    if (status >= 0) return status;
     if (mkdir(e->s.output, 0777) != 0 && errno != EEXIST)
         return failed(NULL, NULL, "cannot make the folder '%s': %s", e->s.output, strerror(errno));
     status = name_files(e);
@@ -188,20 +202,7 @@ static hone_status write_picture(const session *e, const explained *x, const cha
     return status;
 }
 
-static hone_status read_picture(const session *e, explained *x, hone_error *err) {
-    hone_shape shape = hone_model_input_shape(e->model);
-    hone_image read = {0};
-    hone_status status = hone_image_read(&read, x->file, err);
-    if (status == HONE_OK)
-        status =
-            hone_image_convert(&x->picture, &read, (int)shape.dims[0], (int)shape.dims[1], (int)shape.dims[2], err);
-    hone_image_release(&read);
-    size_t size = status == HONE_OK ? (size_t)(shape.dims[0] * shape.dims[1] * shape.dims[2]) : 0;
-    for (size_t i = 0; e->s.invert && i < size; i++) x->picture.pixels[i] = (unsigned char)(255 - x->picture.pixels[i]);
-    return status;
-}
-
-static void answer(const session *e, explained *x) {
+static void answer(session *e, explained *x) {
     hone_plan_predict_pixels(e->plan, x->picture.pixels, 1, e->row);
     hone_temperature_apply(hone_model_temperature(e->model), e->row, 1, e->outputs);
     for (size_t c = 1; c < e->outputs; c++)
@@ -211,6 +212,7 @@ static void answer(const session *e, explained *x) {
         x->index = e->row[0] > 0.5f;
         x->confidence = x->index ? e->row[0] : 1.0 - e->row[0];
     }
+    x->unknown = rejecter_ask(&e->strange, x->picture.pixels).unknown;
 }
 
 static hone_status draw_heat_maps(const session *e, explained *x, hone_error *err) {
@@ -302,6 +304,7 @@ static hone_value *explained_value(const session *e, const explained *x) {
     hone_value_set_string(value, "class", class_text(e->model, x->index, number));
     hone_value_set_integer(value, "index", (int64_t)x->index);
     hone_value_set_real(value, "confidence", x->confidence);
+    hone_value_set_boolean(value, "unknown", x->unknown);
     hone_value_set_string(value, "explained", class_text(e->model, x->class_index, number));
     hone_value_set(value, "heat_maps", heat_maps_value(e, x));
     if (x->nearest) hone_value_set(value, "nearest", nearest_value(e, x));
@@ -321,7 +324,8 @@ static hone_value *explained_value(const session *e, const explained *x) {
 
 static void print_explained(const session *e, const explained *x) {
     char number[32], shape[128];
-    printf("%s\t%s %.4f\n", x->file, class_text(e->model, x->index, number), x->confidence);
+    printf("%s%s\t%s %.4f\n", x->file, x->unknown ? "\tunknown" : "", class_text(e->model, x->index, number),
+           x->confidence);
     for (int m = 0; m < METHODS; m++)
         if (x->heat_maps[m])
             printf("  %s: what speaks for %s%s%s\n", x->heat_maps[m], class_text(e->model, x->class_index, number),
@@ -345,7 +349,8 @@ static void print_explained(const session *e, const explained *x) {
 }
 
 static hone_status explain_file(session *e, explained *x, hone_value *list, hone_error *err) {
-    hone_status status = read_picture(e, x, err);
+    hone_shape shape = hone_model_input_shape(e->model);
+    hone_status status = picture_read(&x->picture, x->file, &shape, e->s.invert, err);
     if (status != HONE_OK) return status;
     answer(e, x);
     x->class_index = e->class_index < 0 ? x->index : (size_t)e->class_index;
@@ -363,14 +368,15 @@ static hone_status explain_file(session *e, explained *x, hone_value *list, hone
 static int explain_all(session *e) {
     int status = EXIT_DONE;
     hone_value *list = e->common.json ? hone_value_list() : NULL;
-    for (int i = 0; i < e->file_count; i++) {
+    for (size_t i = 0; i < e->files.count; i++) {
         explained *x = calloc(1, sizeof *x);
         hone_error err = {0};
         if (!x) status = failed(NULL, NULL, "out of memory");
         if (!x) break;
-        x->file = e->files[i];
+        x->file = e->files.paths[i];
         x->stem = e->stems[i];
-        if (explain_file(e, x, list, &err) != HONE_OK) status = failed(&err, NULL, "cannot explain '%s'", x->file);
+        if (explain_file(e, x, list, &err) != HONE_OK)
+            status = failed(&err, picture_hint(x->file), "cannot explain '%s'", x->file);
         hone_image_release(&x->picture);
         for (int m = 0; m < METHODS; m++) free(x->heat_maps[m]);
         free(x->nearest);
@@ -400,8 +406,10 @@ static void release(session *e) {
     free(e->row);
     free(e->map);
     free(e->neighbours);
-    for (int i = 0; e->stems && i < e->file_count; i++) free(e->stems[i]);
+    for (size_t i = 0; e->stems && i < e->files.count; i++) free(e->stems[i]);
     free(e->stems);
+    picture_files_release(&e->files);
+    rejecter_release(&e->strange);
 }
 
 static int run(int argc, char **argv) {
@@ -425,6 +433,8 @@ static int run(int argc, char **argv) {
         {OPTION_TEXT, "input", 0, "KIND", &s->input, 0, 0, "how pixels are scaled: raw, unit, signed or MEAN,STD",
          NULL},
         SIZE_OPTION(&s->size),
+        {OPTION_TEXT, "reject", 0, "HOW", &s->reject, 0, 0,
+         "what is unknown: none (answer all), tpr=0.95,score=NAME (default: as the model was fitted)", NULL},
         {OPTION_FLAG, "invert", 0, NULL, &s->invert, 0, 0, "turn black and white around first", NULL},
     };
     positionals *words = calloc(1, sizeof *words);
@@ -440,10 +450,9 @@ static int run(int argc, char **argv) {
         status = usage_error(&verb_explain, "--method: %s, or all", err.message);
     if (status < 0) {
         e.path = words->at[0];
-        e.files = words->at + 1;
-        e.file_count = words->count - 1;
-        status = prepare(&e);
-        if (status < 0) status = e.file_count > 0 ? explain_all(&e) : EXIT_DONE;
+        if (words->count > 1) status = picture_files_find(&e.files, words->at + 1, words->count - 1);
+        if (status < 0) status = prepare(&e);
+        if (status < 0) status = e.files.count > 0 ? explain_all(&e) : EXIT_DONE;
         release(&e);
     }
     free(words);
@@ -454,13 +463,14 @@ const verb verb_explain = {
     .name = "explain",
     .usage = "MODEL IMAGE… [options]",
     .summary = "why a model answers as it does: heat maps, nearest pictures, what layers see",
-    .details =
-        "Grad-CAM shows which regions speak for the answer, integrated gradients which pixels; both as a PNG over the "
-        "picture.\n"
-        "With --data, or examples stored in the model (--store, hone train --keep-examples), the training pictures "
-        "that "
-        "are most\n"
-        "like it in the network's eyes stand beside it.",
+    .details = "IMAGE is a file, a folder of pictures, or - for standard input. Grad-CAM shows which regions speak for "
+               "the answer,\n"
+               "integrated gradients which pixels; both as a PNG over the picture. With --data, or examples stored in "
+               "the model\n"
+               "(--store, hone train --keep-examples), the training pictures that are most like it in the network's "
+               "eyes stand "
+               "beside it.\n"
+               "A picture that is like none of the classes is called unknown, as hone predict does.",
     .examples =
         "  hone explain mnist_model.h5 seven.png\n  hone explain cats.h5 cat.jpg --class dog --layer block5_conv3\n"
         "  hone explain mnist_model.h5 seven.png --data mnist --activations\n"

@@ -15,7 +15,8 @@ typedef struct settings {
         *reject;
     int64_t epochs, probe_epochs, batch_size, limit, patience, rank;
     double learning_rate, probe_rate, layer_decay, l2_sp, alpha, validation_split;
-    bool learning_rate_given, validation_split_given, keep_classes, no_cache, train_normalization, no_test, no_run;
+    bool learning_rate_given, validation_split_given, epochs_given, probe_given, keep_classes, no_cache,
+        train_normalization, no_test, no_run;
 } settings;
 
 /* What a run holds; all of it is released in one place. */
@@ -32,6 +33,7 @@ typedef struct session {
     hone_dataset *data;
     size_t own_validation; /* samples at the end of data that its own validation part gave */
     hone_split split;
+    char validation[VALIDATION_WORDS]; /* which samples those are, as train_settings_split says it */
     hone_augmentation *augmentation;
     float *class_weight;
     hone_finetune_config config;
@@ -138,13 +140,26 @@ static int make_model(session *r, const hone_shape *input) {
 
 static int split_data(session *r) {
     settings *s = &r->settings;
-    /* Few pictures, often sorted by class: every class validates, unless a plain fraction was asked for. */
+    /* Few pictures: every class validates, in whatever order they lie, unless a plain fraction was asked for. */
     if (!s->validation && !s->validation_split_given) s->validation = "stratified:0.1";
     train_settings like = train_settings_default();
     like.validation = s->validation;
     like.validation_split = s->validation_split;
     like.validation_split_given = s->validation_split_given;
-    return train_settings_split(&like, &r->common, r->data, r->own_validation, &r->split);
+    return train_settings_split(&like, &r->common, r->data, r->own_validation, &r->split, r->validation);
+}
+
+/* --epochs alone bounds the whole: half of them, and no more than are usual, for the head by itself, what is left behind
+ * it. Beside --probe-epochs it is of what comes behind those. */
+static void share_epochs(session *r, hone_recipe recipe) {
+    settings *s = &r->settings;
+    if (!s->epochs_given || s->probe_given || recipe == HONE_RECIPE_FULL) return;
+    int64_t all = s->epochs, half = all > 1 ? all / 2 : 1;
+    s->probe_epochs = recipe == HONE_RECIPE_PROBE ? all : half < s->probe_epochs ? half : s->probe_epochs;
+    s->epochs = all - s->probe_epochs;
+    if (recipe != HONE_RECIPE_PROBE)
+        note(r->common.quiet, "%lld epochs: at most %lld for the head alone (--probe-epochs), %lld behind them",
+             (long long)all, (long long)s->probe_epochs, (long long)s->epochs);
 }
 
 static int configure(session *r) {
@@ -157,6 +172,7 @@ static int configure(session *r) {
         return usage_error(&verb_finetune, "--class-weight is '%s', expected balanced", s->class_weight);
     if (s->delta && recipe != HONE_RECIPE_LORA) return usage_error(&verb_finetune, "--delta goes with --recipe lora");
     if (s->delta && s->size) return usage_error(&verb_finetune, "a delta is of its base's own input: no --size");
+    share_epochs(r, recipe);
     hone_finetune_config *c = &r->config;
     *c = hone_finetune_config_default(recipe);
     c->fit.epochs = (int)s->epochs;
@@ -177,14 +193,6 @@ static int configure(session *r) {
     return s->augment ? parse_augmentation(&r->augmentation, &verb_finetune, s->augment) : -1;
 }
 
-/* Which samples validate, as hone train writes it, so that hone evaluate --calibrate validation finds them again. */
-static void set_validation(const session *r, hone_value *data) {
-    const settings *s = &r->settings;
-    char last[48];
-    snprintf(last, sizeof last, "last:%.17g", s->validation_split);
-    hone_value_set_string(data, "validation", r->own_validation > 0 ? "own" : s->validation ? s->validation : last);
-}
-
 static int record_provenance(session *r) {
     char hash[65];
     hone_dataset_hash(r->data, hash);
@@ -194,7 +202,7 @@ static int record_provenance(session *r) {
     hone_value_set_string(data, "sha256", hash);
     hone_value_set_integer(data, "samples", (int64_t)hone_dataset_samples(r->data));
     hone_value_set_integer(data, "limit", r->settings.limit);
-    set_validation(r, data);
+    hone_value_set_string(data, "validation", r->validation); /* so that hone evaluate finds them again */
     hone_value_set_string(record, "program", "hone finetune");
     hone_value_set_string(record, "version", hone_version());
     hone_value_set(record, "arguments", arguments);
@@ -477,11 +485,14 @@ static int parse(session *r, positionals *words, int argc, char **argv) {
         {OPTION_TEXT, "merge", 0, "FILE", &s->merge, 0, 0, "write BASE with this delta merged, without DATA", NULL},
         {.kind = OPTION_HEADING, .name = "training"},
         {OPTION_INTEGER, "epochs", 'e', "N", &s->epochs, 1, 1000000,
-         "at most so many passes after the probe (default 10)", NULL},
+         "at most so many passes in all, half of them (at most 20) for the head alone; with --probe-epochs: behind "
+         "those "
+         "(default 20 and 10)",
+         &s->epochs_given},
         {OPTION_REAL, "learning-rate", 0, "R", &s->learning_rate, 0, 1e6,
          "Adam's after the probe (default 0.0003; lora 0.002)", &s->learning_rate_given},
         {OPTION_INTEGER, "probe-epochs", 0, "N", &s->probe_epochs, 1, 1000000,
-         "at most so many passes for the head alone (default 20)", NULL},
+         "at most so many passes for the head alone (default 20)", &s->probe_given},
         {OPTION_REAL, "probe-learning-rate", 0, "R", &s->probe_rate, 0, 1e6, "of the head alone (default 0.003)", NULL},
         {OPTION_INTEGER, "batch-size", 'b', "N", &s->batch_size, 1, 1 << 20, "images per step (default 32)", NULL},
         {OPTION_INTEGER, "early-stopping", 0, "N", &s->patience, -1, 1000000,
@@ -502,10 +513,11 @@ static int parse(session *r, positionals *words, int argc, char **argv) {
          "what is unknown, by what validated: tpr=0.95 (default), score=NAME, none", NULL},
         {OPTION_TEXT, "old-data", 0, "DATA", &s->old_data, 0, 0,
          "forgetting check: the base's own task, before and after", NULL},
-        {OPTION_REAL, "validation-split", 0, "F", &s->validation_split, 0, 0.999999, "the last fraction validates",
+        {OPTION_REAL, "validation-split", 0, "F", &s->validation_split, 0, 0.999999,
+         "this fraction validates: of each class where the samples lie class by class, as in folders, else the last",
          &s->validation_split_given},
         {OPTION_TEXT, "validation", 0, "HOW", &s->validation, 0, 0,
-         "stratified:F: that fraction of each class (default stratified:0.1)", NULL},
+         "stratified:F: that fraction of each class (default stratified:0.1); last:F: the last of all", NULL},
         {OPTION_TEXT, "size", 0, "HxW[xC]", &s->size, 0, 0,
          "build the network for another input, where its graph allows (default: pictures are made to fit)", NULL},
         {OPTION_TEXT, "input", 0, "KIND", &s->input, 0, 0, "how the base wants pixels: raw, unit, signed, MEAN,STD",

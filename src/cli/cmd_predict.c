@@ -3,12 +3,11 @@
  * hone predict: classes of image files. */
 #define _POSIX_C_SOURCE 200809L
 #include "anomaly.h"
+#include "picture_files.h"
 #include "reject.h"
 
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 typedef struct settings {
     const char *input, *size, *tta, *reject, *heat_map;
@@ -16,56 +15,6 @@ typedef struct settings {
     bool invert, untaught, float32;
     weights_settings weights;
 } settings;
-
-typedef struct files {
-    char **paths;
-    size_t count, capacity;
-} files;
-
-static bool add_file(files *list, const char *path) {
-    if (list->count == list->capacity) {
-        size_t larger = list->capacity ? 2 * list->capacity : 64;
-        char **paths = realloc(list->paths, larger * sizeof *paths);
-        if (!paths) return false;
-        list->paths = paths;
-        list->capacity = larger;
-    }
-    list->paths[list->count] = strdup(path);
-    return list->paths[list->count] && ++list->count;
-}
-
-static int by_name(const void *a, const void *b) {
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* A file is taken as it is; a folder stands for the visible files in it, in order of their names. */
-static bool add_path(files *list, const char *path) {
-    struct stat info;
-    DIR *folder = stat(path, &info) == 0 && S_ISDIR(info.st_mode) ? opendir(path) : NULL;
-    if (!folder) return add_file(list, path);
-    size_t first = list->count, length = strlen(path);
-    bool ok = true;
-    for (struct dirent *entry; ok && (entry = readdir(folder));) {
-        if (entry->d_name[0] == '.') continue;
-        size_t size = length + strlen(entry->d_name) + 2;
-        char *name = malloc(size);
-        if (!name) {
-            ok = false;
-            break;
-        }
-        snprintf(name, size, "%s%s%s", path, length > 0 && path[length - 1] == '/' ? "" : "/", entry->d_name);
-        if (stat(name, &info) == 0 && S_ISREG(info.st_mode)) ok = add_file(list, name);
-        free(name);
-    }
-    closedir(folder);
-    if (list->count > first) qsort(list->paths + first, list->count - first, sizeof *list->paths, by_name);
-    return ok;
-}
-
-static void release_files(files *list) {
-    for (size_t i = 0; i < list->count; i++) free(list->paths[i]);
-    free(list->paths);
-}
 
 /* Who answers: the model, and what it was taught (lessons NULL: nothing). */
 typedef struct answerer {
@@ -163,13 +112,9 @@ static void close_answerer(answerer *a) {
 /* One file: decoded, fitted to the model, run. Returns a status with words in err. */
 static hone_status predict_file(answerer *a, const hone_shape *shape, const char *path, bool invert, float *network,
                                 float *scores, hone_error *err) {
-    hone_image read = {0}, fitted = {0};
-    hone_status status = hone_image_read(&read, path, err);
-    if (status == HONE_OK)
-        status = hone_image_convert(&fitted, &read, (int)shape->dims[0], (int)shape->dims[1], (int)shape->dims[2], err);
+    hone_image fitted = {0};
+    hone_status status = picture_read(&fitted, path, shape, invert, err);
     if (status == HONE_OK) {
-        size_t size = (size_t)fitted.height * (size_t)fitted.width * (size_t)fitted.channels;
-        for (size_t i = 0; invert && i < size; i++) fitted.pixels[i] = (unsigned char)(255 - fitted.pixels[i]);
         hone_tta_predict(a->tta, fitted.pixels, 1, network);
         hone_temperature_apply(hone_model_temperature(a->model), network, 1, a->outputs);
         a->unknown = rejecter_ask(&a->strange, fitted.pixels).unknown;
@@ -179,12 +124,11 @@ static hone_status predict_file(answerer *a, const hone_shape *shape, const char
         else
             memcpy(scores, network, a->outputs * sizeof *scores);
     }
-    hone_image_release(&read);
     hone_image_release(&fitted);
     return status;
 }
 
-static int predict_files(answerer *a, const hone_shape *shape, const files *list, const settings *s,
+static int predict_files(answerer *a, const hone_shape *shape, const picture_files *list, const settings *s,
                          const common_options *common) {
     float *network = calloc(a->outputs, sizeof *network), *scores = calloc(a->classes, sizeof *scores);
     bool *taken = calloc(a->classes, sizeof *taken);
@@ -194,7 +138,7 @@ static int predict_files(answerer *a, const hone_shape *shape, const files *list
     for (size_t i = 0; network && scores && taken && i < list->count; i++) {
         hone_error err = {0};
         if (predict_file(a, shape, list->paths[i], s->invert, network, scores, &err) != HONE_OK) {
-            status = failed(&err, NULL, "cannot predict");
+            status = failed(&err, picture_hint(list->paths[i]), "cannot predict");
             continue;
         }
         if (common->json)
@@ -216,7 +160,7 @@ static int predict_files(answerer *a, const hone_shape *shape, const files *list
     return status != EXIT_DONE ? status : written;
 }
 
-static int predict_all(hone_model *model, const char *path, const files *list, const settings *s,
+static int predict_all(hone_model *model, const char *path, const picture_files *list, const settings *s,
                        const common_options *common) {
     hone_shape shape = hone_model_input_shape(model);
     if (shape.rank != 3 || (shape.dims[2] != 1 && shape.dims[2] != 3)) {
@@ -274,14 +218,14 @@ static int run(int argc, char **argv) {
         hone_model_free(model);
         return status;
     }
-    files list = {0};
-    bool ok = true;
-    for (int i = 1; ok && i < words.count; i++) ok = add_path(&list, words.at[i]);
-    if (!ok)
-        status = failed(NULL, NULL, "out of memory");
-    else if (list.count == 0)
-        status = failed(NULL, NULL, "there are no files in '%s'", words.at[1]);
-    else if (is_anomaly_model(model)) {
+    picture_files list;
+    status = picture_files_find(&list, words.at + 1, words.count - 1);
+    if (status >= 0) {
+        picture_files_release(&list);
+        hone_model_free(model);
+        return status;
+    }
+    if (is_anomaly_model(model)) {
         const anomaly_request request = {model, words.at[0], NULL, common.json, common.quiet};
         status = predict_anomalies(&request, list.paths, list.count, s.invert, s.heat_map);
     } else if (s.heat_map)
@@ -289,7 +233,7 @@ static int run(int argc, char **argv) {
                         "'%s' is no model of what is normal (hone train --task anomaly)", words.at[0]);
     else
         status = predict_all(model, words.at[0], &list, &s, &common);
-    release_files(&list);
+    picture_files_release(&list);
     hone_model_free(model);
     return status;
 }
@@ -299,9 +243,11 @@ const verb verb_predict = {
     .usage = "MODEL IMAGE… [options]",
     .summary = "the classes of image files",
     .details =
-        "IMAGE is a PNG, JPEG or PNM file, or a folder of them; it is converted to the model's size and "
-        "channels. Each line is the\n"
-        "file, a tab, the class and its probability. A file that cannot be read is named on stderr, the others "
+        "IMAGE is a PNG, JPEG or PNM file, a folder of them (with the folders below), or - for a picture on standard "
+        "input; "
+        "it is\n"
+        "converted to the model's size and channels. Each line is the file, a tab, the class and its probability. A "
+        "file that cannot be read is named on stderr, the others "
         "are still\n"
         "done, and the exit status is 1. A picture that is like none of the classes is called unknown, where the "
         "model knows\n"

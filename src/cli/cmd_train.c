@@ -91,7 +91,7 @@ static int prepare(train_session *r) {
     if (status < 0 && s->augment) status = parse_augmentation(&r->augmentation, &verb_train, s->augment);
     if (status < 0 && s->tta) status = parse_tta(&r->tta, &r->variants, &verb_train, s->tta, r->common.seed);
     if (status < 0) status = open_training_data(r);
-    if (status < 0) status = train_settings_split(s, &r->common, r->data, r->own_validation, &r->split);
+    if (status < 0) status = train_settings_split(s, &r->common, r->data, r->own_validation, &r->split, r->validation);
     if (status < 0) status = balance_classes(r, &config);
     config.threads = r->threads;
     config.split = &r->split;
@@ -305,9 +305,12 @@ static int parse(train_session *r, positionals *words, int argc, char **argv) {
          NULL},
         {.kind = OPTION_HEADING, .name = "data"},
         {OPTION_REAL, "validation-split", 0, "F", &s->validation_split, 0, 0.999999,
-         "the last fraction validates, as in Keras (default 0.1)", &s->validation_split_given},
+         "this fraction validates (default 0.1): of each class where the samples lie class by class, as in folders, "
+         "else "
+         "the last, as in Keras",
+         &s->validation_split_given},
         {OPTION_TEXT, "validation", 0, "HOW", &s->validation, 0, 0,
-         "stratified:F: that fraction of each class (default 0.1 where data lie class by class, as in folders)", NULL},
+         "stratified:F: that fraction of each class, whatever their order; last:F: the last of all", NULL},
         {OPTION_TEXT, "size", 0, "HxW[xC]", &s->size, 0, 0, "resize the images (default: as they are)", NULL},
         {OPTION_TEXT, "input", 0, "KIND", &s->input, 0, 0, "scale pixels: unit (default), raw, signed, MEAN,STD", NULL},
         {OPTION_FLAG, "denoise", 0, NULL, &s->denoise, 0, 0,
@@ -464,7 +467,6 @@ static int run_task(train_session *r) {
     bool anomaly = strcmp(task, "anomaly") == 0;
     if (!anomaly && strcmp(task, "classification") != 0)
         return usage_error(&verb_train, "--task is '%s', expected classification or anomaly", task);
-    if (anomaly && r->settings.resume) return usage_error(&verb_train, "--task anomaly cannot be resumed");
     if (!anomaly && (r->settings.method || r->settings.layer))
         return usage_error(&verb_train, "--method and --layer belong to --task anomaly");
     return anomaly ? train_anomaly(r) : train(r);

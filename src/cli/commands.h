@@ -11,7 +11,15 @@
 
 extern const verb verb_collect, verb_clean, verb_augment, verb_label, verb_train, verb_finetune, verb_evaluate,
     verb_predict, verb_explain, verb_info, verb_bench, verb_convert, verb_export, verb_quantize, verb_runs, verb_serve,
-    verb_teach;
+    verb_teach, verb_completion, verb_man;
+
+/* All of them, in the order of the work (main.c); NULL: behind the last. */
+extern const verb *const all_verbs[];
+const verb *find_verb(const char *name);
+/* "unknown verb 'NAME'", with the nearest one: EXIT_USAGE. */
+int unknown_verb(const char *name);
+/* What DATA and MODEL are, in a line each, for people. */
+extern const char what_data_is[], what_a_model_is[];
 
 /* hone train and hone finetune with these words, but nothing on stdout; an exit status (in their own files). */
 int train_silently(int argc, char **argv);
@@ -38,10 +46,6 @@ int open_data(hone_dataset **out, const data_options *options, hone_threads *thr
  * one. validation NULL: that part is not looked at. */
 int open_training_parts(hone_dataset **out, size_t *validation, const data_options *options, hone_threads *threads,
                         bool quiet);
-
-/* Splits data as `how` says: "last:0.1" or "stratified:0.1", in the words of hone train's record. */
-hone_status split_as_recorded(hone_split *out, const hone_dataset *data, const char *how, uint64_t seed,
-                              hone_error *err);
 
 /* As the training of the model did, where these are its data by their checksum and it held some back; else as
  * hone_split_default with fraction and seed. */

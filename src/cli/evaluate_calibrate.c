@@ -43,7 +43,7 @@ static int open_held_back(const calibration_request *r, held_back *h) {
     hone_dataset_hash(h->data, hash);
     if (expected && strcmp(hash, expected) != 0)
         return failed(NULL, hint, "'%s' is no longer what '%s' was trained on", source, r->path);
-    if (split_as_recorded(&h->split, h->data, how, (uint64_t)seed, &err) != HONE_OK)
+    if (hone_split_by_words(&h->split, h->data, how, (uint64_t)seed, &err) != HONE_OK)
         return failed(&err, hint, "cannot tell what the training of '%s' held back", r->path);
     h->indices = h->split.validation;
     h->count = h->split.validation_count;

@@ -13,28 +13,31 @@
 #include <string.h>
 #include <unistd.h>
 
-/* In the order of the work. */
-static const verb *const verbs[] = {
-    &verb_collect,  &verb_clean,   &verb_augment, &verb_label, &verb_train, &verb_finetune,
-    &verb_evaluate, &verb_predict, &verb_explain, &verb_teach, &verb_serve, &verb_quantize,
-    &verb_convert,  &verb_export,  &verb_info,    &verb_bench, &verb_runs,
+const verb *const all_verbs[] = {
+    &verb_collect, &verb_clean,   &verb_augment, &verb_label,      &verb_train,    &verb_finetune, &verb_evaluate,
+    &verb_predict, &verb_explain, &verb_teach,   &verb_serve,      &verb_quantize, &verb_convert,  &verb_export,
+    &verb_info,    &verb_bench,   &verb_runs,    &verb_completion, &verb_man,      NULL,
 };
-enum { VERBS = sizeof verbs / sizeof verbs[0] };
+
+const char what_data_is[] =
+    "DATA is a name (mnist, fashion-mnist, digits, …), a folder of class folders, a folder with IDX "
+    "files, an .npz or a .csv.";
+const char what_a_model_is[] =
+    "MODEL is a preset (mnist-cnn, mnist-fast, mnist-best, mlp, lenet5), a Keras .json, .h5 or "
+    ".keras, or an .onnx file.";
 
 static void print_help(FILE *stream) {
     fprintf(stream,
             "hone %s: from a pile of pictures to an image classifier\n\n"
             "usage: hone VERB [arguments] [options]\n\nverbs:\n",
             hone_version());
-    for (size_t i = 0; i < VERBS; i++) fprintf(stream, "  %-10s %s\n", verbs[i]->name, verbs[i]->summary);
-    fprintf(
-        stream,
-        "\n  hone VERB --help   everything a verb takes, with examples\n"
-        "  hone --version     the version\n"
-        "\nDATA is a name (mnist, fashion-mnist, digits, …), a folder of class folders, a folder with IDX files or an "
-        ".npz.\nMODEL is a preset (mnist-cnn, mnist-fast, mnist-best, mlp, lenet5), a Keras .json, .h5 or .keras, or "
-        "an .onnx file.\n"
-        "\nTo begin:  hone train digits\n");
+    for (size_t i = 0; all_verbs[i]; i++) fprintf(stream, "  %-10s %s\n", all_verbs[i]->name, all_verbs[i]->summary);
+    fprintf(stream,
+            "\n  hone VERB --help   everything a verb takes, with examples\n"
+            "  hone --version     the version\n"
+            "\n%s\n%s\n"
+            "\nTo begin:  hone train digits\n",
+            what_data_is, what_a_model_is);
 }
 
 /* HONE_LOG names the least severe level that is shown; warnings are, unless it says otherwise. */
@@ -72,18 +75,18 @@ static int set_sandbox(void) {
     return -1;
 }
 
-static const verb *find_verb(const char *name) {
-    for (size_t i = 0; i < VERBS; i++)
-        if (strcmp(verbs[i]->name, name) == 0) return verbs[i];
+const verb *find_verb(const char *name) {
+    for (size_t i = 0; all_verbs[i]; i++)
+        if (strcmp(all_verbs[i]->name, name) == 0) return all_verbs[i];
     return NULL;
 }
 
-static int unknown_verb(const char *name) {
+int unknown_verb(const char *name) {
     const char *nearest = NULL;
     int best = 3;
-    for (size_t i = 0; i < VERBS; i++) {
-        int distance = edit_distance(name, strlen(name), verbs[i]->name);
-        if (distance < best) best = distance, nearest = verbs[i]->name;
+    for (size_t i = 0; all_verbs[i]; i++) {
+        int distance = edit_distance(name, strlen(name), all_verbs[i]->name);
+        if (distance < best) best = distance, nearest = all_verbs[i]->name;
     }
     fprintf(stderr, "hone: unknown verb '%s'", name);
     if (nearest) fprintf(stderr, "; did you mean '%s'?", nearest);

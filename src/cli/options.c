@@ -144,6 +144,17 @@ static int unknown_option(const verb *v, const option *nearest, const char *name
     return usage_error(v, "unknown option --%.*s", (int)length, name);
 }
 
+/* Tables live in the functions that parse with them, so whoever wants to see one calls the verb and is shown it there. */
+static options_visit visitor;
+static void *visitor_context;
+
+void options_describe(const verb *v, options_visit visit, void *context) {
+    visitor = visit;
+    visitor_context = context;
+    v->run(0, (char *[]){NULL});
+    visitor = NULL;
+}
+
 int options_parse(const verb *v, const option *table, size_t count, common_options *common, positionals *words,
                   int argc, char **argv) {
     const option everywhere[] = {
@@ -160,6 +171,10 @@ int options_parse(const verb *v, const option *table, size_t count, common_optio
     };
     enum { EVERYWHERE = sizeof everywhere / sizeof everywhere[0] };
     words->count = 0;
+    if (visitor) {
+        visitor(visitor_context, v, table, count, everywhere, EVERYWHERE);
+        return EXIT_DONE;
+    }
     bool only_positionals = false;
     for (int i = 0; i < argc; i++) {
         const char *word = argv[i];

@@ -58,6 +58,12 @@ typedef struct positionals {
 int options_parse(const verb *v, const option *table, size_t count, common_options *common, positionals *words,
                   int argc, char **argv);
 
+/* What a verb takes, without running it: its table and that of all verbs, which are good until visit returns. For whoever
+ * writes them down elsewhere. */
+typedef void (*options_visit)(void *context, const verb *v, const option *table, size_t count, const option *common,
+                              size_t common_count);
+void options_describe(const verb *v, options_visit visit, void *context);
+
 /* All of text as a number, as 64K, 1.5M, 2G bytes (at least one), as 90, 90s, 5m, 1h seconds (more than none); false where
  * it is none. */
 bool parse_number(const char *text, double *out);

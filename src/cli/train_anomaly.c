@@ -38,11 +38,35 @@ static int open_pictures(train_session *r) {
         options.width = (int)shape.dims[1];
         options.channels = (int)shape.dims[2];
     }
-    return open_data(&r->data, &options, r->threads, r->common.quiet);
+    bool is_split = s->validation || s->validation_split_given;
+    return open_training_parts(&r->data, is_split ? NULL : &r->own_validation, &options, r->threads, r->common.quiet);
+}
+
+/* An interrupted training's model: its pictures must be those it was trained on. */
+static int check_resumed(const train_session *r) {
+    const char *path = r->settings.resume;
+    const hone_value *record = hone_value_get(hone_model_record(r->model, "provenance"), "data");
+    const char *expected = hone_value_as_string(hone_value_get(record, "sha256"));
+    char hash[65];
+    if (!hone_anomaly_is_unfinished(r->model, NULL))
+        return failed(NULL, "only an autoencoder that was interrupted between two epochs can be gone on with",
+                      "'%s' holds no interrupted training of what is normal", path);
+    hone_dataset_hash(r->data, hash);
+    if (expected && strcmp(hash, expected) != 0)
+        return failed(NULL, "the data must be those of the run that was interrupted",
+                      "cannot resume from '%s': '%s' is no longer what it was trained on", path, r->source);
+    return -1;
+}
+
+/* Half of a memory is of no use, so nothing is left of it. */
+static int nothing_kept(train_session *r) {
+    end_run(r->record, "interrupted", r->model, NULL, NULL, r->common.quiet);
+    fprintf(stderr, "hone: interrupted; nothing was saved: a memory is made in one go\n");
+    return EXIT_INTERRUPTED;
 }
 
 /* A preset, which has to learn to see first. */
-static int make_backbone(train_session *r, const hone_shape *shape) {
+static int make_backbone(train_session *r, const hone_shape *shape, const hone_anomaly_config *config) {
     const train_settings *s = &r->settings;
     hone_error err = {0};
     hone_status status = hone_model_preset(&r->model, s->model, shape, 4, &err);
@@ -52,17 +76,18 @@ static int make_backbone(train_session *r, const hone_shape *shape) {
     note(r->common.quiet,
          "no trained network is given (--model FILE): '%s' learns which way up the pictures are, %d epochs", s->model,
          epochs);
-    status = hone_anomaly_pretrain(r->model, r->data, &r->split, epochs, (uint64_t)r->common.seed, r->threads, &err);
+    status = hone_anomaly_pretrain(r->model, r->data, &r->split, epochs, config, &err);
     if (status == HONE_OK) return -1;
+    if (status == HONE_CANCELLED) return nothing_kept(r);
     return failed(&err, "--model FILE takes a trained network, --method autoencoder needs none", "cannot learn to see");
 }
 
-static int make_model(train_session *r, hone_anomaly_method method) {
+static int make_model(train_session *r, const hone_anomaly_config *config) {
     hone_shape shape = {3, {hone_dataset_height(r->data), hone_dataset_width(r->data), hone_dataset_channels(r->data)}};
     hone_error err = {0};
     int status = -1;
-    if (!r->model && method == HONE_ANOMALY_MEMORY)
-        status = make_backbone(r, &shape);
+    if (!r->model && config->method == HONE_ANOMALY_MEMORY)
+        status = make_backbone(r, &shape, config);
     else if (!r->model && hone_anomaly_autoencoder(&r->model, &shape, (uint64_t)r->common.seed, &err) != HONE_OK)
         status = failed(&err, NULL, "cannot build an autoencoder");
     if (status >= 0) return status;
@@ -111,13 +136,14 @@ int train_anomaly(train_session *r) {
     hone_anomaly_config config = hone_anomaly_config_default(method);
     int status = parse_reject(&verb_train, s->reject, &r->reject);
     if (status < 0) status = start_threads(&r->threads, r->common.threads);
-    if (status < 0 && method == HONE_ANOMALY_MEMORY && !is_preset(s->model)) status = open_trained_model(r);
+    bool given = method == HONE_ANOMALY_MEMORY && !is_preset(s->model);
+    if (status < 0 && (given || s->resume)) status = open_trained_model(r);
     if (status < 0) status = open_pictures(r);
-    if (status < 0) status = train_settings_split(s, &r->common, r->data, 0, &r->split);
-    double start = clock_seconds();
-    if (status < 0) status = make_model(r, method);
-    if (status < 0) status = record_provenance(r);
+    if (status < 0 && s->resume) status = check_resumed(r);
+    if (status < 0) status = train_settings_split(s, &r->common, r->data, r->own_validation, &r->split, r->validation);
     if (status >= 0) return status;
+    double start = clock_seconds();
+    config.resume = s->resume != NULL;
     if (s->epochs_given) config.epochs = (int)s->epochs;
     config.batch_size = (size_t)s->batch_size;
     if (s->learning_rate_given) config.learning_rate = s->learning_rate;
@@ -127,14 +153,18 @@ int train_anomaly(train_session *r) {
     config.seed = (uint64_t)r->common.seed;
     config.threads = r->threads;
     config.progress = end_epoch;
+    config.keep_going = keep_going;
     config.context = &(watched){r, start};
+    watch_interrupts(method == HONE_ANOMALY_AUTOENCODER ? stopping_after_epoch : NULL);
+    status = make_model(r, &config);
+    if (status < 0) status = record_provenance(r);
+    if (status >= 0) return status;
     if (!s->no_run) r->record = begin_run(s->runs, r->model);
-    /* A memory is made in one go: there is nothing to be kept of half of it. */
-    if (method == HONE_ANOMALY_AUTOENCODER) watch_interrupts(stopping_after_epoch);
     hone_anomaly_report found;
-    if (hone_anomaly_train(r->model, r->data, &r->split, &config, &found, &err) != HONE_OK)
-        return failed(&err, NULL, "cannot learn what is normal in '%s'", r->source);
-    bool stopped = method == HONE_ANOMALY_AUTOENCODER && found.epochs < config.epochs;
+    hone_status trained = hone_anomaly_train(r->model, r->data, &r->split, &config, &found, &err);
+    if (trained == HONE_CANCELLED) return nothing_kept(r);
+    if (trained != HONE_OK) return failed(&err, NULL, "cannot learn what is normal in '%s'", r->source);
+    bool stopped = hone_anomaly_is_unfinished(r->model, NULL);
     const char *how = stopped ? "interrupted" : "done";
     if (save_undisturbed(r->model, NULL, r->output, &err) != HONE_OK)
         return not_saved(r->record, how, r->model, NULL, &err, "the model was not saved");
@@ -143,5 +173,6 @@ int train_anomaly(train_session *r) {
     if (!stopped) return report(r, value, &found);
     hone_value_free(value);
     fprintf(stderr, "hone: interrupted after %d epochs; what was learnt so far is in '%s'\n", found.epochs, r->output);
+    fprintf(stderr, "hint: go on with: hone train --resume %s\n", r->output);
     return EXIT_INTERRUPTED;
 }

@@ -30,18 +30,13 @@ int open_trained_model(train_session *r) {
 }
 
 int open_training_data(train_session *r) {
-    train_settings *s = &r->settings;
+    const train_settings *s = &r->settings;
     data_options options = {.source = r->source, .split = "train", .limit = s->limit, .fit_to = r->model};
     if (s->size && !parse_size(s->size, &options.height, &options.width, &options.channels)) return wrong_size(s);
     bool is_split = s->validation || s->validation_split_given;
     int status =
         open_training_parts(&r->data, is_split ? NULL : &r->own_validation, &options, r->threads, r->common.quiet);
     if (status >= 0) return status;
-    if (!is_split && r->own_validation == 0 && hone_dataset_lies_by_class(r->data)) {
-        s->validation = "stratified:0.1";
-        note(r->common.quiet, "the samples lie class by class: a tenth of each class validates (--validation %s)",
-             s->validation);
-    }
     if (r->model || hone_dataset_classes(r->data) != 1) return -1;
     return failed(NULL, "a folder for each class; --task anomaly learns what one kind of picture looks like",
                   "'%s' has one class, '%s', and a classifier tells at least two apart", r->source,
@@ -106,15 +101,6 @@ int balance_classes(train_session *r, hone_fit_config *config) {
     return r->class_weight ? -1 : failed(NULL, NULL, "out of memory");
 }
 
-/* Which samples validate, so that hone evaluate --calibrate validation finds them again. */
-static void set_validation(const train_session *r, hone_value *data) {
-    const train_settings *s = &r->settings;
-    char last[48];
-    snprintf(last, sizeof last, "last:%.17g", s->validation_split);
-    hone_value_set_integer(data, "limit", s->limit);
-    hone_value_set_string(data, "validation", r->own_validation > 0 ? "own" : s->validation ? s->validation : last);
-}
-
 /* The history goes into the file, for the curves of hone evaluate --report. */
 int record_history(train_session *r) {
     hone_error err = {0};
@@ -165,7 +151,8 @@ int record_provenance(train_session *r) {
     hone_value_set_string(data, "source", r->source);
     hone_value_set_string(data, "sha256", hash);
     hone_value_set_integer(data, "samples", (int64_t)hone_dataset_samples(r->data));
-    set_validation(r, data);
+    hone_value_set_integer(data, "limit", r->settings.limit);
+    hone_value_set_string(data, "validation", r->validation); /* so that hone evaluate finds them again */
     hone_value_set_string(record, "program", "hone train");
     hone_value_set_string(record, "version", hone_version());
     hone_value_set(record, "arguments", arguments);

@@ -25,8 +25,9 @@ typedef struct train_session {
     hone_dataset *data;
     size_t own_validation; /* samples at the end of data that its own validation part gave */
     hone_split split;
-    hone_augmentation *augmentation; /* NULL: none */
-    hone_tta_config tta;             /* of the test, where --tta asks for it */
+    char validation[VALIDATION_WORDS]; /* which samples those are, as train_settings_split says it */
+    hone_augmentation *augmentation;   /* NULL: none */
+    hone_tta_config tta;               /* of the test, where --tta asks for it */
     hone_augmentation *variants;
     float *class_weight;
     hone_trainer *trainer;

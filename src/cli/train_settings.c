@@ -52,13 +52,13 @@ static int optimizer_config(const train_settings *s, const hone_compiled *compil
     return -1;
 }
 
-/* --validation stratified:F; true and *fraction 0 where it was not given. */
-static bool parse_stratified(const train_settings *s, double *fraction) {
-    static const char prefix[] = "stratified:";
-    *fraction = 0;
-    if (!s->validation) return true;
-    if (strncmp(s->validation, prefix, sizeof prefix - 1) != 0) return false;
-    return parse_number(s->validation + sizeof prefix - 1, fraction) && *fraction > 0 && *fraction < 1;
+/* Whether --validation says stratified:F or last:F, or was not given. */
+static bool is_validation(const char *how) {
+    const char *colon = how ? strchr(how, ':') : NULL;
+    double fraction;
+    if (!how) return true;
+    return (strncmp(how, "stratified:", 11) == 0 || strncmp(how, "last:", 5) == 0) &&
+           parse_number(colon + 1, &fraction) && fraction > 0 && fraction < 1;
 }
 
 int train_settings_config(const train_settings *s, const common_options *common, const hone_compiled *compiled,
@@ -83,9 +83,9 @@ int train_settings_config(const train_settings *s, const common_options *common,
         status = parse_metrics(&verb_train, s->metrics, config->metrics, &config->metric_count);
         if (status >= 0) return status;
     }
-    double fraction;
-    if (!parse_stratified(s, &fraction))
-        return usage_error(&verb_train, "--validation is '%s', expected stratified:FRACTION", s->validation);
+    if (!is_validation(s->validation))
+        return usage_error(&verb_train, "--validation is '%s', expected stratified:FRACTION or last:FRACTION",
+                           s->validation);
     if (s->class_weight && strcmp(s->class_weight, "balanced") != 0)
         return usage_error(&verb_train, "--class-weight is '%s', expected balanced", s->class_weight);
     config->epochs = (int)s->epochs;
@@ -107,22 +107,24 @@ static int own_split(const hone_dataset *data, size_t own_validation, hone_split
 }
 
 int train_settings_split(const train_settings *s, const common_options *common, const hone_dataset *data,
-                         size_t own_validation, hone_split *out) {
+                         size_t own_validation, hone_split *out, char how[VALIDATION_WORDS]) {
     hone_error err = {0};
-    if (own_validation > 0) return own_split(data, own_validation, out);
-    hone_status status;
-    double fraction;
-    if (!s->validation && s->validation_split > 0 && hone_dataset_lies_by_class(data))
-        note(common->quiet,
-             "the samples lie class by class, so the last of them, which validate, are of the last classes only "
-             "(--validation stratified:%g takes of each)",
-             s->validation_split);
-    if (s->validation && parse_stratified(s, &fraction)) {
-        status = hone_split_stratified(out, data, fraction, (uint64_t)common->seed, &err);
-    } else {
-        status = hone_split_last(out, hone_dataset_samples(data), s->validation_split, &err);
+    if (own_validation > 0) {
+        snprintf(how, VALIDATION_WORDS, "own");
+        return own_split(data, own_validation, out);
     }
-    if (status != HONE_OK) return failed(&err, "--validation-split 0 trains on everything", "cannot split the data");
+    bool by_class = !s->validation && hone_dataset_lies_by_class(data);
+    if (s->validation)
+        snprintf(how, VALIDATION_WORDS, "%s", s->validation);
+    else
+        snprintf(how, VALIDATION_WORDS, "%s:%.17g", by_class ? "stratified" : "last", s->validation_split);
+    if (by_class && s->validation_split > 0)
+        note(common->quiet,
+             "the samples lie class by class: %g %% of each class validates (--validation last:%g: the "
+             "last of all, as in Keras)",
+             100 * s->validation_split, s->validation_split);
+    if (hone_split_by_words(out, data, how, (uint64_t)common->seed, &err) != HONE_OK)
+        return failed(&err, "--validation-split 0 trains on everything", "cannot split the data");
     return -1;
 }
 

@@ -13,7 +13,7 @@ typedef struct train_settings {
     int64_t ui_port;
 
     double validation_split;
-    const char *validation; /* "stratified:0.1" */
+    const char *validation; /* "stratified:0.1", "last:0.1" */
     bool validation_split_given;
 
     const char *loss, *optimizer, *schedule, *metrics, *class_weight;
@@ -47,9 +47,11 @@ train_settings train_settings_default(void);
 int train_settings_config(const train_settings *s, const common_options *common, const hone_compiled *compiled,
                           hone_fit_config *config);
 
-/* Which samples validate. Returns an exit status, or -1. */
+/* Which samples validate, and in how what a model's file says of it: "own", or hone_split_by_words'. Returns an exit
+ * status, or -1. */
+enum { VALIDATION_WORDS = 48 };
 int train_settings_split(const train_settings *s, const common_options *common, const hone_dataset *data,
-                         size_t own_validation, hone_split *out);
+                         size_t own_validation, hone_split *out, char how[VALIDATION_WORDS]);
 
 /* Adds the callbacks that were asked for. data: what is trained on. save: how checkpoints are written. Returns an exit
  * status, or -1. */

@@ -395,6 +395,21 @@ static hone_status collect_missing(collection *c, hone_error *err) {
     return HONE_OK;
 }
 
+/* Is all of it, verified, in $HONE_DATA/NAME, where it would be found first? Then that is the folder. */
+static hone_status look_in_data(collection *c, bool *is_there, hone_error *err) {
+    const char *data = hone_environment("HONE_DATA");
+    *is_there = false;
+    if (!data) return HONE_OK;
+    c->folder = hone__join_path(data, c->source->name);
+    if (!c->folder) return hone__fail_memory(err, strlen(data), "a path");
+    *is_there = hone__is_folder(c->folder);
+    for (size_t i = 0; *is_there && i < c->source->file_count; i++) *is_there = is_present(c, &c->source->files[i]);
+    if (*is_there) return HONE_OK;
+    hone__free(c->folder);
+    c->folder = NULL;
+    return HONE_OK;
+}
+
 hone_status hone__collect_source(hone_collect_result *result, const hone__source *source,
                                  const hone_collect_config *config, hone_error *err) {
     const hone_collect_config defaults = hone_collect_config_default();
@@ -402,14 +417,18 @@ hone_status hone__collect_source(hone_collect_result *result, const hone__source
     memset(result, 0, sizeof *result);
     if (c.config->retries < 0 || !(c.config->stall_seconds > 0) || !(c.config->backoff_seconds >= 0))
         HONE_FAIL(err, HONE_ARGUMENT, "retries, stall and back-off times must not be negative");
-    if (c.config->to) {
+    bool is_there = false;
+    if (!c.config->to && !c.config->from) HONE_TRY(look_in_data(&c, &is_there, err));
+    if (is_there) {
+        /* nothing is left to do */
+    } else if (c.config->to) {
         c.folder = hone__strdup(c.config->to);
         if (!c.folder) return hone__fail_memory(err, strlen(c.config->to), "a path");
     } else {
         HONE_TRY(hone__cache_folder(&c.folder, source->name, err));
     }
-    hone_status status = hone__make_folders(c.folder, err);
-    if (status == HONE_OK) status = collect_missing(&c, err);
+    hone_status status = is_there ? HONE_OK : hone__make_folders(c.folder, err);
+    if (status == HONE_OK && !is_there) status = collect_missing(&c, err);
     if (status != HONE_OK) {
         hone__free(c.folder);
         return hone__fail_context(err, status, "%s", source->name);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A CSV manifest: one picture per line, its path (relative to the manifest) and its label, and perhaps its part. The
- * first line names the columns: path, file, filename or image; label or class; split or part. */
+ * first line names the columns: path, file, filename or image; label or class; split or part. A train.csv without such a
+ * column has its other parts beside it: val.csv (valid.csv, validation.csv) and test.csv. */
 #include "readers.h"
 
 #include "core_internal.h"
@@ -65,7 +66,7 @@ static hone_status read_columns(columns *out, char **at, hone_error *err) {
 
 /* ---- rows ------------------------------------------------------------------------------------------------------ */
 
-/* A row points into the text of the manifest. */
+/* A row points into the text of its manifest. */
 typedef struct row {
     const char *path, *label;
     hone__part part;
@@ -75,9 +76,10 @@ typedef struct table {
     row *rows;
     size_t count, capacity;
     bool present[HONE_PARTS];
+    unsigned char *texts[HONE_PARTS]; /* of the part's own file; the first is that which was asked for */
 } table;
 
-static hone_status read_row(row *out, char **at, const columns *c, size_t line, hone_error *err) {
+static hone_status read_row(row *out, char **at, const columns *c, hone__part part, size_t line, hone_error *err) {
     char *fields[MAX_COLUMNS];
     int count = 0;
     for (bool is_last = false; !is_last; count++) {
@@ -91,25 +93,23 @@ static hone_status read_row(row *out, char **at, const columns *c, size_t line, 
         HONE_FAIL(err, HONE_FORMAT, "line %zu: %d fields, where %d are named", line, count, c->count);
     out->path = fields[c->path];
     out->label = c->label >= 0 && fields[c->label][0] ? fields[c->label] : NULL;
-    out->part = HONE_PART_TRAIN;
+    out->part = part;
     if (!out->path[0]) HONE_FAIL(err, HONE_FORMAT, "line %zu: the path is empty", line);
     if (c->part >= 0 && fields[c->part][0] && !hone__part_parse(&out->part, fields[c->part]))
         HONE_FAIL(err, HONE_FORMAT, "line %zu: '%s' is not a part of a data set", line, fields[c->part]);
     return HONE_OK;
 }
 
-/* Lines are counted as records: a quoted line end does not begin a new one. */
-static hone_status read_table(table *t, char *text, hone_error *err) {
-    columns c;
-    char *at = text;
-    HONE_TRY(read_columns(&c, &at, err));
+/* What follows the columns, of part where no column says another. Lines are counted as records: a quoted line end does not
+ * begin a new one. */
+static hone_status read_rows(table *t, const columns *c, char *at, hone__part part, hone_error *err) {
     for (size_t line = 2; *at; line++) {
         if (*at == '\n' || *at == '\r') { /* an empty line */
             at++;
             continue;
         }
         HONE_TRY(hone__grow((void **)&t->rows, &t->capacity, t->count + 1, sizeof *t->rows, err));
-        HONE_TRY(read_row(&t->rows[t->count], &at, &c, line, err));
+        HONE_TRY(read_row(&t->rows[t->count], &at, c, part, line, err));
         t->present[t->rows[t->count++].part] = true;
     }
     return HONE_OK;
@@ -178,20 +178,69 @@ static hone_status take_table(hone__dataset_parts *parts, char origin[HONE_ORIGI
     return status;
 }
 
+/* ---- files ------------------------------------------------------------------------------------------------------- */
+
+/* *at: behind the mark that spreadsheets begin with. */
+static hone_status read_text(unsigned char **out, char **at, const char *path, hone_error *err) {
+    size_t size;
+    HONE_TRY(hone__file_read(path, HONE_MAX_FILE_BYTES, out, &size, err));
+    *at = (char *)*out + (size >= 3 && memcmp(*out, "\xef\xbb\xbf", 3) == 0 ? 3 : 0);
+    if (strlen((const char *)*out) != size) HONE_FAIL(err, HONE_FORMAT, "not a text file");
+    return HONE_OK;
+}
+
+/* The manifest of another part beside that of the train part. A file of that name that is no manifest (its first line names
+ * no path) is somebody else's. */
+static hone_status read_beside(table *t, const char *folder, const char *name, hone__part part, hone_error *err) {
+    columns c;
+    char *at, *path = hone__join_path(folder, name);
+    if (!path) return hone__fail_memory(err, strlen(folder) + strlen(name), "a path");
+    hone_status status = HONE_OK;
+    if (hone__file_exists(path) && !hone__is_folder(path)) {
+        if (t->texts[part])
+            status = hone__fail(err, HONE_FORMAT, "there are two files for the %s part", hone__part_name(part));
+        else
+            status = read_text(&t->texts[part], &at, path, err);
+        if (status == HONE_OK && read_columns(&c, &at, NULL) == HONE_OK) status = read_rows(t, &c, at, part, err);
+        if (status != HONE_OK) hone__fail_context(err, status, "'%s'", name);
+    }
+    hone__free(path);
+    return status;
+}
+
+static hone_status read_all_beside(table *t, const char *path, hone_error *err) {
+    static const struct {
+        const char *name;
+        hone__part part;
+    } others[] = {{"val.csv", HONE_PART_VALIDATION},
+                  {"valid.csv", HONE_PART_VALIDATION},
+                  {"validation.csv", HONE_PART_VALIDATION},
+                  {"test.csv", HONE_PART_TEST}};
+    char *folder = hone__folder_of(path);
+    if (!folder) return hone__fail_memory(err, strlen(path), "a path");
+    hone_status status = HONE_OK;
+    for (size_t i = 0; status == HONE_OK && i < sizeof others / sizeof *others; i++)
+        status = read_beside(t, folder, others[i].name, others[i].part, err);
+    hone__free(folder);
+    return status;
+}
+
+static hone_status read_table(table *t, const char *path, hone_error *err) {
+    columns c;
+    char *at, name[16];
+    HONE_TRY(read_text(&t->texts[HONE_PART_TRAIN], &at, path, err));
+    HONE_TRY(read_columns(&c, &at, err));
+    HONE_TRY(read_rows(t, &c, at, HONE_PART_TRAIN, err));
+    hone__base_name(name, sizeof name, path);
+    return c.part < 0 && strcmp(name, HONE__TRAIN_CSV) == 0 ? read_all_beside(t, path, err) : HONE_OK;
+}
+
 hone_status hone__read_csv_file(hone__dataset_parts *parts, char origin[HONE_ORIGIN_SIZE], const hone__request *request,
                                 hone_error *err) {
-    unsigned char *text;
-    size_t size;
     table t = {0};
-    HONE_TRY(hone__file_read(request->path, HONE_MAX_FILE_BYTES, &text, &size, err));
-    hone_status status;
-    size_t mark = size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0; /* as spreadsheets begin */
-    if (strlen((const char *)text) != size)
-        status = hone__fail(err, HONE_FORMAT, "not a text file");
-    else
-        status = read_table(&t, (char *)text + mark, err);
+    hone_status status = read_table(&t, request->path, err);
     if (status == HONE_OK) status = take_table(parts, origin, &t, request, err);
     hone__free(t.rows);
-    hone__free(text);
+    for (int i = 0; i < HONE_PARTS; i++) hone__free(t.texts[i]);
     return status == HONE_OK ? HONE_OK : hone__fail_context(err, status, "'%s'", request->path);
 }

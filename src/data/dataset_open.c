@@ -315,6 +315,25 @@ static hone_status check_config(const hone_dataset_config *config, hone__part *p
     return HONE_OK;
 }
 
+/* A folder whose train part is a list in train.csv, and no folder: *inside is that file's path, else it stays NULL. */
+static hone_status find_manifest(char **inside, const char *folder, hone_error *err) {
+    hone__layout layout;
+    char *manifest = hone__join_path(folder, HONE__TRAIN_CSV);
+    if (!manifest) return hone__fail_memory(err, strlen(folder), "a path");
+    hone_status status = HONE_OK;
+    bool is_found = hone__file_exists(manifest) && !hone__is_folder(manifest);
+    if (is_found) {
+        status = hone__layout_find(&layout, folder, err);
+        is_found = status == HONE_OK && !layout.parts[HONE_PART_TRAIN];
+        if (status == HONE_OK) hone__layout_release(&layout);
+    }
+    if (is_found)
+        *inside = manifest;
+    else
+        hone__free(manifest);
+    return status;
+}
+
 /* From source to parts that lack nothing; the caller releases them. */
 static hone_status read_source(hone__dataset_parts *parts, const char *source, bool list_only,
                                const hone_dataset_config *config, hone_error *err) {
@@ -338,6 +357,10 @@ static hone_status read_source(hone__dataset_parts *parts, const char *source, b
         status = hone__read_catalog(parts, origin, catalog, &request, err);
     } else if (status == HONE_OK) {
         status = hone__choose_reader(&reader, &inside, path, err);
+        if (status == HONE_OK && reader == hone__read_class_folder) {
+            status = find_manifest(&inside, path, err);
+            if (inside) reader = hone__read_csv_file;
+        }
         request.path = inside ? inside : path;
         if (status == HONE_OK) status = reader(parts, origin, &request, err);
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Keras' .npz data sets: a zip archive (libzip, known to this file and to zip extraction in collect) of NumPy arrays
- * x_train, y_train, x_test, y_test (x_val, y_val). The array's own header and the archive's declared size must agree
+ * x_train, y_train, x_test, y_test (x_val, y_val, or x_valid, x_validation). The array's own header and the archive's declared size must agree
  * before memory is taken. */
 #include "readers.h"
 
@@ -106,24 +106,35 @@ static hone_status read_array(hone__npy *out, bool *present, zip_t *archive, con
     return status == HONE_OK ? HONE_OK : hone__fail_context(err, status, "array '%s'", name);
 }
 
-static const char *const part_suffixes[HONE_PARTS] = {"train", "val", "test"};
+/* What the arrays of the parts are called in this archive: x_train, …; the validation part has three names. */
+typedef struct part_names {
+    const char *of[HONE_PARTS];
+} part_names;
 
-static void array_name(char name[16], char letter, int part) {
-    snprintf(name, 16, "%c_%s", letter, part_suffixes[part]);
+static void array_name(char name[32], char letter, const char *part) {
+    snprintf(name, 32, "%c_%s", letter, part);
 }
 
-static bool has_array(zip_t *archive, char letter, int part) {
-    char name[16], entry[32];
+static bool has_array(zip_t *archive, char letter, const char *part) {
+    char name[32], entry[48];
     array_name(name, letter, part);
     snprintf(entry, sizeof entry, "%s.npy", name);
     return zip_name_locate(archive, entry, 0) >= 0;
 }
 
+static part_names find_names(zip_t *archive) {
+    static const char *const others[] = {"valid", "validation"};
+    part_names names = {{"train", "val", "test"}};
+    for (size_t i = 0; i < 2 && !has_array(archive, 'x', names.of[HONE_PART_VALIDATION]); i++)
+        if (has_array(archive, 'x', others[i])) names.of[HONE_PART_VALIDATION] = others[i];
+    return names;
+}
+
 /* The labels of part into parts->labels, where there must be one for each of the images in the file. Of other parts
  * (images 0) only the number of classes is looked at. */
-static hone_status take_labels(hone__dataset_parts *parts, zip_t *archive, int part, size_t images,
+static hone_status take_labels(hone__dataset_parts *parts, zip_t *archive, const char *part, size_t images,
                                const hone__source *known, hone_error *err) {
-    char name[16];
+    char name[32];
     bool present;
     hone__npy y;
     array_name(name, 'y', part);
@@ -131,8 +142,8 @@ static hone_status take_labels(hone__dataset_parts *parts, zip_t *archive, int p
     if (!present) return HONE_OK;
     hone_status status = hone__npy_check_labels(&y, err);
     if (status == HONE_OK && images > 0 && y.sizes[0] != images)
-        status = hone__fail(err, HONE_FORMAT, "%zu labels for the %zu images of array 'x_%s'", y.sizes[0], images,
-                            part_suffixes[part]);
+        status =
+            hone__fail(err, HONE_FORMAT, "%zu labels for the %zu images of array 'x_%s'", y.sizes[0], images, part);
     int64_t last = known ? (int64_t)known->classes - 1 : HONE_MAX_CLASSES - 1;
     for (size_t i = 0; status == HONE_OK && i < y.sizes[0]; i++) {
         int64_t label = hone__npy_integer(&y, i);
@@ -148,9 +159,9 @@ static hone_status take_labels(hone__dataset_parts *parts, zip_t *archive, int p
     return status == HONE_OK ? HONE_OK : hone__fail_context(err, status, "array '%s'", name);
 }
 
-static hone_status take_images(hone__dataset_parts *parts, size_t *images, zip_t *archive, int part, size_t limit,
-                               hone_error *err) {
-    char name[16];
+static hone_status take_images(hone__dataset_parts *parts, size_t *images, zip_t *archive, const char *part,
+                               size_t limit, hone_error *err) {
+    char name[32];
     bool present;
     hone__npy x;
     array_name(name, 'x', part);
@@ -171,28 +182,29 @@ static hone_status parse_archive(hone__dataset_parts *parts, char origin[HONE_OR
                                  const hone__request *request, hone_error *err) {
     bool present[HONE_PARTS], any = false;
     hone__part part;
+    const part_names names = find_names(archive);
     for (int i = 0; i < HONE_PARTS; i++) {
-        present[i] = has_array(archive, 'x', i);
+        present[i] = has_array(archive, 'x', names.of[i]);
         any = any || present[i];
     }
     if (!any) HONE_FAIL(err, HONE_FORMAT, "holds no array 'x_train', 'x_val' or 'x_test'");
     if (!hone__part_choose(&part, request, present))
         HONE_FAIL(err, HONE_NOT_FOUND, "has no %s part", hone__part_name(part));
-    bool is_labelled = has_array(archive, 'y', (int)part);
+    const char *chosen = names.of[part];
+    bool is_labelled = has_array(archive, 'y', chosen);
     if (!is_labelled && !request->config->allow_unlabelled)
-        HONE_FAIL(err, HONE_NOT_FOUND, "holds array 'x_%s', but not 'y_%s' with its labels", part_suffixes[part],
-                  part_suffixes[part]);
+        HONE_FAIL(err, HONE_NOT_FOUND, "holds array 'x_%s', but not 'y_%s' with its labels", chosen, chosen);
     size_t images = 0;
-    HONE_TRY(take_images(parts, &images, archive, (int)part, request->limit, err));
+    HONE_TRY(take_images(parts, &images, archive, chosen, request->limit, err));
     for (int i = 0; is_labelled && i < HONE_PARTS; i++)
-        HONE_TRY(take_labels(parts, archive, i, i == (int)part ? images : 0, request->known, err));
+        HONE_TRY(take_labels(parts, archive, names.of[i], i == (int)part ? images : 0, request->known, err));
     if (is_labelled && request->known)
         HONE_TRY(hone__dataset_parts_name(parts, request->known->class_names, request->known->classes, err));
     snprintf(origin, HONE_ORIGIN_SIZE, "NPZ, %s", hone__part_name(part));
     if (!request->name_samples) return HONE_OK;
-    char file[256], name[288];
+    char file[256], name[304];
     hone__base_name(file, sizeof file, request->path);
-    snprintf(name, sizeof name, "%s/x_%s", file, part_suffixes[part]);
+    snprintf(name, sizeof name, "%s/x_%s", file, chosen);
     return hone__name_samples(parts, 0, parts->samples, name, err);
 }
 

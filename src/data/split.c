@@ -135,3 +135,19 @@ hone_status hone_split_default(hone_split *out, const hone_dataset *dataset, dou
     if (hone_dataset_lies_by_class(dataset)) return hone_split_stratified(out, dataset, fraction, seed, err);
     return hone_split_last(out, hone_dataset_samples(dataset), fraction, err);
 }
+
+hone_status hone_split_by_words(hone_split *out, const hone_dataset *dataset, const char *how, uint64_t seed,
+                                hone_error *err) {
+    static const char stratified[] = "stratified:", last[] = "last:";
+    bool is_stratified = strncmp(how, stratified, sizeof stratified - 1) == 0;
+    bool is_last = strncmp(how, last, sizeof last - 1) == 0;
+    const char *number = how + (is_stratified ? sizeof stratified - 1 : is_last ? sizeof last - 1 : 0);
+    double fraction;
+    memset(out, 0, sizeof *out);
+    if (!hone__parse_double(number, &fraction))
+        HONE_FAIL(err, HONE_ARGUMENT, "'%.60s' does not say what validates: stratified:F, last:F, or F, a fraction",
+                  how);
+    if (is_stratified) return hone_split_stratified(out, dataset, fraction, seed, err);
+    if (is_last) return hone_split_last(out, hone_dataset_samples(dataset), fraction, err);
+    return hone_split_default(out, dataset, fraction, seed, err);
+}

@@ -11,12 +11,12 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-/* Is a file meant to be a picture? Notes, tables and the like are not; a picture of a format that cannot be read is,
- * because its owner should hear of it. */
-static bool is_picture_name(const char *name) {
+/* Notes, tables and the like are none; a picture of a format that cannot be read is one, because its owner should hear of
+ * it. */
+bool hone_is_picture_name(const char *name) {
     static const char *const endings[] = {"png", "jpg", "jpeg", "jpe",  "jfif", "pgm",  "ppm",  "pnm",
                                           "bmp", "gif", "tif",  "tiff", "webp", "heic", "heif", "avif"};
-    const char *dot = strrchr(name, '.');
+    const char *slash = strrchr(name, '/'), *dot = strrchr(slash ? slash : name, '.');
     if (!dot) return true;
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
         if (strcasecmp(dot + 1, endings[i]) == 0) return true;
@@ -59,7 +59,7 @@ static hone_status walk(const char *folder, bool is_deep, const trail *up, hone_
         if (is_there && S_ISDIR(info.st_mode)) {
             if (is_deep) status = walk(path, true, &here, visit, context, err);
         } else if (!is_there || S_ISREG(info.st_mode)) {
-            status = visit(context, path, is_picture_name(listing.names[i]), err);
+            status = visit(context, path, hone_is_picture_name(listing.names[i]), err);
         }
         hone__free(path);
     }

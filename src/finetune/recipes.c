@@ -52,7 +52,9 @@ size_t hone__recipe_stages(const hone_finetune_config *config, size_t groups, ho
                         .groups = SIZE_MAX};
     probe.optimizer.learning_rate = config->probe_learning_rate;
     size_t count = 0;
+    int done = 0; /* epochs of the stages that unfreeze */
     if (config->recipe != HONE_RECIPE_FULL) stages[count++] = probe;
+    if (rest.epochs < 1 && count > 0) return count;
     switch (config->recipe) {
     case HONE_RECIPE_PROBE: break;
     case HONE_RECIPE_FULL: stages[count++] = rest; break;
@@ -63,11 +65,13 @@ size_t hone__recipe_stages(const hone_finetune_config *config, size_t groups, ho
     case HONE_RECIPE_GRADUAL:
         for (size_t i = 1; i <= UNFREEZINGS; i++) {
             size_t now = groups * i / UNFREEZINGS, before = groups * (i - 1) / UNFREEZINGS;
-            if (now == before) continue; /* fewer groups than stages */
+            int epochs = rest.epochs * (int)i / UNFREEZINGS - done;
+            if (now == before || epochs == 0) continue; /* fewer groups, or epochs, than stages */
             stages[count] = rest;
             stages[count].name = "unfreeze";
             stages[count].groups = now;
-            stages[count].epochs = (rest.epochs + UNFREEZINGS - 1) / UNFREEZINGS;
+            stages[count].epochs = epochs;
+            done += epochs;
             count++;
         }
         break;

@@ -154,10 +154,42 @@ status=$?
 last="interrupted anomaly training"
 want_status 130
 want_err 'interrupted after [0-9]+ epochs; what was learnt so far is in .stopped.h5.$'
+want_err '^hint: go on with: hone train --resume stopped.h5$'
+epochs=$(sed -n 's/^hone: interrupted after \([0-9]*\) epochs.*/\1/p' err)
 run runs
 want_out ' interrupted +[0-9]+ +0\.'
 run predict stopped.h5 "$digit"
 want_status 0
+
+# --resume goes on from there, to the very model that it would have been.
+cp stopped.h5 other.h5
+run train --resume stopped.h5 --epochs $((epochs + 2)) --output resumed.h5 --quiet --no-run
+want_status 0
+run train data --task anomaly --epochs $((epochs + 2)) --limit 300 --output whole.h5 --quiet --no-run
+run evaluate whole.h5 data --ood strange --json
+sed '/"model"/d' out >whole.eval
+run evaluate resumed.h5 data --ood strange --json
+sed '/"model"/d' out | cmp -s - whole.eval || fail "the resumed model differs"
+run train --resume resumed.h5 --quiet
+want_error 'holds no interrupted training'
+run train digits:300:9 --task anomaly --resume other.h5 --output x.h5 --quiet
+want_error 'no longer what it was trained on'
+run train --resume other.h5 --batch-size 7 --output x.h5 --quiet
+want_error 'had batch_size 32, not 7'
+
+# A memory is made in one go: nothing is left of half of one.
+: >err
+"$HONE" train data --task anomaly --method memory --epochs 500 --output half.h5 --runs half >out 2>err &
+pid=$!
+for try in $(seq 1200); do grep -q 'which way up' err && break; sleep 0.05; done
+sleep 0.2
+kill -INT $pid
+wait $pid
+status=$?
+last="interrupted memory"
+want_status 130
+want_err '^hone: interrupted; nothing was saved: a memory is made in one go$'
+[ ! -e half.h5 ] || fail "half a memory was saved"
 
 run train data --task magic
 want_status 2

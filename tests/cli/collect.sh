@@ -160,4 +160,35 @@ run collect many --export many.jsonl
 rm -rf many
 
 no_leftovers
+
+# The digits come with both parts or not at all, whenever somebody interrupts, and an old set stays as it was.
+cksum idx/* >before
+for pause in 0.05 0.3; do
+    for place in new idx; do
+        "$HONE" collect digits --samples 30000 --to $place >out 2>err &
+        pid=$!
+        sleep $pause
+        kill -INT $pid 2>/dev/null
+        wait $pid
+        status=$?
+        last="interrupted digits"
+        case $status in
+        0) rm -r new 2>/dev/null; "$HONE" collect digits --samples 30 --test-samples 10 --to idx >out 2>err ;;
+        130) [ $place = idx ] || [ ! -e new ] || fail "a part of the digits is left" ;;
+        *) fail "expected status 0 or 130" ;;
+        esac
+        no_leftovers
+    done
+done
+cksum idx/* | cmp -s - before || fail "the old digits are others now"
+echo mine >idx/notes.txt
+run collect digits --samples 30 --test-samples 10 --to idx/
+want_status 0
+[ "$(cat idx/notes.txt)" = mine ] || fail "somebody's file is gone"
+run collect digits --samples 30 --to deep/er/set/
+want_status 0
+want_out '^the first 30 to look at: deep/er/set/digits.png$'
+[ -s deep/er/set/t10k-images-idx3-ubyte ] || fail "no test part"
+run collect digits --samples 30 --to idx/notes.txt
+want_error "idx/notes.txt"
 finish

@@ -74,5 +74,52 @@ run explain mlp.h5 "$one" --output mlp
 want_status 0
 want_err 'no Grad-CAM: .* no convolution'
 [ -s "mlp/$stem.integrated-gradients.png" ] || fail "integrated gradients need no convolution"
+
+# Where pictures come from, here as in hone predict: folders with those below, standard input, never an address.
+mkdir -p tree/deep
+cp "$one" tree/deep/inner.png
+cp "$one" tree/outer.png
+echo words >tree/notes.txt
+ln -s .. tree/deep/loop
+for verb in predict "explain --output tree.why"; do
+    run ${verb%% *} a.h5 tree $(echo "$verb" | cut -s -d' ' -f2-)
+    want_status 0
+    [ "$(grep -c '^tree/' out)" -eq 2 ] || fail "two pictures are in the tree"
+    want_out '^tree/deep/inner.png'
+    "$HONE" ${verb%% *} a.h5 - $(echo "$verb" | cut -s -d' ' -f2-) <"$one" >out 2>err
+    status=$?
+    last="$verb from standard input"
+    want_status 0
+    want_out '^-[[:space:]]'
+    run ${verb%% *} a.h5 -
+    want_error 'standard input holds nothing'
+    run ${verb%% *} a.h5 https://example.org/a.png
+    want_error "cannot open 'https://"
+    want_err '^hint: hone reads files: curl'
+    mkdir -p empty
+    run ${verb%% *} a.h5 empty
+    want_error "no pictures in 'empty'"
+done
+[ -s tree.why/stdin.grad-cam.png ] || fail "what came from standard input has a name"
+"$HONE" predict a.h5 - "$one" <"$HONE" >out 2>err
+status=$?
+last="a program as a picture"
+want_status 1
+want_err 'cannot predict: standard input: '
+want_out "$one"
+
+# Explain says unknown where predict does, and what has no classes is named.
+printf 'P5\n28 28\n255\n' >noise.pgm
+head -c 784 "$HONE" >>noise.pgm
+run predict a.h5 noise.pgm --reject tpr=0.001
+want_out '^noise.pgm[[:space:]]unknown'
+run explain a.h5 noise.pgm --output why --reject tpr=0.001 --json
+want_out '"unknown": true'
+run explain a.h5 noise.pgm --output why --reject none
+! grep -q unknown out || fail "--reject none answers all"
+run train data --task anomaly --epochs 1 --limit 100 --no-run --quiet --output normal.h5
+run explain normal.h5 "$one"
+want_error 'is a model of what is normal'
+want_err '^hint: hone predict MODEL IMAGE --heat-map'
 no_leftovers
 finish

@@ -33,6 +33,17 @@ run predict out.h5 few/other/3.pgm
 want_status 0
 want_out '(3|other) '
 
+# The epochs that are asked for are all there are, whatever the recipe.
+for recipe in probe full lp-ft gradual lora; do
+    for epochs in 1 3; do
+        run finetune base.h5 few --recipe $recipe --epochs $epochs --early-stopping -1 --no-run --output x.h5 --json
+        want_status 0
+        want_out "^  \"epochs\": $epochs,"
+    done
+done
+run finetune base.h5 few --epochs 5 --no-run --output x.h5
+want_err '^5 epochs: at most 2 for the head alone \(--probe-epochs\), 3 behind them$'
+
 # The same seed, the same weights.
 run finetune base.h5 few --epochs 2 --probe-epochs 2 --seed 5 --output a.h5 --quiet --threads 1
 run finetune base.h5 few --epochs 2 --probe-epochs 2 --seed 5 --output b.h5 --quiet --threads 2

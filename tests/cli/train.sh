@@ -90,6 +90,35 @@ want_out '"validation_samples": 2'
 want_out '"val_loss":'
 run train parts --size 28x28 --epochs 1 --validation-split 0.2 --output parts.h5 --json
 want_out '"samples": 8'
+# So does any other kind of data with such a part: a CSV with a column for it or with val.csv beside it, IDX, a packed file.
+list() { for class in a b; do for i in 1 2 3; do echo "$1/$class/$i.png,$class$2"; done; done; }
+{ echo path,label,split; list parts/train ,train; list parts/val ,val | grep /1.png; } >list.csv
+{ echo path,label; list parts/train ""; } >train.csv
+{ echo path,label; list parts/val "" | grep /1.png; } >val.csv
+run collect parts --pack parts.honepack --size 28x28
+mkdir idx
+for kind in images-idx3 labels-idx1; do
+    cp data/train-$kind-ubyte idx
+    cp data/t10k-$kind-ubyte idx/validation-$kind-ubyte
+done
+for source in list.csv train.csv parts.honepack idx; do
+    run train $source $([ $source = idx ] || echo --size 28x28) --epochs 1 --limit 6 --output v.h5 --json
+    want_status 0
+    case $source in idx) want_out '"validation_samples": 6' ;; *) want_out '"validation_samples": 2' ;; esac
+    want_out '"val_loss":'
+    run evaluate v.h5 $source --split validation --json
+    want_status 0
+done
+run train list.csv --size 28x28 --epochs 1 --validation stratified:0.3 --output v.h5 --json
+want_out '"validation_samples": 2'
+want_out '"samples": 4'
+sed 's/1.png/nowhere.png/' val.csv >broken && mv broken val.csv
+run train train.csv --size 28x28 --epochs 1 --output other.h5 --quiet
+want_status 1
+want_err '^hone: cannot read the data .train.csv.: none of the 2 pictures could be used$'
+rm -f other.h5 val.csv
+run train train.csv --size 28x28 --epochs 1 --validation last:0.2 --output v.h5 --json
+want_out '"samples": 4'
 mv parts/val parts/valid # another of its names
 run train parts --size 28x28 --epochs 1 --output parts.h5 --json
 want_out '"validation_samples": 2'
@@ -138,16 +167,22 @@ no_leftovers
 run augment data --augment none --to photos --as folders --samples 100 --quiet
 run train photos --epochs 1 --output photos.h5 --json
 want_status 0
-want_err 'a tenth of each class validates'
+want_err ': 10 % of each class validates'
 want_out '"validation_samples": (9|1[0-9])'
 cp out implied
 run train photos --epochs 1 --output photos.h5 --json --validation stratified:0.1
 want_status 0
 grep -A2 '"val_' out >said
 grep -A2 '"val_' implied | cmp -s - said || fail "that is stratified:0.1"
-run train photos --epochs 1 --output photos.h5 --no-test --validation-split 0.1
+run train photos --epochs 1 --output photos.h5 --json --validation-split 0.1
 want_status 0
-want_err '\(--validation stratified:0.1 takes of each\)'
+grep -A2 '"val_' out | cmp -s - said || fail "a fraction follows the same rule"
+run train photos --epochs 1 --output photos.h5 --json --validation last:0.1
+want_status 0
+want_out '"validation_samples": 10,'
+! grep -q 'of each class' err || fail "last:0.1 is the last tenth"
+run info photos.h5 --json
+want_out '"validation": "last:0.1"'
 run train data --epochs 1 --model mlp --output b.h5 --no-test
 ! grep -q 'class by class' err || fail "mixed data are split as Keras splits them"
 no_leftovers

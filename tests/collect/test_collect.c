@@ -210,6 +210,36 @@ static void files_are_fetched_once(void **state) {
     assert_int_equal(count_requests("/good/"), 2);
 }
 
+/* What lies whole in HONE_DATA is taken as it is; of what does not, nothing is touched there. */
+static void the_users_own_folder_comes_first(void **state) {
+    (void)state;
+    char own[1100];
+    hone_collect_result result;
+    USE("good");
+    snprintf(target, sizeof target, "%s/testset", test_folder);
+    assert_collects(sizeof images);
+    config.to = NULL;
+    setenv("HONE_DATA", test_folder, 1);
+    setenv("XDG_CACHE_HOME", in_folder("cache"), 1);
+    assert_int_equal(hone__collect_source(&result, &source, &config, NULL), HONE_OK);
+    assert_string_equal(result.folder, target);
+    assert_true(result.was_cached);
+    hone_collect_result_release(&result);
+    assert_int_equal(count_requests("/good/"), 1);
+    assert_false(hone__file_exists(in_folder("cache")));
+    snprintf(own, sizeof own, "%s", placed("train-images-idx3-ubyte"));
+    put_file("testset/train-images-idx3-ubyte", "cut", 3);
+    snprintf(target, sizeof target, "%s/cache/hone/testset", test_folder);
+    assert_collects(sizeof images);
+    unsigned char *data;
+    size_t size;
+    assert_int_equal(hone__file_read(own, 100, &data, &size, NULL), HONE_OK);
+    assert_int_equal(size, 3);
+    hone__free(data);
+    unsetenv("HONE_DATA");
+    unsetenv("XDG_CACHE_HOME");
+}
+
 static void a_redirect_is_followed(void **state) {
     (void)state;
     USE("moved");
@@ -524,6 +554,7 @@ static void the_table_of_names(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(files_are_fetched_once),
+        TEST(the_users_own_folder_comes_first),
         TEST(a_redirect_is_followed),
         TEST(a_broken_connection_is_resumed),
         TEST(a_server_without_ranges_begins_again),
@@ -552,5 +583,6 @@ int main(void) {
         TEST(the_table_of_names),
     };
     unsetenv("http_proxy");
+    unsetenv("HONE_DATA");
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

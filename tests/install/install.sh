@@ -34,3 +34,9 @@ internal=$(nm -D --defined-only "$lib/libhone.so" | awk '{print $3}' | grep '^ho
 [ -z "$internal" ] || { echo "internal, yet exported: $internal"; exit 1; }
 foreign=$(nm -g --defined-only "$lib/libhone.a" 2>/dev/null | awk 'NF == 3 {print $3}' | grep -v '^hone_' || true)
 [ -z "$foreign" ] || { echo "global in the archive without the prefix: $foreign"; exit 1; }
+
+# Completions and manual pages, where shells and man look.
+for file in share/bash-completion/completions/hone share/zsh/site-functions/_hone share/fish/vendor_completions.d/hone.fish \
+            share/man/man1/hone.1 share/man/man1/hone-train.1; do
+    [ -s "$work/prefix/$file" ] || { echo "not installed: $file"; exit 1; }
+done

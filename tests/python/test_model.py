@@ -105,6 +105,21 @@ def test_pixels_and_inputs_train_the_same(data):
         assert np.array_equal(weight, again.weights[name])  # the same bits for any number of threads
 
 
+def test_what_validates_where_samples_lie_by_class():
+    """As in the program: of each class where they lie class by class, else the last, unless somebody says."""
+    x, y = np.zeros((40, 8, 8, 1), np.uint8), np.repeat([0, 1], 20)
+    x[20:] = 200
+    options = dict(epochs=6, learning_rate=0.01, metrics=["accuracy"], batch_size=8)
+    history = hone.train("mlp", x, y, validation_split=0.25, **options).history
+    stratified = hone.train("mlp", x, y, validation="stratified:0.25", **options).history
+    last = hone.train("mlp", x, y, validation="last:0.25", **options).history
+    assert history["val_loss"] == stratified["val_loss"] != last["val_loss"]
+    mixed = np.arange(40) % 2
+    history = hone.train("mlp", x, mixed, validation_split=0.25, **options).history
+    last = hone.train("mlp", x, mixed, validation="last:0.25", **options).history
+    assert history["val_loss"] == last["val_loss"]
+
+
 def test_validation_data_and_options(data):
     x, y = data
     more_x, more_y = stripes(50, seed=9)
@@ -176,7 +191,7 @@ def test_wrong_trainings_are_said(data):
         "no option 'epoch'": dict(epoch=3),
         "'epochs' is no whole number": dict(epochs=0),
         "'adm'": dict(optimizer="adm"),
-        "both given": dict(validation_split=0.1, validation_samples=3),
+        "only one of them": dict(validation_split=0.1, validation_samples=3),
         "no classes": dict(y=y + 0.5),
         "option is of": dict(optimizer=object()),
     }.items():

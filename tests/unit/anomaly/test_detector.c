@@ -253,6 +253,118 @@ static void test_damaged_records(void **state) {
     hone_model_free(model);
 }
 
+/* ---- ended in the middle ----------------------------------------------------------------------------------------- */
+
+static bool counts_down(void *context) {
+    int *left = context;
+    return --*left > 0;
+}
+
+static bool ends_after(void *context, int epoch, int epochs, double loss) {
+    (void)epochs, (void)loss;
+    return epoch < *(const int *)context;
+}
+
+typedef struct broken_off {
+    hone_dataset *data;
+    hone_split split;
+    hone_anomaly_config config;
+    hone_model *model;
+    int last; /* epoch */
+} broken_off;
+
+static void break_off(broken_off *b, int epochs, int last) {
+    hone_shape shape = {3, {SIDE, SIDE, 1}};
+    *b = (broken_off){.config = hone_anomaly_config_default(HONE_ANOMALY_AUTOENCODER), .last = last};
+    b->data = stripes(&b->split);
+    b->split.train_count = 60;
+    b->split.validation_count = 8;
+    b->config.epochs = epochs;
+    b->config.batch_size = 16;
+    b->config.progress = ends_after;
+    b->config.context = &b->last;
+    assert_int_equal(hone_anomaly_autoencoder(&b->model, &shape, 7, NULL), HONE_OK);
+    assert_int_equal(hone_anomaly_train(b->model, b->data, &b->split, &b->config, NULL, NULL), HONE_OK);
+    b->config.progress = NULL;
+    b->config.resume = true;
+}
+
+static void release_broken_off(broken_off *b) {
+    hone_model_free(b->model);
+    hone_split_release(&b->split);
+    hone_dataset_free(b->data);
+}
+
+static void test_goes_on_to_the_same_bits(void **state) {
+    (void)state;
+    broken_off whole, part;
+    hone_anomaly_report report;
+    int epochs = 0;
+    break_off(&whole, 4, 100);
+    assert_false(hone_anomaly_is_unfinished(whole.model, NULL));
+    break_off(&part, 4, 2);
+    assert_true(hone_anomaly_is_unfinished(part.model, &epochs));
+    assert_int_equal(epochs, 2);
+    assert_int_equal(hone_anomaly_train(part.model, part.data, &part.split, &part.config, &report, NULL), HONE_OK);
+    assert_int_equal(report.epochs, 4);
+    assert_false(hone_anomaly_is_unfinished(part.model, NULL));
+    for (size_t i = 0; i < hone_model_weight_count(part.model); i++) {
+        hone_weight_info a, b;
+        assert_int_equal(hone_model_weight(part.model, i, &a), HONE_OK);
+        assert_int_equal(hone_model_weight(whole.model, i, &b), HONE_OK);
+        assert_memory_equal(a.data, b.data, (size_t)hone_shape_size(&a.shape) * sizeof *a.data);
+    }
+    hone_value *first = hone_value_copy(hone_model_record(part.model, "anomaly"));
+    assert_true(hone_value_equal(first, hone_model_record(whole.model, "anomaly")));
+    hone_value_free(first);
+    release_broken_off(&whole);
+    release_broken_off(&part);
+}
+
+static void test_goes_on_with_nothing_else(void **state) {
+    (void)state;
+    broken_off b;
+    hone_error err = {0};
+    break_off(&b, 3, 1);
+    b.config.batch_size = 8;
+    assert_int_equal(hone_anomaly_train(b.model, b.data, &b.split, &b.config, NULL, &err), HONE_ARGUMENT);
+    assert_non_null(strstr(err.message, "had batch_size 16, not 8"));
+    b.config.batch_size = 16;
+    static const char *const keys[] = {"epochs", "iterations", "slots", "loss"};
+    hone_value *record = hone_value_copy(hone_model_record(b.model, "anomaly_training"));
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        hone_value *changed = hone_value_copy(record);
+        hone_value_set_string(changed, keys[i], "much");
+        assert_int_equal(hone_model_set_record(b.model, "anomaly_training", changed, NULL), HONE_OK);
+        assert_int_equal(hone_anomaly_train(b.model, b.data, &b.split, &b.config, NULL, &err), HONE_FORMAT);
+    }
+    hone_value_free(record);
+    release_broken_off(&b);
+    break_off(&b, 1, 100);
+    assert_int_equal(hone_anomaly_train(b.model, b.data, &b.split, &b.config, NULL, &err), HONE_ARGUMENT);
+    assert_non_null(strstr(err.message, "no state of a training"));
+    release_broken_off(&b);
+}
+
+static void test_half_a_memory_is_none(void **state) {
+    (void)state;
+    hone_split split;
+    hone_dataset *data = stripes(&split);
+    hone_model *model = edges();
+    hone_anomaly_config config = hone_anomaly_config_default(HONE_ANOMALY_MEMORY);
+    config.keep_going = counts_down;
+    /* while pictures are looked at, and while places are chosen */
+    for (int left = 5; left <= SAMPLES; left += SAMPLES - HELD_BACK) {
+        int asked = left;
+        config.context = &asked;
+        assert_int_equal(hone_anomaly_train(model, data, &split, &config, NULL, NULL), HONE_CANCELLED);
+        assert_null(hone_model_record(model, "anomaly"));
+    }
+    hone_model_free(model);
+    hone_split_release(&split);
+    hone_dataset_free(data);
+}
+
 /* Which way up a stripe is, is told from one that is turned; what is asked is only that it runs and changes weights. */
 static void test_pretrain(void **state) {
     (void)state;
@@ -270,8 +382,15 @@ static void test_pretrain(void **state) {
     assert_int_equal(hone_model_weight(model, 0, &w), HONE_OK);
     float before = w.data[0];
     hone_error err = {0};
-    if (hone_anomaly_pretrain(model, data, &split, 1, 1, NULL, &err) != HONE_OK) fail_msg("%s", err.message);
+    hone_anomaly_config config = hone_anomaly_config_default(HONE_ANOMALY_MEMORY);
+    config.seed = 1;
+    if (hone_anomaly_pretrain(model, data, &split, 1, &config, &err) != HONE_OK) fail_msg("%s", err.message);
     assert_true(w.data[0] != before);
+    int asked = 3;
+    config.keep_going = counts_down;
+    config.context = &asked;
+    assert_int_equal(hone_anomaly_pretrain(model, data, &split, 1, &config, &err), HONE_CANCELLED);
+    assert_int_equal(asked, 0);
     hone_model_free(model);
     hone_split_release(&split);
     hone_dataset_free(data);
@@ -301,6 +420,21 @@ static hone_status learn_and_ask(void *context) {
     return status;
 }
 
+/* Ends again after the same epoch, so that a state is read and written. */
+static hone_status go_on(void *context) {
+    broken_off *b = context;
+    hone_model *copy;
+    HONE_TRY(hone_model_copy(&copy, b->model, NULL));
+    hone_anomaly_config config = b->config;
+    config.epochs = 3;
+    config.progress = ends_after;
+    b->last = 2;
+    config.context = &b->last;
+    hone_status status = hone_anomaly_train(copy, b->data, &b->split, &config, NULL, NULL);
+    hone_model_free(copy);
+    return status;
+}
+
 static void test_out_of_memory(void **state) {
     (void)state;
     scenario s = {.method = HONE_ANOMALY_AUTOENCODER};
@@ -312,6 +446,10 @@ static void test_out_of_memory(void **state) {
     assert_true(test_every_allocation(learn_and_ask, &s) > 50);
     hone_split_release(&s.split);
     hone_dataset_free(s.data);
+    broken_off b;
+    break_off(&b, 2, 1);
+    assert_true(test_every_allocation(go_on, &b) > 50);
+    release_broken_off(&b);
 }
 
 int main(void) {
@@ -323,6 +461,9 @@ int main(void) {
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_damaged_records),
         cmocka_unit_test(test_pretrain),
+        cmocka_unit_test(test_goes_on_to_the_same_bits),
+        cmocka_unit_test(test_goes_on_with_nothing_else),
+        cmocka_unit_test(test_half_a_memory_is_none),
         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,6 +118,46 @@ static void the_last_samples_validate_as_in_keras(void **state) {
     assert_int_equal(hone_split_last(&split, 3, 0.0 / 0.0, &err), HONE_ARGUMENT);
 }
 
+static void words_say_how_to_split(void **state) {
+    (void)state;
+    int32_t sorted[40], mixed[40];
+    for (int i = 0; i < 40; i++) {
+        sorted[i] = i / 20;
+        mixed[i] = i % 2;
+    }
+    hone_dataset *by_class = make(40, sorted, 2), *in_any_order = make(40, mixed, 2);
+    static const struct {
+        const char *how;
+        bool is_sorted;
+        size_t count, of_first_class;
+    } cases[] = {{"stratified:0.1", true, 4, 2}, {"last:0.1", true, 4, 0}, {"0.1", true, 4, 2},
+                 {"0.1", false, 4, 2},           {"0", true, 0, 0},        {"last:0", false, 0, 0}};
+    hone_split split, last;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const hone_dataset *d = cases[i].is_sorted ? by_class : in_any_order;
+        size_t first = 0;
+        assert_int_equal(hone_split_by_words(&split, d, cases[i].how, 3, NULL), HONE_OK);
+        assert_int_equal(split.validation_count, cases[i].count);
+        for (size_t k = 0; k < split.validation_count; k++) first += hone_dataset_labels(d)[split.validation[k]] == 0;
+        assert_int_equal(first, cases[i].of_first_class);
+        hone_split_release(&split);
+    }
+    /* in a mixed order a plain fraction is Keras' */
+    assert_int_equal(hone_split_by_words(&split, in_any_order, "0.25", 3, NULL), HONE_OK);
+    assert_int_equal(hone_split_last(&last, 40, 0.25, NULL), HONE_OK);
+    assert_memory_equal(split.validation, last.validation, last.validation_count * sizeof *last.validation);
+    hone_split_release(&split);
+    hone_split_release(&last);
+    static const char *const wrong[] = {"", "own", "last:", "stratified:x", "first:0.1", "1.5", "last:-1", "nan", "1"};
+    hone_error err;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_int_equal(hone_split_by_words(&split, by_class, wrong[i], 3, &err), HONE_ARGUMENT);
+        assert_null(split.validation);
+    }
+    hone_dataset_free(by_class);
+    hone_dataset_free(in_any_order);
+}
+
 static void stratified_splits_draw_from_each_class(void **state) {
     (void)state;
     int32_t labels[113];
@@ -358,6 +398,7 @@ int main(void) {
         TEST(the_hash_is_of_shape_images_and_labels),
         TEST(the_last_samples_validate_as_in_keras),
         TEST(stratified_splits_draw_from_each_class),
+        TEST(words_say_how_to_split),
         TEST(what_lies_class_by_class_is_split_by_class),
         TEST(a_stratified_split_of_single_samples_is_refused),
         TEST(what_is_written_reads_back),

@@ -337,6 +337,57 @@ static void wrong_manifests_name_the_line(void **state) {
     assert_open_fails(in_folder("list.csv"), NULL, HONE_FORMAT, "not a text file");
 }
 
+static void put_text(const char *name, const char *text) {
+    put_file(name, text, strlen(text));
+}
+
+static void parts_lie_beside_train_csv(void **state) {
+    (void)state;
+    static const char val[] = "path,label\n10/ten.pgm,zebra\ndog/b.pgm,dog\n";
+    put_pets();
+    put_text("train.csv", "path,label\ndog/a.jpg,dog\n");
+    put_text("valid.csv", val);
+    put_text("test.csv", "id,price\n1,2\n"); /* somebody else's */
+    hone_dataset_config config = hone_dataset_config_default();
+    hone_dataset *d;
+    static const char *const sources[] = {"train.csv", "."};
+    for (size_t i = 0; i < 2; i++) {
+        config.split = NULL;
+        d = open_ok(in_folder(sources[i]), &config);
+        assert_int_equal(hone_dataset_samples(d), 1);
+        assert_int_equal(hone_dataset_classes(d), 2); /* of all parts */
+        hone_dataset_free(d);
+        config.split = "validation";
+        d = open_ok(in_folder(sources[i]), &config);
+        assert_int_equal(hone_dataset_samples(d), 2);
+        assert_memory_equal(hone_dataset_labels(d), ((int32_t[]){1, 0}), 2 * sizeof(int32_t));
+        assert_non_null(strstr(hone_dataset_description(d), "(CSV, validation)"));
+        hone_dataset_free(d);
+        config.split = "test";
+        assert_open_fails(in_folder(sources[i]), &config, HONE_NOT_FOUND, "has no test part");
+    }
+    char path[600];
+    snprintf(path, sizeof path, "%s", in_folder("."));
+    assert_true(test_every_allocation(open_and_free, path) > 30);
+    put_text("valid.csv", "path,label\ndog/b.pgm\n");
+    assert_open_fails(in_folder("train.csv"), NULL, HONE_FORMAT, "'valid.csv': line 2: 1 fields, where 2 are named");
+    put_text("valid.csv", val);
+    put_text("val.csv", val);
+    assert_open_fails(in_folder("train.csv"), NULL, HONE_FORMAT, "two files for the validation part");
+    /* under another name, or with a column that says it, the file is all there is */
+    put_csv("path,label\ndog/a.jpg,dog\n");
+    config.split = "validation";
+    assert_open_fails(in_folder("list.csv"), &config, HONE_NOT_FOUND, "has no validation part");
+    put_text("train.csv", "path,label,split\ndog/a.jpg,dog,train\n");
+    assert_open_fails(in_folder("train.csv"), &config, HONE_NOT_FOUND, "has no validation part");
+    put_folder("train/a"); /* a folder is what is meant */
+    put_picture("train/a/1.pgm", 1, 1, 1);
+    config.split = NULL;
+    d = open_ok(in_folder("."), &config);
+    assert_non_null(strstr(hone_dataset_description(d), "class folders"));
+    hone_dataset_free(d);
+}
+
 /* ---- CIFAR-10 -------------------------------------------------------------------------------------------------- */
 
 static void make_batch(bytes *b, unsigned label) {
@@ -449,6 +500,7 @@ int main(void) {
         TEST(nothing_leaks_when_memory_runs_out),
         TEST(manifests_list_pictures),
         TEST(wrong_manifests_name_the_line),
+        TEST(parts_lie_beside_train_csv),
         TEST(cifar_folders),
 #if HONE_WITH_ZLIB
         TEST(cifar_archive_is_read_as_it_is),

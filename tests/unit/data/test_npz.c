@@ -139,6 +139,25 @@ static void a_declared_size_that_cannot_be_is_refused(void **state) {
     hone__free(data);
 }
 
+/* The validation part has three names; one is as long as x_train, so that the archive can be renamed in place. */
+static void a_validation_part_has_several_names(void **state) {
+    (void)state;
+    size_t size;
+    unsigned char *data = read_archive("stored", &size);
+    for (size_t i = 0; i + 11 <= size; i++)
+        if (memcmp(data + i + 1, "_train.npy", 10) == 0) memcpy(data + i + 2, "valid", 5);
+    put_file("valid.npz", data, size);
+    hone__free(data);
+    hone_dataset_config config = hone_dataset_config_default();
+    config.split = "validation";
+    hone_dataset *d = open_ok(in_folder("valid.npz"), &config);
+    assert_int_equal(hone_dataset_samples(d), 5);
+    assert_memory_equal(hone_dataset_labels(d), ((int32_t[]){3, 1, 4, 1, 0}), 5 * sizeof(int32_t));
+    hone_dataset_free(d);
+    config.split = "train";
+    assert_open_fails(in_folder("valid.npz"), &config, HONE_NOT_FOUND, "has no train part");
+}
+
 static void damaged_archives_are_errors(void **state) {
     (void)state;
     size_t size;
@@ -183,6 +202,7 @@ int main(void) {
         TEST(what_is_no_data_set_is_named),
         TEST(a_declared_size_that_cannot_be_is_refused),
         TEST(damaged_archives_are_errors),
+        TEST(a_validation_part_has_several_names),
         TEST(nothing_leaks_when_memory_runs_out),
 #endif
     };

@@ -212,6 +212,7 @@ static void test_gradual_stages(void **state) {
     (void)state;
     hone_finetune_config config = make_config(HONE_RECIPE_GRADUAL);
     hone__stage stages[HONE__MAX_STAGES];
+    config.fit.epochs = 3;
     assert_int_equal(hone__recipe_stages(&config, 6, stages), 4);
     assert_int_equal(stages[0].groups, 0);
     assert_int_equal(stages[1].groups, 2);
@@ -219,6 +220,24 @@ static void test_gradual_stages(void **state) {
     assert_int_equal(stages[3].epochs, 1);
     assert_int_equal(hone__recipe_stages(&config, 1, stages), 2); // a network of two layers
     assert_int_equal(stages[1].groups, 1);
+    assert_int_equal(stages[1].epochs, 3);
+    /* the epochs are shared, never more than there are; with fewer than stages the last ones run */
+    for (int epochs = 1; epochs <= 11; epochs++) {
+        config.fit.epochs = epochs;
+        size_t count = hone__recipe_stages(&config, 6, stages);
+        int sum = 0;
+        assert_int_equal(count, epochs < 3 ? 1 + epochs : 4);
+        for (size_t i = 1; i < count; i++) sum += stages[i].epochs;
+        assert_int_equal(sum, epochs);
+        assert_int_equal(stages[count - 1].groups, 6);
+    }
+    config.fit.epochs = 0;
+    for (int recipe = HONE_RECIPE_PROBE; recipe <= HONE_RECIPE_LORA; recipe++) {
+        if (recipe == HONE_RECIPE_FULL) continue;
+        config.recipe = (hone_recipe)recipe;
+        assert_int_equal(hone__recipe_stages(&config, 6, stages), 1);
+        assert_string_equal(stages[0].name, "probe");
+    }
 }
 
 /* ---- rules ------------------------------------------------------------------------------------------------------- */

@@ -1,0 +1,20 @@
+# cmake -DHONE=PROGRAM -DEMULATOR=… -DPAGES=FOLDER -P: completions and manual pages, in the program's own words.
+function(write file)
+  execute_process(COMMAND ${EMULATOR} ${HONE} ${ARGN} OUTPUT_FILE ${PAGES}/${file} RESULT_VARIABLE status)
+  if(NOT status EQUAL 0)
+    message(FATAL_ERROR "${HONE} ${ARGN}: ${status}")
+  endif()
+endfunction()
+
+file(REMOVE_RECURSE ${PAGES})
+file(MAKE_DIRECTORY ${PAGES}/man1)
+write(hone.bash completion bash)
+write(_hone completion zsh)
+write(hone.fish completion fish)
+write(man1/hone.1 man)
+# hone.1 names the page of every verb.
+file(STRINGS ${PAGES}/man1/hone.1 verbs REGEX "^\\.BR hone.-[a-z]+ \\(1\\)$")
+foreach(line IN LISTS verbs)
+  string(REGEX REPLACE "^\\.BR hone.-([a-z]+) .*" "\\1" verb "${line}")
+  write(man1/hone-${verb}.1 man ${verb})
+endforeach()
