@@ -48,7 +48,7 @@ for recipe in probe full lp-ft gradual lora; do
     [ $recipe = lora ] && delta="--delta $work/lora.delta.h5"
     for seed in ${SEEDS:-1 2 3}; do
         # shellcheck disable=SC2086
-        "$hone" finetune "$work/base.h5" "$work/high" --recipe $recipe --epochs "${EPOCHS:-10}" --seed "$seed" --no-run --quiet \
+        "$hone" finetune "$work/base.h5" "$work/high" --recipe $recipe --probe-epochs 20 --epochs "${EPOCHS:-10}" --seed "$seed" --no-run --quiet \
             --json --old-data "$work/low" $delta --output "$work/$recipe.h5" >"$work/$recipe-$seed.json"
         files="$files $work/$recipe-$seed.json"
     done

@@ -47,10 +47,10 @@ PYTHON
 "$hone" train "$work/high" --model "$work/fresh.h5" --size "${side}x${side}x3" --input signed --epochs "$((4 * ${EPOCHS:-15}))" --optimizer adam \
     --validation stratified:0.1 --early-stopping 15 --no-run --quiet --seed "$seed" --json --output "$work/scratch.h5" >"$work/scratch.json"
 for recipe in probe full lp-ft gradual lora; do
-    "$hone" finetune "$work/base.h5" "$work/high" --recipe $recipe --epochs "${EPOCHS:-15}" --seed "$seed" --no-run --quiet --json \
+    "$hone" finetune "$work/base.h5" "$work/high" --recipe $recipe --probe-epochs 20 --epochs "${EPOCHS:-15}" --seed "$seed" --no-run --quiet --json \
         --output "$work/$recipe.h5" >"$work/$recipe.json"
 done
-"$hone" finetune "$work/base.h5" "$work/high" --recipe full --train-normalization --epochs "${EPOCHS:-15}" --seed "$seed" --no-run --quiet --json \
+"$hone" finetune "$work/base.h5" "$work/high" --recipe full --train-normalization --probe-epochs 20 --epochs "${EPOCHS:-15}" --seed "$seed" --no-run --quiet --json \
     --output "$work/full-bn.h5" >"$work/full-bn.json"
 "$python" - "$work" <<'PYTHON'
 import json
