@@ -116,6 +116,15 @@ hone_status hone__c_activation(hone__c_writer *w, const hone__op *op, hone_error
     return HONE_OK;
 }
 
+hone_status hone__c_square_root(hone__c_writer *w, const hone__op *op, hone_error *err) {
+    (void)err;
+    w->helpers |= HONE_C_SQRT;
+    hone__c_for(&w->body, "i", op->out_size);
+    hone__c_line(&w->body, "y[i] = square_root(x[i]);");
+    hone__c_close(&w->body);
+    return HONE_OK;
+}
+
 /* Of the row of n numbers at x, into y, which may be x. */
 static void put_softmax(hone__c_text *t, size_t n) {
     hone__c_line(t, "float largest = x[0], sum = 0.0f;");
@@ -186,6 +195,7 @@ static const char *merge_expression(hone__merge_kind kind) {
     case HONE_MERGE_MULTIPLY: return "a * b";
     case HONE_MERGE_MAXIMUM: return "a >= b ? a : b";
     case HONE_MERGE_MINIMUM: return "a <= b ? a : b";
+    case HONE_MERGE_DIVIDE: return "a / b";
     case HONE_MERGE_ADD: break;
     }
     return "a + b";

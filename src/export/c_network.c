@@ -92,6 +92,8 @@ static const struct {
     {&hone__op_resample, hone__c_resample},
     {&hone__op_transpose, hone__c_transpose},
     {&hone__op_attention, hone__c_attention},
+    {&hone__op_matmul, hone__c_matmul},
+    {&hone__op_square_root, hone__c_square_root},
     {&hone__op_embedding, hone__c_embedding},
     {&hone__op_prelu, hone__c_prelu},
     {&hone__op_quantise, hone__c_quantize},

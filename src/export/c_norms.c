@@ -129,3 +129,25 @@ hone_status hone__c_attention(hone__c_writer *w, const hone__op *op, hone_error 
     for (int i = 0; i < 3; i++) hone__c_close(t);
     return HONE_OK;
 }
+
+/* ---- products of matrices -------------------------------------------------------------------------------------- */
+
+hone_status hone__c_matmul(hone__c_writer *w, const hone__op *op, hone_error *err) {
+    (void)err;
+    hone__c_text *t = &w->body;
+    const size_t m = op->as.matmul.m, n = op->as.matmul.n, k = op->as.matmul.k;
+    char first[200], second[200];
+    const int rank = op->as.matmul.rank, blocks = hone__c_loops(t, rank, op->as.matmul.dims);
+    hone__c_line(t, "const float *a = x0 + (%s) * %zu;",
+                 hone__c_position(first, sizeof first, rank, op->as.matmul.steps[0]), m * k);
+    hone__c_line(t, "const float *b = x1 + (%s) * %zu;",
+                 hone__c_position(second, sizeof second, rank, op->as.matmul.steps[1]), k * n);
+    hone__c_open(t, "for (int32_t row = 0; row < %zu; row++, a += %zu, y += %zu)", m, k, n);
+    hone__c_line(t, "for (int32_t d = 0; d < %zu; d++) y[d] = 0.0f;", n);
+    hone__c_open(t, "for (int32_t j = 0; j < %zu; j++)", k);
+    hone__c_line(t, "for (int32_t d = 0; d < %zu; d++) y[d] += a[j] * b[j * %zu + d];", n, n);
+    hone__c_close(t);
+    hone__c_close(t);
+    for (int i = 0; i < blocks; i++) hone__c_close(t);
+    return HONE_OK;
+}

@@ -102,6 +102,8 @@ hone_status hone__c_softmax(hone__c_writer *w, const hone__op *op, hone_error *e
 hone_status hone__c_affine(hone__c_writer *w, const hone__op *op, hone_error *err);
 hone_status hone__c_merge(hone__c_writer *w, const hone__op *op, hone_error *err);
 hone_status hone__c_prelu(hone__c_writer *w, const hone__op *op, hone_error *err);
+hone_status hone__c_square_root(hone__c_writer *w, const hone__op *op, hone_error *err);
+hone_status hone__c_matmul(hone__c_writer *w, const hone__op *op, hone_error *err);
 hone_status hone__c_embedding(hone__c_writer *w, const hone__op *op, hone_error *err);
 /* c_shapes.c */
 hone_status hone__c_zero_padding2d(hone__c_writer *w, const hone__op *op, hone_error *err);

@@ -252,7 +252,7 @@ static hone_value *write_application(const hone_model *model, const hone__networ
                                      const hone__application *a) {
     const hone__layer *layer = network->members[a->member].layer;
     bool positional = layer && layer->type->positional_inputs;
-    if (positional && model->keras == 3) {
+    if (positional && (model->keras == 3 || layer->type->is_operation)) {
         hone_value *node = hone_value_object(), *arguments = hone_value_list();
         for (size_t i = 0; i < a->input_count; i++) {
             hone_value_append(arguments, write_tensor(model, network, a->inputs[i]));

@@ -70,6 +70,9 @@ static const hone__layer_type *const registry[] = {
     &hone__type_layer_scale,
     &hone__type_stochastic_depth,
     &hone__type_custom_scale_layer,
+    &hone__type_matmul,
+    &hone__type_divide,
+    &hone__type_sqrt,
 };
 
 enum { TYPES = sizeof registry / sizeof *registry };
@@ -283,6 +286,8 @@ hone_status hone__layer_to_config(const hone__layer *layer, const hone_shape *ba
         hone_value_set(config, "batch_input_shape", batch_shape(&stated));
         hone_value_set_string(config, "dtype", "float32");
         layer->type->to_config(layer, config);
+        hone_value_set_string(config, "name", layer->own_name);
+    } else if (layer->type->is_operation) {
         hone_value_set_string(config, "name", layer->own_name);
     } else {
         hone_value_set_string(config, "name", layer->own_name);

@@ -173,6 +173,8 @@ void hone__input_layer_set_shape(hone__layer *layer, const hone_shape *shape);
 hone_status hone__layer_enter(hone__layer *layer, const char *prefix, hone_error *err);
 /* Fails where an activation of this shape would be too large. */
 hone_status hone__check_elements(const hone_shape *shape, hone_error *err);
+/* What the element by element layers share: shapes matched as Keras does. */
+hone_status hone__merge_build(hone_model *model, hone__layer *layer, hone_error *err);
 /* Builds a layer whose inputs are set: weights declared, output inferred and checked. */
 hone_status hone__layer_build(hone_model *model, hone__layer *layer, hone_error *err);
 /* Keras' get_config(), in the portable dialect. */
@@ -201,6 +203,7 @@ extern const hone__layer_type hone__type_permute, hone__type_repeat_vector, hone
 extern const hone__layer_type hone__type_up_sampling2d, hone__type_conv2d_transpose, hone__type_group_normalization;
 extern const hone__layer_type hone__type_global_max_pooling1d, hone__type_global_average_pooling1d;
 extern const hone__layer_type hone__type_multi_head_attention, hone__type_embedding, hone__type_prelu;
+extern const hone__layer_type hone__type_matmul, hone__type_divide, hone__type_sqrt;
 extern const hone__layer_type hone__type_layer_scale, hone__type_stochastic_depth, hone__type_custom_scale_layer;
 
 /* ---- putting a model together ---------------------------------------------------------------------------------- */

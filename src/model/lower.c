@@ -443,6 +443,36 @@ hone_status hone__emit_merge(hone__builder *b, hone__merge_kind kind, const int 
     return HONE_OK;
 }
 
+hone_status hone__emit_matmul(hone__builder *b, int x, int z, int *y, hone_error *err) {
+    const hone_shape one = b->tensors[x].shape, two = b->tensors[z].shape;
+    const int rank = one.rank - 2;
+    hone_shape out = one;
+    out.dims[rank + 1] = two.dims[rank + 1];
+    for (int i = 0; i < rank; i++)
+        if (out.dims[i] == 1) out.dims[i] = two.dims[i];
+    hone__op *op;
+    HONE_TRY(emit(b, &hone__op_matmul, x, &out, &op, y, err));
+    add_input(op, z);
+    op->as.matmul.m = (size_t)one.dims[rank];
+    op->as.matmul.k = (size_t)one.dims[rank + 1];
+    op->as.matmul.n = (size_t)two.dims[rank + 1];
+    op->as.matmul.rank = rank;
+    for (int i = 0; i < rank; i++) op->as.matmul.dims[i] = (size_t)out.dims[i];
+    const hone_shape *operands[2] = {&one, &two};
+    for (int which = 0; which < 2; which++) {
+        hone_shape before = *operands[which];
+        before.rank = rank;
+        operand_steps(&before, rank, op->as.matmul.steps[which]);
+    }
+    return HONE_OK;
+}
+
+hone_status hone__emit_square_root(hone__builder *b, int x, int *y, hone_error *err) {
+    hone__op *op;
+    const hone_shape shape = b->tensors[x].shape;
+    return emit(b, &hone__op_square_root, x, &shape, &op, y, err);
+}
+
 /* Of one operation: at most HONE_OP_INPUTS. */
 static hone_status emit_side_by_side(hone__builder *b, const int *inputs, size_t count, int axis, int *y,
                                      hone_error *err) {

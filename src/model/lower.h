@@ -49,6 +49,9 @@ hone_status hone__emit_layer_normalization(hone__builder *b, int x, float epsilo
 /* Element by element; shapes may differ where one of them has a single element along an axis, or lacks the first axes. */
 hone_status hone__emit_merge(hone__builder *b, hone__merge_kind kind, const int *inputs, size_t count, int *y,
                              hone_error *err);
+/* (…, m, k) times (…, k, n); the axes before are equal, or one of them has a single element. */
+hone_status hone__emit_matmul(hone__builder *b, int x, int z, int *y, hone_error *err);
+hone_status hone__emit_square_root(hone__builder *b, int x, int *y, hone_error *err);
 /* Side by side along an axis, 0 being the first behind the batch. */
 hone_status hone__emit_concatenate(hone__builder *b, const int *inputs, size_t count, int axis, int *y,
                                    hone_error *err);

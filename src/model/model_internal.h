@@ -89,6 +89,8 @@ typedef struct hone__layer_type {
     void (*release)(hone__layer *layer);
     /* to_config leaves "trainable" out: Keras 3's class has no such argument. */
     bool omits_trainable;
+    /* No layer but a function of keras.ops: its config is a name and nothing else. */
+    bool is_operation;
     /* Its inputs are arguments of their own (query, value, key), not one list. */
     bool positional_inputs;
     /* How many inputs it takes; 0: one, and most: as few. */

@@ -42,6 +42,15 @@ static const struct {
     {"HardSilu", {"", ""}, "hard_silu"},
 };
 
+/* Operations that stay what they are: Keras has no layer for them. */
+static const struct {
+    const char *keras_3, *keras_2[2];
+    size_t inputs;
+} kept[] = {
+    {"Matmul", {"", ""}, 2}, /* TensorFlow's has arguments that say more */
+    {"Sqrt", {"math.sqrt", "sqrt"}, 1},
+};
+
 static bool is_one_of(const char *name, const char *const *names, size_t count) {
     for (size_t i = 0; i < count; i++) {
         if (names[i] && strcmp(name, names[i]) == 0) return true;
@@ -77,6 +86,7 @@ static const char *of_tensors(arithmetic does) {
     case PLUS: return "Add";
     case MINUS: return "Subtract";
     case TIMES: return "Multiply";
+    case OVER: return "Divide";
     case LARGER: return "Maximum";
     case SMALLER: return "Minimum";
     default: return NULL;
@@ -100,6 +110,10 @@ static const char *translate(const char *operation, bool keras_3, const hone__in
         if (!meant || inbound->count != 1 || inbound->literal) continue;
         hone_value_set_string(config, "activation", functions[i].activation);
         return "Activation";
+    }
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        bool meant = keras_3 ? strcmp(operation, kept[i].keras_3) == 0 : is_one_of(operation, kept[i].keras_2, 2);
+        if (meant && inbound->count == kept[i].inputs && !inbound->literal) return kept[i].keras_3;
     }
     return NULL;
 }

@@ -313,11 +313,9 @@ static const char *operand(hone__onnx_export *e, int tensor, int rank, hone__onn
 }
 
 static void export_merge(hone__onnx_export *e, const hone__op *op) {
-    static const char *const names[] = {[HONE_MERGE_ADD] = "Add",
-                                        [HONE_MERGE_SUBTRACT] = "Sub",
-                                        [HONE_MERGE_MULTIPLY] = "Mul",
-                                        [HONE_MERGE_MAXIMUM] = "Max",
-                                        [HONE_MERGE_MINIMUM] = "Min"};
+    static const char *const names[] = {
+        [HONE_MERGE_ADD] = "Add",     [HONE_MERGE_SUBTRACT] = "Sub", [HONE_MERGE_MULTIPLY] = "Mul",
+        [HONE_MERGE_MAXIMUM] = "Max", [HONE_MERGE_MINIMUM] = "Min",  [HONE_MERGE_DIVIDE] = "Div"};
     hone__onnx_order order = common_order(e, op);
     const char *inputs[HONE_OP_INPUTS];
     for (int i = 0; i < op->input_count; i++)
@@ -325,6 +323,19 @@ static void export_merge(hone__onnx_export *e, const hone__op *op) {
     const char *op_type = op->input_count > 2 ? "Sum" : names[op->as.merge.kind];
     hone__onnx_set_value(e, op->output, order,
                          hone__onnx_output(hone__onnx_node(&e->w, e->layer, op_type, inputs, (size_t)op->input_count)));
+}
+
+static void export_matmul(hone__onnx_export *e, const hone__op *op) {
+    const char *inputs[2];
+    for (int i = 0; i < 2; i++) inputs[i] = hone__onnx_value(e, op->inputs[i], CHANNELS_LAST);
+    hone__onnx_set_value(e, op->output, CHANNELS_LAST,
+                         hone__onnx_output(hone__onnx_node(&e->w, e->layer, "MatMul", inputs, 2)));
+}
+
+static void export_square_root(hone__onnx_export *e, const hone__op *op) {
+    hone__onnx_order order;
+    const char *x = as_it_is(e, op->inputs[0], &order);
+    hone__onnx_set_value(e, op->output, order, hone__onnx_output(hone__onnx_node(&e->w, e->layer, "Sqrt", &x, 1)));
 }
 
 /* The axis along which the inputs' sizes add up to the output's. */
@@ -394,6 +405,8 @@ bool hone__onnx_export_maths(hone__onnx_export *e, const hone__op *op) {
         {&hone__op_layer_normalization, export_layer_normalization},
         {&hone__op_group_normalization, export_group_normalization},
         {&hone__op_merge, export_merge},
+        {&hone__op_matmul, export_matmul},
+        {&hone__op_square_root, export_square_root},
         {&hone__op_concatenate, export_concatenate},
         {&hone__op_transpose, export_transpose},
         {&hone__op_unit_normalization, export_unit_normalization},

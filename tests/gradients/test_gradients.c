@@ -200,6 +200,13 @@ static const struct {
     {"RandomBrightness",
      "4,4,2 | RandomBrightness factor=0.3 | Conv2D filters=3 kernel_size=2 | Flatten | Dense units=2"},
     {"RandomCrop", "6,5,2 | RandomCrop height=4 width=3 | Conv2D filters=3 kernel_size=2 | Flatten | Dense units=2"},
+    {"Matmul", "3,4 | Dense units=5 name=a | Permute dims=(2,1) name=b | Matmul @a @b | Dense units=2"},
+    {"Matmul",
+     "2,3,4 | Dense units=5 name=a | Reshape target_shape=(1,5,6) name=b | Matmul @a @b | Dense units=2 | Flatten"},
+    {"Divide",
+     "4,3 | Dense units=3 activation=sigmoid name=a | Dense units=3 activation=exponential name=b | Divide @a "
+     "@b | Dense units=2"},
+    {"Sqrt", "4,3 | Dense units=3 activation=exponential | Sqrt | Dense units=2"},
     {"Rescaling", "4,4,2 | Conv2D filters=3 kernel_size=1 | Rescaling scale=0.5 offset=0.25 | Flatten | Dense units=2"},
 };
 

@@ -31,7 +31,7 @@ static bool broadcast(hone_shape *out, const hone_shape *in) {
     return true;
 }
 
-static hone_status merge_build(hone_model *model, hone__layer *layer, hone_error *err) {
+hone_status hone__merge_build(hone_model *model, hone__layer *layer, hone_error *err) {
     (void)model;
     layer->output = layer->inputs[0];
     for (size_t i = 1; i < layer->input_count; i++) {
@@ -92,7 +92,7 @@ static hone_status minimum_lower(const hone_model *model, const hone__layer *lay
     const hone__layer_type variable = {.class_name = name,                                                             \
                                        .from_config = no_arguments,                                                    \
                                        .to_config = write_nothing,                                                     \
-                                       .build = merge_build,                                                           \
+                                       .build = hone__merge_build,                                                     \
                                        .lower = lower_function,                                                        \
                                        .fewest_inputs = 2,                                                             \
                                        .most_inputs = most}

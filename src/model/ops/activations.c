@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Activations that were not merged into what stands before them, and softmax. */
+ * Activations that were not merged into what stands before them, square roots, and softmax. */
 #include "op.h"
+
+#include <math.h>
 
 /* A relu that is 0 below its threshold can be told from its output: that is above the threshold where the input was. */
 static bool output_serves_as_input(const hone_activation *a) {
@@ -41,6 +43,34 @@ const hone__op_type hone__op_activation = {
     .prepare = activation_prepare,
     .forward = activation_forward,
     .backward = activation_backward,
+};
+
+/* ---- square root ------------------------------------------------------------------------------------------------ */
+
+static hone_status square_root_prepare(hone__op *op, const hone__setting *setting, hone_error *err) {
+    (void)setting;
+    (void)err;
+    op->reads_out = true;
+    return HONE_OK;
+}
+
+static void square_root_forward(const hone__op *op, const hone__run *r) {
+    const size_t n = r->n * op->in_size;
+    for (size_t i = 0; i < n; i++) r->out[i] = sqrtf(r->in[0][i]);
+}
+
+static void square_root_backward(const hone__op *op, const hone__run *r) {
+    const size_t n = r->n * op->in_size;
+    if (!r->d_in[0]) return;
+    for (size_t i = 0; i < n; i++) r->d_in[0][i] = r->d_out[i] / (2 * r->out[i]);
+}
+
+const hone__op_type hone__op_square_root = {
+    .name = "square_root",
+    .in_place = true,
+    .prepare = square_root_prepare,
+    .forward = square_root_forward,
+    .backward = square_root_backward,
 };
 
 /* ---- softmax --------------------------------------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Operations of several inputs: sums, differences, products, extrema; concatenation and its reverse, the slice. */
+ * Operations of several inputs: sums, differences, products, quotients, extrema; concatenation and its reverse, the slice. */
 #include "op.h"
 
 #include <string.h>
@@ -34,6 +34,9 @@ static void combine(hone__merge_kind kind, size_t n, const float *x, size_t x_st
     case HONE_MERGE_MINIMUM:
         for (size_t i = 0; i < n; i++) y[i] = x[i * x_step] <= z[i * z_step] ? x[i * x_step] : z[i * z_step];
         break;
+    case HONE_MERGE_DIVIDE:
+        for (size_t i = 0; i < n; i++) y[i] = x[i * x_step] / z[i * z_step];
+        break;
     }
 }
 
@@ -53,6 +56,7 @@ static void pull_back(hone__merge_kind kind, int which, size_t n, const float *x
         case HONE_MERGE_MULTIPLY: d *= which == 0 ? b : a; break;
         case HONE_MERGE_MAXIMUM: d = (a >= b) == (which == 0) ? d : 0; break;
         case HONE_MERGE_MINIMUM: d = (a <= b) == (which == 0) ? d : 0; break;
+        case HONE_MERGE_DIVIDE: d *= which == 0 ? 1 / b : -a / (b * b); break;
         }
         dx[i * step] += d;
     }

@@ -74,7 +74,8 @@ typedef enum hone__merge_kind {
     HONE_MERGE_SUBTRACT,
     HONE_MERGE_MULTIPLY,
     HONE_MERGE_MAXIMUM, /* equal: the gradient is the first one's, as in TensorFlow */
-    HONE_MERGE_MINIMUM
+    HONE_MERGE_MINIMUM,
+    HONE_MERGE_DIVIDE
 } hone__merge_kind;
 
 /* Noise that training makes: x + N(0, amount); x N(1, sqrt(amount / (1 - amount))); dropout to SELU's negative end,
@@ -143,6 +144,12 @@ struct hone__op {
             size_t dims[HONE_MAX_RANK];     /* of the output */
             size_t steps[2][HONE_MAX_RANK]; /* between neighbours along an axis, in each operand; 0: it repeats */
         } merge;
+        struct {
+            size_t m, n, k;
+            int rank;                       /* of the axes before the matrices */
+            size_t dims[HONE_MAX_RANK];     /* of the output */
+            size_t steps[2][HONE_MAX_RANK]; /* matrices between neighbours along an axis; 0: it repeats */
+        } matmul;
         struct {
             size_t rows, widths[HONE_OP_INPUTS]; /* of one sample: what stands side by side in the output */
         } concatenate;
@@ -225,7 +232,7 @@ extern const hone__op_type hone__op_conv2d, hone__op_depthwise_conv2d, hone__op_
     hone__op_cropping2d, hone__op_scale, hone__op_resize, hone__op_transpose, hone__op_conv2d_transpose,
     hone__op_group_normalization, hone__op_attention, hone__op_embedding, hone__op_prelu, hone__op_random_image,
     hone__op_watch, hone__op_fake_quantise, hone__op_noise, hone__op_activity, hone__op_unit_normalization,
-    hone__op_resample;
+    hone__op_resample, hone__op_matmul, hone__op_square_root;
 
 /* ---- for the operations' own files ----------------------------------------------------------------------------- */
 

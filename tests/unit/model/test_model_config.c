@@ -275,6 +275,9 @@ static const struct {
     {"LayerScale", "{'init_values': 0.5, 'projection_dim': 4}"},
     {"StochasticDepth", "{'drop_path_rate': 0.25}"},
     {"CustomScaleLayer", "{'scale': 0.17}"},
+    {"Matmul", "{}"},
+    {"Divide", "{}"},
+    {"Sqrt", "{}"},
 };
 
 enum { ROUNDS = sizeof rounds / sizeof *rounds };
