@@ -42,6 +42,17 @@ bool hone__is_inside_path(const char *path) {
     }
 }
 
+bool hone__file_stays(const char *folder, const char *path) {
+    char *real_folder = realpath(folder, NULL), *real = realpath(path, NULL);
+    size_t length = real_folder ? strlen(real_folder) : 0;
+    bool stays =
+        !real || !real_folder ||
+        (strncmp(real, real_folder, length) == 0 && (length == 1 || real[length] == '/')); /* length 1: the root */
+    free(real_folder);
+    free(real);
+    return stays;
+}
+
 bool hone__file_exists(const char *path) {
     struct stat info;
     return stat(path, &info) == 0;

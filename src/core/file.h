@@ -43,6 +43,8 @@ char *hone__join_path(const char *folder, const char *name);
 char *hone__folder_of(const char *path);
 /* A relative path that stays in its folder: no leading '/', no empty part, no "." and no "..". */
 bool hone__is_inside_path(const char *path);
+/* Does path, whatever links are on it, lie in the folder or below it? A file that is not there does. */
+bool hone__file_stays(const char *folder, const char *path);
 
 bool hone__file_exists(const char *path);
 bool hone__is_folder(const char *path);

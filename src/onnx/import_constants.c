@@ -153,6 +153,13 @@ static hone_status read_external(const Hone__Onnx__Tensor *t, const char *folder
                   size, location, (unsigned long long)length);
     char *path = hone__join_path(folder, location);
     if (!path) return hone__fail_memory(err, strlen(folder), "a path");
+    if (!hone__file_stays(folder, path)) {
+        hone__free(path);
+        HONE_FAIL(err, HONE_FORMAT,
+                  "tensor '%.128s' lies in '%.128s', a link that leads out of the model's folder; put the file itself "
+                  "there",
+                  name, location);
+    }
     *bytes = hone__alloc(size, 1);
     hone_status status =
         *bytes ? hone__file_read_part(path, offset, size, *bytes, err) : hone__fail_memory(err, size, "a tensor");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Tensors of an ONNX file that lie in another one: beside it and nowhere else, whole or not at all. */
+#define _POSIX_C_SOURCE 200809L
 #include "test.h"
 
 #include "file.h"
@@ -9,7 +10,9 @@
 
 #include "core_internal.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char folder[] = HONE_TEST_GOLDEN "onnx";
 
@@ -32,15 +35,19 @@ static Hone__Onnx__Tensor *external(Hone__Onnx__Model *file) {
     return NULL;
 }
 
+static void put_text(Hone__Onnx__Entry *entry, const char *value) {
+    free(entry->value); /* protobuf-c's own */
+    entry->value = malloc(strlen(value) + 1);
+    assert_non_null(entry->value);
+    strcpy(entry->value, value);
+}
+
 static void set(Hone__Onnx__Model *file, const char *key, const char *value) {
     Hone__Onnx__Tensor *tensor = external(file);
     for (size_t i = 0; i < tensor->n_external_data; i++) {
         Hone__Onnx__Entry *entry = tensor->external_data[i];
         if (strcmp(entry->key, key) != 0) continue;
-        free(entry->value); /* protobuf-c's own */
-        entry->value = malloc(strlen(value) + 1);
-        assert_non_null(entry->value);
-        strcpy(entry->value, value);
+        put_text(entry, value);
         return;
     }
     fail_msg("no %s", key);
@@ -78,6 +85,65 @@ static void test_places(void **state) {
     Hone__Onnx__Model *file = unpacked();
     set(file, "location", "onnx");
     expect(file, HONE_TEST_GOLDEN, HONE_IO, "no regular file");
+}
+
+static void put_file(const char *path, const void *bytes, size_t size) {
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, size, file), size);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void put_link(const char *target, const char *where, const char *name) {
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", where, name);
+    assert_int_equal(symlink(target, path), 0);
+}
+
+static void remove_all(const char *where, const char *const *names) {
+    char path[512];
+    for (; *names; names++) {
+        snprintf(path, sizeof path, "%s/%s", where, *names);
+        assert_int_equal(unlink(path), 0);
+    }
+    assert_int_equal(rmdir(where), 0);
+}
+
+/* A link within the folder is a file of it; one that leads out of it is none, nor is what lies behind one. */
+static void test_links(void **state) {
+    (void)state;
+    static const char leads_out[] = "a link that leads out of the model's folder";
+    char outside[] = "/tmp/hone-onnx-XXXXXX", inside[] = "/tmp/hone-onnx-XXXXXX", there[64], here[64];
+    unsigned char *bytes;
+    size_t size;
+    assert_non_null(mkdtemp(outside));
+    assert_non_null(mkdtemp(inside));
+    assert_int_equal(
+        hone__file_read(HONE_TEST_GOLDEN "onnx/torch-dynamo-plain.onnx.data", SIZE_MAX / 2, &bytes, &size, NULL),
+        HONE_OK);
+    snprintf(there, sizeof there, "%s/real", outside);
+    snprintf(here, sizeof here, "%s/real", inside);
+    put_file(there, bytes, size);
+    put_file(here, bytes, size);
+    hone__free(bytes);
+    put_link(there, inside, "out");
+    put_link(outside, inside, "folder");
+    put_link("real", inside, "in");
+    static const struct {
+        const char *location;
+        hone_status status;
+    } places[] = {{"out", HONE_FORMAT}, {"folder/real", HONE_FORMAT}, {"in", HONE_OK}, {"real", HONE_OK}};
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        Hone__Onnx__Model *file = unpacked();
+        for (size_t k = 0; k < file->graph->n_initializer; k++)
+            for (size_t j = 0; j < file->graph->initializer[k]->n_external_data; j++) {
+                Hone__Onnx__Entry *entry = file->graph->initializer[k]->external_data[j];
+                if (strcmp(entry->key, "location") == 0) put_text(entry, places[i].location);
+            }
+        expect(file, inside, places[i].status, places[i].status ? leads_out : NULL);
+    }
+    remove_all(inside, (const char *const[]){"out", "folder", "in", "real", NULL});
+    remove_all(outside, (const char *const[]){"real", NULL});
 }
 
 static void test_sizes(void **state) {
@@ -126,6 +192,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_places),
         cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_links),
         cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
