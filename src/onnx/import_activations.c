@@ -197,14 +197,17 @@ static hone_status softmax(hone__onnx_import *im) {
     int rank = x->layout.rank;
     int64_t axis = hone__onnx_integer(im->node, "axis", im->opset >= 13 ? -1 : 1);
     if (axis < 0) axis += rank;
-    if (x->kind == ONNX_SCORES && axis == rank - 1) return hone__onnx_softmax_scores(im, x, out);
+    if (x->kind == ONNX_SCORES && axis == rank - 1 && !hone__onnx_is_probable(x))
+        return hone__onnx_softmax_scores(im, x, out);
     HONE_TRY(hone__onnx_realise(im, x));
-    if (axis == 1 && rank == 4 && im->opset >= 13)
+    if (axis < 0 || axis >= rank || (im->opset < 13 && axis != rank - 1))
+        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "is over axis %lld of %d", (long long)axis, rank);
+    if (axis == 1 && rank == 4)
         HONE_TRY(hone__onnx_arrange_image(im, x));
-    else if (axis == rank - 1 && axis > 0)
+    else if (axis == rank - 1)
         HONE_TRY(hone__onnx_arrange_last(im, x));
     else
-        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "is over axis %lld of %d", (long long)axis, rank);
+        HONE_TRY(hone__onnx_arrange_axis_last(im, x, (int)axis));
     HONE_TRY(hone__onnx_map(im, "Activation", hone__onnx_activation_config("softmax"), x, out));
     out->not_negative = true;
     return HONE_OK;

@@ -18,47 +18,30 @@ hone_status hone__onnx_add_merge(hone__onnx_import *im, const char *class_name, 
 
 /* ---- of tensors -------------------------------------------------------------------------------------------------- */
 
-/* Tensors side by side in memory: all in the order of the first where their atoms are the same, else all as
- * pictures, or in ONNX' own order. */
-static hone_status align(hone__onnx_import *im, hone__onnx_value *const *values, size_t count) {
-    const hone__onnx_layout *first = &values[0]->layout;
-    bool same = true, images = true;
+/* Pictures, or what lies as pictures do. */
+static bool all_lie(hone__onnx_value *const *values, size_t count, const int *order) {
     for (size_t i = 0; i < count; i++) {
         const hone__onnx_layout *layout = &values[i]->layout;
-        HONE_TRY(hone__onnx_realise(im, values[i]));
-        if (!hone__onnx_layout_leads(layout) || layout->rank != first->rank)
-            return hone__onnx_refuse(im, HONE_UNSUPPORTED, "its inputs have different numbers of axes");
-        images = images && layout->rank == 4;
-        same = same && layout->count == first->count;
-        for (int k = 0; k < first->count && same; k++)
-            same = layout->sizes[k] == first->sizes[k] && layout->axes[k] == first->axes[k];
-        for (int k = 0; k < first->rank && same; k++) same = layout->dims[k] == first->dims[k];
+        if (!hone__onnx_layout_leads(layout) || layout->rank != values[0]->layout.rank ||
+            !hone__onnx_layout_lies(layout, order))
+            return false;
     }
-    for (size_t i = 0; i < count; i++) {
-        if (images)
-            HONE_TRY(hone__onnx_arrange_image(im, values[i]));
-        else if (same)
-            HONE_TRY(hone__onnx_arrange(im, values[i], first->stored + 1, first->count - 1, &values[0]->shape));
-        else
-            HONE_TRY(hone__onnx_arrange_plain(im, values[i]));
-    }
-    return HONE_OK;
+    return true;
 }
 
 /* Element by element; where dims differ, one of them is 1. */
-static hone_status merge(hone__onnx_import *im, const char *class_name, hone__onnx_value *const *values, size_t count) {
-    static const int picture[4] = {0, 2, 3, 1};
-    hone__onnx_value *out = hone__onnx_out(im);
+static hone_status merge_lying(hone__onnx_import *im, const char *class_name, hone__onnx_value *const *values,
+                               size_t count, const int *order, hone__onnx_value *out) {
     const char *sources[HONE_ONNX_INPUTS];
-    bool not_negative = true, differ = false;
-    HONE_TRY(align(im, values, count));
+    bool differ = false;
     int64_t dims[HONE_ONNX_AXES];
+    for (size_t i = 0; i < count; i++)
+        HONE_TRY(order ? hone__onnx_arrange_image(im, values[i]) : hone__onnx_arrange_plain(im, values[i]));
     hone_shape shape = values[0]->shape;
     memcpy(dims, values[0]->layout.dims, sizeof dims);
     for (size_t i = 0; i < count; i++) {
         const hone__onnx_value *v = values[i];
         sources[i] = v->layer;
-        not_negative = not_negative && v->not_negative;
         for (int k = 0; k < v->layout.rank; k++) {
             if (v->layout.dims[k] == dims[k]) continue;
             differ = true;
@@ -73,10 +56,43 @@ static hone_status merge(hone__onnx_import *im, const char *class_name, hone__on
     HONE_TRY(hone__check_elements(&shape, im->err));
     HONE_TRY(hone__onnx_add_merge(im, class_name, sources, count, out));
     out->shape = shape;
-    out->not_negative = not_negative && strcmp(class_name, "Subtract") != 0;
     out->layout = values[0]->layout;
-    int rank = out->layout.rank;
-    return differ ? hone__onnx_layout_init(im, &out->layout, dims, rank, 0, rank == 4 ? picture : NULL) : HONE_OK;
+    return differ ? hone__onnx_layout_init(im, &out->layout, dims, out->layout.rank, 0, order) : HONE_OK;
+}
+
+/* Where they lie otherwise, they are put as the largest of them lies. */
+static hone_status merge_anyhow(hone__onnx_import *im, const char *class_name, hone__onnx_value *const *values,
+                                size_t count, hone__onnx_value *out) {
+    const char *sources[HONE_ONNX_INPUTS];
+    hone__onnx_layout layout;
+    hone_shape shape;
+    HONE_TRY(hone__onnx_align(im, values, count, &layout, &shape));
+    for (size_t i = 0; i < count; i++) sources[i] = values[i]->layer;
+    HONE_TRY(hone__onnx_add_merge(im, class_name, sources, count, out));
+    out->shape = shape;
+    out->layout = layout;
+    return HONE_OK;
+}
+
+hone_status hone__onnx_merge(hone__onnx_import *im, const char *class_name, hone__onnx_value *const *values,
+                             size_t count, hone__onnx_value *out) {
+    static const int picture[4] = {0, 2, 3, 1};
+    bool not_negative = strcmp(class_name, "Subtract") != 0;
+    for (size_t i = 0; i < count; i++) {
+        HONE_TRY(hone__onnx_realise(im, values[i]));
+        not_negative = not_negative && values[i]->not_negative;
+    }
+    bool are_pictures = values[0]->layout.rank == 4 && all_lie(values, count, picture);
+    if (are_pictures || all_lie(values, count, NULL))
+        HONE_TRY(merge_lying(im, class_name, values, count, are_pictures ? picture : NULL, out));
+    else
+        HONE_TRY(merge_anyhow(im, class_name, values, count, out));
+    out->not_negative = not_negative;
+    return HONE_OK;
+}
+
+static hone_status merge(hone__onnx_import *im, const char *class_name, hone__onnx_value *const *values, size_t count) {
+    return hone__onnx_merge(im, class_name, values, count, hone__onnx_out(im));
 }
 
 static bool is_note(const hone__onnx_value *v, hone__onnx_note what) {
@@ -144,7 +160,7 @@ static hone_status subtract(hone__onnx_import *im) {
     if (in[1]->kind == ONNX_CONSTANT) return hone__onnx_with_constant(im, in[0], &in[1]->constant, true, -1, out);
     if (in[0]->kind == ONNX_CONSTANT) {
         if (in[0]->constant.count != 1)
-            return hone__onnx_refuse(im, HONE_UNSUPPORTED, "subtracts a tensor from a constant that is no number");
+            return hone__onnx_merge_constant(im, "Subtract", in[1], &in[0]->constant, true, out);
         hone__onnx_value turned = {.name = out->name};
         HONE_TRY(hone__onnx_realise(im, in[1]));
         HONE_TRY(hone__onnx_rescale(im, in[1], -1, hone__onnx_constant_at(&in[0]->constant, 0), &turned));
@@ -178,7 +194,9 @@ static hone_status divide(hone__onnx_import *im) {
         HONE_TRY(hone__onnx_note_about(im, &im->values[in[0]->base], NOTE_NORMALIZED, in[1]->b, 0, out));
         return HONE_OK;
     }
-    if (in[1]->kind != ONNX_CONSTANT) return hone__onnx_refuse(im, HONE_UNSUPPORTED, "divides by a tensor");
+    if (in[1]->kind != ONNX_CONSTANT && in[0]->kind != ONNX_CONSTANT) return merge(im, "Divide", in, 2);
+    if (in[1]->kind != ONNX_CONSTANT)
+        return hone__onnx_merge_constant(im, "Divide", in[1], &in[0]->constant, true, out);
     hone__onnx_constant inverse = in[1]->constant;
     inverse.is_integer = false;
     inverse.integers = NULL;
@@ -206,8 +224,12 @@ static hone_status power(hone__onnx_import *im) {
 
 static hone_status square_root(hone__onnx_import *im) {
     hone__onnx_value *x = hone__onnx_in(im, 0), *out = hone__onnx_out(im);
-    if (!is_note(x, NOTE_VARIANCE))
-        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "is supported within a layer normalisation only");
+    if (!is_note(x, NOTE_VARIANCE)) {
+        HONE_TRY(hone__onnx_realise(im, x));
+        HONE_TRY(hone__onnx_map(im, "Sqrt", NULL, x, out));
+        out->not_negative = true;
+        return HONE_OK;
+    }
     HONE_TRY(hone__onnx_note_about(im, &im->values[x->base], NOTE_DEVIATION, 0, x->b, out));
     out->layout = x->layout;
     return HONE_OK;
@@ -320,62 +342,6 @@ static hone_status minimum(hone__onnx_import *im) {
     return extremum(im, false);
 }
 
-/* One of a constant among them is put before every sample: a class token. */
-static hone_status concat(hone__onnx_import *im) {
-    static const int picture[4] = {0, 2, 3, 1};
-    hone__onnx_value *out = hone__onnx_out(im), *values[HONE_ONNX_INPUTS], *tensors[HONE_ONNX_INPUTS];
-    char *owned[HONE_ONNX_INPUTS] = {0};
-    const char *sources[HONE_ONNX_INPUTS];
-    size_t count = im->node->n_input, tensor_count = 0;
-    for (size_t i = 0; i < count; i++) {
-        values[i] = hone__onnx_in(im, i);
-        if (!values[i]) return hone__onnx_refuse(im, HONE_FORMAT, "has an input left out");
-        if (values[i]->kind != ONNX_CONSTANT) tensors[tensor_count++] = values[i];
-    }
-    if (tensor_count == 0) return hone__onnx_refuse(im, HONE_UNSUPPORTED, "puts constants together");
-    const int rank = tensors[0]->layout.rank;
-    int64_t axis = hone__onnx_integer(im->node, "axis", 0), dims[HONE_ONNX_AXES];
-    if (axis < 0) axis += rank;
-    if (axis < 1 || axis >= rank) return hone__onnx_refuse(im, HONE_UNSUPPORTED, "is along axis %lld", (long long)axis);
-    for (size_t i = 0; i < tensor_count; i++) {
-        HONE_TRY(hone__onnx_realise(im, tensors[i]));
-        if (tensors[i]->layout.rank != rank || !hone__onnx_layout_leads(&tensors[i]->layout))
-            return hone__onnx_refuse(im, HONE_UNSUPPORTED, "its inputs have different numbers of axes");
-        HONE_TRY(rank == 4 ? hone__onnx_arrange_image(im, tensors[i]) : hone__onnx_arrange_plain(im, tensors[i]));
-    }
-    memcpy(dims, tensors[0]->layout.dims, sizeof dims);
-    int place = rank != 4 ? (int)axis - 1 : axis == 1 ? 2 : (int)axis - 2;
-    bool not_negative = true;
-    hone_shape shape = tensors[0]->shape;
-    shape.dims[place] = dims[axis] = 0;
-    hone_status status = HONE_OK;
-    for (size_t i = 0; i < count && !status; i++) {
-        hone__onnx_constant *c = values[i]->kind == ONNX_CONSTANT ? &values[i]->constant : NULL;
-        const int64_t *own = c ? c->dims : values[i]->layout.dims;
-        bool fits = !c || (c->rank == 3 && rank == 3 && c->dims[0] == 1 && hone__onnx_constant_reals(c));
-        for (int k = 1; k < rank && fits; k++) fits = k == axis || own[k] == dims[k];
-        if (!fits) {
-            status = hone__onnx_refuse(im, HONE_SHAPE, "its input %zu does not fit to the others", i);
-            break;
-        }
-        dims[axis] += own[axis];
-        not_negative = not_negative && values[i]->not_negative;
-        if (c) status = hone__onnx_table(im, tensors[0], c->reals, c->dims[1], c->dims[2], &owned[i]);
-        sources[i] = c ? owned[i] : values[i]->layer;
-    }
-    shape.dims[place] = dims[axis];
-    if (!status) status = hone__check_elements(&shape, im->err);
-    hone_value *config = status ? NULL : hone_value_object();
-    if (config) hone_value_set_integer(config, "axis", place + 1 == shape.rank ? -1 : place + 1);
-    if (!status) status = hone__onnx_add_layer(im, "Concatenate", config, NULL, sources, count, &out->layer);
-    for (size_t i = 0; i < count; i++) hone__free(owned[i]);
-    if (status) return status;
-    out->kind = ONNX_TENSOR;
-    out->shape = shape;
-    out->not_negative = not_negative;
-    return hone__onnx_layout_init(im, &out->layout, dims, rank, 0, rank == 4 ? picture : NULL);
-}
-
 const hone__onnx_operators hone__onnx_arithmetic_operators[] = {
     {"Erf", error_function},
     {"Sqrt", square_root},
@@ -389,7 +355,6 @@ const hone__onnx_operators hone__onnx_arithmetic_operators[] = {
     {"Mean", mean},
     {"Max", maximum},
     {"Min", minimum},
-    {"Concat", concat},
     {"Greater", compare},
     {"GreaterOrEqual", compare},
     {"Less", compare},

@@ -13,6 +13,14 @@ struct hone__onnx_attention {
     int64_t heads, key_dim, value_dim, queries, keys;
     double scale; /* of the scores */
     bool is_probable;
+    /* How it came about, for it may turn out to be no layer of Keras': a bias on the scores, say. */
+    enum { OF_PRODUCT, OF_SCALE, OF_SOFTMAX } step;
+    size_t left, right; /* values; of a scale or a softmax the left one */
+    double factor;
+    /* As a tensor, once it is made. */
+    hone__onnx_layout layout;
+    char *layer;
+    hone_shape shape;
 };
 
 /* The units of a waiting Dense on sequences, as (heads, width). */
@@ -41,6 +49,7 @@ static hone_status begin(hone__onnx_import *im, const hone__onnx_attention *from
     if (!made) return hone__fail_memory(im->err, sizeof *made, "an attention");
     im->attentions[im->attention_count++] = made;
     if (from) *made = *from;
+    made->layer = NULL;
     out->attention = made;
     return HONE_OK;
 }
@@ -54,7 +63,8 @@ static void set_dims(hone__onnx_value *out, const hone__onnx_layout *q, int64_t 
 
 /* query (…, queries, width) times key (…, width, keys) */
 static hone_status scores(hone__onnx_import *im, const hone__onnx_value *q, const hone__onnx_value *k,
-                          hone__onnx_value *out) {
+                          hone__onnx_value *out, bool *matched) {
+    const size_t left = (size_t)(q - im->values), right = (size_t)(k - im->values);
     int64_t heads[2], width[2];
     int axis[2], rank = q->layout.rank;
     double scale = 1;
@@ -71,7 +81,8 @@ static hone_status scores(hone__onnx_import *im, const hone__onnx_value *q, cons
         axis[1] != rank - 2 || q->layout.dims[rank - 1] != width[0] || k->layout.dims[rank - 2] != width[0] ||
         q->layout.dims[rank - 2] != q->weighted->source_shape.dims[0] ||
         k->layout.dims[rank - 1] != k->weighted->source_shape.dims[0])
-        return not_attention(im);
+        return HONE_OK;
+    *matched = true;
     HONE_TRY(begin(im, NULL, out));
     *out->attention = (hone__onnx_attention){.query = q->weighted,
                                              .key = k->weighted,
@@ -79,26 +90,34 @@ static hone_status scores(hone__onnx_import *im, const hone__onnx_value *q, cons
                                              .key_dim = width[0],
                                              .queries = q->weighted->source_shape.dims[0],
                                              .keys = k->weighted->source_shape.dims[0],
-                                             .scale = scale};
+                                             .scale = scale,
+                                             .left = left,
+                                             .right = right};
     out->kind = ONNX_SCORES;
     set_dims(out, &q->layout, out->attention->keys);
     return HONE_OK;
 }
 
-hone_status hone__onnx_scale_scores(hone__onnx_import *im, const hone__onnx_value *x, double scale,
-                                    hone__onnx_value *out) {
-    if (x->attention->is_probable) return not_attention(im);
+hone_status hone__onnx_scale_scores(hone__onnx_import *im, hone__onnx_value *x, double scale, hone__onnx_value *out) {
+    if (x->attention->is_probable) {
+        HONE_TRY(hone__onnx_realise(im, x));
+        return hone__onnx_note_about(im, x, NOTE_AFFINE, scale, 0, out);
+    }
     HONE_TRY(begin(im, x->attention, out));
     out->attention->scale *= scale;
+    out->attention->step = OF_SCALE;
+    out->attention->left = (size_t)(x - im->values);
+    out->attention->factor = scale;
     out->kind = ONNX_SCORES;
     out->layout = x->layout;
     return HONE_OK;
 }
 
 hone_status hone__onnx_softmax_scores(hone__onnx_import *im, const hone__onnx_value *x, hone__onnx_value *out) {
-    if (x->attention->is_probable) return not_attention(im);
     HONE_TRY(begin(im, x->attention, out));
     out->attention->is_probable = true;
+    out->attention->step = OF_SOFTMAX;
+    out->attention->left = (size_t)(x - im->values);
     out->kind = ONNX_SCORES;
     out->layout = x->layout;
     return HONE_OK;
@@ -106,14 +125,19 @@ hone_status hone__onnx_softmax_scores(hone__onnx_import *im, const hone__onnx_va
 
 /* probabilities (…, queries, keys) times value (…, keys, width): elements lie as (queries, heads, width). */
 static hone_status attend(hone__onnx_import *im, const hone__onnx_value *p, const hone__onnx_value *v,
-                          hone__onnx_value *out) {
+                          hone__onnx_value *out, bool *matched) {
     int64_t heads, width;
-    int axis, rank = p->layout.rank;
+    int axis, first, rank = p->layout.rank;
     if (!p->attention->is_probable || !split_units(v, &heads, &width, &axis) || heads != p->attention->heads ||
         rank != v->layout.rank || axis != rank - 1 || v->layout.dims[rank - 2] != p->attention->keys ||
-        v->weighted->source_shape.dims[0] != p->attention->keys || v->layout.dims[rank - 1] != width)
-        return not_attention(im);
+        v->weighted->source_shape.dims[0] != p->attention->keys || v->layout.dims[rank - 1] != width ||
+        hone__onnx_layout_atoms(&v->layout, rank - 2, &first) != 1)
+        return HONE_OK;
+    *matched = true;
     HONE_TRY(begin(im, p->attention, out));
+    out->attention->step = OF_PRODUCT;
+    out->attention->left = (size_t)(p - im->values);
+    out->attention->right = (size_t)(v - im->values);
     out->attention->value = v->weighted;
     out->attention->value_dim = width;
     out->kind = ONNX_ATTENDED;
@@ -121,26 +145,76 @@ static hone_status attend(hone__onnx_import *im, const hone__onnx_value *p, cons
     out->layout = v->layout;
     for (int i = 0; i < out->layout.count; i++)
         if (out->layout.axes[i] == rank - 2) out->layout.sizes[i] = p->attention->queries;
-    int first;
-    if (hone__onnx_layout_atoms(&out->layout, rank - 2, &first) != 1) return not_attention(im);
     out->layout.dims[rank - 2] = p->attention->queries;
+    out->attention->layout = out->layout;
     return HONE_OK;
 }
 
 hone_status hone__onnx_match_attention(hone__onnx_import *im, hone__onnx_value *a, hone__onnx_value *b,
                                        hone__onnx_value *out) {
-    return a->kind == ONNX_SCORES ? attend(im, a, b, out) : scores(im, a, b, out);
+    bool matched = false;
+    HONE_TRY(a->kind == ONNX_SCORES ? attend(im, a, b, out, &matched) : scores(im, a, b, out, &matched));
+    return matched ? HONE_OK : hone__onnx_multiply_tensors(im, a, b, out);
+}
+
+/* ---- no attention after all -------------------------------------------------------------------------------------- */
+
+static hone_status make_scores(hone__onnx_import *im, const hone__onnx_attention *a, hone__onnx_value *value) {
+    hone__onnx_value *left = &im->values[a->left];
+    if (a->step == OF_PRODUCT) return hone__onnx_multiply_tensors(im, left, &im->values[a->right], value);
+    HONE_TRY(hone__onnx_realise(im, left));
+    if (a->step == OF_SCALE) return hone__onnx_rescale(im, left, a->factor, 0, value);
+    HONE_TRY(hone__onnx_arrange_last(im, left));
+    HONE_TRY(hone__onnx_map(im, "Activation", hone__onnx_activation_config("softmax"), left, value));
+    value->not_negative = true;
+    return HONE_OK;
+}
+
+/* Looks at it were taken as if it lay as the values do: that is where it is put. */
+static hone_status make_attended(hone__onnx_import *im, hone__onnx_attention *a) {
+    hone__onnx_value made = {.name = im->values[a->right].name};
+    hone_status status = make_scores(im, a, &made);
+    for (int axis = 0; axis < a->layout.rank && !status; axis++)
+        if (!hone__onnx_layout_refine(&made.layout, &a->layout, axis)) status = not_attention(im);
+    hone_shape shape = {.rank = 1, .dims = {1}};
+    for (int i = 0; i < a->layout.count; i++)
+        if (i != a->layout.batch) shape.dims[0] *= a->layout.sizes[i];
+    if (!status) status = hone__onnx_arrange(im, &made, a->layout.stored + 1, a->layout.count - 1, &shape);
+    a->shape = shape;
+    a->layer = made.layer;
+    return status;
+}
+
+hone_status hone__onnx_realise_attention(hone__onnx_import *im, hone__onnx_value *value) {
+    hone__onnx_attention *a = value->attention;
+    if (value->kind == ONNX_SCORES) return make_scores(im, a, value);
+    if (!a->layer) HONE_TRY(make_attended(im, a));
+    value->layer = hone__strdup(a->layer);
+    if (!value->layer) return hone__fail_memory(im->err, strlen(a->layer), "the name of a layer");
+    value->shape = a->shape;
+    value->kind = ONNX_TENSOR;
+    return HONE_OK;
+}
+
+bool hone__onnx_is_probable(const hone__onnx_value *scores) {
+    return scores->attention->is_probable;
+}
+
+void hone__onnx_attention_free(hone__onnx_attention *attention) {
+    hone__free(attention->layer);
+    hone__free(attention);
 }
 
 hone_status hone__onnx_project_attention(hone__onnx_import *im, const hone__onnx_value *x, int64_t units,
-                                         hone__onnx_value *out) {
+                                         hone__onnx_value *out, bool *matched) {
     const hone__onnx_attention *a = x->attention;
     int64_t rows = a->heads * a->value_dim;
     const hone__onnx_layout *layout = &x->layout;
     int first, atoms = hone__onnx_layout_atoms(layout, layout->rank - 1, &first);
     bool whole = layout->dims[layout->rank - 1] == rows && units == a->query->source_shape.dims[1];
     for (int i = 0; i < atoms && whole; i++) whole = layout->stored[layout->count - atoms + i] == first + i;
-    if (!whole) return not_attention(im);
+    *matched = whole;
+    if (!whole) return HONE_OK;
     hone__onnx_weighted *w;
     HONE_TRY(
         hone__onnx_weighted_create(im, out, "MultiHeadAttention", (size_t)(rows * units), (size_t)units, false, &w));

@@ -178,6 +178,12 @@ static hone_status fold_reshape(const hone__onnx_folding *f) {
         if (dims[i] == -1) open = (int)i;
         if (dims[i] > 0 && dims[i] <= HONE_MAX_ELEMENTS && known <= HONE_MAX_ELEMENTS) known *= dims[i];
     }
+    bool repeats = shape->count > 0 && dims[0] == f->im->batch && dims[0] > 1; /* of which one sample is kept */
+    if (repeats && open < 0 && (int64_t)f->in[0]->count * dims[0] == known) dims[0] = 1;
+    if (repeats && open > 0 && (int64_t)f->in[0]->count < known) {
+        known /= dims[0];
+        dims[0] = 1;
+    }
     if (open >= 0) dims[open] = (int64_t)f->in[0]->count / known;
     return relabel(f, (int)shape->count, dims);
 }
@@ -239,6 +245,8 @@ static hone_status fold_constant_of_shape(const hone__onnx_folding *f) {
     if (f->in[0]->count > HONE_ONNX_AXES) return hone__onnx_refuse(f->im, HONE_LIMIT, "has too many axes");
     for (size_t i = 0; i < f->in[0]->count; i++) {
         dims[i] = (int64_t)hone__onnx_constant_at(f->in[0], i);
+        bool is_batch = i == 0 && f->in[0]->count > 1 && dims[0] == f->im->batch;
+        if (is_batch) dims[0] = 1; /* one of each sample is kept, as by Expand */
         if (dims[i] < 0 || !hone__multiply(count, (size_t)dims[i], &count) || count > HONE_ONNX_FOLDED)
             return hone__onnx_refuse(f->im, HONE_UNSUPPORTED, "makes a constant of the size of a batch");
     }
@@ -250,6 +258,16 @@ static hone_status fold_constant_of_shape(const hone__onnx_folding *f) {
             filling.count == 1 && (filling.reals || filling.integers) ? hone__onnx_constant_at(&filling, 0) : 0);
     hone__onnx_constant_release(&filling);
     return status;
+}
+
+static hone_status fold_clip(const hone__onnx_folding *f) {
+    double bounds[2] = {hone__onnx_real(f->im->node, "min", -INFINITY), hone__onnx_real(f->im->node, "max", INFINITY)};
+    for (size_t i = 1; i < f->count && i < 3; i++)
+        if (f->in[i] && f->in[i]->count == 1) bounds[i - 1] = hone__onnx_constant_at(f->in[i], 0);
+    HONE_TRY(hone__onnx_folding_begin(f, f->in[0]->is_integer, f->in[0]->rank, f->in[0]->dims));
+    for (size_t i = 0; i < f->out->count; i++)
+        hone__onnx_folding_put(f->out, i, fmin(fmax(hone__onnx_constant_at(f->in[0], i), bounds[0]), bounds[1]));
+    return HONE_OK;
 }
 
 /* Of any value: sizes are known even where elements are not. */
@@ -310,6 +328,16 @@ static const struct {
     {"Reciprocal", hone__onnx_fold_unary},
     {"Sigmoid", hone__onnx_fold_unary},
     {"Not", hone__onnx_fold_unary},
+    {"Sin", hone__onnx_fold_unary},
+    {"Cos", hone__onnx_fold_unary},
+    {"Tanh", hone__onnx_fold_unary},
+    {"Relu", hone__onnx_fold_unary},
+    {"Sign", hone__onnx_fold_unary},
+    {"ScatterND", hone__onnx_fold_scatter},
+    {"CumSum", hone__onnx_fold_cumulate},
+    {"MatMul", hone__onnx_fold_matmul},
+    {"Tile", hone__onnx_fold_tile},
+    {"Clip", fold_clip},
     {"ReduceSum", hone__onnx_fold_reduce},
     {"ReduceProd", hone__onnx_fold_reduce},
     {"ReduceMax", hone__onnx_fold_reduce},
@@ -337,7 +365,8 @@ hone_status hone__onnx_fold(hone__onnx_import *im, bool *done) {
             if (value && value->kind != ONNX_CONSTANT) return HONE_OK;
             f.in[i] = value ? &value->constant : NULL;
         }
-        bool whole = strcmp(node->op_type, "Slice") == 0; /* or else nothing may be left out */
+        bool whole = strcmp(node->op_type, "Slice") == 0 ||
+                     strcmp(node->op_type, "Clip") == 0; /* or else nothing may be left out */
         for (size_t i = 1; i < node->n_input && !whole; i++)
             if (!f.in[i]) return HONE_OK;
         for (size_t i = 0; f.in[0] && i < sizeof table / sizeof table[0] && !*done; i++) {

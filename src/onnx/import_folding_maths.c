@@ -130,6 +130,11 @@ static double function_of(const char *op, double x) {
     if (strcmp(op, "Log") == 0) return log(x);
     if (strcmp(op, "Reciprocal") == 0) return 1 / x;
     if (strcmp(op, "Sigmoid") == 0) return 1 / (1 + exp(-x));
+    if (strcmp(op, "Sin") == 0) return sin(x);
+    if (strcmp(op, "Cos") == 0) return cos(x);
+    if (strcmp(op, "Tanh") == 0) return tanh(x);
+    if (strcmp(op, "Relu") == 0) return fmax(x, 0);
+    if (strcmp(op, "Sign") == 0) return (x > 0) - (x < 0);
     return x == 0; /* Not */
 }
 

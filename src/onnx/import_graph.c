@@ -245,22 +245,12 @@ static hone_status add_inputs(hone__onnx_import *im) {
     return im->batch ? HONE_OK : hone__fail(im->err, HONE_FORMAT, "the graph has no input");
 }
 
-static bool lies_as(const hone__onnx_layout *layout, const int *order) {
-    int at = 1;
-    for (int i = 1; i < 4; i++) {
-        int first, atoms = hone__onnx_layout_atoms(layout, order[i], &first);
-        for (int k = 0; k < atoms; k++)
-            if (layout->stored[at++] != first + k) return false;
-    }
-    return true;
-}
-
 /* Does an output of four axes have its channels first? As pictures that go in, but for one that the last layer left
  * in ONNX' order: it is given out as it lies. */
 static bool is_picture(const hone__onnx_import *im, const hone__onnx_layout *layout) {
-    static const int plain[4] = {0, 1, 2, 3}, picture[4] = {0, 2, 3, 1};
+    static const int picture[4] = {0, 2, 3, 1};
     if (!hone__onnx_layout_leads(layout) || im->channels_last) return false;
-    return lies_as(layout, picture) || !lies_as(layout, plain);
+    return hone__onnx_layout_lies(layout, picture) || !hone__onnx_layout_lies(layout, NULL);
 }
 
 static hone_status set_outputs(hone__onnx_import *im) {
@@ -327,7 +317,8 @@ static hone__onnx_operator operator_called(const char *op_type) {
     const hone__onnx_operators *const tables[] = {
         hone__onnx_window_operators,     hone__onnx_pool_operators,    hone__onnx_normal_operators,
         hone__onnx_shape_operators,      hone__onnx_part_operators,    hone__onnx_activation_operators,
-        hone__onnx_arithmetic_operators, hone__onnx_product_operators, hone__onnx_quantized_operators};
+        hone__onnx_arithmetic_operators, hone__onnx_product_operators, hone__onnx_quantized_operators,
+        hone__onnx_concat_operators,     hone__onnx_reduce_operators,  hone__onnx_einsum_operators};
     for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++)
         for (const hone__onnx_operators *o = tables[t]; o->op_type; o++)
             if (strcmp(o->op_type, op_type) == 0) return o->function;
@@ -352,6 +343,32 @@ static hone_status check_node(hone__onnx_import *im) {
     return node->n_output > 0 ? HONE_OK : hone__onnx_refuse(im, HONE_FORMAT, "has no output");
 }
 
+/* Scores of an attention go on to be one for as long as they are scaled, made probabilities and multiplied with values.
+ * Anything else takes them as the tensors that they are. */
+static hone_status leave_attention(hone__onnx_import *im) {
+    static const char *const goes_on[] = {"Mul", "Div", "Softmax", "MatMul", NULL};
+    for (int i = 0; goes_on[i]; i++)
+        if (strcmp(im->node->op_type, goes_on[i]) == 0) return HONE_OK;
+    for (size_t i = 0; i < im->node->n_input; i++) {
+        hone__onnx_value *value = hone__onnx_in(im, i);
+        if (value && value->kind == ONNX_SCORES) HONE_TRY(hone__onnx_realise(im, value));
+    }
+    return HONE_OK;
+}
+
+/* What was computed without a picture, and goes on as one: positions, made of waves. */
+static hone_status convolve_constant(hone__onnx_import *im) {
+    hone__onnx_value *value = hone__onnx_in(im, 0);
+    if (!value || value->kind != ONNX_CONSTANT || strcmp(im->node->op_type, "Conv") != 0) return HONE_OK;
+    size_t i = 0;
+    while (i < im->value_count && !(im->values[i].kind == ONNX_TENSOR && im->values[i].is_input)) i++;
+    if (i == im->value_count || value->constant.rank != 4 || value->constant.dims[0] != 1) return HONE_OK;
+    hone__onnx_value like = im->values[i];
+    const int64_t dims[4] = {im->batch, 1, 1, 1};
+    HONE_TRY(hone__onnx_layout_init(im, &like.layout, dims, 4, 0, NULL));
+    return hone__onnx_constant_tensor(im, &value->constant, &like, value);
+}
+
 static hone_status read_node(hone__onnx_import *im, const hone__onnx_node_message *node) {
     im->node = node;
     if (!is_standard(node->domain))
@@ -365,6 +382,8 @@ static hone_status read_node(hone__onnx_import *im, const hone__onnx_node_messag
     if (!function) return hone__onnx_refuse(im, HONE_UNSUPPORTED, "this operator is not supported");
     if (!hone__onnx_in(im, 0) || node->n_input > HONE_ONNX_INPUTS)
         return hone__onnx_refuse(im, HONE_FORMAT, "has %zu inputs", node->n_input);
+    HONE_TRY(leave_attention(im));
+    HONE_TRY(convolve_constant(im));
     HONE_TRY(function(im));
     hone__onnx_value *out = hone__onnx_out(im);
     if (hone__onnx_in(im, 0)->rounding.in_integers && !out->rounding.is_stated) /* they were only moved */
@@ -426,7 +445,7 @@ static void release(hone__onnx_import *im) {
         hone__free(im->weighted[i]);
     }
     hone__free(im->weighted);
-    for (size_t i = 0; i < im->attention_count; i++) hone__free(im->attentions[i]);
+    for (size_t i = 0; i < im->attention_count; i++) hone__onnx_attention_free(im->attentions[i]);
     hone__free(im->attentions);
     for (size_t i = 0; i < im->weights_count; i++) {
         hone__free(im->weights[i].layer);

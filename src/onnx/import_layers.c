@@ -300,7 +300,5 @@ hone_status hone__onnx_realise(hone__onnx_import *im, hone__onnx_value *value) {
     case ONNX_SCORES:
     case ONNX_ATTENDED: break;
     }
-    return hone__onnx_refuse(im, HONE_UNSUPPORTED,
-                             "reads '%.64s', a part of an attention that hone does not recognise as a whole",
-                             value->name);
+    return hone__onnx_realise_attention(im, value);
 }

@@ -117,6 +117,95 @@ bool hone__onnx_layout_reshape(hone__onnx_layout *layout, const int64_t *dims, i
     return true;
 }
 
+bool hone__onnx_layout_refine(hone__onnx_layout *a, hone__onnx_layout *b, int axis) {
+    int at[2], left[2] = {hone__onnx_layout_atoms(a, axis, &at[0]), hone__onnx_layout_atoms(b, axis, &at[1])};
+    while (left[0] > 0 && left[1] > 0) {
+        int64_t one = a->sizes[at[0]], two = b->sizes[at[1]];
+        if ((at[0] == a->batch) != (at[1] == b->batch)) return false;
+        if (one > two) {
+            if (!split(a, at[0], two)) return false;
+            left[0]++;
+        } else if (two > one) {
+            if (!split(b, at[1], one)) return false;
+            left[1]++;
+        }
+        for (int i = 0; i < 2; i++) {
+            at[i]++;
+            left[i]--;
+        }
+    }
+    return left[0] == left[1];
+}
+
+/* Atom number i is no more. */
+static void remove_atom(hone__onnx_layout *layout, int atom) {
+    int place = 0;
+    while (layout->stored[place] != atom) place++;
+    for (int i = place; i + 1 < layout->count; i++) layout->stored[i] = layout->stored[i + 1];
+    layout->count--;
+    for (int i = 0; i < layout->count; i++) layout->stored[i] -= layout->stored[i] > atom;
+    for (int i = atom; i < layout->count; i++) {
+        layout->sizes[i] = layout->sizes[i + 1];
+        layout->axes[i] = layout->axes[i + 1];
+    }
+    layout->batch -= layout->batch > atom;
+}
+
+void hone__onnx_layout_resize(hone__onnx_layout *layout, int axis, int64_t n) {
+    int first, atoms = hone__onnx_layout_atoms(layout, axis, &first);
+    for (; atoms > 1; atoms--) remove_atom(layout, first + 1);
+    layout->dims[axis] = n;
+    if (atoms == 1 && n > 1)
+        layout->sizes[first] = n;
+    else if (atoms == 1)
+        remove_atom(layout, first);
+}
+
+/* A new atom, of an axis that has none: the last of the axes up to it, and there in memory, too. */
+static void add_atom(hone__onnx_layout *layout, int axis, int64_t n) {
+    int atom = 0, place = 1;
+    while (atom < layout->count && layout->axes[atom] < axis) atom++;
+    for (int k = 1; k < layout->count; k++)
+        if (layout->stored[k] < atom) place = k + 1;
+    for (int k = 0; k < layout->count; k++) layout->stored[k] += layout->stored[k] >= atom;
+    for (int k = layout->count; k > place; k--) layout->stored[k] = layout->stored[k - 1];
+    for (int k = layout->count; k > atom; k--) {
+        layout->sizes[k] = layout->sizes[k - 1];
+        layout->axes[k] = layout->axes[k - 1];
+    }
+    layout->stored[place] = atom;
+    layout->sizes[atom] = n;
+    layout->axes[atom] = axis;
+    layout->batch += layout->batch >= atom;
+    layout->count++;
+}
+
+void hone__onnx_layout_unite(hone__onnx_layout *layout, int axis, int64_t n) {
+    int first;
+    if (hone__onnx_layout_atoms(layout, axis, &first) == 0 && layout->count < HONE_ONNX_ATOMS)
+        add_atom(layout, axis, n);
+    else
+        hone__onnx_layout_resize(layout, axis, n);
+    layout->dims[axis] = n;
+}
+
+void hone__onnx_layout_drop(hone__onnx_layout *layout, int axis) {
+    hone__onnx_layout_resize(layout, axis, 1);
+    layout->rank--;
+    for (int i = axis; i < layout->rank; i++) layout->dims[i] = layout->dims[i + 1];
+    for (int i = 0; i < layout->count; i++) layout->axes[i] -= layout->axes[i] > axis;
+}
+
+bool hone__onnx_layout_lies(const hone__onnx_layout *layout, const int *order) {
+    int at = 1;
+    for (int i = 1; i < layout->rank; i++) {
+        int first, atoms = hone__onnx_layout_atoms(layout, order ? order[i] : i, &first);
+        for (int k = 0; k < atoms; k++)
+            if (layout->stored[at++] != first + k) return false;
+    }
+    return true;
+}
+
 /* ---- moving them ------------------------------------------------------------------------------------------------- */
 
 static hone_value *shape_list(const hone_shape *shape) {
@@ -233,10 +322,43 @@ hone_status hone__onnx_arrange_image(hone__onnx_import *im, hone__onnx_value *va
 }
 
 hone_status hone__onnx_arrange_plain(hone__onnx_import *im, hone__onnx_value *value) {
-    int axes[HONE_ONNX_AXES], count = 0;
-    for (int i = 0; i < value->layout.rank; i++)
-        if (value->layout.axes[value->layout.batch] != i) axes[count++] = i;
-    return hone__onnx_arrange_axes(im, value, axes, count);
+    const hone__onnx_layout *layout = &value->layout;
+    int count = 0, order[HONE_ONNX_ATOMS], atoms = 0;
+    HONE_TRY(hone__onnx_realise(im, value));
+    hone_shape shape = {0};
+    for (int i = 0; i < layout->count; i++)
+        if (i != layout->batch) order[atoms++] = i;
+    for (int axis = 0; axis < layout->rank; axis++) {
+        int64_t size = layout->dims[axis];
+        bool is_batch = axis == layout->axes[layout->batch];
+        if (is_batch) size /= layout->sizes[layout->batch];
+        if (is_batch && size == 1) continue;
+        if (count++ < HONE_MAX_RANK) shape.dims[shape.rank++] = size;
+    }
+    if (count > HONE_MAX_RANK) shape = (hone_shape){1, {hone_shape_size(&value->shape)}};
+    if (shape.rank == 0) shape = (hone_shape){1, {1}};
+    return hone__onnx_arrange(im, value, order, atoms, &shape);
+}
+
+hone_status hone__onnx_arrange_around(hone__onnx_import *im, hone__onnx_value *value, int axis) {
+    const hone__onnx_layout *layout = &value->layout;
+    int order[HONE_ONNX_ATOMS], count = 0, first, place = 0;
+    hone_shape shape = {3, {1, layout->dims[axis], 1}};
+    HONE_TRY(hone__onnx_realise(im, value));
+    int own = hone__onnx_layout_atoms(layout, axis, &first);
+    for (int k = 1; k < layout->count; k++) { /* of one element, it is behind the axes before it */
+        int atom = layout->stored[k];
+        if (own > 0 ? layout->axes[atom] == axis && place == 0 : layout->axes[atom] < axis) place = k;
+    }
+    for (int k = 1; k < layout->count; k++) {
+        int atom = layout->stored[k];
+        if (layout->axes[atom] != axis) {
+            order[count++] = atom;
+            shape.dims[k <= place ? 0 : 2] *= layout->sizes[atom];
+        }
+        for (int i = first; own > 0 && k == place && i < first + own; i++) order[count++] = i;
+    }
+    return hone__onnx_arrange(im, value, order, count, &shape);
 }
 
 hone_status hone__onnx_arrange_last(hone__onnx_import *im, hone__onnx_value *value) {
@@ -247,17 +369,35 @@ hone_status hone__onnx_arrange_last(hone__onnx_import *im, hone__onnx_value *val
     bool fits = value->shape.rank > 0 && value->shape.dims[value->shape.rank - 1] == layout->dims[last];
     for (int i = 0; i < atoms; i++) fits = fits && layout->stored[layout->count - atoms + i] == first + i;
     if (fits) return HONE_OK;
+    if (atoms > 0 && layout->dims[layout->axes[layout->batch]] != layout->sizes[layout->batch])
+        return hone__onnx_arrange_axis_last(im, value, last);
     for (int i = 0; i < layout->rank; i++)
         if (layout->axes[layout->batch] != i) axes[count++] = i;
     return hone__onnx_arrange_axes(im, value, axes, count);
 }
 
 hone_status hone__onnx_arrange_axis_last(hone__onnx_import *im, hone__onnx_value *x, int axis) {
-    int axes[HONE_ONNX_AXES], count = 0;
-    for (int i = 0; i < x->layout.rank; i++)
-        if (i != axis && i != x->layout.axes[x->layout.batch]) axes[count++] = i;
-    axes[count++] = axis;
-    return hone__onnx_arrange_axes(im, x, axes, count);
+    const hone__onnx_layout *layout = &x->layout;
+    int axes[HONE_ONNX_AXES], order[HONE_ONNX_ATOMS], count = 0, atoms = 0;
+    HONE_TRY(hone__onnx_realise(im, x));
+    const int batch_axis = layout->axes[layout->batch];
+    if (axis == batch_axis) return hone__onnx_refuse(im, HONE_UNSUPPORTED, "mixes samples of a batch");
+    if (layout->dims[batch_axis] == layout->sizes[layout->batch]) {
+        for (int i = 0; i < layout->rank; i++)
+            if (i != axis && i != batch_axis) axes[count++] = i;
+        axes[count++] = axis;
+        return hone__onnx_arrange_axes(im, x, axes, count);
+    }
+    hone_shape shape = {2, {1, layout->dims[axis]}};
+    for (int k = 1; k < layout->count; k++) {
+        int atom = layout->stored[k];
+        if (layout->axes[atom] == axis) continue;
+        order[atoms++] = atom;
+        shape.dims[0] *= layout->sizes[atom];
+    }
+    for (int i = 0; i < layout->count; i++)
+        if (layout->axes[i] == axis) order[atoms++] = i;
+    return hone__onnx_arrange(im, x, order, atoms, &shape);
 }
 
 int hone__onnx_only_axis(const hone__onnx_layout *x, const hone__onnx_constant *c) {

@@ -145,20 +145,36 @@ hone_status hone__onnx_table(hone__onnx_import *im, const hone__onnx_value *refe
     return HONE_OK;
 }
 
+/* Is there a number for each element of a sample, in its order, as of a table of positions? */
+static bool has_all_elements(const hone__onnx_value *x, const hone__onnx_constant *c) {
+    const hone__onnx_layout *layout = &x->layout;
+    int64_t size = 1, units = layout->rank > 1 ? layout->dims[layout->rank - 1] : 1;
+    bool fits = hone__onnx_layout_leads(layout) && c->rank <= layout->rank && layout->rank - 1 <= HONE_MAX_RANK;
+    for (int axis = 1; axis < layout->rank; axis++) size *= layout->dims[axis];
+    for (int i = 1; i <= c->rank && fits; i++) {
+        int axis = layout->rank - i;
+        fits = c->dims[c->rank - i] == (axis == 0 ? 1 : layout->dims[axis]);
+    }
+    return fits && (int64_t)c->count == size && size / units <= HONE_MAX_PADDING &&
+           hone__onnx_layout_lies(layout, NULL);
+}
+
+hone_status hone__onnx_merge_constant(hone__onnx_import *im, const char *class_name, hone__onnx_value *x,
+                                      hone__onnx_constant *c, bool is_first, hone__onnx_value *out) {
+    hone__onnx_value made = {.name = x->name};
+    HONE_TRY(hone__onnx_realise(im, x));
+    hone_status status = hone__onnx_constant_tensor(im, c, x, &made);
+    hone__onnx_value *const both[2] = {is_first ? &made : x, is_first ? x : &made};
+    if (!status) status = hone__onnx_merge(im, class_name, both, 2, out);
+    hone__free(made.layer);
+    return status;
+}
+
 /* A constant for each element of a sample, a table of positions say. */
-static hone_status with_elements(hone__onnx_import *im, hone__onnx_value *x, const hone__onnx_constant *c,
-                                 const float *numbers, const char *class_name, hone__onnx_value *out) {
+static hone_status with_elements(hone__onnx_import *im, hone__onnx_value *x, const float *numbers,
+                                 const char *class_name, hone__onnx_value *out) {
     HONE_TRY(hone__onnx_arrange_plain(im, x));
     int64_t units = x->shape.dims[x->shape.rank - 1], size = hone_shape_size(&x->shape);
-    bool fits = hone__onnx_layout_leads(&x->layout) && (int64_t)c->count == size && c->rank <= x->layout.rank;
-    for (int i = 1; i <= c->rank && fits; i++) {
-        int axis = x->layout.rank - i;
-        fits = c->dims[c->rank - i] == (axis == 0 ? 1 : x->layout.dims[axis]);
-    }
-    if (!fits || size / units > HONE_MAX_PADDING)
-        return hone__onnx_refuse(im, HONE_UNSUPPORTED,
-                                 "has a constant that is neither a number, nor one for each "
-                                 "channel, nor one for each element");
     char *table;
     hone_shape rows = {2, {size / units, units}}, before = x->shape;
     HONE_TRY(hone__onnx_arrange(im, x, x->layout.stored + 1, x->layout.count - 1, &rows));
@@ -202,6 +218,18 @@ static bool takes_bias(const hone__onnx_value *x, int axis, size_t n) {
     return true;
 }
 
+/* Is an axis last in memory, or the channels of a picture? */
+static bool lies_last(const hone__onnx_layout *layout, int axis) {
+    static const int picture[4] = {0, 2, 3, 1};
+    int first, atoms = hone__onnx_layout_atoms(layout, axis, &first);
+    if (layout->axes[layout->batch] == axis) return false;
+    if (layout->rank == 4 && axis == 1 && hone__onnx_layout_leads(layout) && hone__onnx_layout_lies(layout, picture))
+        return true;
+    for (int i = 0; i < atoms; i++)
+        if (layout->stored[layout->count - atoms + i] != first + i) return false;
+    return true;
+}
+
 hone_status hone__onnx_with_constant(hone__onnx_import *im, hone__onnx_value *x, hone__onnx_constant *c, bool adds,
                                      double sign, hone__onnx_value *out) {
     const float *stated = hone__onnx_constant_reals(c);
@@ -222,11 +250,14 @@ hone_status hone__onnx_with_constant(hone__onnx_import *im, hone__onnx_value *x,
     } else if (adds && axis > 0 && takes_bias(x, axis, c->count)) {
         status = hone__onnx_add_bias(im, x, numbers, out);
     } else {
+        const char *class_name = adds ? sign < 0 ? "Subtract" : "Add" : "Multiply";
         status = hone__onnx_realise(im, x);
-        if (!status && axis > 0)
+        if (!status && axis > 0 && lies_last(&x->layout, axis))
             status = with_channels(im, x, axis, adds ? NULL : numbers, adds ? numbers : NULL, out);
+        else if (!status && has_all_elements(x, c))
+            status = with_elements(im, x, numbers, adds ? "Add" : "Multiply", out);
         else if (!status)
-            status = with_elements(im, x, c, numbers, adds ? "Add" : "Multiply", out);
+            status = hone__onnx_merge_constant(im, class_name, x, c, false, out);
     }
     hone__free(turned);
     return status;

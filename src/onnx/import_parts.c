@@ -6,29 +6,17 @@
 
 #include <string.h>
 
-/* Elements of an axis. A picture is cropped; anything else is seen as a picture first. Of every so many, windows of one
- * pixel take the first. */
+/* Elements of an axis, which is seen as the columns of a picture. Of every so many, windows of one pixel take the
+ * first. */
 static hone_status cut(hone__onnx_import *im, hone__onnx_value *value, int axis, hone__onnx_slice s) {
-    static const int picture[4] = {0, 2, 3, 1};
     hone__onnx_layout *layout = &value->layout;
-    int64_t dims[HONE_ONNX_AXES], before = 1, after = 1, to = s.from + (s.count - 1) * s.step + 1;
-    if (!hone__onnx_layout_leads(layout) || axis == 0)
+    const int64_t n = layout->dims[axis], to = s.from + (s.count - 1) * s.step + 1;
+    const bool not_negative = value->not_negative;
+    if (layout->axes[layout->batch] == axis)
         return hone__onnx_refuse(im, HONE_UNSUPPORTED, "takes a part of the batch");
-    bool is_image = layout->rank == 4, not_negative = value->not_negative;
-    if (is_image)
-        HONE_TRY(hone__onnx_arrange_image(im, value));
-    else
-        HONE_TRY(hone__onnx_arrange_plain(im, value));
-    int place = !is_image ? axis - 1 : axis == 1 ? 2 : axis - 2;
-    for (int i = 0; i < value->shape.rank; i++) {
-        before *= i < place ? value->shape.dims[i] : 1;
-        after *= i > place ? value->shape.dims[i] : 1;
-    }
-    memcpy(dims, layout->dims, sizeof dims);
-    const int64_t n = dims[axis];
-    hone_shape seen = {3, {before, n, after}};
-    int rank = layout->rank, count = layout->count - 1;
-    HONE_TRY(hone__onnx_arrange(im, value, layout->stored + 1, count, &seen));
+    HONE_TRY(hone__onnx_arrange_around(im, value, axis));
+    hone_shape shape = value->shape;
+    shape.dims[1] = s.count;
     if (s.from != 0 || to != n) {
         hone_value *config = hone_value_object(), *list = hone_value_list();
         hone_value_append(list, hone_value_integers((const int64_t[]){0, 0}, 2));
@@ -42,10 +30,10 @@ static hone_status cut(hone__onnx_import *im, hone__onnx_value *value, int axis,
         hone_value_set(config, "strides", hone_value_integers((const int64_t[]){1, s.step}, 2));
         HONE_TRY(hone__onnx_map(im, "MaxPooling2D", config, value, value));
     }
-    value->shape = seen;
-    value->shape.dims[1] = dims[axis] = s.count;
+    value->shape = shape;
     value->not_negative = not_negative;
-    return hone__onnx_layout_init(im, layout, dims, rank, 0, is_image ? picture : NULL);
+    hone__onnx_layout_resize(layout, axis, s.count);
+    return HONE_OK;
 }
 
 /* Of a Dense that is yet to be made, an axis that its units alone form: only those columns will be. */
@@ -74,19 +62,8 @@ static hone_status pick(hone__onnx_import *im, hone__onnx_value *value, int axis
     made->source_shape = w->source_shape;
     made->output = w->output;
     made->output.dims[made->output.rank - 1] = (int64_t)kept;
-    layout->dims[axis] = layout->sizes[first] = (int64_t)length;
+    hone__onnx_layout_resize(layout, axis, (int64_t)length);
     *picked = true;
-    if (length > 1) return HONE_OK;
-    int place = 0; /* an axis of one element has no atom */
-    while (layout->stored[place] != first) place++;
-    for (int i = place; i + 1 < layout->count; i++) layout->stored[i] = layout->stored[i + 1];
-    layout->count--;
-    for (int i = 0; i < layout->count; i++) layout->stored[i] -= layout->stored[i] > first;
-    for (int i = first; i < layout->count; i++) {
-        layout->sizes[i] = layout->sizes[i + 1];
-        layout->axes[i] = layout->axes[i + 1];
-    }
-    layout->batch -= layout->batch > first;
     return HONE_OK;
 }
 

@@ -138,20 +138,28 @@ static hone_status multiply_by(hone__onnx_import *im, hone__onnx_value *x, const
         return hone__onnx_refuse(im, HONE_SHAPE, "%lld rows of its matrix meet %lld elements", (long long)m->rows,
                                  x->layout.rank > 0 ? (long long)x->layout.dims[x->layout.rank - 1] : 0LL);
     if (x->kind == ONNX_ATTENDED) {
-        HONE_TRY(hone__onnx_project_attention(im, x, m->columns, out));
-        fill_kernel(m, out->weighted->kernel);
-        return HONE_OK;
+        bool matched;
+        HONE_TRY(hone__onnx_project_attention(im, x, m->columns, out, &matched));
+        if (matched) fill_kernel(m, out->weighted->kernel);
+        if (matched) return HONE_OK;
     }
     HONE_TRY(hone__onnx_realise(im, x));
     if (x->layout.rank == 2 && hone__onnx_layout_leads(&x->layout)) return dense_of_rows(im, x, m, out);
     return dense_of_last(im, x, m, out);
 }
 
+/* Is a constant a matrix, whatever axes of one element are before it? */
+static bool is_matrix(const hone__onnx_value *v) {
+    const hone__onnx_constant *c = &v->constant;
+    return v->kind == ONNX_CONSTANT && c->rank >= 2 && c->count > 0 &&
+           c->count == (size_t)(c->dims[c->rank - 2] * c->dims[c->rank - 1]);
+}
+
 static hone_status read_matrix(hone__onnx_import *im, bool transposed, double scale, matrix *m) {
     hone__onnx_value *value = hone__onnx_in(im, 1);
-    if (!value || value->kind != ONNX_CONSTANT || value->constant.rank != 2 || value->constant.count == 0)
+    if (!value || !is_matrix(value))
         return hone__onnx_refuse(im, HONE_UNSUPPORTED, "its second input is no constant matrix");
-    const int64_t *dims = value->constant.dims;
+    const int64_t *dims = value->constant.dims + value->constant.rank - 2;
     *m = (matrix){.rows = dims[transposed], .columns = dims[!transposed], .transposed = transposed, .scale = scale};
     return hone__onnx_vector(im, 1, value->constant.count, &m->numbers);
 }
@@ -182,10 +190,53 @@ static hone_status gemm(hone__onnx_import *im) {
     return HONE_OK;
 }
 
+static void turn_round(hone__onnx_layout *layout) {
+    int64_t perm[HONE_ONNX_AXES];
+    for (int i = 0; i < layout->rank; i++) perm[i] = i;
+    perm[layout->rank - 1] = layout->rank - 2;
+    perm[layout->rank - 2] = layout->rank - 1;
+    hone__onnx_layout_transpose(layout, perm);
+}
+
+/* A matrix times a tensor is the tensor, turned round, times the matrix, turned round. */
+static hone_status matrix_first(hone__onnx_import *im, hone__onnx_value *x, hone__onnx_constant *c,
+                                hone__onnx_value *out) {
+    const matrix m = {.numbers = hone__onnx_constant_reals(c),
+                      .rows = c->dims[c->rank - 1],
+                      .columns = c->dims[c->rank - 2],
+                      .transposed = true,
+                      .scale = 1};
+    if (!m.numbers) return hone__fail_memory(im->err, c->count * sizeof(float), "a constant");
+    if (x->layout.rank < 3) return hone__onnx_refuse(im, HONE_UNSUPPORTED, "mixes samples of a batch");
+    hone__onnx_value turned = {.name = x->name};
+    HONE_TRY(hone__onnx_realise(im, x));
+    hone_status status = hone__onnx_look(im, x, &turned);
+    turn_round(&turned.layout);
+    if (!status) status = multiply_by(im, &turned, &m, out);
+    hone__free(turned.layer);
+    turn_round(&out->layout);
+    return status;
+}
+
+/* Constant matrices, several of them. */
+static hone_status several_matrices(hone__onnx_import *im, hone__onnx_value *x, hone__onnx_constant *c, bool is_first,
+                                    hone__onnx_value *out) {
+    hone__onnx_value made = {.name = x->name};
+    HONE_TRY(hone__onnx_realise(im, x));
+    hone_status status = hone__onnx_constant_tensor(im, c, x, &made);
+    if (!status) status = hone__onnx_multiply_tensors(im, is_first ? &made : x, is_first ? x : &made, out);
+    hone__free(made.layer);
+    return status;
+}
+
 static hone_status matmul(hone__onnx_import *im) {
     hone__onnx_value *a = hone__onnx_in(im, 0), *b = hone__onnx_in(im, 1), *out = hone__onnx_out(im);
     matrix m;
-    if (b && b->kind != ONNX_CONSTANT && a->kind != ONNX_CONSTANT) return hone__onnx_match_attention(im, a, b, out);
+    if (!b) return hone__onnx_refuse(im, HONE_FORMAT, "has one input");
+    if (b->kind != ONNX_CONSTANT && a->kind != ONNX_CONSTANT) return hone__onnx_match_attention(im, a, b, out);
+    if (is_matrix(a)) return matrix_first(im, b, &a->constant, out);
+    if (a->kind == ONNX_CONSTANT) return several_matrices(im, b, &a->constant, true, out);
+    if (!is_matrix(b) && b->constant.rank > 2) return several_matrices(im, a, &b->constant, false, out);
     HONE_TRY(read_matrix(im, false, 1, &m));
     return multiply_by(im, a, &m, out);
 }

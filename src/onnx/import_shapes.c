@@ -13,8 +13,7 @@ hone_status hone__onnx_look(hone__onnx_import *im, hone__onnx_value *x, hone__on
     if (x->kind == ONNX_NOTE) HONE_TRY(hone__onnx_realise(im, x));
     if (x->kind == ONNX_CONSTANT)
         return hone__onnx_refuse(im, HONE_UNSUPPORTED, "'%.64s' is constant, its shape is not", x->name);
-    if (x->kind == ONNX_SCORES)
-        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "reads '%.64s', the inside of an attention", x->name);
+    if (x->kind == ONNX_SCORES) HONE_TRY(hone__onnx_realise(im, x));
     if (x->layer) {
         out->layer = hone__strdup(x->layer);
         if (!out->layer) return hone__fail_memory(im->err, strlen(x->layer), "the name of a layer");
@@ -42,10 +41,17 @@ hone_status hone__onnx_axis_of(const hone__onnx_import *im, int64_t stated, int 
 
 hone_status hone__onnx_reshape_to(hone__onnx_import *im, hone__onnx_value *out, const int64_t *dims, int rank) {
     if (hone__onnx_layout_reshape(&out->layout, dims, rank)) return HONE_OK;
-    if (!hone__onnx_layout_leads(&out->layout) || rank < 1 || dims[0] != im->batch)
+    if (out->layout.batch != 0 || rank < 1 || dims[0] % im->batch != 0)
         return hone__onnx_refuse(im, HONE_UNSUPPORTED, "mixes samples of a batch");
     HONE_TRY(hone__onnx_arrange_plain(im, out));
-    return hone__onnx_layout_init(im, &out->layout, dims, rank, 0, NULL);
+    /* in the order of ONNX, with the batch outermost: the first axis is the batch and what is left of it */
+    int64_t apart[HONE_ONNX_AXES + 1] = {im->batch, dims[0] / im->batch};
+    for (int i = 1; i < rank; i++) apart[i + 1] = dims[i];
+    if (rank == HONE_ONNX_AXES) return hone__onnx_refuse(im, HONE_LIMIT, "has too many axes");
+    HONE_TRY(hone__onnx_layout_init(im, &out->layout, apart, rank + 1, 0, NULL));
+    return hone__onnx_layout_reshape(&out->layout, dims, rank)
+               ? HONE_OK
+               : hone__onnx_refuse(im, HONE_UNSUPPORTED, "mixes samples of a batch");
 }
 
 static int64_t size_of(const hone__onnx_layout *layout) {
@@ -167,80 +173,50 @@ static hone_status dropout(hone__onnx_import *im) {
     return HONE_OK;
 }
 
-/* ---- over axes --------------------------------------------------------------------------------------------------- */
+/* ---- repeated ---------------------------------------------------------------------------------------------------- */
 
-hone_status hone__onnx_reduce(hone__onnx_import *im, hone__onnx_value *x, const bool *gone, bool keeps, bool is_max,
-                              hone__onnx_value *out) {
-    const hone__onnx_layout from = x->layout;
-    int order[HONE_ONNX_ATOMS], atoms = 0, rank = 0;
-    int64_t dims[HONE_ONNX_AXES];
-    hone_shape seen = {2, {1, 1}};
-    if (!hone__onnx_layout_leads(&from) || gone[0])
-        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "mixes samples of a batch");
-    bool is_image = from.rank == 4 && gone[2] && gone[3] && !gone[1];
-    for (int pass = 0; pass < 2; pass++) {
-        for (int axis = 1; axis < from.rank; axis++) {
-            int first, own = hone__onnx_layout_atoms(&from, axis, &first);
-            if (gone[axis] != (pass == 0)) continue;
-            seen.dims[pass] *= from.dims[axis];
-            for (int i = 0; i < own; i++) order[atoms++] = first + i;
-        }
-    }
-    if (is_image)
-        HONE_TRY(hone__onnx_arrange_image(im, x));
-    else
-        HONE_TRY(hone__onnx_arrange(im, x, order, atoms, &seen));
-    const char *class_name = is_image ? (is_max ? "GlobalMaxPooling2D" : "GlobalAveragePooling2D")
-                                      : (is_max ? "GlobalMaxPooling1D" : "GlobalAveragePooling1D");
-    HONE_TRY(hone__onnx_map(im, class_name, NULL, x, out));
-    out->shape = (hone_shape){1, {seen.dims[1]}};
-    for (int axis = 0; axis < from.rank; axis++) {
-        if (!gone[axis] || keeps) dims[rank++] = gone[axis] ? 1 : from.dims[axis];
-    }
-    return hone__onnx_layout_init(im, &out->layout, dims, rank, 0, NULL);
+/* The element of an axis, n times: seen as the column of a picture, that is made larger. */
+static hone_status repeat(hone__onnx_import *im, hone__onnx_value *value, int axis, int64_t n) {
+    hone__onnx_layout *layout = &value->layout;
+    const bool not_negative = value->not_negative;
+    if (layout->axes[layout->batch] == axis) return hone__onnx_refuse(im, HONE_UNSUPPORTED, "repeats samples");
+    if (n > HONE_MAX_WINDOW || layout->count == HONE_ONNX_ATOMS)
+        return hone__onnx_refuse(im, HONE_LIMIT, "repeats elements %lld times", (long long)n);
+    HONE_TRY(hone__onnx_arrange_around(im, value, axis));
+    hone_shape shape = value->shape;
+    shape.dims[1] = n;
+    HONE_TRY(hone__check_elements(&shape, im->err));
+    hone_value *config = hone_value_object();
+    hone_value_set(config, "size", hone_value_integers((const int64_t[]){1, n}, 2));
+    HONE_TRY(hone__onnx_map(im, "UpSampling2D", config, value, value));
+    value->shape = shape;
+    value->not_negative = not_negative;
+    hone__onnx_layout_unite(layout, axis, n);
+    return HONE_OK;
 }
 
-/* A mean over the last axis may be the beginning of a layer normalisation. */
-static hone_status reduce(hone__onnx_import *im) {
-    hone__onnx_value *x = hone__onnx_in(im, 0), *out = hone__onnx_out(im);
-    int64_t axes[HONE_ONNX_AXES];
-    size_t count;
-    bool gone[HONE_ONNX_AXES] = {false}, keeps = hone__onnx_integer(im->node, "keepdims", 1) != 0;
-    bool is_mean = strcmp(im->node->op_type, "ReduceMean") == 0;
-    HONE_TRY(hone__onnx_axes(im, "axes", 1, axes, &count));
-    for (size_t i = 0; i < count; i++) {
-        int axis;
-        HONE_TRY(hone__onnx_axis_of(im, axes[i], x->layout.rank, &axis));
-        gone[axis] = true;
-    }
-    if (is_mean && keeps && count == 1 && gone[x->layout.rank - 1]) {
-        bool squared = x->kind == ONNX_NOTE && x->note == NOTE_SQUARED;
-        out->kind = ONNX_NOTE;
-        out->note = squared ? NOTE_VARIANCE : NOTE_MEAN;
-        out->base = squared ? x->base : (size_t)(x - im->values);
-        out->layout = x->layout;
-        out->layout.dims[out->layout.rank - 1] = 1;
-        return HONE_OK;
-    }
-    HONE_TRY(hone__onnx_realise(im, x));
-    return hone__onnx_reduce(im, x, gone, keeps, !is_mean, out);
-}
-
-/* Of a tensor it must change nothing; constants are expanded where they are used. */
+/* Constants are expanded where they are used. */
 static hone_status expand(hone__onnx_import *im) {
-    hone__onnx_value *x = hone__onnx_in(im, 0);
+    hone__onnx_value *x = hone__onnx_in(im, 0), *out = hone__onnx_out(im);
     int64_t dims[HONE_ONNX_AXES];
     size_t count;
     HONE_TRY(hone__onnx_axes(im, "shape", 1, dims, &count));
-    bool same = count <= (size_t)x->layout.rank;
-    for (size_t i = 0; i < count && same; i++)
-        same = dims[i] == 1 || dims[i] == x->layout.dims[(size_t)x->layout.rank - count + i];
-    if (!same) return hone__onnx_refuse(im, HONE_UNSUPPORTED, "repeats elements");
-    return nothing(im);
+    if (count > (size_t)x->layout.rank) return hone__onnx_refuse(im, HONE_UNSUPPORTED, "adds axes");
+    HONE_TRY(hone__onnx_look(im, x, out));
+    for (size_t i = 0; i < count; i++) {
+        int axis = x->layout.rank - (int)(count - i);
+        if (dims[i] == 1 || dims[i] == x->layout.dims[axis]) continue;
+        if (dims[i] < 1 || x->layout.dims[axis] != 1)
+            return hone__onnx_refuse(im, HONE_SHAPE, "%lld elements become %lld", (long long)x->layout.dims[axis],
+                                     (long long)dims[i]);
+        HONE_TRY(hone__onnx_realise(im, out));
+        HONE_TRY(repeat(im, out, axis, dims[i]));
+    }
+    return HONE_OK;
 }
 
 const hone__onnx_operators hone__onnx_shape_operators[] = {
-    {"Identity", nothing},  {"Cast", cast},        {"Dropout", dropout},     {"Reshape", reshape},
-    {"Flatten", flatten},   {"Squeeze", squeeze},  {"Unsqueeze", unsqueeze}, {"Transpose", transpose},
-    {"ReduceMean", reduce}, {"ReduceMax", reduce}, {"Expand", expand},       {NULL, NULL},
+    {"Identity", nothing}, {"Cast", cast},       {"Dropout", dropout},     {"Reshape", reshape},
+    {"Flatten", flatten},  {"Squeeze", squeeze}, {"Unsqueeze", unsqueeze}, {"Transpose", transpose},
+    {"Expand", expand},    {NULL, NULL},
 };

@@ -257,6 +257,25 @@ static hone_status conv_transpose(hone__onnx_import *im) {
 
 /* ---- borders and sizes ------------------------------------------------------------------------------------------- */
 
+/* Numbers along any axis. */
+static hone_status pad_axes(hone__onnx_import *im, hone__onnx_value *x, const int64_t *pads, double value,
+                            hone__onnx_value *out) {
+    const int rank = x->layout.rank;
+    hone__onnx_value now = {.name = x->name};
+    HONE_TRY(hone__onnx_realise(im, x));
+    hone_status status = hone__onnx_look(im, x, &now);
+    for (int i = 0; i < 2 * rank && !status; i++) {
+        hone__onnx_value next = {.name = x->name};
+        if (pads[i] == 0) continue;
+        status = hone__onnx_pad_axis(im, &now, i % rank, pads[i], value, i < rank, &next);
+        hone__free(now.layer);
+        now = next;
+    }
+    if (!status) status = hone__onnx_look(im, &now, out);
+    hone__free(now.layer);
+    return status;
+}
+
 static hone_status pad(hone__onnx_import *im) {
     hone__onnx_value *x = hone__onnx_in(im, 0), *out = hone__onnx_out(im);
     const hone__onnx_value *fill = hone__onnx_in(im, 2), *axes = hone__onnx_in(im, 3);
@@ -270,20 +289,16 @@ static hone_status pad(hone__onnx_import *im) {
     bool nothing = true;
     for (size_t i = 0; i < count; i++) nothing = nothing && pads[i] == 0;
     bool fine = strcmp(hone__onnx_word(im->node, "mode", "constant", buffer, sizeof buffer), "constant") == 0 &&
-                value == 0 && count == 8 && !axes && pads[0] == 0 && pads[4] == 0 && pads[1] == 0 && pads[5] == 0;
+                count == 2 * (size_t)x->layout.rank && !axes;
     for (size_t i = 0; i < count; i++) fine = fine && pads[i] >= 0 && pads[i] <= HONE_MAX_PADDING;
     if (!fine && !nothing)
-        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "only zeros around a picture's height and width are supported");
+        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "only a constant around all axes of its tensor is supported");
     if (nothing) {
         HONE_TRY(hone__onnx_realise(im, x));
-        out->layer = hone__strdup(x->layer);
-        if (!out->layer) return hone__fail_memory(im->err, strlen(x->layer), "a name");
-        out->kind = ONNX_TENSOR;
-        out->shape = x->shape;
-        out->layout = x->layout;
-        out->not_negative = x->not_negative;
-        return HONE_OK;
+        return hone__onnx_look(im, x, out);
     }
+    bool is_picture = count == 8 && value == 0 && pads[0] == 0 && pads[4] == 0 && pads[1] == 0 && pads[5] == 0;
+    if (!is_picture) return pad_axes(im, x, pads, value, out);
     HONE_TRY(hone__onnx_arrange_image(im, x));
     const int64_t amounts[4] = {pads[2], pads[3], pads[6], pads[7]};
     HONE_TRY(hone__onnx_add_borders(im, x, "ZeroPadding2D", "padding", amounts, &out->layer));

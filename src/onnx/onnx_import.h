@@ -213,6 +213,16 @@ bool hone__onnx_layout_reshape(hone__onnx_layout *layout, const int64_t *dims, i
 bool hone__onnx_layout_leads(const hone__onnx_layout *layout);
 /* Atoms of an axis, in order: how many, and the first. */
 int hone__onnx_layout_atoms(const hone__onnx_layout *layout, int axis, int *first);
+/* Divides an axis of both alike; false where that is not possible. */
+bool hone__onnx_layout_refine(hone__onnx_layout *a, hone__onnx_layout *b, int axis);
+/* The atoms of an axis, or its single element, become one atom of n elements, where the first of them was in memory. */
+void hone__onnx_layout_unite(hone__onnx_layout *layout, int axis, int64_t n);
+/* An axis whose atoms are neighbours in memory, the batch's not among them, gets another number of elements. */
+void hone__onnx_layout_resize(hone__onnx_layout *layout, int axis, int64_t n);
+/* … is no more; it had one element, or was summed up. */
+void hone__onnx_layout_drop(hone__onnx_layout *layout, int axis);
+/* Do axes lie in memory in this order, which begins with the batch's? NULL: in that of ONNX. */
+bool hone__onnx_layout_lies(const hone__onnx_layout *layout, const int *order);
 /* Puts the elements of a tensor in the order of these atoms (the batch not among them), under this shape. */
 hone_status hone__onnx_arrange(hone__onnx_import *im, hone__onnx_value *value, const int *order, int count,
                                const hone_shape *shape);
@@ -220,6 +230,8 @@ hone_status hone__onnx_arrange(hone__onnx_import *im, hone__onnx_value *value, c
 hone_status hone__onnx_arrange_axes(hone__onnx_import *im, hone__onnx_value *value, const int *axes, int count);
 /* A picture: (N, C, H, W) as (H, W, C). */
 hone_status hone__onnx_arrange_image(hone__onnx_import *im, hone__onnx_value *value);
+/* An axis becomes one in memory, too: the shape is what lies before it, it, and what lies behind it. */
+hone_status hone__onnx_arrange_around(hone__onnx_import *im, hone__onnx_value *value, int axis);
 /* In the order of ONNX, as any tensor may be given out. */
 hone_status hone__onnx_arrange_plain(hone__onnx_import *im, hone__onnx_value *value);
 
@@ -283,12 +295,35 @@ hone_status hone__onnx_with_number(hone__onnx_import *im, hone__onnx_value *x, d
 /* x plus (sign: or minus) or times a constant. */
 hone_status hone__onnx_with_constant(hone__onnx_import *im, hone__onnx_value *x, hone__onnx_constant *c, bool adds,
                                      double sign, hone__onnx_value *out);
+/* x and a constant that is no number, element by element. is_first: the constant comes first. */
+hone_status hone__onnx_merge_constant(hone__onnx_import *im, const char *class_name, hone__onnx_value *x,
+                                      hone__onnx_constant *c, bool is_first, hone__onnx_value *out);
 /* out becomes the output of a layer on several others; its layout and shape are left to the caller. */
 hone_status hone__onnx_add_merge(hone__onnx_import *im, const char *class_name, const char *const *sources,
                                  size_t count, hone__onnx_value *out);
 
+/* The same of tensors, from the node's inputs on: element by element, where dims differ one of them is 1. */
+hone_status hone__onnx_merge(hone__onnx_import *im, const char *class_name, hone__onnx_value *const *values,
+                             size_t count, hone__onnx_value *out);
+
+/* ---- side by side (import_broadcast.c) --------------------------------------------------------------------------- */
+
+/* Tensors of equally many axes get shapes that a layer takes element by element; its output has layout and shape. */
+hone_status hone__onnx_align(hone__onnx_import *im, hone__onnx_value *const *values, size_t count,
+                             hone__onnx_layout *layout, hone_shape *shape);
+/* (…, m, k) times (…, k, n) */
+hone_status hone__onnx_multiply_tensors(hone__onnx_import *im, hone__onnx_value *a, hone__onnx_value *b,
+                                        hone__onnx_value *out);
+/* out, which is none of the import's values, is a constant as a tensor, to be aligned with like. Its layer is the
+ * caller's to free. */
+hone_status hone__onnx_constant_tensor(hone__onnx_import *im, hone__onnx_constant *c, const hone__onnx_value *like,
+                                       hone__onnx_value *out);
+
 /* ---- looks (import_shapes.c) ------------------------------------------------------------------------------------- */
 
+/* An axis of x, a tensor, gets n more elements, all alike, in front or behind (import_concat.c). */
+hone_status hone__onnx_pad_axis(hone__onnx_import *im, hone__onnx_value *x, int axis, int64_t n, double fill,
+                                bool in_front, hone__onnx_value *out);
 /* out is x, to be seen under another layout. What is only noted is made first. */
 hone_status hone__onnx_look(hone__onnx_import *im, hone__onnx_value *x, hone__onnx_value *out);
 /* An axis that may count from the end. */
@@ -312,15 +347,20 @@ hone_status hone__onnx_add_bias(hone__onnx_import *im, hone__onnx_value *x, cons
 /* Is x a number times a Dense in wait? */
 bool hone__onnx_is_scaled_dense(const hone__onnx_import *im, const hone__onnx_value *x);
 hone_status hone__onnx_scale_dense(hone__onnx_import *im, hone__onnx_value *x, double scale, hone__onnx_value *out);
-/* The product of two tensors, which must be part of an attention. */
+/* The product of two tensors, which may be part of an attention. */
 hone_status hone__onnx_match_attention(hone__onnx_import *im, hone__onnx_value *a, hone__onnx_value *b,
                                        hone__onnx_value *out);
-hone_status hone__onnx_scale_scores(hone__onnx_import *im, const hone__onnx_value *x, double scale,
-                                    hone__onnx_value *out);
+hone_status hone__onnx_scale_scores(hone__onnx_import *im, hone__onnx_value *x, double scale, hone__onnx_value *out);
+/* Are scores probabilities already? */
+bool hone__onnx_is_probable(const hone__onnx_value *scores);
 hone_status hone__onnx_softmax_scores(hone__onnx_import *im, const hone__onnx_value *x, hone__onnx_value *out);
-/* What comes out of an attention, times a kernel, which is left to the caller to fill: the whole layer. */
+/* What comes out of an attention, times a kernel, which is left to the caller to fill: the whole layer, where the
+ * kernel takes all heads together. */
 hone_status hone__onnx_project_attention(hone__onnx_import *im, const hone__onnx_value *x, int64_t units,
-                                         hone__onnx_value *out);
+                                         hone__onnx_value *out, bool *matched);
+/* What looked like a part of an attention becomes a tensor, by products of matrices. */
+hone_status hone__onnx_realise_attention(hone__onnx_import *im, hone__onnx_value *value);
+void hone__onnx_attention_free(hone__onnx_attention *attention);
 hone_status hone__onnx_make_attention(hone__onnx_import *im, hone__onnx_weighted *w);
 
 /* ---- 8-bit integers (import_quantized.c) ------------------------------------------------------------------------- */
@@ -342,6 +382,9 @@ extern const hone__onnx_operators hone__onnx_pool_operators[];       /* import_p
 extern const hone__onnx_operators hone__onnx_normal_operators[];     /* import_normalization.c */
 extern const hone__onnx_operators hone__onnx_shape_operators[];      /* import_shapes.c */
 extern const hone__onnx_operators hone__onnx_part_operators[];       /* import_parts.c */
+extern const hone__onnx_operators hone__onnx_concat_operators[];     /* import_concat.c */
+extern const hone__onnx_operators hone__onnx_einsum_operators[];     /* import_einsum.c */
+extern const hone__onnx_operators hone__onnx_reduce_operators[];     /* import_reductions.c */
 extern const hone__onnx_operators hone__onnx_activation_operators[]; /* import_activations.c */
 extern const hone__onnx_operators hone__onnx_arithmetic_operators[]; /* import_arithmetic.c */
 extern const hone__onnx_operators hone__onnx_product_operators[];    /* import_products.c */

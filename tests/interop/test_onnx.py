@@ -68,7 +68,7 @@ def in_keras(name, path, x, y, tolerance=TOLERANCE):
     for form in ("h5", "keras"):
         saved = FOLDER / f"{name}.{form}"
         driver("export", path, form, saved)
-        model = keras.models.load_model(saved, compile=False)
+        model = keras.models.load_model(saved, compile=False, custom_objects=OPERATIONS)
         expect_close(f"{name}: Keras, .{form}", model.predict(x, verbose=0).reshape(y.shape), y, tolerance)
     return model
 
@@ -86,6 +86,17 @@ def graph(shape, function):
 def attention(x):
     return L.MultiHeadAttention(2, 4, value_dim=3)(x, L.Dense(8)(x))
 
+
+def products(x):
+    a, b = L.Dense(6)(x), L.Permute((2, 1))(L.Dense(6)(x))
+    heads = L.Reshape((2, 5, 3))(a)
+    c = keras.ops.matmul(L.Reshape((1, 2, 5))(L.Dense(2)(x)), heads)  # the first axis repeats
+    quotient = keras.ops.matmul(a, b) / keras.ops.sqrt(keras.ops.exp(L.Dense(1)(x)))
+    return L.Concatenate()([L.Flatten()(quotient), L.Flatten()(c)])
+
+
+# no layers: from HDF5 Keras takes them if it is told their classes
+OPERATIONS = {name: getattr(keras.src.ops.numpy, name) for name in ("Matmul", "Divide", "Sqrt")}
 
 CASES = {
     "dense": (VECTOR, lambda x: L.Dense(5, activation="softmax")(x)),
@@ -144,6 +155,7 @@ CASES = {
     "concatenate-rows": (IMAGE, lambda x: L.Concatenate(axis=1)([x, L.Conv2D(6, 1)(x)])),
     "multi-head-attention": (SEQUENCE, attention),
     "embedding": (VECTOR, lambda x: L.Embedding(7, 3)(L.Rescaling(5.0, 1.0)(x))),
+    "products": (SEQUENCE, products),
     "rescaling": (IMAGE, lambda x: L.Rescaling([1, 2, 3, 4, 5, 6], 0.5)(x)),
     "resizing": (IMAGE, lambda x: L.Resizing(5, 11)(x)),
     "resizing-nearest": (IMAGE, lambda x: L.Resizing(5, 11, interpolation="nearest")(x)),

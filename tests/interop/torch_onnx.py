@@ -16,9 +16,11 @@ import torchvision
 
 FOLDER = pathlib.Path(sys.argv[1])
 NETWORKS = """alexnet convnext_tiny densenet121 efficientnet_b0 googlenet inception_v3 mnasnet1_0 mobilenet_v2
-mobilenet_v3_small regnet_x_400mf regnet_y_400mf resnet18 resnet50 shufflenet_v2_x1_0 squeezenet1_1 vgg11_bn vit_b_16
-timm/deit_tiny_patch16_224 timm/fastvit_t8 timm/ghostnet_100 timm/mixer_s32_224 timm/mobilenetv4_conv_small timm/mobileone_s0
-timm/poolformer_s12 timm/repvgg_a0 timm/resnet18 timm/vit_tiny_patch16_224""".split()
+maxvit_t mobilenet_v3_small regnet_x_400mf regnet_y_400mf resnet18 resnet50 shufflenet_v2_x1_0 squeezenet1_1 swin_t swin_v2_t vgg11_bn
+vit_b_16 timm/convnextv2_atto timm/deit_tiny_patch16_224 timm/edgenext_xx_small timm/efficientformer_l1 timm/efficientvit_b0
+timm/fastvit_t8 timm/ghostnet_100 timm/mixer_s32_224 timm/mobilenetv4_conv_small timm/mobileone_s0 timm/mobilevit_xxs
+timm/poolformer_s12 timm/repvgg_a0 timm/resnet18 timm/swin_tiny_patch4_window7_224 timm/tiny_vit_5m_224
+timm/vit_tiny_patch16_224""".split()
 
 
 def build(name):
@@ -66,5 +68,7 @@ for name in sys.argv[2:] or NETWORKS:
         torch.onnx.export(model, (x,), str(path), input_names=["x"], output_names=["y"], dynamo=exporter == "dynamo", **more)
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         (y,) = session.run(None, {"x": x.numpy()})
+        spread = np.abs(y[0] - y[1]).max() / np.abs(y).max()
+        assert spread > 1e-3 and y.std(axis=1).min() > 0, f"{name}: its answers are all the same ({spread:.1e} apart)"
         np.savez(path.with_suffix(".npz"), x=x.numpy().transpose(0, 2, 3, 1), y=y)
         print(path.name, flush=True)

@@ -113,3 +113,48 @@ g.give(g("GroupNormalization", a, g.constant(rng.random(6)), g.constant(rng.rand
 turned = g("Slice", g.constant(rng.normal(0, 1, (4, 6))), g.integers(-1, 0), g.integers(-99, 6), g.integers(0, 1), g.integers(-2, 1))
 g.give(g("MatMul", g("ReduceMean", t, g.integers(1), keepdims=0), g("Transpose", turned)))
 g.write("ort-parts", opset=21)
+
+# products of tensors: windows of a picture, heads within them, biases and masks on the scores; sums and lengths over any axes
+g = Graph()
+a = g("Transpose", g("Conv", "x", g.constant(rng.normal(0, 0.4, (6, 3, 2, 2))), strides=[2, 2]), perm=[0, 2, 3, 1])  # n, 8, 8, 6
+rolled = a
+for axis in (1, 2):
+    ends = (g.integers(-2), g.integers(last)), (g.integers(0), g.integers(-2))
+    rolled = g("Concat", *[g("Slice", rolled, *part, g.integers(axis)) for part in ends], axis=axis)
+windows = g("Transpose", g("Reshape", rolled, g.integers(-1, 2, 4, 2, 4, 6)), perm=[0, 1, 3, 2, 4, 5])
+tokens = g("Reshape", windows, g.integers(-1, 16, 6))  # 4 n, 16, 6
+heads = [
+    g("Transpose", g("Reshape", g("MatMul", tokens, g.constant(rng.normal(0, 0.5, (6, 6)))), g.integers(-1, 16, 2, 3)), perm=[0, 2, 1, 3])
+    for _ in range(3)
+]
+length = g("Max", g("ReduceL2", heads[0], g.integers(-1)), g.constant(1e-6))
+unit = g("Div", heads[0], g("Expand", length, g("Shape", heads[0])))
+scores = g("Add", g("MatMul", unit, g("Transpose", heads[1], perm=[0, 1, 3, 2])), g.constant(rng.normal(0, 1, (1, 2, 16, 16))))
+scores = g("Add", g("Reshape", scores, g.integers(-1, 4, 2, 16, 16)), g.constant(np.where(rng.random((1, 4, 1, 16, 16)) < 0.2, -100, 0)))
+scores = g("Mul", g("Reshape", scores, g.integers(-1, 2, 16, 16)), g.constant(rng.random((2, 1, 1))))
+tokens = g("Transpose", g("MatMul", g("Softmax", scores), heads[2]), perm=[0, 2, 1, 3])
+tokens = g("Reshape", g("Transpose", g("Reshape", tokens, g.integers(-1, 2, 2, 4, 4, 6)), perm=[0, 1, 3, 2, 4, 5]), g.integers(-1, 8, 8, 6))
+g.give(tokens, g("Add", tokens, a))
+g.give(g("ReduceSum", tokens, g.integers(2)))
+g.write("ort-windows")
+
+# … of other shapes, with constants on either side
+g = Graph()
+a = g("Reshape", small(g, channels=6), g.integers(0, 2, 3, 16))  # n, 2, 3, 16
+b = g("Reshape", small(g, channels=4), g.integers(0, 1, 16, 4))
+product = g("MatMul", a, b)  # n, 2, 3, 4
+g.give(product, g("Softmax", product, axis=2), g("Softmax", product, axis=1))
+g.give(g("MatMul", g.constant(rng.normal(0, 1, (5, 3))), product), g("MatMul", product, g.constant(rng.normal(0, 1, (1, 2, 4, 3)))))
+g.give(g("Einsum", a, g("Squeeze", b, g.integers(1)), equation="n h i d, n d j -> n j h i"))
+g.give(g("Pad", product, g.integers(0, 0, 0, 1, 0, 1, 0, 0), g.constant(0.5)), g("Pad", product, g.integers(0, 1, 0, 0, 0, 0, 2, 0)))
+g.give(g("ReduceMin", product, g.integers(1, 3)), g("ReduceSumSquare", product, g.integers(2), keepdims=0))
+g.give(g("ReduceMax", product, g.integers(-1)), g("Sqrt", g("Exp", product)), g("Div", g.constant(rng.random((3, 1))), g("Exp", product)))
+g.give(g("Sub", g.constant(rng.random((2, 1, 4))), product))
+g.write("ort-products")
+
+# one of each, few: what fails when memory runs out is tried with these
+g = Graph()
+a = g("Reshape", g("Conv", "x", g.constant(rng.normal(0, 0.4, (4, 3, 8, 8))), strides=[8, 8]), g.integers(0, 2, 2, 4))
+b = g("Pad", a, g.integers(0, 0, 0, 0, 0, 0, 0, 1), g.constant(0.5))
+g.give(g("Einsum", a, g("Softmax", a, axis=2), equation="nhid,nhjd->nhij"), g("ReduceL2", g("Add", b, g.constant(rng.normal(0, 1, (2, 1, 5)))), g.integers(1)))
+g.write("ort-few")

@@ -73,6 +73,9 @@ static const char *const files[] = {"torch-plain",
                                     "ort-tables",
                                     "ort-pools",
                                     "ort-parts",
+                                    "ort-windows",
+                                    "ort-products",
+                                    "ort-few",
                                     NULL};
 
 static void test_files(void **state) {
@@ -295,6 +298,9 @@ static void test_memory(void **state) {
     (void)state;
     bytes_of b;
     b.bytes = golden("torch-plain-fixed.onnx", &b.size);
+    assert_true(test_every_allocation(read_once, &b) > 100);
+    hone__free(b.bytes);
+    b.bytes = golden("ort-few.onnx", &b.size);
     assert_true(test_every_allocation(read_once, &b) > 100);
     hone__free(b.bytes);
 }
