@@ -29,6 +29,8 @@ int check_output(const char *output) {
     if (!*output) return failed(NULL, NULL, "cannot write '': the output has no name");
     if (stat(output, &info) == 0 && S_ISDIR(info.st_mode))
         return failed(NULL, NULL, "cannot write '%s': it is a folder", output);
+    if (stat(output, &info) == 0 && !S_ISREG(info.st_mode))
+        return failed(NULL, NULL, "cannot write '%s': it is not a regular file", output);
     char *folder = strdup(output);
     if (!folder) return failed(NULL, NULL, "out of memory");
     char *slash = strrchr(folder, '/');

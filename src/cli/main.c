@@ -127,6 +127,9 @@ int main(int argc, char **argv) {
     /* Only the character set matters here (for the bar); numbers are written and read as in the C locale. */
     setlocale(LC_CTYPE, "");
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error to report, not a death */
+#ifdef SIGXFSZ
+    signal(SIGXFSZ, SIG_IGN); /* and so is a limit on the size of files (ulimit -f) */
+#endif
     if (argc < 2) {
         print_help(stderr);
         return EXIT_USAGE;

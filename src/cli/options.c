@@ -219,7 +219,7 @@ int options_parse(const verb *v, const option *table, size_t count, common_optio
     }
     if (common->help) {
         print_help(v, table, count, everywhere, EVERYWHERE);
-        return EXIT_DONE;
+        return finish_output();
     }
     if (common->trust_files) hone_set_sandbox(false);
     return -1;

@@ -24,8 +24,8 @@ static inline hone_status hone__same(hone_status status) {
 #define hone__fail(err, status, ...) (hone__set_error((err), (status), -1, __VA_ARGS__), hone__same(status))
 #define hone__fail_at(err, status, offset, ...)                                                                        \
     (hone__set_error((err), (status), (offset), __VA_ARGS__), hone__same(status))
-/* Puts "context: " before the message that err already holds; returns err's status (or fallback when err is NULL).
- * Used once, at the border that knows the context: the file, the layer. */
+/* Puts "context: " before the message that err already holds, unless it begins so; returns err's status (or fallback
+ * when err is NULL). Used once, at the border that knows the context: the file, the layer. */
 hone_status hone__fail_context(hone_error *err, hone_status fallback, const char *format, ...) HONE_PRINTF(3, 4);
 /* "out of memory (N bytes for WHAT)" */
 static inline hone_status hone__fail_memory(hone_error *err, size_t bytes, const char *what) {

@@ -46,6 +46,8 @@ hone_status hone__fail_context(hone_error *err, hone_status fallback, const char
     va_end(arguments);
     make_plain(context);
     memcpy(reason, err->message, sizeof reason);
+    size_t said = strlen(context);
+    if (strncmp(reason, context, said) == 0 && reason[said] == ':') return err->status; /* not twice */
     /* The reason matters more than a long path before it, so the context is cut first when both do not fit. */
     size_t room = sizeof err->message - 3;
     size_t reason_length = strlen(reason);

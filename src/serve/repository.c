@@ -383,6 +383,9 @@ static hone_status open_entry(hone__repository *r, entry *e, const hone_served_m
     if (found == 0 && e->is_folder)
         HONE_FAIL(err, HONE_NOT_FOUND, "'%s' has no versions: folders or files named 1, 2, … with a model in each",
                   m->path);
+    struct stat info;
+    if (found == 0 && stat(m->path, &info) == 0 && S_ISFIFO(info.st_mode))
+        HONE_FAIL(err, HONE_IO, "'%s' is a pipe: what is served must be a file that can be looked at again", m->path);
     if (found == 0) { /* no file: perhaps a preset's name; the loader says what it is */
         candidate *c = &r->found[0];
         *c = (candidate){.version = 1};

@@ -136,10 +136,17 @@ if [ "$(id -u)" -eq 0 ] && mount -t tmpfs -o size=100k tmpfs small 2>/dev/null; 
     rm -rf small/why small/filling
     umount small
 fi
+mkfifo pipe.h5
+run serve pipe.h5 --port 0
+want_error "'pipe.h5' is a pipe"
+run train good --epochs 1 --output /dev/null
+want_error "^hone: cannot write '/dev/null': it is not a regular file$"
+run convert model.h5 /dev/null --to onnx
+want_status 1
+want_err "^hone: cannot convert 'model.h5': cannot write '/dev/null': it is not a regular file$"
 echo kept >limited.h5
 (
     ulimit -f 64
-    trap '' XFSZ
     exec "$HONE" train good --epochs 1 --quiet --output limited.h5
 ) >out 2>err </dev/null
 status=$?
@@ -147,12 +154,14 @@ last="training under ulimit -f"
 want_error "limited.h5"
 [ "$(cat limited.h5)" = kept ] || fail "the old file is gone"
 
-"$HONE" info mnist-cnn >/dev/full 2>err
-status=$?
-last="info >/dev/full"
-: >out
-want_status 1
-want_err 'cannot write to stdout'
+for words in "info mnist-cnn" "train --help"; do
+    "$HONE" $words >/dev/full 2>err
+    status=$?
+    last="$words >/dev/full"
+    : >out
+    want_status 1
+    want_err 'cannot write to stdout'
+done
 
 [ ! -e x.h5 ] || fail "a failed run left x.h5"
 no_leftovers

@@ -99,6 +99,9 @@ static void errors_keep_the_reason_when_context_is_long(void **state) {
     assert_int_equal(hone__fail_context(&err, HONE_INTERNAL, "'%s'", path), HONE_FORMAT);
     assert_non_null(strstr(err.message, ": row 7 is short"));
     assert_int_equal(hone__fail_context(NULL, HONE_IO, "x"), HONE_IO);
+    hone__fail(&err, HONE_IO, "cannot write 'a': no space");
+    assert_int_equal(hone__fail_context(&err, HONE_INTERNAL, "cannot write 'a'"), HONE_IO);
+    assert_string_equal(err.message, "cannot write 'a': no space"); /* said once */
     assert_int_equal(hone__fail_at(&err, HONE_FORMAT, 12, "here"), HONE_FORMAT);
     assert_int_equal(err.offset, 12);
     assert_string_equal(hone_status_text(HONE_NOT_FOUND), "not found");
