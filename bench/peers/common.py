@@ -62,8 +62,9 @@ def samples(shape, batch, folder):
         y = read_idx(os.path.join(folder, "train-labels-idx1-ubyte")).astype(np.int64)
     else:
         random = np.random.default_rng(0)
-        x = random.integers(0, 256, (2048, *shape)).astype(np.float32) / 255
-        y = random.integers(0, 10, 2048)
+        images = min(2048, max(batch, (64 << 20) // int(np.prod(shape)) // 4))
+        x = random.integers(0, 256, (images, *shape)).astype(np.float32) / 255
+        y = random.integers(0, 10, images)
     count = max(len(x) // batch, 1) * batch
     return x[:count], y[:count]
 

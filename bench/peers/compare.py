@@ -29,6 +29,12 @@ CASES = {
     "infer-mnist-cnn-1": ("mnist-cnn", "infer", 1, 1, "p50"),
     "infer-mnist-cnn-128": ("mnist-cnn", "infer", 128, 2, "images_per_second"),
     "infer-mnist-cnn-1024": ("mnist-cnn", "infer", 1024, 2, "images_per_second"),
+    "train-mobilenetv2-224-8": ("mobilenetv2-224", "train", 8, 2, "images_per_second"),
+    "train-efficientnetb0-224-8": ("efficientnetb0-224", "train", 8, 2, "images_per_second"),
+    "train-resnet50-224-8": ("resnet50-224", "train", 8, 2, "images_per_second"),
+    "infer-mobilenetv2-224-1": ("mobilenetv2-224", "infer", 1, 1, "p50"),
+    "infer-efficientnetb0-224-1": ("efficientnetb0-224", "infer", 1, 1, "p50"),
+    "infer-resnet50-224-1": ("resnet50-224", "infer", 1, 1, "p50"),
 }
 
 PASSIVE = {"OMP_WAIT_POLICY": "passive", "OPENBLAS_NUM_THREADS": "1"}
@@ -49,12 +55,37 @@ SETTINGS = {
 }
 
 
+def model_file(model, folder=None):
+    """Where the network's description is: with these scripts, or (made by Keras) in a folder that is told once."""
+    model_file.folder = folder or model_file.folder
+    here = os.path.join(MODELS, model + ".json")
+    return here if os.path.exists(here) else os.path.join(model_file.folder, model + ".json")
+
+
+model_file.folder = ""
+
+
+def make_applications(options, folder):
+    """Has Keras write the networks of these cases that are not in bench/models; the cases that are left."""
+    names = options.cases.split(",")
+    missing = {CASES[name][0] for name in names if name in CASES and not os.path.exists(model_file(CASES[name][0], folder))}
+    keras = [python for python in (options.tensorflow_python, options.python)
+             if python and os.path.exists(python) and can_import(python, "keras")]
+    if missing and keras:
+        subprocess.run([keras[0], os.path.join(HERE, "applications.py"), folder, *sorted(missing)], check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    elif missing:
+        print(f"compare: there is no Keras to make {', '.join(sorted(missing))}: left out", file=sys.stderr)
+        return [name for name in names if name not in CASES or CASES[name][0] not in missing]
+    return names
+
+
 class Worker:
     """One peer at one setting, warmed up and waiting."""
 
     def __init__(self, python, peer, case, setting, environment, data, patience):
         model, mode, batch, threads, _ = case
-        task = {"model": os.path.join(MODELS, model + ".json"), "mode": mode, "batch": batch, "threads": threads,
+        task = {"model": model_file(model), "mode": mode, "batch": batch, "threads": threads,
                 "data": data if model.startswith("mnist") else "", "setting": setting}
         env = {**os.environ, **environment, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
         self.errors = tempfile.TemporaryFile("w+")
@@ -91,8 +122,8 @@ class Worker:
 def measure_hone(hone, case, seconds):
     model, mode, batch, threads, _ = case
     answer = subprocess.run(
-        [hone, "bench", mode, os.path.join(MODELS, model + ".json"), "--batch-size", str(batch), "--threads", str(threads),
-         "--repeats", "1", "--seconds", str(seconds), "--json"], check=True, stdout=subprocess.PIPE, text=True)
+        [hone, "bench", mode, model_file(model), "--batch-size", str(batch), "--threads", str(threads), "--repeats", "1",
+         "--seconds", str(seconds), "--json"], check=True, stdout=subprocess.PIPE, text=True)
     result = json.loads(answer.stdout)
     return {**result, **result.get("latency_us", {})}
 
@@ -208,7 +239,7 @@ def run_cases(options, pythons, folder):
     data = os.path.join(folder, "digits")
     subprocess.run([options.hone, "collect", "digits", "--samples", "4096", "--test-samples", "1", "--seed", "0", "--to", data,
                     "--quiet"], check=True, stdout=subprocess.DEVNULL)
-    for name in options.cases.split(","):
+    for name in make_applications(options, folder):
         if name == "start":
             yield compare_start(options, pythons, data, folder)
             continue

@@ -10,12 +10,34 @@ from torch import nn  # noqa: E402
 torch.set_num_threads(task["threads"])
 
 
-ACTIVATIONS = {"relu": nn.ReLU, "linear": nn.Identity, "softmax": lambda: nn.Softmax(1)}
+ACTIVATIONS = {"relu": nn.ReLU, "linear": nn.Identity, "softmax": lambda: nn.Softmax(1), "silu": nn.SiLU,
+               "swish": nn.SiLU, "sigmoid": nn.Sigmoid}
 
 
 class Add(nn.Module):
     def forward(self, a, b):
         return a + b
+
+
+class Multiply(nn.Module):
+    def forward(self, a, b):
+        return a * b
+
+
+class Scale(nn.Module):
+    def __init__(self, scale, offset):
+        super().__init__()
+        self.scale, self.offset = scale, offset
+
+    def forward(self, x):
+        return x * self.scale + self.offset
+
+
+class Maps(nn.Module):
+    """Channels as maps of one pixel."""
+
+    def forward(self, x):
+        return x[:, :, None, None]
 
 
 class GlobalAverage(nn.Module):
@@ -32,9 +54,12 @@ class Network(nn.Module):
         self.steps = nn.ModuleList()
         self.reads = []
         shapes = {found[0][3][0]: shape}
+        pads = {}  # what a ZeroPadding2D adds, left to the layer behind it: no copy first
         self.place = {found[0][3][0]: 0}  # what was computed when
         for name, kind, config, before in found:
-            module, shapes[name] = self.translate(kind, config, shapes[before[0]], logits)
+            if kind == "ZeroPadding2D":
+                pads[name] = sum(config["padding"][0])
+            module, shapes[name] = self.translate(kind, config, shapes[before[0]], logits, pads.get(before[0], 0))
             self.steps.append(module)
             self.reads.append([self.place[other] for other in before])
             self.place[name] = len(self.steps)
@@ -42,28 +67,42 @@ class Network(nn.Module):
         self.last = [max((i for i, reads in enumerate(self.reads) if at in reads), default=-1) for at in range(len(found) + 1)]
 
     @staticmethod
-    def translate(kind, config, shape, logits):
+    def translate(kind, config, shape, logits, padded):
         """A module and (height, width, channels) behind it."""
-        if kind == "Conv2D":
+        if kind in ("Conv2D", "DepthwiseConv2D"):
             height, width, channels = shape
+            depthwise = kind == "DepthwiseConv2D"
+            filters = channels if depthwise else config["filters"]
             size, stride, same = config["kernel_size"], config["strides"], config["padding"] == "same"
             # Keras pads a strided convolution at the far sides alone. On both sides it is as much work, and no copy first.
-            layer = nn.Conv2d(channels, config["filters"], size, stride=stride, bias=config["use_bias"],
-                              padding=[k // 2 for k in size] if same else 0)
+            layer = nn.Conv2d(channels, filters, size, stride=stride, bias=config["use_bias"],
+                              groups=channels if depthwise else 1, padding=[k // 2 for k in size] if same or padded else 0)
             nn.init.xavier_uniform_(layer.weight)
-            sides = [-(-n // s) if same else (n - k) // s + 1 for n, k, s in zip((height, width), size, stride)]
-            return nn.Sequential(layer, ACTIVATIONS[config["activation"]]()), (*sides, config["filters"])
+            sides = [-(-n // s) if same else (n + padded - k) // s + 1 for n, k, s in zip((height, width), size, stride)]
+            return nn.Sequential(layer, ACTIVATIONS[config["activation"]]()), (*sides, filters)
+        if kind in ("ZeroPadding2D", "Normalization"):
+            return nn.Identity(), shape
+        if kind == "Rescaling":
+            scale = config["scale"] if isinstance(config["scale"], float) else 1.0
+            return Scale(scale, config["offset"] if isinstance(config["offset"], float) else 0.0), shape
+        if kind == "Multiply":
+            return Multiply(), shape
+        if kind == "Dropout":
+            return nn.Dropout(config["rate"]), shape
+        if kind == "Reshape":
+            return Maps(), (1, 1, shape[-1])
         if kind == "BatchNormalization":
             return nn.BatchNorm2d(shape[-1], eps=config["epsilon"], momentum=1 - config["momentum"]), shape
         if kind == "Activation":
             return ACTIVATIONS[config["activation"]](), shape
         if kind == "ReLU":
-            return nn.ReLU(), shape
+            return (nn.ReLU6() if config["max_value"] == 6 else nn.ReLU()), shape
         if kind == "Add":
             return Add(), shape
         if kind == "MaxPooling2D":
-            size = config["pool_size"]
-            return nn.MaxPool2d(size, config["strides"]), (shape[0] // size[0], shape[1] // size[1], shape[2])
+            size, stride = config["pool_size"], config["strides"]
+            sides = [(n + padded - k) // s + 1 for n, k, s in zip(shape, size, stride)]
+            return nn.MaxPool2d(size, stride, padding=padded // 2), (*sides, shape[2])
         if kind == "GlobalAveragePooling2D":
             return GlobalAverage(), shape[-1:]
         if kind == "Flatten":
