@@ -63,6 +63,9 @@ typedef struct hone__http_config {
     void (*release_local)(void *context, void *local);
     /* Called when a request is over, its reply sent or not: for logs and counters. NULL: nobody asks. */
     void (*completed)(void *context, hone__http_exchange *exchange);
+    /* Called on each of the server's threads when it has read the requests that were there: what was gathered of them
+     * (hone__http_gathers) is to be answered now. NULL: nothing is. */
+    void (*gathered)(void *context);
     /* Called while stopping, after the grace: whatever was deferred must be answered at once. */
     void (*stopping)(void *context);
 } hone__http_config;
@@ -120,6 +123,9 @@ void hone__http_reply_text(hone__http_exchange *x, int status, const char *forma
  * again. */
 void hone__http_defer(hone__http_exchange *x);
 void hone__http_resume(hone__http_exchange *x);
+/* For a handler: whether other requests come with this one, so that it pays to defer it and to answer all together, on
+ * this thread, when config->gathered is called. */
+bool hone__http_gathers(const hone__http_exchange *x);
 
 /* Of a reply that was left: for config->completed. status 0: the connection ended before there was one. */
 int hone__http_reply_status(const hone__http_exchange *x);

@@ -189,8 +189,13 @@ void hone__http_resume(hone__http_exchange *x) {
     hone__http_server *server = x->server;
     hone__http_loop *loop = x->loop;
     MHD_resume_connection(x->connection); /* from here on x may be gone */
-    hone__http_loop_wake(loop);
+    hone__http_loop_resumed(loop);
     hone__http_server_count_deferred(server, -1);
+}
+
+/* Deferring costs two or three microseconds: a few that are answered together are worth that. */
+bool hone__http_gathers(const hone__http_exchange *x) {
+    return hone__http_server_config(x->server)->gathered && x->loop->crowd >= HONE_HTTP_CROWD;
 }
 
 /* Replaces a reply in memory by its packed form, where the client takes it and it is worth it. */

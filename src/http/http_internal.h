@@ -18,6 +18,7 @@ enum {
     HONE_HTTP_MAX_HEADERS = 12,
     HONE_HTTP_MAX_HEADER_VALUE = 400,
     HONE_HTTP_KEPT_BYTES = 256 << 10, /* of memory that a connection keeps for its next request */
+    HONE_HTTP_CROWD = 3,              /* requests that one thread reads at once are gathered */
     HONE_HTTP_LEAST_PACKED = 860      /* a reply that fits into one packet is not made smaller by packing */
 };
 
@@ -96,6 +97,9 @@ struct hone__http_loop {
     _Atomic bool is_woken;   /* a wake is in the pipe, or will be: one is enough */
     uint64_t requests;       /* that it has answered; of the thread alone */
     double answered;         /* when the last of them was */
+    int read;                /* requests, in this round */
+    double crowd;            /* how many that has been of late, in rounds that had any */
+    bool has_resumed;        /* a connection of its own, by itself: it must not sleep */
     _Atomic int connections; /* that it was given and that have not ended */
 };
 
@@ -104,7 +108,7 @@ hone_status hone__http_loop_start(hone__http_loop *loop, struct MHD_Daemon *daem
                                   hone_error *err);
 void hone__http_loop_stop(hone__http_loop *loop); /* closes its connections */
 void hone__http_loop_give(hone__http_loop *loop, int socket);
-void hone__http_loop_wake(hone__http_loop *loop); /* a connection was resumed */
+void hone__http_loop_resumed(hone__http_loop *loop); /* a connection was */
 
 /* ---- the server (http_server.c) -------------------------------------------------------------------------------- */
 

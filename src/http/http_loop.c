@@ -25,7 +25,7 @@
 #include <sys/syscall.h>
 #endif
 
-enum { SIGN_WAKE = -1, SIGN_QUIT = -2, MAILS_AT_ONCE = 64 };
+enum { SIGN_WAKE = -1, SIGN_QUIT = -2, MAILS_AT_ONCE = 64, CROWD_ROUNDS = 4 };
 
 /* Says to Linux' scheduler (6.12 and later) that this thread works in short pieces. It then gets the CPU sooner, and
  * leaves it sooner to a client on the same machine. Where that is not known nothing happens. */
@@ -64,8 +64,14 @@ void hone__http_loop_give(hone__http_loop *loop, int socket) {
     close(socket);
 }
 
-void hone__http_loop_wake(hone__http_loop *loop) {
-    if (!atomic_exchange(&loop->is_woken, true)) mail(loop, SIGN_WAKE);
+/* The loop that this thread runs. */
+static _Thread_local hone__http_loop *mine;
+
+void hone__http_loop_resumed(hone__http_loop *loop) {
+    if (loop == mine)
+        loop->has_resumed = true;
+    else if (!atomic_exchange(&loop->is_woken, true))
+        mail(loop, SIGN_WAKE);
 }
 
 /* ---- the thread ------------------------------------------------------------------------------------------------ */
@@ -115,17 +121,27 @@ static void sleep_well(hone__http_loop *loop) {
     if (polled[1].revents != 0) atomic_store(&loop->has_mail, true);
 }
 
+/* Whatever is there is read, and answered at once or when all was read. */
+static void run_round(hone__http_loop *loop) {
+    const hone__http_config *config = hone__http_server_config(loop->server);
+    loop->read = 0;
+    loop->has_resumed = false;
+    MHD_run_wait(loop->daemon, 0);
+    if (loop->read > 0) loop->crowd += (loop->read - loop->crowd) / CROWD_ROUNDS;
+    if (config->gathered) config->gathered(config->context);
+}
+
 /* While requests keep coming the thread does not sleep: one epoll_wait finds all that are there. A thread that is woken
  * starts some ten microseconds late, on a virtual machine fifty, so where that was asked for it goes on looking for a
  * while; whoever else wants this CPU goes before. */
 static void *run(void *context) {
-    hone__http_loop *loop = context;
+    hone__http_loop *loop = mine = context;
     ask_for_short_slices();
     for (bool goes_on = true; goes_on;) {
         if (atomic_load(&loop->has_mail)) goes_on = read_mail(loop);
         uint64_t before = loop->requests;
-        MHD_run_wait(loop->daemon, 0); /* at the end, too: what was just resumed is answered */
-        if (loop->requests != before || !goes_on) continue;
+        run_round(loop); /* at the end, too: what was just resumed is answered */
+        if (loop->requests != before || loop->has_resumed || !goes_on) continue;
         if (loop->spin_seconds > 0 && hone__seconds() < loop->answered + loop->spin_seconds)
             sched_yield();
         else

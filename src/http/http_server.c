@@ -278,6 +278,7 @@ static enum MHD_Result send_reply(hone__http_server *s, hone__http_connection *c
 static enum MHD_Result handle(hone__http_server *s, hone__http_connection *c) {
     hone__http_exchange *x = &c->exchange;
     set_turn(c, HONE_TURN_SERVER);
+    x->loop->read++;
     if (x->refused == MHD_HTTP_CONTENT_TOO_LARGE) {
         hone__http_reply_text(x, x->refused, "the body has more than the %zu bytes that are read", x->route->max_body);
     } else if (x->refused) {

@@ -133,6 +133,11 @@ void hone__http_defer(hone__http_exchange *x) {
     (void)x;
 }
 
+bool hone__http_gathers(const hone__http_exchange *x) {
+    (void)x;
+    return false;
+}
+
 void hone__http_resume(hone__http_exchange *x) {
     (void)x;
 }

@@ -203,9 +203,45 @@ static void *work(void *context) {
     return NULL;
 }
 
+/* ---- at once ---------------------------------------------------------------------------------------------------- */
+
+/* Jobs that fit each other, of requests that have come together. */
+typedef struct gathering {
+    hone__job *jobs[MAX_TOGETHER];
+    size_t count, samples;
+    double cost;
+} gathering;
+
+static _Thread_local gathering gathered; /* of a thread of the server */
+
+void hone__batcher_gathered(void) {
+    size_t count = gathered.count;
+    if (count == 0) return;
+    gathered.count = gathered.samples = 0;
+    gathered.cost = 0;
+    run_jobs(gathered.jobs, count);
+    for (size_t i = 0; i < count; i++) finish(gathered.jobs[i], true);
+}
+
+/* The first of them waits no longer than a job may take on this thread. */
+static void gather(hone__job *job, double cost) {
+    if (gathered.count > 0 && (!fits(gathered.jobs[0], job) || gathered.samples + job->n > job->servable->max_batch))
+        hone__batcher_gathered();
+    hone__http_defer(job->exchange);
+    gathered.jobs[gathered.count++] = job;
+    gathered.samples += job->n;
+    gathered.cost += cost;
+    if (gathered.count == MAX_TOGETHER || gathered.cost > at_once_seconds) hone__batcher_gathered();
+}
+
 void hone__batcher_submit(hone__batcher *b, hone__job *job) {
     double cost = job->cost + (double)job->n * job->servable->cost;
-    if (cost <= at_once_seconds && atomic_load(&b->depth) == 0) {
+    bool is_cheap = cost <= at_once_seconds && atomic_load(&b->depth) == 0;
+    if (is_cheap && !job->prepare && job->n <= job->servable->max_batch && hone__http_gathers(job->exchange)) {
+        gather(job, cost);
+        return;
+    }
+    if (is_cheap) {
         if (job->prepare) job->prepare(job);
         if (job->n > 0) run_jobs(&job, 1);
         finish(job, false);

@@ -231,16 +231,10 @@ void hone__servable_drop(hone__servable *s) {
     hone__free(s);
 }
 
-/* A thread asks first for the lane that it had last: its memory is in that CPU's caches. */
 hone__lane *hone__servable_take(hone__servable *s) {
-    static _Thread_local size_t last;
-    size_t at = last < s->lane_count ? last : 0;
-    for (size_t i = 0; i < s->lane_count; i++, at = at + 1 < s->lane_count ? at + 1 : 0) {
-        hone__lane *lane = &s->lanes[at];
-        if (atomic_load_explicit(&lane->busy, memory_order_relaxed) || atomic_exchange(&lane->busy, true)) continue;
-        last = at;
-        return lane;
-    }
+    for (size_t i = 0; i < s->lane_count; i++)
+        if (!atomic_load_explicit(&s->lanes[i].busy, memory_order_relaxed) && !atomic_exchange(&s->lanes[i].busy, true))
+            return &s->lanes[i];
     return NULL;
 }
 

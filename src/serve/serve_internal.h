@@ -264,8 +264,10 @@ typedef struct hone__batcher hone__batcher;
 
 hone_status hone__batcher_create(hone__batcher **out, hone__serve *serve, hone_error *err);
 void hone__batcher_free(hone__batcher *b);
-/* Runs the job at once, or puts it into the queue and defers the reply, or leaves a refusal. */
+/* Runs the job at once, or puts it into the queue and defers the reply, or leaves a refusal; or gathers it with others that
+ * the same thread reads, until it calls _gathered. */
 void hone__batcher_submit(hone__batcher *b, hone__job *job);
+void hone__batcher_gathered(void);
 /* Refuses what waits. */
 void hone__batcher_stop(hone__batcher *b);
 size_t hone__batcher_depth(const hone__batcher *b);

@@ -191,6 +191,11 @@ static void release_local(void *context, void *local) {
     hone__buffer_release(&l->unknown);
 }
 
+static void gathered(void *context) {
+    (void)context;
+    hone__batcher_gathered();
+}
+
 static void stopping(void *context) {
     hone__serve *serve = context;
     hone__batcher_stop(serve->batcher);
@@ -257,6 +262,7 @@ static hone_status listen_on(hone_server *s, hone_error *err) {
     http.local_size = sizeof(hone__serve_local);
     http.release_local = release_local;
     http.completed = completed;
+    http.gathered = gathered;
     http.stopping = stopping;
     HONE_TRY(hone__http_server_create(&s->serve.http, &http, err));
     bool is_ipv6 = strchr(config->host, ':') != NULL;

@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -99,6 +100,31 @@ static void *answer(void *unused) {
     return unused;
 }
 
+/* Requests that a thread of the server keeps until it has read all that were there. */
+static _Thread_local struct {
+    hone__http_exchange *waiting[64];
+    size_t count;
+} heap;
+
+static void handle_together(void *context, hone__http_exchange *x) {
+    (void)context;
+    if (!hone__http_gathers(x)) {
+        hone__http_reply_text(x, 200, "with 0 others");
+        return;
+    }
+    hone__http_defer(x);
+    heap.waiting[heap.count++] = x;
+}
+
+static void answer_together(void *context) {
+    (void)context;
+    for (size_t i = 0; i < heap.count; i++) {
+        hone__http_reply_text(heap.waiting[i], 200, "with %zu others", heap.count - 1);
+        hone__http_resume(heap.waiting[i]);
+    }
+    heap.count = 0;
+}
+
 static bool guard(void *context, hone__http_exchange *x) {
     (void)context;
     const char *token = hone__http_query(x, "token"), *cookie = hone__http_cookie(x, "token");
@@ -108,9 +134,11 @@ static bool guard(void *context, hone__http_exchange *x) {
 }
 
 static const hone__http_route routes[] = {
-    {"POST", "/echo", MAX_BODY, handle_echo}, {"GET", "/item/*", 0, handle_item},   {"GET", "/file", 0, handle_file},
-    {"GET", "/missing", 0, handle_missing},   {"GET", "/silent", 0, handle_silent}, {"GET", "/slow", 0, handle_slow},
-    {"GET", "/thread", 0, handle_thread},     {"GET", "/later", 0, handle_later}};
+    {"POST", "/echo", MAX_BODY, handle_echo}, {"GET", "/item/*", 0, handle_item},
+    {"GET", "/file", 0, handle_file},         {"GET", "/missing", 0, handle_missing},
+    {"GET", "/silent", 0, handle_silent},     {"GET", "/slow", 0, handle_slow},
+    {"GET", "/thread", 0, handle_thread},     {"GET", "/later", 0, handle_later},
+    {"GET", "/together", 0, handle_together}};
 static const hone__http_header headers[] = {{"X-Content-Type-Options", "nosniff"}};
 
 static hone__http_config config(void) {
@@ -388,6 +416,44 @@ static void deferred_replies_are_sent(void **state) {
     hone__http_server_free(server);
 }
 
+/* While the one thread is held up a crowd assembles; when it has seen that a few times it answers all in one go. */
+static void a_crowd_is_answered_together(void **state) {
+    (void)state;
+    enum { CLIENTS = 9, ROUNDS = 6 };
+    static const char together[] = "GET /together?token=s3cret HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                      slow[] = "GET /slow?token=s3cret HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    const struct timespec moment = {0, 100 * 1000 * 1000};
+    hone__http_config c = config();
+    c.threads = 1;
+    c.gathered = answer_together;
+    hone__http_server *server = start(&c);
+    int clients[CLIENTS], most = 0;
+    for (int i = 0; i < CLIENTS; i++) clients[i] = dial(server);
+    for (int round = 0; round < ROUNDS; round++) {
+        char text[2048];
+        say(clients[0], slow);
+        nanosleep(&moment, NULL);
+        for (int i = 1; i < CLIENTS; i++) say(clients[i], together);
+        for (int i = 0; i < CLIENTS; i++) {
+            int others = 0;
+            size_t used = 0;
+            const char *end = i == 0 ? "after all\n" : "others\n", *at;
+            do {
+                ssize_t n = recv(clients[i], text + used, sizeof text - 1 - used, 0);
+                assert_true(n > 0);
+                text[used += (size_t)n] = '\0';
+            } while (!strstr(text, end));
+            if ((at = strstr(text, "\r\n\r\nwith "))) others = atoi(at + 9);
+            if (others > most) most = others;
+        }
+    }
+    assert_in_range(most, 1, CLIENTS - 2);
+    for (int i = 0; i < CLIENTS; i++) close(clients[i]);
+    /* one that comes alone is never kept waiting */
+    want(ask(server, "GET /item/3?token=s3cret", "", ""), 200, "item 3");
+    hone__http_server_free(server);
+}
+
 static void too_many_connections_wait(void **state) {
     (void)state;
     hone__http_config c = config();
@@ -493,17 +559,12 @@ static int remove_file(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(routes_get_their_requests),
-        cmocka_unit_test(strangers_are_refused),
-        cmocka_unit_test(too_much_is_refused),
-        cmocka_unit_test(slow_clients_are_cut_off),
-        cmocka_unit_test(stopping_lets_requests_finish),
-        cmocka_unit_test(connections_are_dealt_evenly),
-        cmocka_unit_test(deferred_replies_are_sent),
-        cmocka_unit_test(too_many_connections_wait),
-        cmocka_unit_test(who_drains_takes_nobody_new),
-        cmocka_unit_test(a_taken_port_is_told),
-        cmocka_unit_test(memory_runs_out),
+        cmocka_unit_test(routes_get_their_requests),     cmocka_unit_test(strangers_are_refused),
+        cmocka_unit_test(too_much_is_refused),           cmocka_unit_test(slow_clients_are_cut_off),
+        cmocka_unit_test(stopping_lets_requests_finish), cmocka_unit_test(connections_are_dealt_evenly),
+        cmocka_unit_test(deferred_replies_are_sent),     cmocka_unit_test(a_crowd_is_answered_together),
+        cmocka_unit_test(too_many_connections_wait),     cmocka_unit_test(who_drains_takes_nobody_new),
+        cmocka_unit_test(a_taken_port_is_told),          cmocka_unit_test(memory_runs_out),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }

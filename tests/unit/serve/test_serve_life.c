@@ -220,6 +220,50 @@ static void a_full_queue_refuses_and_batches_form(void **state) {
     hone_server_free(s);
 }
 
+/* Of requests that a thread reads at once it makes one batch; each gets what it would have got alone, to the bit. Who else
+ * asks something else in between is no part of it. */
+static void requests_that_come_together_are_computed_together(void **state) {
+    (void)state;
+    enum { CLIENTS = 14, TRIES = 3000, MIDDLE = 300 };
+    static const char raw[] = "Inference-Header-Content-Length: 0\r\n";
+    static reply r;
+    static char alone[CLIENTS][1024];
+    size_t sizes[CLIENTS];
+    int clients[CLIENTS];
+    save_model(&pair, MIDDLE, 1, in_folder("a.h5"));
+    save_model(&pair, MIDDLE, 2, in_folder("b.h5"));
+    hone_served_model models[] = {{"a", in_folder("a.h5")}, {"b", in_folder("b.h5")}};
+    hone_server_config config = config_of(models);
+    config.model_count = 2;
+    config.threads = 1;
+    config.watch_seconds = 0;
+    hone_server *s = start_server(&config);
+    double samples = 0, batches = 0;
+    for (int round = 0; round < TRIES && batches >= samples; round++) {
+        for (int i = 0; i < CLIENTS; i++) {
+            const float x[2] = {0.1f * (float)i, 1 - 0.2f * (float)i};
+            const char *line = i % 5 == 4 ? "POST /v2/models/b/infer" : "POST /v2/models/a/infer";
+            if (round == 0) clients[i] = dial(s);
+            send_request(clients[i], line, raw, x, sizeof x);
+            if (round > 0) continue;
+            assert_true(read_reply(clients[i], &r) && r.status == 200 && r.size <= sizeof alone[i]);
+            memcpy(alone[i], r.body, r.size);
+            sizes[i] = r.size;
+        }
+        for (int i = 0; i < CLIENTS && round > 0; i++) {
+            assert_true(read_reply(clients[i], &r));
+            want(&r, 200, NULL);
+            assert_int_equal(r.size, sizes[i]);
+            assert_memory_equal(r.body, alone[i], sizes[i]);
+        }
+        samples = metric(s, "hone_inference_examples_total{model=\"a\",version=\"1\"}");
+        batches = metric(s, "hone_inference_batches_total{model=\"a\",version=\"1\"}");
+    }
+    assert_true(batches < samples);
+    for (int i = 0; i < CLIENTS; i++) close(clients[i]);
+    hone_server_free(s);
+}
+
 static void a_deadline_that_passed_is_told(void **state) {
     (void)state;
     static reply r;
@@ -482,6 +526,7 @@ int main(void) {
         cmocka_unit_test(a_folder_serves_its_newest_versions),
         cmocka_unit_test(what_cannot_be_served_is_said),
         cmocka_unit_test(a_full_queue_refuses_and_batches_form),
+        cmocka_unit_test(requests_that_come_together_are_computed_together),
         cmocka_unit_test(a_deadline_that_passed_is_told),
         cmocka_unit_test(tokens_and_origins),
         cmocka_unit_test(drift_is_measured_against_the_reference),
