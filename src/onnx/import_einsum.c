@@ -102,7 +102,7 @@ static hone_status unfold(hone__onnx_import *im, const equation *e, hone__onnx_v
 static hone_status product(hone__onnx_import *im, const equation *e, hone__onnx_value *const in[2],
                            hone__onnx_value looks[2], hone__onnx_value *out) {
     char lead[2 * LETTERS + 1] = "", rows[LETTERS + 1] = "", columns[LETTERS + 1] = "", inner[LETTERS + 1] = "";
-    char left[4 * LETTERS], right[4 * LETTERS], result[4 * LETTERS];
+    char left[4 * LETTERS + 1], right[4 * LETTERS + 1], result[4 * LETTERS + 1];
     add_letters(e, 0, true, true, lead);
     add_letters(e, 0, false, true, rows);
     add_letters(e, 1, false, true, columns);
