@@ -124,7 +124,7 @@ typedef struct hone_clean_summary {
     int channels;           /* 1 or 3: of what mean and std are of */
     double mean[3], std[3]; /* per channel, pixels / 255, of the training part alone: normalisation statistics */
     double accuracy;    /* of the models on samples they have not seen, against the given labels; NaN: none trained */
-    double label_noise; /* estimated share of wrong labels in the training part; NaN */
+    double label_noise; /* estimated share of wrong labels in the training part; NaN: the models cannot tell */
     double seconds;
 } hone_clean_summary;
 HONE_API hone_clean_summary hone_clean_summarize(const hone_clean_report *report);

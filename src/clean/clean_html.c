@@ -185,6 +185,8 @@ static void add_facts(hone__report *page, const hone_clean_report *r) {
     if (isfinite(s->accuracy)) {
         snprintf(text, sizeof text, "%s %%", hone__report_number(number, 100 * s->accuracy, 1));
         hone__report_fact(page, text, "right about pictures not seen");
+    }
+    if (isfinite(s->label_noise)) {
         snprintf(text, sizeof text, "%s %%", hone__report_number(number, 100 * s->label_noise, 2));
         hone__report_fact(page, text, "of the labels seem wrong");
     }

@@ -83,20 +83,19 @@ static int by_label_and_margin(const void *a, const void *b) {
     return (x->sample > y->sample) - (x->sample < y->sample);
 }
 
-/* Samples whose best class is not their label; *right counts the others. */
+/* Samples whose best class is not their label; right[k] counts the others of label k, and labelled[k] both. */
 static size_t list_candidates(candidate *out, size_t *right, size_t *labelled, const float *probabilities,
                               const int32_t *labels, size_t samples, size_t classes) {
     size_t count = 0;
-    *right = *labelled = 0;
     for (size_t i = 0; i < samples; i++) {
         const float *p = probabilities + i * classes;
         int32_t best = 0;
         if (labels[i] < 0) continue;
         for (size_t k = 1; k < classes; k++)
             if (p[k] > p[best]) best = (int32_t)k;
-        ++*labelled;
+        labelled[labels[i]]++;
         if (best == labels[i])
-            ++*right;
+            right[labels[i]]++;
         else
             out[count++] = (candidate){(uint32_t)i, labels[i], best, p[best] - p[labels[i]]};
     }
@@ -122,24 +121,44 @@ static hone_status report_candidates(hone__clean_run *run, int part, const candi
     return HONE_OK;
 }
 
+/* Models that guess know nothing of labels. Who guesses is right about 1 in K of each of K classes, whatever the classes'
+ * sizes: the mean over the classes must lie two standard deviations above that. */
+static bool is_better_than_guessing(const size_t *right, const size_t *labelled, size_t classes) {
+    double recalls = 0, inverses = 0, used = 0;
+    for (size_t k = 0; k < classes; k++) {
+        if (labelled[k] == 0) continue;
+        recalls += (double)right[k] / (double)labelled[k];
+        inverses += 1 / (double)labelled[k];
+        used++;
+    }
+    double chance = 1 / used, deviation = sqrt(chance * (1 - chance) * inverses) / used;
+    return recalls / used > chance + 2 * deviation;
+}
+
 static hone_status find_in_part(hone__clean_run *run, int part, double *accuracy, double *noise, hone_error *err) {
     const hone__part_tables *tables = &run->report->parts[part];
     const int32_t *labels = hone_dataset_labels(tables->data);
-    size_t samples = hone_dataset_samples(tables->data), classes = run->report->classes, right, labelled;
+    size_t samples = hone_dataset_samples(tables->data), classes = run->report->classes, all = 0, all_right = 0;
     candidate *list = hone__alloc(samples, sizeof *list);
-    if (!list) return hone__fail_memory(err, samples * sizeof *list, "label errors");
-    hone__confident learnt;
-    hone_status status = hone__confident_learn(&learnt, tables->probabilities, labels, samples, classes, err);
+    size_t *right = hone__alloc(classes, sizeof *right), *labelled = hone__alloc(classes, sizeof *labelled);
+    hone__confident learnt = {0};
+    hone_status status = list && right && labelled
+                             ? hone__confident_learn(&learnt, tables->probabilities, labels, samples, classes, err)
+                             : hone__fail_memory(err, samples * sizeof *list, "label errors");
     if (status == HONE_OK) {
-        size_t count = list_candidates(list, &right, &labelled, tables->probabilities, labels, samples, classes);
+        size_t count = list_candidates(list, right, labelled, tables->probabilities, labels, samples, classes);
         if (count > 1) qsort(list, count, sizeof *list, by_label_and_margin);
-        *accuracy = labelled > 0 ? (double)right / (double)labelled : NAN;
-        *noise = learnt.noise;
-        if (hone__is_wanted(run, HONE_FINDING_LABEL))
+        for (size_t k = 0; k < classes; k++) all += labelled[k], all_right += right[k];
+        bool has_learnt = all > 0 && is_better_than_guessing(right, labelled, classes);
+        *accuracy = all > 0 ? (double)all_right / (double)all : NAN;
+        *noise = has_learnt ? learnt.noise : NAN;
+        if (has_learnt && hone__is_wanted(run, HONE_FINDING_LABEL))
             status = report_candidates(run, part, list, count, learnt.expected, err);
         hone__free(learnt.expected);
     }
     hone__free(list);
+    hone__free(right);
+    hone__free(labelled);
     return status;
 }
 

@@ -90,8 +90,11 @@ static void print_report(const hone_clean_report *report, const char *source, co
     for (int c = 0; c < summary.channels; c++) printf(" %.4f", summary.std[c]);
     printf(" (of 0 … 1, %s)\n", "training part");
     if (!isnan(summary.accuracy))
-        printf("  %-10s %.2f %% right about images they had not seen; about %.1f %% of the labels seem wrong\n",
-               "models", 100 * summary.accuracy, 100 * summary.label_noise);
+        printf("  %-10s %.2f %% right about images they had not seen; ", "models", 100 * summary.accuracy);
+    if (!isnan(summary.label_noise))
+        printf("about %.1f %% of the labels seem wrong\n", 100 * summary.label_noise);
+    else if (!isnan(summary.accuracy))
+        printf("that is guessing, and says nothing about the labels\n");
     size_t first = 0;
     if (hone_clean_count(report) == 0) printf("\nnothing found\n");
     for (int k = 0; k < HONE_FINDING_KINDS; k++) {
@@ -158,13 +161,8 @@ static hone_value *report_value(const hone_clean_report *report, const char *sou
     hone_value_set_integer(v, "classes", (int64_t)summary.classes);
     hone_value_set(v, "counts", counts);
     hone_value_set(v, "normalization", normalization);
-    if (isnan(summary.accuracy)) {
-        hone_value_set_null(v, "accuracy");
-        hone_value_set_null(v, "label_noise");
-    } else {
-        hone_value_set_real(v, "accuracy", summary.accuracy);
-        hone_value_set_real(v, "label_noise", summary.label_noise);
-    }
+    hone_value_set_real(v, "accuracy", summary.accuracy);
+    hone_value_set_real(v, "label_noise", summary.label_noise);
     hone_value_set_real(v, "seconds", summary.seconds);
     hone_value_set(v, "issues", issues);
     return v;

@@ -6,6 +6,7 @@
 #include "picture_files.h"
 #include "reject.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,6 +129,13 @@ static hone_status predict_file(answerer *a, const hone_shape *shape, const char
     return status;
 }
 
+/* Damaged weights, or weights whose training went astray, answer NaN: that is no class. */
+static bool is_answer(const float *scores, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(scores[i])) return false;
+    return true;
+}
+
 static int predict_files(answerer *a, const hone_shape *shape, const picture_files *list, const settings *s,
                          const common_options *common) {
     float *network = calloc(a->outputs, sizeof *network), *scores = calloc(a->classes, sizeof *scores);
@@ -139,6 +147,11 @@ static int predict_files(answerer *a, const hone_shape *shape, const picture_fil
         hone_error err = {0};
         if (predict_file(a, shape, list->paths[i], s->invert, network, scores, &err) != HONE_OK) {
             status = failed(&err, picture_hint(list->paths[i]), "cannot predict");
+            continue;
+        }
+        if (!is_answer(network, a->outputs)) {
+            status = failed(NULL, "its weights are damaged, or their training went astray",
+                            "cannot predict '%s': the model's answer is no number", list->paths[i]);
             continue;
         }
         if (common->json)

@@ -106,6 +106,18 @@ want_error "^hone: cannot load the model 'zero.h5': the file is empty$"
 run explain model.h5 model.h5
 want_error "^hone: cannot explain 'model.h5': not a picture"
 
+
+# A model whose weights are no numbers says so.
+printf '%s' '{"class_name": "Sequential", "config": {"name": "s", "layers": [
+ {"class_name": "InputLayer", "config": {"batch_input_shape": [null, 1, 1, 1], "dtype": "float32", "name": "i"}},
+ {"class_name": "Flatten", "config": {"name": "f"}},
+ {"class_name": "Dense", "config": {"name": "d", "units": 1, "activation": "sigmoid", "use_bias": false}}]}}' >one.json
+header='{"d.kernel": {"dtype": "F32", "shape": [1, 1], "data_offsets": [0, 4]}}'
+{ printf "\\$(printf %o ${#header})\0\0\0\0\0\0\0%s\0\0\300\177" "$header"; } >nan.safetensors
+run predict one.json --input unit --weights nan.safetensors good/digits.png
+want_error "'good/digits.png': the model's answer is no number"
+want_err '^hint: its weights are damaged'
+
 # Outputs.
 run train good --epochs 1 --output ''
 want_error "no name"

@@ -44,6 +44,18 @@ cp out first.json
 run clean data --epochs 3 --folds 2 --json --quiet --threads 1
 grep -v seconds out >a; grep -v seconds first.json | cmp -s - a || fail "threads should change nothing"
 
+# Labels that nothing can be learnt of: the models guess, and no label is accused.
+mkdir -p same/a same/b
+{ printf 'P5\n28 28\n255\n' && head -c 784 /dev/zero | tr '\0' '\200'; } >grey.pgm
+for i in 1 2 3 4 5 6 7 8; do cp grey.pgm same/a/$i.pgm && cp grey.pgm same/b/$i.pgm; done
+run clean same --kinds label --folds 2 --epochs 1 --quiet
+want_status 0
+want_out 'that is guessing, and says nothing about the labels'
+grep -q 'labels seem wrong' out && fail "models that guess accuse no label"
+run clean same --kinds label --folds 2 --epochs 1 --quiet --json
+want_out '"label_noise": null'
+want_out '"label": 0'
+
 # A named set whose folder is not ours to write in: the catalog is kept elsewhere, and what is quarantined stays away.
 run collect digits --samples 60 --test-samples 20 --to sets/mnist
 want_status 0
