@@ -82,6 +82,7 @@ static hone_status quantize_linear(hone__onnx_import *im) {
     HONE_TRY(cut_off(im, &s, hone__onnx_in(im, 0), hone__onnx_out(im), &cut));
     if (!cut) HONE_TRY(hone__onnx_look(im, hone__onnx_in(im, 0), hone__onnx_out(im)));
     hone__onnx_out(im)->rounding = rounding_of(&s, true);
+    hone__onnx_out(im)->rounding.is_own = true;
     return HONE_OK;
 }
 
@@ -223,6 +224,52 @@ static hone_value *make_record(const hone__onnx_import *im, const hone__builder 
     return record;
 }
 
+static const hone__layer *layer_called(const hone_model *model, const char *name) {
+    for (size_t i = 0; name && i < model->layer_count; i++)
+        if (strcmp(model->layers[i]->name, name) == 0) return model->layers[i];
+    return NULL;
+}
+
+/* Has the record a tensor of this layer, rounded just so? */
+static bool is_recorded(const hone_value *record, const hone__layer *layer, const hone__onnx_rounding *r) {
+    const hone_value *tensors = hone_value_get(record, "tensors");
+    const char *called = hone__layer_is_input(layer) ? "input" : layer->name; /* as hone__tensor_name has it */
+    size_t length = strlen(called);
+    for (size_t i = 0; i < hone_value_count(tensors); i++) {
+        const hone_value *tensor = hone_value_at(tensors, i);
+        const char *name = hone_value_as_string(hone_value_get(tensor, "name"));
+        double scale = 0;
+        int64_t zero_point = 0;
+        hone_value_as_real(hone_value_get(tensor, "scale"), &scale);
+        hone_value_as_integer(hone_value_get(tensor, "zero_point"), &zero_point);
+        if (name && strncmp(name, called, length) == 0 && (name[length] == '\0' || name[length] == ':') &&
+            (float)scale == r->scale && zero_point == r->zero_point)
+            return true;
+    }
+    return false;
+}
+
+/* Nothing that the file rounds is left in float32 without a word. */
+static void tell_what_is_lost(const hone__onnx_import *im, const hone_value *record) {
+    size_t stated = 0, lost = 0;
+    const char *first = NULL;
+    for (size_t i = 0; i < im->value_count; i++) {
+        const hone__onnx_value *value = &im->values[i];
+        const char *name = layer_of(value);
+        const hone__layer *layer = layer_called(im->model, name);
+        if (!value->rounding.is_own || (name && !layer)) continue; /* no output needs it */
+        stated++;
+        if (layer && value->rounding.scale && is_recorded(record, layer, &value->rounding)) continue;
+        if (!first) first = value->name;
+        lost++;
+    }
+    if (lost > 0)
+        hone__log(HONE_LOG_WARNING,
+                  "%zu of the %zu tensors that the file rounds to integers are float32 here, '%.96s' being the first: "
+                  "hone rounds what a layer gives out, to 8 bits with one scale",
+                  lost, stated, first);
+}
+
 /* hone's sums become 8 bits by a factor below 1; a file may want finer steps than the sums have. */
 static hone_status has_coarse_steps(const hone__onnx_import *im, bool *fine) {
     hone__builder b = {0};
@@ -256,6 +303,7 @@ static hone_status set_record(hone__onnx_import *im, bool *kept) {
     }
     HONE_TRY(hone_model_set_record(im->model, HONE_INT8_RECORD, record, im->err));
     if (count > 0) HONE_TRY(has_coarse_steps(im, kept));
+    if (*kept) tell_what_is_lost(im, hone_model_record(im->model, HONE_INT8_RECORD));
     return *kept ? HONE_OK : hone_model_set_record(im->model, HONE_INT8_RECORD, hone_value_null(), im->err);
 }
 

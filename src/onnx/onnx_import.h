@@ -55,6 +55,7 @@ typedef struct hone__onnx_constant {
 /* How a value is rounded: hone's words for a QuantizeLinear. */
 typedef struct hone__onnx_rounding {
     bool is_stated, in_integers; /* by the file; the value stands for integers, behind no DequantizeLinear yet */
+    bool is_own;                 /* a QuantizeLinear made this very value */
     float scale;                 /* 0: in no way that hone has */
     int zero_point;
 } hone__onnx_rounding;

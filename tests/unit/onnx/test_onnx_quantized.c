@@ -235,6 +235,72 @@ static void test_what_is_not_kept(void **state) {
     hone_model_free(model);
 }
 
+static void rename_input(Hone__Onnx__Node *node, size_t i, const char *name) {
+    free(node->input[i]); /* protobuf-c's own */
+    node->input[i] = malloc(strlen(name) + 1);
+    assert_non_null(node->input[i]);
+    strcpy(node->input[i], name);
+}
+
+/* A zero of 16 bits among the file's constants. */
+static void add_wide_zero(Hone__Onnx__Model *file, const char *name) {
+    Hone__Onnx__Graph *graph = file->graph;
+    Hone__Onnx__Tensor *tensor = malloc(sizeof *tensor);
+    assert_non_null(tensor);
+    hone__onnx__tensor__init(tensor);
+    tensor->name = malloc(strlen(name) + 1);
+    tensor->int32_data = malloc(sizeof *tensor->int32_data);
+    graph->initializer = realloc(graph->initializer, (graph->n_initializer + 1) * sizeof(Hone__Onnx__Tensor *));
+    assert_true(tensor->name && tensor->int32_data && graph->initializer);
+    strcpy(tensor->name, name);
+    tensor->has_data_type = true;
+    tensor->data_type = 5; /* INT16 */
+    tensor->int32_data[0] = 0;
+    tensor->n_int32_data = 1;
+    graph->initializer[graph->n_initializer++] = tensor;
+}
+
+static void keep_line(void *context, hone_log_level level, const char *message) {
+    (void)level;
+    snprintf(context, HONE_ERROR_MESSAGE_SIZE, "%s", message);
+}
+
+/* One tensor of several is rounded to 16 bits: the others are kept, and a line says which one is not. */
+static void test_what_is_lost(void **state) {
+    (void)state;
+    char line[HONE_ERROR_MESSAGE_SIZE] = "";
+    hone_model *model = quantized("lenet5"), *again;
+    Hone__Onnx__Model *file = written(model);
+    Hone__Onnx__Node *rounding = NULL;
+    size_t found = 0;
+    add_wide_zero(file, "wide");
+    for (size_t i = 0; i < file->graph->n_node; i++) {
+        Hone__Onnx__Node *node = file->graph->node[i];
+        found += strcmp(node->op_type, "QuantizeLinear") == 0;
+        if (found != 3) continue;
+        if (!rounding) rounding = node;
+        rename_input(node, 2, "wide");
+        if (node != rounding) break; /* DequantizeLinear */
+    }
+    hone_set_log(keep_line, line, HONE_LOG_WARNING);
+    hone_status status = read_again(file, &again, NULL);
+    hone_set_log(NULL, NULL, HONE_LOG_WARNING);
+    assert_int_equal(status, HONE_OK);
+    assert_int_equal(hone_value_kind_of(hone_model_record(again, HONE_INT8_RECORD)), HONE_VALUE_OBJECT);
+    if (!strstr(line, "1 of the ") || !strstr(line, rounding->output[0])) fail_msg("'%s' tells nothing", line);
+    hone__onnx__model__free_unpacked(file, NULL);
+    hone_model_free(again);
+    file = written(model); /* and nothing is said where nothing is lost */
+    line[0] = '\0';
+    hone_set_log(keep_line, line, HONE_LOG_WARNING);
+    assert_int_equal(read_again(file, &again, NULL), HONE_OK);
+    hone_set_log(NULL, NULL, HONE_LOG_WARNING);
+    assert_string_equal(line, "");
+    hone__onnx__model__free_unpacked(file, NULL);
+    hone_model_free(again);
+    hone_model_free(model);
+}
+
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
 static hone_status write_once(void *context) {
@@ -275,7 +341,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_written),  cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_void_record),      cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_what_is_not_kept), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_what_is_not_kept), cmocka_unit_test(test_what_is_lost),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
