@@ -55,6 +55,17 @@ static const char *unread_words(const hone_model *model, hone_file_format format
     return "words that Keras 3 reads: MultiHeadAttention is stated as in Keras 2 (a .keras file has those of Keras 3)";
 }
 
+/* What Keras 3 has as operations, and no layers, is found by itself in its own files alone. */
+static const char *unread_operations(const hone_model *model, hone_file_format format) {
+    if (!has_class(model, "Matmul") && !has_class(model, "Divide") && !has_class(model, "Sqrt")) return NULL;
+    if (format == HONE_FILE_H5)
+        return "operations that Keras finds by itself: Matmul, Divide and Sqrt are custom_objects to it in HDF5 (a "
+               ".keras file needs none), and unknown to tf-keras";
+    if (format == HONE_FILE_KERAS || format == HONE_FILE_JSON)
+        return "operations that tf-keras has: it does not know Matmul, Divide and Sqrt";
+    return NULL;
+}
+
 /* The list that the documentation explains. */
 static hone_value *losses(const hone_model *model, const hone_compiled *compiled, hone_file_format format, bool int8) {
     capacity holds = capacity_of(format);
@@ -77,7 +88,9 @@ static hone_value *losses(const hone_model *model, const hone_compiled *compiled
                           hone_value_string("what tells unknown pictures: it is for the float weights (--float32)"));
     if (!holds.extras && is_taught(model)) hone_value_append(list, hone_value_string("what hone teach added"));
     const char *words = unread_words(model, format);
+    const char *operations = unread_operations(model, format);
     if (words) hone_value_append(list, hone_value_string(words));
+    if (operations) hone_value_append(list, hone_value_string(operations));
     return list;
 }
 

@@ -235,11 +235,35 @@ static hone_status square_root(hone__onnx_import *im) {
     return HONE_OK;
 }
 
+/* The x of which v is x / sqrt 2, or that turned over, in one step or several; NULL: it is none. */
+static hone__onnx_value *over_root_two(const hone__onnx_import *im, hone__onnx_value *v, double *sign) {
+    hone__onnx_value *found = NULL;
+    double factor = 1;
+    while (is_note(v, NOTE_AFFINE) && v->b == 0) {
+        factor *= v->a;
+        v = &im->values[v->base];
+        if (!hone__onnx_near(fabs(factor), sqrt(0.5))) continue;
+        *sign = factor > 0 ? 1 : -1;
+        found = v;
+    }
+    return found;
+}
+
+/* erf(x / sqrt 2), or 1 - erf(x / sqrt 2); x may be turned over, and erf is odd. */
 static hone_status error_function(hone__onnx_import *im) {
-    hone__onnx_value *x = hone__onnx_in(im, 0);
-    if (!is_note(x, NOTE_AFFINE) || x->b != 0 || !hone__onnx_near(x->a, sqrt(0.5)))
-        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "is supported within a GELU only");
-    return hone__onnx_note_about(im, &im->values[x->base], NOTE_ERF, 1, 0, hone__onnx_out(im));
+    double sign;
+    const hone__onnx_value *x = over_root_two(im, hone__onnx_in(im, 0), &sign);
+    bool is_rest = strcmp(im->node->op_type, "Erfc") == 0;
+    if (!x) return hone__onnx_refuse(im, HONE_UNSUPPORTED, "is supported within a GELU only");
+    if (is_rest) sign = -sign;
+    return hone__onnx_note_about(im, x, NOTE_ERF, sign, is_rest ? sign : 0, hone__onnx_out(im));
+}
+
+/* 1 / x */
+static hone_status reciprocal(hone__onnx_import *im) {
+    float number = 1;
+    hone__onnx_constant one = {.rank = 0, .count = 1, .reals = &number};
+    return hone__onnx_merge_constant(im, "Divide", hone__onnx_in(im, 0), &one, true, hone__onnx_out(im));
 }
 
 static hone_status negate(hone__onnx_import *im) {
@@ -344,8 +368,10 @@ static hone_status minimum(hone__onnx_import *im) {
 
 const hone__onnx_operators hone__onnx_arithmetic_operators[] = {
     {"Erf", error_function},
+    {"Erfc", error_function}, /* of tf2onnx alone */
     {"Sqrt", square_root},
     {"Pow", power},
+    {"Reciprocal", reciprocal},
     {"Neg", negate},
     {"Add", add},
     {"Sub", subtract},

@@ -334,6 +334,7 @@ static const struct {
     {"Relu", hone__onnx_fold_unary},
     {"Sign", hone__onnx_fold_unary},
     {"ScatterND", hone__onnx_fold_scatter},
+    {"GatherND", hone__onnx_fold_gather_nd},
     {"CumSum", hone__onnx_fold_cumulate},
     {"MatMul", hone__onnx_fold_matmul},
     {"Tile", hone__onnx_fold_tile},

@@ -28,6 +28,7 @@ hone_status hone__onnx_fold_range(const hone__onnx_folding *f);
 
 /* import_folding_places.c */
 hone_status hone__onnx_fold_scatter(const hone__onnx_folding *f);
+hone_status hone__onnx_fold_gather_nd(const hone__onnx_folding *f);
 hone_status hone__onnx_fold_cumulate(const hone__onnx_folding *f);
 hone_status hone__onnx_fold_matmul(const hone__onnx_folding *f);
 hone_status hone__onnx_fold_tile(const hone__onnx_folding *f);

@@ -13,6 +13,19 @@ static size_t product_of(const int64_t *dims, int from, int to) {
     return product;
 }
 
+/* Which block of x the indices from number first on mean; they may count from the end. */
+static hone_status place_of(const hone__onnx_folding *f, const hone__onnx_constant *x,
+                            const hone__onnx_constant *indices, size_t first, int length, size_t *at) {
+    *at = 0;
+    for (int k = 0; k < length; k++) {
+        double index = hone__onnx_constant_at(indices, first + (size_t)k);
+        if (!(index >= (double)-x->dims[k] && index < (double)x->dims[k]))
+            return hone__onnx_refuse(f->im, HONE_FORMAT, "index %g of %lld", index, (long long)x->dims[k]);
+        *at = *at * (size_t)x->dims[k] + (size_t)(index < 0 ? index + (double)x->dims[k] : index);
+    }
+    return HONE_OK;
+}
+
 /* Some elements, or blocks of them, are replaced: which, a list of indices says. */
 hone_status hone__onnx_fold_scatter(const hone__onnx_folding *f) {
     char buffer[8];
@@ -29,13 +42,8 @@ hone_status hone__onnx_fold_scatter(const hone__onnx_folding *f) {
     HONE_TRY(hone__onnx_folding_begin(f, x->is_integer, x->rank, x->dims));
     for (size_t i = 0; i < x->count; i++) hone__onnx_folding_copy(f->out, i, x, i);
     for (size_t i = 0; i < many; i++) {
-        size_t at = 0;
-        for (int k = 0; k < length; k++) {
-            double index = hone__onnx_constant_at(indices, i * (size_t)length + (size_t)k);
-            if (!(index >= (double)-x->dims[k] && index < (double)x->dims[k]))
-                return hone__onnx_refuse(f->im, HONE_FORMAT, "index %g of %lld", index, (long long)x->dims[k]);
-            at = at * (size_t)x->dims[k] + (size_t)(index < 0 ? index + (double)x->dims[k] : index);
-        }
+        size_t at;
+        HONE_TRY(place_of(f, x, indices, i * (size_t)length, length, &at));
         for (size_t k = 0; k < block; k++) hone__onnx_folding_copy(f->out, at * block + k, updates, i * block + k);
     }
     return HONE_OK;
@@ -106,6 +114,27 @@ hone_status hone__onnx_fold_tile(const hone__onnx_folding *f) {
             left /= (size_t)dims[axis];
         }
         hone__onnx_folding_copy(f->out, i, x, at);
+    }
+    return HONE_OK;
+}
+
+/* Elements, or blocks of them, which a list of indices picks. */
+hone_status hone__onnx_fold_gather_nd(const hone__onnx_folding *f) {
+    const hone__onnx_constant *x = f->in[0], *indices = f->count > 1 ? f->in[1] : NULL;
+    int length = indices && indices->rank > 0 ? (int)indices->dims[indices->rank - 1] : 0, rank = 0;
+    if (hone__onnx_integer(f->im->node, "batch_dims", 0) != 0)
+        return hone__onnx_refuse(f->im, HONE_UNSUPPORTED, "picks elements of batches");
+    if (length < 1 || length > x->rank || indices->rank - 1 + x->rank - length > HONE_ONNX_AXES)
+        return hone__onnx_refuse(f->im, HONE_FORMAT, "%d indices for %d axes", length, x->rank);
+    int64_t dims[HONE_ONNX_AXES] = {0};
+    for (int i = 0; i + 1 < indices->rank; i++) dims[rank++] = indices->dims[i];
+    for (int i = length; i < x->rank; i++) dims[rank++] = x->dims[i];
+    const size_t block = product_of(x->dims, length, x->rank), many = indices->count / (size_t)length;
+    HONE_TRY(hone__onnx_folding_begin(f, x->is_integer, rank, dims));
+    for (size_t i = 0; i < many; i++) {
+        size_t at;
+        HONE_TRY(place_of(f, x, indices, i * (size_t)length, length, &at));
+        for (size_t k = 0; k < block; k++) hone__onnx_folding_copy(f->out, i * block + k, x, at * block + k);
     }
     return HONE_OK;
 }

@@ -261,6 +261,29 @@ static hone_status realise_mean(hone__onnx_import *im, hone__onnx_value *value, 
     return hone__onnx_reduce(im, base, gone, true, false, value);
 }
 
+/* x - mean, the square of that, the mean of the squares plus a number, or the root of it: of what is spelt out like a
+ * layer normalisation, and is none. */
+static hone_status realise_statistic(hone__onnx_import *im, hone__onnx_value *value, hone__onnx_value *base) {
+    hone__onnx_value mean = {.name = value->name}, centered = mean, squared = mean;
+    hone__onnx_value *const difference[2] = {base, &mean}, *const product[2] = {&centered, &centered};
+    const hone__onnx_note what = value->note;
+    bool gone[HONE_ONNX_AXES] = {false};
+    gone[base->layout.rank - 1] = true;
+    hone_status status = hone__onnx_reduce(im, base, gone, true, false, &mean);
+    if (!status) status = hone__onnx_merge(im, "Subtract", difference, 2, what == NOTE_CENTERED ? value : &centered);
+    if (!status && what != NOTE_CENTERED)
+        status = hone__onnx_merge(im, "Multiply", product, 2, what == NOTE_SQUARED ? value : &squared);
+    if (!status && (what == NOTE_VARIANCE || what == NOTE_DEVIATION)) {
+        status = hone__onnx_reduce(im, &squared, gone, true, false, value);
+        if (!status && value->b != 0) status = hone__onnx_rescale(im, value, 1, value->b, value);
+        if (!status && what == NOTE_DEVIATION) status = hone__onnx_map(im, "Sqrt", NULL, value, value);
+    }
+    hone__free(mean.layer);
+    hone__free(centered.layer);
+    hone__free(squared.layer);
+    return status;
+}
+
 static hone_status realise_note(hone__onnx_import *im, hone__onnx_value *value) {
     hone__onnx_value *base = &im->values[value->base];
     HONE_TRY(hone__onnx_realise(im, base));
@@ -279,6 +302,10 @@ static hone_status realise_note(hone__onnx_import *im, hone__onnx_value *value) 
     case NOTE_NORMALIZED: return realise_normalized(im, value, base);
     case NOTE_CLAMPED: return hone__onnx_clamp(im, base, value->a, value->b, value);
     case NOTE_MEAN: return realise_mean(im, value, base);
+    case NOTE_CENTERED:
+    case NOTE_SQUARED:
+    case NOTE_VARIANCE:
+    case NOTE_DEVIATION: return realise_statistic(im, value, base);
     case NOTE_GATED:
         if (value->a == 0.5) return hone__onnx_map(im, "Activation", hone__onnx_activation_config("gelu"), base, value);
         break;

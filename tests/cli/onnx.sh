@@ -70,6 +70,12 @@ want_status 0
 run train digits --limit 200 --epochs 1 --model inside.onnx --output more.h5 --quiet
 want_status 0
 
+# what is no layer of Keras is said of the file that needs to be told
+run convert "$golden/ort-windows.onnx" windows.h5
+want_err 'custom_objects'
+run convert windows.h5 windows.keras
+want_err 'tf-keras has: it does not know Matmul'
+
 # weights in a file beside the model, as torch.onnx.export writes them; without that file they are missed by name
 cp "$golden/torch-dynamo-plain.onnx" "$golden/torch-dynamo-plain.onnx.data" .
 run convert torch-dynamo-plain.onnx dynamo.keras
