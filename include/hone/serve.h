@@ -38,12 +38,12 @@ typedef struct hone_server_config {
 
     /* Limits. What is over them is refused with words. */
     int max_connections;
-    double spin_seconds;     /* a thread looks so long for the next request before it sleeps; 0: not at all */
-    size_t max_body;         /* bytes of a request */
-    int64_t max_pixels;      /* of a picture, known before it is decoded */
-    size_t max_batch;        /* samples computed together */
-    size_t max_queue;        /* requests that wait for a thread; one more is told to come back (429) */
-    double batch_seconds;    /* so long a request may wait for others to be computed with; 0: not at all */
+    double spin_seconds;  /* a thread looks so long for the next request before it sleeps, while that pays; 0: never */
+    size_t max_body;      /* bytes of a request */
+    int64_t max_pixels;   /* of a picture, known before it is decoded */
+    size_t max_batch;     /* samples computed together */
+    size_t max_queue;     /* requests that wait for a thread; one more is told to come back (429) */
+    double batch_seconds; /* so long a request may wait for others to be computed with; 0: not at all */
     double deadline_seconds; /* a request that has waited so long is given up (504); 0: never */
     double request_seconds;  /* a client must have sent its request by then */
     double grace_seconds;    /* for requests in progress, when the server stops */

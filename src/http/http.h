@@ -44,7 +44,8 @@ typedef struct hone__http_config {
     size_t host_count;
     bool check_origin; /* a request that is no GET is refused when a browser says that another site's page sent it */
     int threads;
-    double spin_seconds; /* a thread that has answered looks for the next request so long before it sleeps; 0: not */
+    /* A thread that has answered looks for the next request so long before it sleeps, while that pays; 0: not at all. */
+    double spin_seconds;
     int max_connections;
     size_t head_bytes; /* room for a request line and its headers; more is refused with 431. Cleared for each request */
     double

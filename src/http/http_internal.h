@@ -92,6 +92,7 @@ struct hone__http_loop {
     pthread_t thread;
     bool is_running;
     double spin_seconds;
+    double promise;          /* the share of requests of late that came soon enough after an answer to be looked for */
     int pipe[2];             /* what others ask of it; -1: none yet */
     _Atomic bool has_mail;   /* there is something in the pipe */
     _Atomic bool is_woken;   /* a wake is in the pipe, or will be: one is enough */
@@ -108,7 +109,8 @@ hone_status hone__http_loop_start(hone__http_loop *loop, struct MHD_Daemon *daem
                                   hone_error *err);
 void hone__http_loop_stop(hone__http_loop *loop); /* closes its connections */
 void hone__http_loop_give(hone__http_loop *loop, int socket);
-void hone__http_loop_resumed(hone__http_loop *loop); /* a connection was */
+void hone__http_loop_resumed(hone__http_loop *loop);           /* a connection was */
+void hone__http_loop_asked(hone__http_loop *loop, double now); /* a request begins */
 
 /* ---- the server (http_server.c) -------------------------------------------------------------------------------- */
 

@@ -25,7 +25,7 @@
 #include <sys/syscall.h>
 #endif
 
-enum { SIGN_WAKE = -1, SIGN_QUIT = -2, MAILS_AT_ONCE = 64, CROWD_ROUNDS = 4 };
+enum { SIGN_WAKE = -1, SIGN_QUIT = -2, MAILS_AT_ONCE = 64, CROWD_ROUNDS = 4, PROMISE_REQUESTS = 8 };
 
 /* Says to Linux' scheduler (6.12 and later) that this thread works in short pieces. It then gets the CPU sooner, and
  * leaves it sooner to a client on the same machine. Where that is not known nothing happens. */
@@ -121,6 +121,31 @@ static void sleep_well(hone__http_loop *loop) {
     if (polled[1].revents != 0) atomic_store(&loop->has_mail, true);
 }
 
+/* ---- looking for the next request ------------------------------------------------------------------------------ */
+
+/* A thread that is woken starts some ten microseconds late, on a virtual machine fifty. So one that has answered looks for
+ * the next request for a while before it sleeps, where that has paid of late: requests came soon, and one at a time, for a
+ * crowd leaves no time to look and needs the other CPU for its clients. */
+
+void hone__http_loop_asked(hone__http_loop *loop, double now) {
+    bool is_soon = now - loop->answered < 2 * loop->spin_seconds; /* or would have been, had nobody slept */
+    loop->promise += (is_soon - loop->promise) / PROMISE_REQUESTS;
+}
+
+static bool pays_to_look(const hone__http_loop *loop, double now) {
+    return loop->promise > 0.5 && loop->crowd < 2 && now < loop->answered + loop->spin_seconds;
+}
+
+/* False: it is time to sleep. Whoever else wants this CPU goes before; who finds that there is somebody stops looking,
+ * until requests have shown again that it pays. */
+static bool look_on(hone__http_loop *loop) {
+    double now = hone__seconds();
+    if (loop->spin_seconds <= 0 || !pays_to_look(loop, now)) return false;
+    sched_yield();
+    if (hone__seconds() - now > loop->spin_seconds / 2) loop->promise = 0;
+    return true;
+}
+
 /* Whatever is there is read, and answered at once or when all was read. */
 static void run_round(hone__http_loop *loop) {
     const hone__http_config *config = hone__http_server_config(loop->server);
@@ -131,9 +156,7 @@ static void run_round(hone__http_loop *loop) {
     if (config->gathered) config->gathered(config->context);
 }
 
-/* While requests keep coming the thread does not sleep: one epoll_wait finds all that are there. A thread that is woken
- * starts some ten microseconds late, on a virtual machine fifty, so where that was asked for it goes on looking for a
- * while; whoever else wants this CPU goes before. */
+/* While requests keep coming the thread does not sleep: one epoll_wait finds all that are there. */
 static void *run(void *context) {
     hone__http_loop *loop = mine = context;
     ask_for_short_slices();
@@ -142,10 +165,7 @@ static void *run(void *context) {
         uint64_t before = loop->requests;
         run_round(loop); /* at the end, too: what was just resumed is answered */
         if (loop->requests != before || loop->has_resumed || !goes_on) continue;
-        if (loop->spin_seconds > 0 && hone__seconds() < loop->answered + loop->spin_seconds)
-            sched_yield();
-        else
-            sleep_well(loop);
+        if (!look_on(loop)) sleep_well(loop);
     }
     return NULL;
 }

@@ -320,6 +320,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         x->refused = x->status = 0;
         x->header_count = 0;
         x->began = set_turn(c, HONE_TURN_REQUEST);
+        hone__http_loop_asked(loop, x->began);
         return admit(s, x) ? MHD_YES : send_reply(s, c);
     }
     if (x->stage == HONE_STAGE_DEFERRED) return send_reply(s, c);
