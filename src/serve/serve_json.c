@@ -53,7 +53,7 @@ char hone__json_peek(hone__json *j) {
     char c = *j->at;
     if (c == '-' || (c >= '0' && c <= '9')) return '0';
     if (j->lenient && (c == 'N' || c == 'I')) return '0';
-    return strchr("{[\"tfn", c) ? c : 0;
+    return c == '{' || c == '[' || c == '"' || c == 't' || c == 'f' || c == 'n' ? c : 0;
 }
 
 bool hone__json_open(hone__json *j, char bracket) {
@@ -236,15 +236,48 @@ static double slow_number(hone__json *j, const char *begin) {
     return value;
 }
 
+static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+/* What nearly all numbers of a request are: a sign, at most 15 digits, perhaps a point among them. False, and nothing is
+ * passed over: it is another one, or none. */
+static bool plain_number(hone__json *j, double *value, bool *whole) {
+    enum { MOST = 15 };
+    const char *at = j->at;
+    bool negative = *at == '-';
+    if (negative) at++;
+    const char *begin = at, *end = j->end - at > MOST + 2 ? at + MOST + 2 : j->end; /* digits, a point, what follows */
+    uint64_t mantissa = 0;
+    for (; at < end && *at >= '0' && *at <= '9'; at++) mantissa = mantissa * 10 + (uint64_t)(*at - '0');
+    size_t before = (size_t)(at - begin), after = 0;
+    *whole = at == end || *at != '.';
+    if (!*whole) {
+        const char *point = at++;
+        for (; at < end && *at >= '0' && *at <= '9'; at++) mantissa = mantissa * 10 + (uint64_t)(*at - '0');
+        after = (size_t)(at - point) - 1;
+        if (after == 0) return false;
+    }
+    if (before == 0 || (before > 1 && *begin == '0') || before + after > MOST) return false;
+    if (at == end ? at != j->end : *at == 'e' || *at == 'E') return false;
+    j->at = at;
+    *value = (double)mantissa / powers[after];
+    if (negative) *value = -*value;
+    return true;
+}
+
 double hone__json_number(hone__json *j, bool *is_integer) {
-    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                    1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    double value;
     bool whole = true;
     if (is_integer) *is_integer = false;
     if (hone__json_peek(j) != '0') {
         fail_here(j, "a number");
         return 0;
     }
+    if (plain_number(j, &value, &whole)) {
+        if (is_integer) *is_integer = whole;
+        return value;
+    }
+    whole = true;
     const char *begin = j->at;
     bool negative = *j->at == '-';
     if (negative) j->at++;
@@ -279,7 +312,7 @@ double hone__json_number(hone__json *j, bool *is_integer) {
     }
     if (j->failed) return 0;
     if (is_integer) *is_integer = whole;
-    double value = (double)mantissa;
+    value = (double)mantissa;
     if (dropped > 0 || mantissa > (uint64_t)1 << 53 || exponent < -22 || exponent > 22)
         return mantissa == 0 && dropped == 0 ? (negative ? -0.0 : 0.0) : slow_number(j, begin);
     value = exponent < 0 ? value / powers[-exponent] : value * powers[exponent];

@@ -70,6 +70,33 @@ static void numbers_are_json_and_exact(void **state) {
     assert_true(number("-Infinity", true) == -INFINITY);
 }
 
+/* Digits with a point anywhere, shorter and longer than what is read the short way, up to the document's end or followed by
+ * something: the same double as the C library's, and nothing behind it is taken. */
+static void numbers_of_every_length(void **state) {
+    (void)state;
+    uint32_t random = 1;
+    for (int i = 0; i < 40000; i++) {
+        char text[64] = "";
+        size_t length = 0, digits = 1 + (size_t)i % 20, point = (size_t)(i / 20) % (digits + 4);
+        if (i % 3 == 0) text[length++] = '-';
+        for (size_t k = 0; k < digits; k++) {
+            if (k == point && k > 0) text[length++] = '.';
+            random = random * 1664525 + 1013904223;
+            char digit = (char)('0' + (random >> 24) % 10);
+            text[length++] = k == 0 && digit == '0' && digits > 1 ? '1' : digit;
+        }
+        double expected = strtod(text, NULL);
+        bool is_whole = !strchr(text, '.'), whole;
+        if (i % 7 == 0) strcpy(text + length, i % 2 ? ", 5" : "]");
+        hone_error err = {0};
+        hone__json j;
+        hone__json_init(&j, text, strlen(text), &err);
+        double value = hone__json_number(&j, &whole);
+        if (hone__json_status(&j) != HONE_OK || value != expected || j.at != text + length || whole != is_whole)
+            fail_msg("'%s' is read as %.17g, %s", text, value, err.message);
+    }
+}
+
 static void strings_are_decoded_and_bounded(void **state) {
     (void)state;
     static const char document[] = "\"a\\u00e4\\n\\ud83d\\ude00\\/\"";
@@ -140,9 +167,9 @@ static void buffers_remember_that_memory_ran_out(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(floats_read_back_as_themselves),       cmocka_unit_test(numbers_are_json_and_exact),
-        cmocka_unit_test(strings_are_decoded_and_bounded),      cmocka_unit_test(tensors_keep_their_shape),
-        cmocka_unit_test(buffers_remember_that_memory_ran_out),
+        cmocka_unit_test(floats_read_back_as_themselves), cmocka_unit_test(numbers_are_json_and_exact),
+        cmocka_unit_test(numbers_of_every_length),        cmocka_unit_test(strings_are_decoded_and_bounded),
+        cmocka_unit_test(tensors_keep_their_shape),       cmocka_unit_test(buffers_remember_that_memory_ran_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
