@@ -239,7 +239,10 @@ static hone_status constant_layout(hone__onnx_import *im, const hone__onnx_const
         int64_t own = axis < missing ? 1 : c->dims[axis - missing];
         out->dims[axis] = own;
         if (axis == batch_axis) {
-            if (own > 1 && im->batch > 1) return hone__onnx_refuse(im, HONE_UNSUPPORTED, "mixes samples of a batch");
+            int first; /* of a constant repeated for every sample, one was kept: those are outermost */
+            hone__onnx_layout_atoms(x, axis, &first);
+            if (own > 1 && im->batch > 1 && (first != x->batch || x->dims[axis] != own * im->batch))
+                return hone__onnx_refuse(im, HONE_UNSUPPORTED, "mixes samples of a batch");
             out->dims[axis] *= im->batch;
             out->batch = out->count;
             out->sizes[out->count] = im->batch;

@@ -188,6 +188,15 @@ static hone_status fold_reshape(const hone__onnx_folding *f) {
     return relabel(f, (int)shape->count, dims);
 }
 
+static hone_status fold_flatten(const hone__onnx_folding *f) {
+    const hone__onnx_constant *x = f->in[0];
+    int64_t dims[2] = {1, 1}, stated = hone__onnx_integer(f->im->node, "axis", 1);
+    int axis = x->rank;
+    if (stated != x->rank) HONE_TRY(axis_of(f, stated, x->rank, &axis));
+    for (int i = 0; i < x->rank; i++) dims[i >= axis] *= x->dims[i];
+    return relabel(f, 2, dims);
+}
+
 static hone_status fold_unsqueeze(const hone__onnx_folding *f) {
     int64_t axes[HONE_ONNX_AXES], dims[HONE_ONNX_AXES];
     size_t count;
@@ -260,6 +269,25 @@ static hone_status fold_constant_of_shape(const hone__onnx_folding *f) {
     return status;
 }
 
+/* A table of positions that has the size which is asked for. */
+static hone_status fold_resize(const hone__onnx_folding *f) {
+    const hone__onnx_constant *x = f->in[0];
+    bool same = f->count > 1, stated = false;
+    for (size_t i = 1; i < f->count; i++) {
+        if (!f->in[i] || f->in[i]->count != (size_t)x->rank) continue;
+        stated = true;
+        for (int axis = 0; axis < x->rank; axis++) {
+            double number = hone__onnx_constant_at(f->in[i], (size_t)axis);
+            same = same && (f->in[i]->is_integer ? number == (double)x->dims[axis] : number == 1);
+        }
+    }
+    if (!same || !stated)
+        return hone__onnx_refuse(f->im, HONE_UNSUPPORTED,
+                                 "gives a constant another size; export the model for pictures of the size that it was "
+                                 "trained with");
+    return fold_same(f);
+}
+
 static hone_status fold_clip(const hone__onnx_folding *f) {
     double bounds[2] = {hone__onnx_real(f->im->node, "min", -INFINITY), hone__onnx_real(f->im->node, "max", INFINITY)};
     for (size_t i = 1; i < f->count && i < 3; i++)
@@ -297,6 +325,7 @@ static const struct {
     {"Slice", fold_slice},
     {"Concat", fold_concat},
     {"Reshape", fold_reshape},
+    {"Flatten", fold_flatten},
     {"Squeeze", fold_squeeze},
     {"Unsqueeze", fold_unsqueeze},
     {"Transpose", fold_transpose},
@@ -338,6 +367,7 @@ static const struct {
     {"CumSum", hone__onnx_fold_cumulate},
     {"MatMul", hone__onnx_fold_matmul},
     {"Tile", hone__onnx_fold_tile},
+    {"Resize", fold_resize},
     {"Clip", fold_clip},
     {"ReduceSum", hone__onnx_fold_reduce},
     {"ReduceProd", hone__onnx_fold_reduce},
@@ -366,8 +396,8 @@ hone_status hone__onnx_fold(hone__onnx_import *im, bool *done) {
             if (value && value->kind != ONNX_CONSTANT) return HONE_OK;
             f.in[i] = value ? &value->constant : NULL;
         }
-        bool whole = strcmp(node->op_type, "Slice") == 0 ||
-                     strcmp(node->op_type, "Clip") == 0; /* or else nothing may be left out */
+        bool whole = strcmp(node->op_type, "Slice") == 0 || strcmp(node->op_type, "Clip") == 0 ||
+                     strcmp(node->op_type, "Resize") == 0; /* or else nothing may be left out */
         for (size_t i = 1; i < node->n_input && !whole; i++)
             if (!f.in[i]) return HONE_OK;
         for (size_t i = 0; f.in[0] && i < sizeof table / sizeof table[0] && !*done; i++) {

@@ -333,12 +333,16 @@ static hone_status check_node(hone__onnx_import *im) {
         if (node->input[i][0] && (!value || value->kind == ONNX_NOTHING))
             return hone__onnx_refuse(im, HONE_FORMAT, "reads '%.96s', which nothing before it makes", node->input[i]);
     }
+    if (node->n_output > HONE_ONNX_INPUTS) return hone__onnx_refuse(im, HONE_LIMIT, "has %zu outputs", node->n_output);
     for (size_t i = 0; i < node->n_output; i++) {
         size_t index;
         if (i > 0 && !node->output[i][0]) continue;
         HONE_TRY(hone__onnx_find(im, node->output[i], &index));
         if (im->values[index].kind != ONNX_NOTHING || !node->output[i][0])
             return hone__onnx_refuse(im, HONE_FORMAT, "makes '%.96s', which is there already", node->output[i]);
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(node->output[i], node->output[k]) == 0)
+                return hone__onnx_refuse(im, HONE_FORMAT, "makes '%.96s' twice", node->output[i]);
     }
     return node->n_output > 0 ? HONE_OK : hone__onnx_refuse(im, HONE_FORMAT, "has no output");
 }

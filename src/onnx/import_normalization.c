@@ -11,6 +11,7 @@ static hone_status channels_last(hone__onnx_import *im, hone__onnx_value *x) {
     int axes[HONE_ONNX_AXES], count = 0;
     if (x->layout.rank < 2) return hone__onnx_refuse(im, HONE_UNSUPPORTED, "takes a tensor of one axis");
     if (x->layout.rank == 4) return hone__onnx_arrange_image(im, x);
+    if (!hone__onnx_layout_leads(&x->layout)) return hone__onnx_arrange_axis_last(im, x, 1);
     for (int axis = 2; axis < x->layout.rank; axis++) axes[count++] = axis;
     axes[count++] = 1;
     return hone__onnx_arrange_axes(im, x, axes, count);

@@ -158,3 +158,39 @@ a = g("Reshape", g("Conv", "x", g.constant(rng.normal(0, 0.4, (4, 3, 8, 8))), st
 b = g("Pad", a, g.integers(0, 0, 0, 0, 0, 0, 0, 1), g.constant(0.5))
 g.give(g("Einsum", a, g("Softmax", a, axis=2), equation="nhid,nhjd->nhij"), g("ReduceL2", g("Add", b, g.constant(rng.normal(0, 1, (2, 1, 5)))), g.integers(1)))
 g.write("ort-few")
+
+# what is computed without a picture: masks by places, positions by sums and waves, tables of the size that they have
+g = Graph()
+a = g("Reshape", small(g, channels=6), g.integers(0, 6, 16))
+batch = g("Slice", g("Shape", a), g.integers(0), g.integers(1), g.integers(0))
+mask = g("ConstantOfShape", g.integers(6, 16), value=numpy_helper.from_array(np.float32([0.5])))
+mask = g("ScatterND", mask, g.integers([1, 2], [5, -1]), g.constant([3, -2]))
+mask = g("ScatterND", mask, g.integers([2]), g("Reshape", g("Range", *[g.constant(v) for v in (0, 1.6, 0.1)]), g.integers(1, 16)))
+ones = g("Cast", g("Not", g("Cast", g("Expand", g.constant([[[0.0]]]), g("Concat", batch, g.integers(4, 4), axis=0)), to=TensorProto.BOOL)), to=TensorProto.FLOAT)
+steps = g("CumSum", ones, g.constant(2, "int64"))  # n, 4, 4
+waves = g("Concat", g("Sin", g("Unsqueeze", steps, g.integers(1))), g("Cos", g("Unsqueeze", steps, g.integers(1))), axis=1)
+positions = g("Conv", waves, g.constant(rng.normal(0, 1, (6, 2, 1, 1))))
+table = g("Resize", g.constant(rng.normal(0, 1, (1, 6, 4, 4))), "", "", g.integers(1, 6, 4, 4), mode="cubic", coordinate_transformation_mode="half_pixel")
+picked = g("GatherND", g.constant(rng.normal(0, 1, (7, 16))), g.integers([1], [0], [-1], [3], [3], [2]))
+tiled = g("Tile", g("Relu", g("MatMul", g.constant(rng.normal(0, 1, (3, 5))), g.constant(rng.normal(0, 1, (5, 4))))), g.integers(2, 4))
+clipped = g("Clip", g("Tanh", g("Sign", picked)), g.constant(-0.5))
+for value in (mask, picked, tiled, clipped, g("Reshape", g("Flatten", table, axis=2), g.integers(1, 6, 16))):
+    a = g("Add", a, value)
+g.give(a, g("Add", g("Reshape", positions, g.integers(0, 6, 16)), a))
+g.write("ort-constants")
+
+# normalisation as tf2onnx spells Keras': the root is divided by first, beta less the mean comes last; statistics by themselves;
+# of windows; a mask for every sample
+g = Graph()
+a = g("Transpose", g("Reshape", small(g, channels=6), g.integers(0, 6, 16)), perm=[0, 2, 1])  # n, 16, 6
+mean = g("ReduceMean", a, g.integers(2))
+centered = g("Sub", a, mean)
+variance = g("ReduceMean", g("Mul", centered, centered), g.integers(2))
+scale = g("Mul", g("Reciprocal", g("Sqrt", g("Add", variance, g.constant(0.001)))), g.constant(rng.random(6)))
+b = g("Add", g("Mul", a, scale), g("Sub", g.constant(rng.random(6)), g("Mul", mean, scale)))
+w = g("Reshape", b, g.integers(-1, 4, 6))  # 4 n, 4, 6
+rows = g("BatchNormalization", g("Reshape", w, g.integers(-1, 6)), *[g.constant(rng.random(6) + 0.5) for _ in range(4)])
+repeated = g("Expand", g.constant(rng.normal(0, 1, (1, 4, 4, 6))), g("Concat", g("Slice", g("Shape", a), g.integers(0), g.integers(1), g.integers(0)), g.integers(4, 4, 6), axis=0))
+masked = g("Add", w, g("Reshape", repeated, g.integers(-1, 4, 6)))
+g.give(b, g("Reshape", rows, g.integers(-1, 16, 6)), g("Reshape", masked, g.integers(-1, 16, 6)), g("Sqrt", variance), centered)
+g.write("ort-statistics")

@@ -76,6 +76,8 @@ static const char *const files[] = {"torch-plain",
                                     "ort-windows",
                                     "ort-products",
                                     "ort-few",
+                                    "ort-constants",
+                                    "ort-statistics",
                                     NULL};
 
 static void test_files(void **state) {

@@ -5,6 +5,7 @@
 
 #include "onnx.pb-c.h"
 #include "onnx_model.h"
+#include "onnx_writer.h"
 
 #include "core_internal.h"
 
@@ -113,6 +114,28 @@ static hone_status write_once(void *context) {
     return status;
 }
 
+/* Protocol buffers end at 2 GB: told before a byte of it is packed, or read. */
+static void test_too_large(void **state) {
+    (void)state;
+    static const float number = 1;
+    static const unsigned char start[] = {8, 8, 18, 0};
+    unsigned char *bytes = NULL;
+    size_t size;
+    hone_error err = {0};
+    hone_model *model;
+    hone_value *metadata;
+    hone__onnx_writer w;
+    hone__onnx_writer_init(&w, &err);
+    hone__onnx_floats(&w, "weights", &(hone_shape){1, {1}}, &number);
+    w.constants[0]->raw_data.len = (size_t)INT32_MAX;
+    assert_int_equal(hone__onnx_pack(&w, "large", NULL, "nhwc", &bytes, &size), HONE_LIMIT);
+    assert_non_null(strstr(err.message, "an ONNX file holds at most 2147483647"));
+    assert_null(bytes);
+    hone__onnx_writer_release(&w);
+    assert_int_equal(hone__onnx_read(&model, &metadata, start, (size_t)INT32_MAX + 1, NULL, &err), HONE_LIMIT);
+    assert_non_null(strstr(err.message, "this one has 2147483648"));
+}
+
 static void test_memory(void **state) {
     (void)state;
     hone_model *model = preset("lenet5");
@@ -125,6 +148,7 @@ int main(void) {
         cmocka_unit_test(test_a_chain),
         cmocka_unit_test(test_metadata),
         cmocka_unit_test(test_what_cannot_be_written),
+        cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
