@@ -12,17 +12,20 @@ import os
 import pathlib
 import sys
 from ctypes import POINTER, c_char_p, c_float, c_int, c_int32, c_int64, c_size_t, c_ubyte, c_uint64, c_void_p
+from typing import Any, Dict, Iterator, List, NoReturn, Optional, Tuple, Type
 
 from . import errors
 
 NAME = "libhone.dylib" if sys.platform == "darwin" else "libhone.so"
 
 # As status.h numbers them; the numbers are part of the ABI.
-STATUS = ("OK", "ARGUMENT", "MEMORY", "IO", "FORMAT", "UNSUPPORTED", "SHAPE", "LIMIT", "NOT_FOUND", "CANCELLED")
-STATUS += ("NUMERIC", "INTERNAL")
+STATUS = (
+    *("OK", "ARGUMENT", "MEMORY", "IO", "FORMAT", "UNSUPPORTED", "SHAPE", "LIMIT", "NOT_FOUND", "CANCELLED", "NUMERIC"),
+    "INTERNAL",
+)
 CANCELLED = STATUS.index("CANCELLED")
 
-EXCEPTIONS = {
+EXCEPTIONS: Dict[str, Type[errors.HoneError]] = {
     "ARGUMENT": errors.HoneArgumentError,
     "SHAPE": errors.HoneArgumentError,
     "MEMORY": errors.HoneMemoryError,
@@ -37,7 +40,7 @@ EXCEPTIONS = {
 Progress = ctypes.CFUNCTYPE(c_int, c_void_p, c_int, c_int64, c_int64, c_char_p)
 
 # name: (result, arguments); the result "status" is checked, and raises.
-FUNCTIONS = {
+FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
     "hone_version": (c_char_p, []),
     "hone_cpu_level": (c_char_p, []),
     "hone_bind_error": (c_char_p, []),
@@ -74,7 +77,7 @@ FUNCTIONS = {
 }
 
 
-def candidates():
+def candidates() -> Iterator[str]:
     """Where the library may be, the first that exists counts: $HONE_LIBRARY, the package, the checkout, the system."""
     given = os.environ.get("HONE_LIBRARY")
     if given:
@@ -92,7 +95,7 @@ def candidates():
 OF_FILES = ("hone_bind_load", "hone_bind_save", "hone_bind_load_weights")
 
 
-def raise_error(function: str, status: int, hint: "str | None" = None) -> None:
+def raise_error(function: str, status: int, hint: Optional[str] = None) -> NoReturn:
     name = STATUS[status] if 0 <= status < len(STATUS) else "INTERNAL"
     kind = EXCEPTIONS.get(name, errors.HoneError)
     if name == "NOT_FOUND" and function not in OF_FILES:
@@ -130,7 +133,7 @@ def load_library() -> ctypes.CDLL:
 library = load_library()
 
 
-def call(name: str, *arguments, hint: "str | None" = None) -> None:
+def call(name: str, *arguments: Any, hint: Optional[str] = None) -> None:
     """Calls a function that returns a status, and raises what it says."""
     status = getattr(library, name)(*arguments)
     if status != 0:
@@ -140,6 +143,6 @@ def call(name: str, *arguments, hint: "str | None" = None) -> None:
 def take_text(pointer: c_void_p) -> str:
     """A text that the library made, which is freed."""
     try:
-        return ctypes.string_at(pointer.value).decode("utf-8")
+        return ctypes.string_at(pointer.value or b"").decode("utf-8")
     finally:
         library.hone_json_free(pointer)

@@ -24,7 +24,7 @@ class HoneFileError(HoneError, OSError):
     """A file that is not there, or that the operating system refused."""
 
     def __str__(self) -> str:  # OSError has a way of its own
-        return self.args[0]
+        return str(self.args[0])
 
 
 class HoneFormatError(HoneError, ValueError):

@@ -8,10 +8,11 @@ import ctypes
 import json
 import os
 import signal
+import tempfile
 import threading
 import weakref
 from ctypes import POINTER, byref, c_float, c_int32, c_ubyte, c_void_p
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union, cast
 
 import numpy as np
 
@@ -19,12 +20,14 @@ from ._library import CANCELLED, Progress, call, library, raise_error, take_text
 from .errors import HoneArgumentError, HoneError
 
 Path = Union[str, "os.PathLike[str]"]
+Array = Any  # whatever numpy.asarray takes; results are numpy.ndarray
 Logs = Dict[str, float]
 Callback = Callable[[int, Logs], Optional[bool]]
 
 # Samples of one call into the library while predicting: between two of them Ctrl-C is heard.
 CHUNK = 1024
 MOST_IN_A_BATCH = 64
+MOST_CLASS = 2**31 - 1
 
 
 def _pointer(array: Optional[np.ndarray], kind: Any) -> Any:
@@ -107,11 +110,11 @@ class Model:
         text = c_void_p()
         with self._lock:
             call("hone_bind_describe", self._handles.model, byref(text))
-        return json.loads(take_text(text))
+        return cast(Dict[str, Any], json.loads(take_text(text)))
 
     @property
     def name(self) -> str:
-        return self._shapes["name"]
+        return str(self._shapes["name"])
 
     @property
     def input_shape(self) -> Tuple[int, ...]:
@@ -126,10 +129,13 @@ class Model:
     @property
     def class_names(self) -> List[str]:
         """In the order of the outputs; [] where the model does not know them. May be set."""
-        return self._describe()["class_names"]
+        return list(self._describe()["class_names"])
 
     @class_names.setter
     def class_names(self, names: Sequence[str]) -> None:
+        count = max(2, int(self._shapes["output_size"]))  # one sigmoid tells two
+        if len(names) not in (0, count):
+            raise HoneArgumentError(f"there are {len(names)} names for {count} classes", "ARGUMENT")
         with self._lock:
             call("hone_bind_set_class_names", self._handles.model, json.dumps([str(n) for n in names]).encode())
 
@@ -137,7 +143,7 @@ class Model:
     def input(self) -> str:
         """How uint8 pixels become the network's input: "unit" (0 … 1), "raw" (0 … 255), "signed" (-1 … 1), or
         "MEAN,STD". May be set."""
-        return self._describe()["preprocessing"]
+        return str(self._describe()["preprocessing"])
 
     @input.setter
     def input(self, text: str) -> None:
@@ -148,11 +154,11 @@ class Model:
     @property
     def layers(self) -> List[Dict[str, Any]]:
         """{"name", "class_name", "output_shape", "parameters", "trainable"} of each."""
-        return self._describe()["layers"]
+        return cast(List[Dict[str, Any]], self._describe()["layers"])
 
     @property
     def count_params(self) -> int:
-        return self._shapes["parameters"]
+        return int(self._shapes["parameters"])
 
     @property
     def weights(self) -> Dict[str, np.ndarray]:
@@ -161,7 +167,7 @@ class Model:
         with self._lock:
             self._stale = True
             for index, weight in enumerate(self._describe()["weights"]):
-                address = ctypes.cast(library.hone_bind_weight(self._handles.model, index), c_void_p).value
+                address = ctypes.cast(library.hone_bind_weight(self._handles.model, index), c_void_p).value or 0
                 view = np.asarray(_Weight(self, address, tuple(weight["shape"])))
                 found[f"{weight['layer']}/{weight['name']}"] = view
         return found
@@ -191,11 +197,8 @@ class Model:
         """x as pixels or as inputs; copied only where its type or layout asks for it."""
         x = np.asarray(x)
         shape = tuple(about["input_shape"]) if about["input_count"] == 1 else (about["input_size"],)
-        if x.dtype == np.uint8 and len(shape) in (2, 3) and about["input_count"] == 1:
-            kind = np.uint8
-        elif np.issubdtype(x.dtype, np.floating):
-            kind = np.float32
-        else:
+        is_pixels = x.dtype == np.uint8 and len(shape) in (2, 3) and about["input_count"] == 1
+        if not is_pixels and not np.issubdtype(x.dtype, np.floating):
             raise HoneArgumentError(
                 f"x is of {x.dtype}: pictures are uint8 (0 … 255), what the network itself takes is float32",
                 "ARGUMENT",
@@ -210,8 +213,8 @@ class Model:
                 "SHAPE",
                 "one picture is x[None]" if alone else None,
             )
-        x = np.ascontiguousarray(x, kind)
-        return (x, None) if kind is np.uint8 else (None, x)
+        x = np.ascontiguousarray(x, np.uint8 if is_pixels else np.float32)
+        return (x, None) if is_pixels else (None, x)
 
     @staticmethod
     def _labels(y: Any, samples: int) -> np.ndarray:
@@ -222,10 +225,22 @@ class Model:
             raise HoneArgumentError("y is one-hot", "ARGUMENT", "y.argmax(axis=1) are the classes that hone takes")
         if y.shape != (samples,):
             raise HoneArgumentError(f"y has the shape {y.shape} for {samples} samples", "SHAPE")
-        whole = np.ascontiguousarray(y, np.int32)
-        if not np.issubdtype(y.dtype, np.integer) and not np.array_equal(whole, y):
-            raise HoneArgumentError("y holds numbers that are no classes 0, 1, 2, …", "ARGUMENT")
-        return whole
+        try:
+            numbers = y.astype(np.float64) if y.dtype.kind in "fO" else y
+        except (TypeError, ValueError):
+            numbers = y.astype(str)
+        if numbers.dtype.kind not in "biuf":
+            raise HoneArgumentError(
+                f"y holds {y[0]!r}: classes are whole numbers",
+                "ARGUMENT",
+                "names, y = np.unique(y, return_inverse=True) makes numbers of names; class_names=names keeps them",
+            )
+        wrong = (numbers < 0) | (numbers > MOST_CLASS)
+        if numbers.dtype.kind == "f":
+            wrong |= ~np.isfinite(numbers) | (np.floor(numbers) != numbers)
+        if wrong.any():
+            raise HoneArgumentError(f"y holds {y[wrong][0]}, which is none of the classes 0, 1, 2, …", "ARGUMENT")
+        return np.ascontiguousarray(numbers, np.int32)
 
     def _plan(self, samples: int) -> c_void_p:
         """A plan that sees the weights as they are. Called with the lock held."""
@@ -264,7 +279,7 @@ class Model:
                 n, to = min(CHUNK, samples - first), _pointer(out[first:], c_float)
                 if pixels is not None:
                     library.hone_plan_predict_pixels(plan, _pointer(pixels[first:], c_ubyte), n, to)
-                else:
+                elif inputs is not None:
                     library.hone_plan_predict(plan, _pointer(inputs[first:], c_float), n, to)
         return out
 
@@ -296,7 +311,7 @@ class Model:
                 self._threads(),
                 byref(result),
             )
-        return json.loads(take_text(result))
+        return cast(Logs, json.loads(take_text(result)))
 
     # ---- training ---------------------------------------------------------------------------------------------------
 
@@ -325,7 +340,7 @@ class Model:
         about = self._shapes
         options = {**options, "epochs": epochs, "batch_size": batch_size}
         if validation_data is not None:
-            x, y, options["validation_samples"] = self._with_validation(x, y, *validation_data)
+            x, y, options["validation_samples"] = self._with_validation(x, y, validation_data)
         elif validation_split:
             options["validation_split"] = validation_split
         if isinstance(options.get("class_weight"), Mapping):
@@ -334,10 +349,15 @@ class Model:
         pixels, inputs = self._inputs(x, about)
         labels = self._labels(y, len(x))
         told = [callbacks] if callable(callbacks) else list(callbacks or [])
+        if not all(callable(one) for one in told):
+            raise HoneArgumentError("callbacks are functions f(epoch, logs)", "ARGUMENT")
         return self._fit(pixels, inputs, labels, options, told)
 
     @staticmethod
-    def _with_validation(x: Any, y: Any, more_x: Any, more_y: Any) -> Tuple[np.ndarray, np.ndarray, int]:
+    def _with_validation(x: Any, y: Any, data: Any) -> Tuple[np.ndarray, np.ndarray, int]:
+        if not isinstance(data, (tuple, list)) or len(data) != 2:
+            raise HoneArgumentError("validation_data is (x, y)", "ARGUMENT")
+        more_x, more_y = data
         x, more_x = np.asarray(x), np.asarray(more_x)
         if x.dtype != more_x.dtype or x.shape[1:] != more_x.shape[1:]:
             raise HoneArgumentError("validation_data is of another type or shape than x", "SHAPE")
@@ -353,8 +373,7 @@ class Model:
     ) -> Dict[str, List[float]]:
         raised: List[BaseException] = []
 
-        @Progress
-        def progress(_context: Any, epoch: int, step: int, _steps: int, logs: Optional[bytes]) -> int:
+        def tell(_context: Any, epoch: int, step: int, _steps: int, logs: Optional[bytes]) -> int:
             try:  # nothing may leave through C
                 self._stale = True
                 if raised or step > 0 or logs is None:
@@ -365,6 +384,7 @@ class Model:
                 raised.append(error)
                 return 1
 
+        progress = Progress(tell)
         text = json.dumps(options, default=_plain).encode()
         history = c_void_p()
         with self._lock, _kept_interrupt(raised):
@@ -392,6 +412,16 @@ class Model:
             raise_error("hone_bind_fit", status)
         return self.history
 
+    # ---- copies -----------------------------------------------------------------------------------------------------
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        """pickle and copy.deepcopy: the model as its file has it, so that another process can be given one."""
+        with tempfile.TemporaryDirectory(prefix="hone-") as folder:
+            path = os.path.join(folder, "model.h5")
+            self.save(path)
+            with open(path, "rb") as file:
+                return _from_bytes, (file.read(), self._thread_count, self._options, self.history)
+
     # ---- files ------------------------------------------------------------------------------------------------------
 
     def save(self, path: Path) -> None:
@@ -415,6 +445,16 @@ class Model:
             raise HoneArgumentError(f"there is no layer '{layer}'", "NOT_FOUND", f"there are {', '.join(names)}")
         with self._lock:
             call("hone_bind_set_trainable", self._handles.model, names.index(layer), trainable)
+
+
+def _from_bytes(data: bytes, threads: int, options: Optional[Dict[str, Any]], history: Dict[str, List[float]]) -> Model:
+    with tempfile.TemporaryDirectory(prefix="hone-") as folder:
+        path = os.path.join(folder, "model.h5")
+        with open(path, "wb") as file:
+            file.write(data)
+        model = load(path, threads)
+    model._options, model.history = options, history
+    return model
 
 
 _COMPILED = ("loss", "optimizer", "learning_rate", "metrics")

@@ -2,9 +2,11 @@
 """The package as its users meet it: arrays in and out, training, files, errors."""
 
 import _thread
+import copy as copies
 import gc
 import os
 import pathlib
+import pickle
 import subprocess
 import sys
 import threading
@@ -40,6 +42,55 @@ def test_says_what_it_is(trained):
     assert trained.count_params == sum(w.size for w in trained.weights.values())
     assert f"{trained.count_params:,} parameters" in trained.summary()
     assert "12 x 12 x 1 -> 4" in repr(trained)
+
+
+def test_every_type_and_layout(trained, data):
+    """Pictures are uint8 and nothing else, inputs any floating point; where the numbers lie does not matter."""
+    x = np.ascontiguousarray(data[0][:9])
+    pixels, inputs = trained.predict_proba(x), trained.predict_proba(x.astype("float32") / 255)
+    frozen = x.copy()
+    frozen.setflags(write=False)
+    wide = np.zeros((9, 12, 24, 1), "uint8")
+    wide[:, :, ::2] = x
+    for same in (np.asfortranarray(x), frozen, wide[:, :, ::2], x[::-1][::-1], memoryview(x), list(x), x[..., 0]):
+        assert np.array_equal(trained.predict_proba(same), pixels)
+    for kind in ("float32", "float64", ">f4", ">f8", "longdouble"):
+        assert np.allclose(trained.predict_proba((x / np.float64(255)).astype(kind)), inputs, atol=1e-5)
+    assert np.allclose(trained.predict_proba((x / 255).astype("float16")), inputs, atol=1e-2)
+    for kind in ("bool", "int8", "uint16", ">u2", "int64", "complex64", "object", "S1"):
+        with pytest.raises(hone.HoneArgumentError, match="pictures are uint8"):
+            trained.predict(x.astype(kind))
+    for nothing in (None, "picture.png", [], {}):
+        with pytest.raises(hone.HoneArgumentError):
+            trained.predict(nothing)
+
+
+def test_labels_of_every_type(data):
+    x, y = data
+    losses = set()
+    for kind in ("int8", "uint8", "int64", "uint64", ">i4", "float32", "float64", "object"):
+        losses.add(hone.train("mlp", x, y.astype(kind), seed=1).history["loss"][0])
+    losses.add(hone.train("mlp", x, y[:, None].tolist(), seed=1).history["loss"][0])
+    assert len(losses) == 1
+    model = hone.preset("mlp", (12, 12, 1), 4)
+    for words, wrong in {
+        "-1, which is none of the classes": y - 1,
+        "which is none of the classes": y.astype("int64") + 2**40,
+        "nan, which is none": np.full(400, np.nan),
+        "np.unique": np.array(["cat"] * 400),
+        "None, which is none": np.array([None] * 400),
+    }.items():
+        with pytest.raises(hone.HoneArgumentError, match=words):
+            model.fit(x, wrong)
+
+
+def test_models_are_pickled_and_copied(trained, data):
+    x, _ = data
+    for copy in (pickle.loads(pickle.dumps(trained)), copies.deepcopy(trained)):
+        assert np.array_equal(copy.predict_proba(x), trained.predict_proba(x))
+        assert copy.class_names == trained.class_names and copy.history == trained.history
+        next(iter(copy.weights.values()))[...] = 0
+        assert not np.array_equal(copy.predict_proba(x), trained.predict_proba(x))
 
 
 def test_weights_are_views(trained, data):
@@ -170,6 +221,25 @@ def test_what_a_callback_raises_arrives(data):
     model.fit(x, y)  # it can be used as before
 
 
+def test_other_threads_run_while_it_trains(data, trained):
+    """The interpreter's lock is free: Python goes on, and another model is asked, also trained, meanwhile."""
+    x, y = data
+    model, done, counted = hone.preset("mlp", (12, 12, 1), 4), threading.Event(), [0]
+
+    def train():
+        model.fit(np.repeat(x, 40, axis=0), np.repeat(y, 40), epochs=5)
+        done.set()
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    while not done.is_set():
+        counted[0] += 1
+        trained.predict(x[:1])
+        hone.train("mlp", x[:32], y[:32])
+    thread.join()
+    assert counted[0] > 2 and len(model.history["loss"]) == 5
+
+
 def test_interrupt_stops_within_an_epoch(data):
     x, y = data
     model = hone.preset("mlp", (12, 12, 1), 4)
@@ -192,7 +262,7 @@ def test_wrong_trainings_are_said(data):
         "'epochs' is no whole number": dict(epochs=0),
         "'adm'": dict(optimizer="adm"),
         "only one of them": dict(validation_split=0.1, validation_samples=3),
-        "no classes": dict(y=y + 0.5),
+        r"\.5, which is none": dict(y=y + 0.5),
         "option is of": dict(optimizer=object()),
     }.items():
         with pytest.raises(hone.HoneError, match=words):
@@ -262,6 +332,18 @@ def test_freezing(data):
         model.set_trainable("nope", True)
 
 
+def test_wrong_words_are_said(data):
+    x, y = data
+    model = hone.preset("mlp", (12, 12, 1), 4)
+    with pytest.raises(hone.HoneArgumentError, match="callbacks are functions"):
+        model.fit(x, y, callbacks=[3])
+    for wrong in (x, (x, y, y), (x,)):
+        with pytest.raises(hone.HoneArgumentError, match=r"validation_data is \(x, y\)"):
+            model.fit(x, y, validation_data=wrong)
+    with pytest.raises(hone.HoneArgumentError, match="1 names for 4 classes"):
+        model.class_names = ["a"]
+
+
 # ---- the package ----------------------------------------------------------------------------------------------------
 
 
@@ -287,6 +369,13 @@ def test_forked_processes_predict():
     )
     done = python(code)
     assert done.returncode == 0, done.stderr
+
+
+def test_types_are_true():
+    """The package says that it is typed (py.typed): mypy agrees."""
+    api = pytest.importorskip("mypy.api")
+    text, words, status = api.run(["--strict", "--no-incremental", str(pathlib.Path(hone.__file__).parent)])
+    assert status == 0, text + words
 
 
 def test_constants_are_the_libraries():
