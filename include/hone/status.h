@@ -79,8 +79,8 @@ typedef void (*hone_log_callback)(void *context, hone_log_level level, const cha
 HONE_API void hone_set_log(hone_log_callback callback, void *context, hone_log_level least);
 
 /* The environment variables that hone reads, all of them, in one table: HONE_CPU, HONE_THREADS, HONE_LOG, HONE_DATA,
- * HONE_RUNS, HONE_SANDBOX, XDG_CACHE_HOME, HOME, TERM and NO_COLOR. Returns the value, or NULL, also for a name that is not
- * in the table; an empty value counts as unset. */
+ * HONE_RUNS, HONE_SANDBOX, XDG_CACHE_HOME, HOME, TERM, NO_COLOR, LC_ALL, LC_CTYPE and LANG. Returns the value, or NULL, also
+ * for a name that is not in the table; an empty value counts as unset. */
 HONE_API const char *hone_environment(const char *name);
 
 #ifdef __cplusplus

@@ -190,8 +190,13 @@ bool stdout_has_colours(void) {
 }
 
 bool terminal_is_utf8(void) {
-    const char *set = nl_langinfo(CODESET);
-    return set && strcmp(set, "UTF-8") == 0;
+    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    const char *set = nl_langinfo(CODESET), *locale = NULL;
+    if (set && strcmp(set, "UTF-8") == 0) return true;
+    /* A locale that is not installed here, as often in containers, still says what the terminal is. */
+    for (size_t i = 0; !locale && i < sizeof names / sizeof *names; i++) locale = hone_environment(names[i]);
+    set = locale ? strchr(locale, '.') : NULL;
+    return set && (strncmp(set, ".UTF-8", 6) == 0 || strncmp(set, ".utf8", 5) == 0);
 }
 
 double clock_seconds(void) {

@@ -14,7 +14,7 @@ enum { BAR_CELLS = 20, LINE_SIZE = 1024 };
 
 struct progress {
     bool quiet, open; /* open: a line without its end is on the terminal */
-    bool utf8;
+    bool utf8, colours;
     int columns; /* 0: no terminal */
     int epochs;
     double epoch_start, last_draw;
@@ -28,6 +28,7 @@ progress *progress_create(bool quiet) {
     p->quiet = quiet;
     p->columns = terminal_columns();
     p->utf8 = terminal_is_utf8();
+    p->colours = hone_environment("NO_COLOR") == NULL;
     return p;
 }
 
@@ -76,11 +77,12 @@ static void append(char *line, const char *format, ...) {
 static void append_bar(const progress *p, char *line, double fraction) {
     int cells = p->columns < 60 ? BAR_CELLS / 2 : BAR_CELLS;
     int filled = (int)(fraction * cells + 0.5);
-    /* The part still to come is dimmed; without UTF-8 it is dots. */
+    /* The part still to come is dimmed, or thinner where that is not wanted; without UTF-8 it is dots. */
+    bool dims = p->utf8 && p->colours && filled < cells;
     for (int i = 0; i < filled; i++) append(line, "%s", p->utf8 ? "━" : "=");
-    if (filled < cells && p->utf8) append(line, "\033[2m");
-    for (int i = filled; i < cells; i++) append(line, "%s", p->utf8 ? "━" : ".");
-    if (filled < cells && p->utf8) append(line, "\033[0m");
+    if (dims) append(line, "\033[2m");
+    for (int i = filled; i < cells; i++) append(line, "%s", dims ? "━" : p->utf8 ? "─" : ".");
+    if (dims) append(line, "\033[0m");
 }
 
 /* Columns that line takes on the terminal: escape sequences and continuation bytes take none. */
@@ -109,6 +111,20 @@ static void append_logs(char *line, const hone_logs *logs, int columns) {
         if (columns > 0 && width + length >= columns) return;
         width += length;
         append(line, "%s", item);
+    }
+}
+
+/* A line that is wider than the terminal would go on in the next one, and stay there. */
+static void cut(char *line, int columns) {
+    int width = 0;
+    for (char *c = line; *c; c++) {
+        if (*c == '\033') {
+            c = strchr(c, 'm');
+            if (!c) return;
+        } else if (((unsigned char)*c & 0xC0) != 0x80 && ++width >= columns) {
+            *c = '\0';
+            return;
+        }
     }
 }
 
@@ -145,6 +161,7 @@ static void draw_steps(progress *p, int64_t step, int64_t steps, const hone_logs
     append(line, " %s %s", clock_text(done ? seconds : each * (double)(steps - step), clock),
            step_text(each, per_step));
     append_logs(line, logs, done ? 0 : p->columns);
+    if (!done) cut(line, p->columns);
     redraw(p, line);
 }
 
@@ -158,6 +175,7 @@ static hone_status on_batch_end(void *context, hone_trainer *trainer, int64_t st
     double t = clock_seconds();
     if (t - p->last_draw < REDRAW_SECONDS) return HONE_OK;
     p->last_draw = t;
+    p->columns = terminal_columns(); /* which somebody may have made narrower */
     draw_steps(p, step, steps, logs, t - p->epoch_start, false);
     return HONE_OK;
 }
@@ -219,6 +237,7 @@ bool progress_collect(void *context, const hone_collect_progress *state) {
     if (!narrow) append(line, " %s/s", as_bytes(state->bytes_per_second, rate));
     if (!narrow && state->total > state->done && state->bytes_per_second > 0)
         append(line, " %s left", clock_text((double)(state->total - state->done) / state->bytes_per_second, clock));
+    cut(line, p->columns);
     redraw(p, line);
     if (done) progress_break(p);
     return true;

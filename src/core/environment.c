@@ -7,7 +7,8 @@
 #include <string.h>
 
 static const char *const known[] = {"HONE_CPU", "HONE_THREADS", "HONE_LOG",     "HONE_DATA", "XDG_CACHE_HOME",
-                                    "HOME",     "HONE_RUNS",    "HONE_SANDBOX", "NO_COLOR",  "TERM"};
+                                    "HOME",     "HONE_RUNS",    "HONE_SANDBOX", "NO_COLOR",  "TERM",
+                                    "LC_ALL",   "LC_CTYPE",     "LANG"};
 
 const char *hone_environment(const char *name) {
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
