@@ -165,38 +165,73 @@ void hone__drift_pixels(hone__drift *d, const unsigned char *pixels, size_t n) {
     pthread_mutex_unlock(&d->lock);
 }
 
-/* As the pixels that the inputs were made of. A few hundred of each are enough for its mean. */
-static void count_inputs(hone__drift *d, const unsigned char *row) {
-    enum { MOST_LOOKED_AT = 1024 };
-    size_t pixels = d->size / d->channels, step = pixels / MOST_LOOKED_AT + 1, seen = 0;
-    double sum = 0, squares = 0;
-    size_t bin_step = pixels * d->channels / PIXELS_LOOKED_AT + 1;
-    for (size_t i = 0; i < pixels; i += step) {
-        for (size_t c = 0; c < d->channels; c++) {
-            float x;
-            memcpy(&x, row + (i * d->channels + c) * sizeof x, sizeof x);
-            double pixel = ((double)x - d->offset[c]) / d->scale[c];
-            sum += pixel;
-            squares += pixel * pixel;
-            seen++;
+/* What one row of inputs says, as the pixels that it was made of. */
+typedef struct impression {
+    double mean, variance;
+    size_t pixel_count;
+    unsigned char pixels[PIXELS_LOOKED_AT]; /* the bins of a few */
+} impression;
+
+/* Sums of every step-th element of a channel and of its squares; four at a time, for they need not wait for each other. */
+static void sum_up(const unsigned char *at, size_t count, size_t stride, double *sum, double *squares) {
+    enum { LANES = 4 };
+    double s[LANES] = {0}, q[LANES] = {0};
+    float x;
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES, at += LANES * stride) {
+        for (size_t k = 0; k < LANES; k++) {
+            memcpy(&x, at + k * stride, sizeof x);
+            s[k] += (double)x;
+            q[k] += (double)x * (double)x;
         }
     }
-    double mean = sum / (double)seen;
-    if (!isfinite(mean) || !isfinite(squares)) return;
-    count_picture(&d->windows[1], mean, squares / (double)seen - mean * mean);
-    for (size_t i = bin_step / 2; i < d->size; i += bin_step) {
+    for (; i < count; i++, at += stride) {
+        memcpy(&x, at, sizeof x);
+        s[0] += (double)x;
+        q[0] += (double)x * (double)x;
+    }
+    *sum = s[0] + s[1] + s[2] + s[3];
+    *squares = q[0] + q[1] + q[2] + q[3];
+}
+
+/* A few hundred of its elements are enough for a mean. False: it has some that are no finite numbers. */
+static bool look_at_inputs(const hone__drift *d, const unsigned char *row, impression *out) {
+    enum { MOST_LOOKED_AT = 1024 };
+    size_t pixels = d->size / d->channels, step = pixels / MOST_LOOKED_AT + 1, count = (pixels - 1) / step + 1;
+    double mean = 0, square = 0;
+    for (size_t c = 0; c < d->channels; c++) {
+        double scale = d->scale[c], offset = d->offset[c], sum, squares;
+        sum_up(row + c * sizeof(float), count, step * d->channels * sizeof(float), &sum, &squares);
+        sum /= (double)count;
+        squares /= (double)count;
+        mean += (sum - offset) / scale;
+        square += (squares - 2 * offset * sum + offset * offset) / (scale * scale);
+    }
+    mean /= (double)d->channels;
+    square /= (double)d->channels;
+    if (!isfinite(mean) || !isfinite(square)) return false;
+    *out = (impression){.mean = mean, .variance = square - mean * mean};
+    step = pixels * d->channels / PIXELS_LOOKED_AT + 1;
+    for (size_t i = step / 2; i < d->size; i += step) {
         float x;
         size_t c = i % d->channels;
         memcpy(&x, row + i * sizeof x, sizeof x);
-        d->windows[1].counts[HONE_DRIFT_PIXEL][bin(((double)x - d->offset[c]) / d->scale[c], 1)]++;
+        out->pixels[out->pixel_count++] = (unsigned char)bin(((double)x - d->offset[c]) / d->scale[c], 1);
     }
+    return true;
 }
 
+/* The lock is held to count, not to look: threads that wait for it would be woken late. */
 void hone__drift_inputs(hone__drift *d, const void *rows, size_t n) {
     if (!d->has_reference || !d->knows_pixels) return;
-    pthread_mutex_lock(&d->lock);
-    for (size_t i = 0; i < n; i++) count_inputs(d, (const unsigned char *)rows + i * d->size * sizeof(float));
-    pthread_mutex_unlock(&d->lock);
+    for (size_t i = 0; i < n; i++) {
+        impression seen;
+        if (!look_at_inputs(d, (const unsigned char *)rows + i * d->size * sizeof(float), &seen)) continue;
+        pthread_mutex_lock(&d->lock);
+        count_picture(&d->windows[1], seen.mean, seen.variance);
+        for (size_t k = 0; k < seen.pixel_count; k++) d->windows[1].counts[HONE_DRIFT_PIXEL][seen.pixels[k]]++;
+        pthread_mutex_unlock(&d->lock);
+    }
 }
 
 void hone__drift_outputs(hone__drift *d, const float *outputs, size_t row, size_t n) {
