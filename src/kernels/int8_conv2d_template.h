@@ -13,7 +13,9 @@ typedef struct int8_geometry {
     bool copied;
     size_t hp, wp, row, sample; /* the picture that windows are read from, in numbers */
     size_t oh, ow, pixels;      /* what is left: after pooling */
-    size_t out;                 /* bytes of one output number, times f */
+    bool winograd;
+    size_t tiles_h, tiles_w; /* of Winograd's way */
+    size_t out;              /* bytes of one output number, times f */
 } int8_geometry;
 
 static int8_geometry int8_geometry_of(const hone_conv2d_shape *s) {
@@ -28,9 +30,18 @@ static int8_geometry int8_geometry_of(const hone_conv2d_shape *s) {
     g.runs = (size_t)s->kh * g.per_row;
     g.run = together ? (size_t)s->kw * g.cg : g.cg;
     g.words = g.runs * ((g.run + VQ_WORD - 1) / VQ_WORD);
-    const size_t reach_h = (size_t)((s->oh - 1) * s->stride_h + (s->kh - 1) * s->dilation_h + 1);
-    const size_t reach_w = (size_t)((s->ow - 1) * s->stride_w + (s->kw - 1) * s->dilation_w + 1);
-    const bool bordered = s->pad_top > 0 || s->pad_left > 0 || reach_h > (size_t)s->h || reach_w > (size_t)s->w;
+    size_t reach_h = (size_t)((s->oh - 1) * s->stride_h + (s->kh - 1) * s->dilation_h + 1);
+    size_t reach_w = (size_t)((s->ow - 1) * s->stride_w + (s->kw - 1) * s->dilation_w + 1);
+    g.winograd = int8_winograd_pays(s);
+    g.tiles_h = (size_t)(s->pool_h > 0 ? s->ph : (s->oh + 1) / 2);
+    g.tiles_w = (size_t)(s->pool_h > 0 ? s->pw : (s->ow + 1) / 2);
+    if (g.winograd) {
+        g.words = INT8_POINTS * g.c / VQ_WORD;
+        reach_h = 2 * g.tiles_h + 2;
+        reach_w = 2 * g.tiles_w + 2;
+    }
+    const bool bordered =
+        g.winograd || s->pad_top > 0 || s->pad_left > 0 || reach_h > (size_t)s->h || reach_w > (size_t)s->w;
     g.copied = VQ_WIDE || bordered || g.run % VQ_WORD != 0;
     g.hp = bordered ? reach_h : (size_t)s->h;
     g.wp = bordered ? reach_w : (size_t)s->w;
@@ -72,9 +83,21 @@ static size_t int8_together(const int8_geometry *g) {
     return !g->copied || samples < 1 ? 1 : samples;
 }
 
+/* Bytes of the frames, a whole number of cache lines. */
+static size_t int8_frame_bytes(const int8_geometry *g) {
+    return ((int8_together(g) * g->sample + VQ_WORD) * sizeof(vq_number) + 63) / 64 * 64;
+}
+
+/* Of Winograd's way, behind the frames: patches at their points, and sums. */
+static size_t int8_patch_bytes(const int8_geometry *g) {
+    return (size_t)INT8_POINTS * INT8_TILE_ROWS * g->c * sizeof(vq_number);
+}
+
 static size_t int8_conv2d_scratch(const hone_conv2d_shape *s) {
     const int8_geometry g = int8_geometry_of(s);
-    return g.copied ? (int8_together(&g) * g.sample + VQ_WORD) * sizeof(vq_number) : 0;
+    if (!g.copied) return 0;
+    const size_t sums = (size_t)INT8_POINTS * INT8_TILE_ROWS * INT8_LANES * sizeof(int32_t);
+    return int8_frame_bytes(&g) + (g.winograd ? int8_patch_bytes(&g) + sums : 0);
 }
 
 /* ---- packing --------------------------------------------------------------------------------------------------- */
@@ -105,20 +128,24 @@ static void int8_pack_panel(const hone_int8_conv2d *p, const int8_geometry *g, s
             shift[i] = o->shifts[channel + i] - 1;
         }
     }
+    const int8_t *tap = weights + channel;
+    for (size_t row = 0; row < g->runs * g->run; row++, tap += g->f)
+        for (size_t i = 0; i < width; i++)
+            bias[i] -= p->zero_point * tap[i]; /* of x: taken out of every sum beforehand */
+    if (g->winograd) {
+        int8_winograd_pack(weights + channel, g->c, g->f, width, lanes, to);
+        return;
+    }
     for (size_t run = 0; run < g->runs; run++)
         for (size_t at = 0; at < g->run; at += VQ_WORD, to += VQ_WORD * lanes)
-            for (size_t k = 0; k < VQ_WORD && at + k < g->run; k++) {
-                const int8_t *tap = weights + (run * g->run + at + k) * g->f + channel;
-                for (size_t i = 0; i < width; i++) {
-                    to[VQ_WORD * i + k] = tap[i];
-                    bias[i] -= p->zero_point * tap[i]; /* of x: taken out of every sum beforehand */
-                }
-            }
+            for (size_t k = 0; k < VQ_WORD && at + k < g->run; k++)
+                for (size_t i = 0; i < width; i++)
+                    to[VQ_WORD * i + k] = weights[(run * g->run + at + k) * g->f + channel + i];
 }
 
 static void int8_conv2d_pack(const hone_int8_conv2d *p, const int8_t *weights, void *packed) {
     const int8_geometry g = int8_geometry_of(&p->shape);
-    int8_pack_offsets(&p->shape, &g, packed);
+    if (!g.winograd) int8_pack_offsets(&p->shape, &g, packed);
     uint8_t *panel = (uint8_t *)packed + int8_offset_bytes(&g);
     for (size_t group = 0; group < g.groups; group++)
         for (size_t first = 0; first < g.fg; first += INT8_LANES) {
@@ -157,6 +184,23 @@ static void int8_frame(const hone_conv2d_shape *s, const int8_geometry *g, int32
         int8_widen(to + before, x + (size_t)source * line, inside);
         int8_fill(to + before + inside, zero_point, room - inside);
     }
+}
+
+/* What lies packed at panel, whose first channel is channel first of its group. */
+static int8_panel int8_panel_at(const int8_geometry *g, const hone_int8_conv2d *p, const void *packed,
+                                const void *panel, size_t first) {
+    const size_t lanes = int8_lanes(g, first), left = g->fg - first;
+    const int32_t *arrays = panel;
+    return (int8_panel){.bias = arrays,
+                        .multiplier = arrays + lanes,
+                        .shift = arrays + 2 * lanes,
+                        .scale = (const float *)(const void *)(arrays + 3 * lanes),
+                        .weights = (const vq_weight *)(const void *)(arrays + INT8_ARRAYS * lanes),
+                        .lanes = lanes,
+                        .last = left >= lanes ? VL : left - (lanes - VL),
+                        .offset = packed,
+                        .words = g->words,
+                        .output = &p->output};
 }
 
 /* Where the next output is, in scan order through the rows of one sample after another. */
@@ -221,6 +265,57 @@ static void int8_pooled_windows(const hone_conv2d_shape *s, const int8_geometry 
         }
 }
 
+#ifdef HONE_INT8_WIDE
+/* Patches of all channels of the tiles tile … tile + count - 1, counted through the samples at x, to their points; what
+ * the tiles give goes to out. */
+static void int8_winograd_patches(const hone_conv2d_shape *s, const int8_geometry *g, const vq_number *x, uint8_t *y,
+                                  size_t tile, size_t count, vq_number *patches, int8_tile *out) {
+    const size_t all = g->tiles_h * g->tiles_w, point = INT8_TILE_ROWS * g->c;
+    const int step = s->pool_h > 0 ? 1 : 2;
+    for (size_t i = 0; i < count; i++, tile++) {
+        const size_t sample = tile / all, ty = tile % all / g->tiles_w, tx = tile % g->tiles_w;
+        const int oy = (int)ty * step, ox = (int)tx * step, rows = (int)g->oh - oy, columns = (int)g->ow - ox;
+        int8_winograd_patch(x + sample * g->sample + 2 * ty * g->row + 2 * tx * g->c, g->row, g->c, patches + i * g->c,
+                            point);
+        out[i] = (int8_tile){.y = y + (sample * g->pixels + (size_t)oy * g->ow + (size_t)ox) * g->out,
+                             .rows = rows < step ? rows : step,
+                             .columns = columns < step ? columns : step};
+    }
+}
+
+/* Blocks of tiles, as even as can be; each through all panels. */
+static void int8_winograd(const hone_int8_conv2d *p, const int8_geometry *g, size_t samples, const vq_number *x,
+                          const void *packed, uint8_t *y, vq_number *patches, int32_t *sums) {
+    const size_t total = samples * g->tiles_h * g->tiles_w, parts = (total + INT8_TILES - 1) / INT8_TILES;
+    const size_t most = (total + parts - 1) / parts, words = g->c / VQ_WORD;
+    const size_t element = p->output.real ? sizeof(float) : 1;
+    for (size_t tile = 0, count; tile < total; tile += count) {
+        int8_tile out[INT8_TILES];
+        count = total - tile < most ? total - tile : most;
+        int8_winograd_patches(&p->shape, g, x, y, tile, count, patches, out);
+        const uint8_t *panel = (const uint8_t *)packed + int8_offset_bytes(g);
+        for (size_t first = 0; first < g->f; first += INT8_LANES) {
+            const int8_panel q = int8_panel_at(g, p, packed, panel, first);
+            const int vectors = (int)(q.lanes / VL);
+            const size_t blocks = (count + INT8_ROWS - 1) / INT8_ROWS, point = INT8_TILE_ROWS * q.lanes;
+            int8_channels l;
+            for (size_t i = 0; i < INT8_POINTS; i++)
+                int8_winograd_all_products(vectors, blocks, patches + i * INT8_TILE_ROWS * g->c, g->c,
+                                           q.weights + i * g->c * q.lanes, words, sums + i * point);
+            int8_load_channels(vectors, &q, &l);
+            for (size_t i = 0; i < count; i++) {
+                out[i].y += first * element;
+                for (int v = 0; v < vectors; v++)
+                    int8_winograd_store(&q, &l, v, p->shape.pool_h > 0, sums + i * q.lanes, point, &out[i], g->out,
+                                        g->ow * g->out);
+                out[i].y -= first * element;
+            }
+            panel += int8_panel_bytes(g, q.lanes);
+        }
+    }
+}
+#endif
+
 static void int8_conv2d(const hone_int8_conv2d *p, size_t n, const uint8_t *x, const void *packed, void *y,
                         void *scratch) {
     const hone_conv2d_shape *s = &p->shape;
@@ -238,25 +333,21 @@ static void int8_conv2d(const hone_int8_conv2d *p, size_t n, const uint8_t *x, c
             int8_fill(frame + samples * g.sample, 0, VQ_WORD);
             from = frame;
         }
+        uint8_t *to = (uint8_t *)y + i * g.pixels * g.out;
+#ifdef HONE_INT8_WIDE
+        if (g.winograd) {
+            uint8_t *patches = (uint8_t *)scratch + int8_frame_bytes(&g), *sums = patches + int8_patch_bytes(&g);
+            int8_winograd(p, &g, samples, from, packed, to, (vq_number *)(void *)patches, (int32_t *)(void *)sums);
+            continue;
+        }
+#endif
         const uint8_t *panel = (const uint8_t *)packed + int8_offset_bytes(&g);
         for (size_t group = 0; group < g.groups; group++)
             for (size_t first = 0; first < g.fg; first += INT8_LANES) {
-                const size_t lanes = int8_lanes(&g, first), left = g.fg - first;
-                const int32_t *arrays = (const int32_t *)(const void *)panel;
-                const int8_panel q = {.bias = arrays,
-                                      .multiplier = arrays + lanes,
-                                      .shift = arrays + 2 * lanes,
-                                      .scale = (const float *)(const void *)(arrays + 3 * lanes),
-                                      .weights = (const vq_weight *)(const void *)(arrays + INT8_ARRAYS * lanes),
-                                      .lanes = lanes,
-                                      .last = left >= lanes ? VL : left - (lanes - VL),
-                                      .offset = packed,
-                                      .words = g.words,
-                                      .output = &p->output};
-                (s->pool_h > 0 ? int8_pooled_windows
-                               : int8_windows)(s, &g, &q, samples, from + group * g.cg,
-                                               (uint8_t *)y + i * g.pixels * g.out + (group * g.fg + first) * element);
-                panel += int8_panel_bytes(&g, lanes);
+                const int8_panel q = int8_panel_at(&g, p, packed, panel, first);
+                (s->pool_h > 0 ? int8_pooled_windows : int8_windows)(s, &g, &q, samples, from + group * g.cg,
+                                                                     to + (group * g.fg + first) * element);
+                panel += int8_panel_bytes(&g, q.lanes);
             }
     }
 }

@@ -13,6 +13,7 @@
 extern const hone_int8_kernels HONE_PASTE(hone_int8_kernels_, HONE_INT8_ISA);
 
 #include "int8_block_template.h"
+#include "int8_winograd_template.h"
 #include "int8_conv2d_template.h"
 #include "int8_other_template.h"
 

@@ -12,7 +12,9 @@
  *     vq_requantise(a, c)      (int32)(((int64)a * m) >> s) with c = vq_factor(m, s), s 30 … 61, |a| < 2^30: the shift is
  *                              arithmetic. vfactor is what can be computed beforehand
  *     vq_max, vq_min           of int32
- *     vq_store, vq_store_part  lanes of 0 … 255 as bytes; all, or the first n */
+ *     vq_store, vq_store_part  lanes of 0 … 255 as bytes; all, or the first n
+ *
+ * and with HONE_INT8_WIDE vectors of 2 VL numbers, vshort: vs_load, vs_store, vs_add, vs_sub. */
 #ifndef HONE_SIMD_INT8_H
 #define HONE_SIMD_INT8_H
 
@@ -20,6 +22,7 @@
 
 /* VQ_WIDE: numbers are wider in memory than bytes. */
 #if (defined(HONE_ISA_avx512) || defined(HONE_ISA_avx2)) && !defined(HONE_VNNI)
+#define HONE_INT8_WIDE 1
 enum { VQ_WORD = 2, VQ_WIDE = 1 };
 typedef int16_t vq_number, vq_weight;
 #else
@@ -38,6 +41,21 @@ HONE_INLINE int32_t vq_word(const vq_number *p) {
 
 #if defined(HONE_ISA_avx512)
 
+#ifdef HONE_INT8_WIDE
+typedef __m512i vshort;
+HONE_INLINE vshort vs_load(const vq_number *p) {
+    return _mm512_loadu_si512(p);
+}
+HONE_INLINE void vs_store(vq_number *p, vshort a) {
+    _mm512_storeu_si512(p, a);
+}
+HONE_INLINE vshort vs_add(vshort a, vshort b) {
+    return _mm512_add_epi16(a, b);
+}
+HONE_INLINE vshort vs_sub(vshort a, vshort b) {
+    return _mm512_sub_epi16(a, b);
+}
+#endif
 typedef __m512i vbytes, vweights;
 HONE_INLINE vbytes vq_broadcast(const vq_number *p) {
     return _mm512_set1_epi32(vq_word(p));
@@ -81,6 +99,21 @@ HONE_INLINE void vq_store_part(uint8_t *p, vint a, size_t n) {
 
 #elif defined(HONE_ISA_avx2)
 
+#ifdef HONE_INT8_WIDE
+typedef __m256i vshort;
+HONE_INLINE vshort vs_load(const vq_number *p) {
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+HONE_INLINE void vs_store(vq_number *p, vshort a) {
+    _mm256_storeu_si256((__m256i *)(void *)p, a);
+}
+HONE_INLINE vshort vs_add(vshort a, vshort b) {
+    return _mm256_add_epi16(a, b);
+}
+HONE_INLINE vshort vs_sub(vshort a, vshort b) {
+    return _mm256_sub_epi16(a, b);
+}
+#endif
 typedef __m256i vbytes, vweights;
 HONE_INLINE vbytes vq_broadcast(const vq_number *p) {
     return _mm256_set1_epi32(vq_word(p));

@@ -171,6 +171,61 @@ static void convolutions(void **state) {
     }
 }
 
+/* Whole vectors of channels and many filters, where some levels go by Winograd's way: odd maps, tiles and panels that are
+ * not full, maps of many tiles, samples that share a block. */
+static void tiles(void **state) {
+    (void)state;
+    const hone_conv2d_shape shapes[] = {
+        conv_shape(6, 6, 32, 3, 3, 64, 1, 1, 1, false),
+        conv_shape(5, 6, 32, 3, 3, 70, 1, 1, 1, true),
+        conv_shape(9, 7, 64, 3, 3, 33, 1, 1, 1, true),
+        conv_shape(4, 13, 16, 3, 3, 17, 1, 1, 1, false),
+        conv_shape(19, 18, 32, 3, 3, 65, 1, 1, 1, true),
+        pooled_shape(conv_shape(13, 13, 32, 3, 3, 64, 1, 1, 1, false), 2, 2, 2),
+        pooled_shape(conv_shape(8, 5, 32, 3, 3, 77, 1, 1, 1, true), 2, 2, 2),
+        pooled_shape(conv_shape(16, 17, 96, 3, 3, 16, 1, 1, 1, true), 2, 2, 2),
+    };
+    for (size_t i = 0; i < LEVELS; i++) {
+        const hone_int8_kernels *k = hone__int8_kernels_named(levels[i]);
+        for (size_t j = 0; k && j < sizeof shapes / sizeof *shapes; j++)
+            for (size_t n = 1; n <= 3; n++) {
+                conv2d_case(k, &shapes[j], n, false);
+                if (!shapes[j].pool_h) conv2d_case(k, &shapes[j], n, true);
+            }
+    }
+}
+
+/* The widest sums that Winograd's way takes: what wraps on the way must come back. */
+static void largest_tiles(void **state) {
+    (void)state;
+    enum { CHANNELS = 1024, FILTERS = 64, SIDE = 6, OUTPUTS = SIDE * SIDE * FILTERS };
+    const hone_conv2d_shape s = conv_shape(SIDE, SIDE, CHANNELS, 3, 3, FILTERS, 1, 1, 1, true);
+    static const int signs[][2] = {{1, 1}, {-1, -1}, {1, -1}};
+    for (size_t i = 0; i < LEVELS; i++) {
+        const hone_int8_kernels *k = hone__int8_kernels_named(levels[i]);
+        for (size_t j = 0; k && j < sizeof signs / sizeof *signs; j++) {
+            hone_int8_conv2d p = {.shape = s};
+            channels c = random_channels(FILTERS, &p.output, true);
+            uint8_t *x = kt_alloc(SIDE * SIDE * CHANNELS, 1);
+            int8_t *w = kt_alloc(9 * CHANNELS * FILTERS, 1);
+            float *y = kt_alloc(OUTPUTS, sizeof *y);
+            memset(x, 255, SIDE * SIDE * CHANNELS);
+            for (size_t tap = 0; tap < 9; tap++)
+                memset(w + tap * CHANNELS * FILTERS, 127 * signs[j][tap % 2], CHANNELS * FILTERS);
+            void *packed = kt_alloc((k->conv2d_packed(&s) + 63) / 64 * 64, 1);
+            void *scratch = kt_alloc((k->conv2d_scratch(&s) + 63) / 64 * 64, 1);
+            k->conv2d_pack(&p, w, packed);
+            k->conv2d(&p, 1, x, packed, y, scratch);
+            for (int at = 0; at < OUTPUTS; at += 7) {
+                int pixel = at / FILTERS, filter = at % FILTERS;
+                float want = (float)window_sum(&p, x, w, pixel / SIDE, pixel % SIDE, filter) * c.scale[filter];
+                if (memcmp(&want, &y[at], sizeof want) != 0) fail_msg("%s [%d]: %g, want %g", k->name, at, y[at], want);
+            }
+            kt_release_all();
+        }
+    }
+}
+
 /* Sums as large as they may be, of both signs: what saturates on the way would show. */
 static void largest_sums(void **state) {
     (void)state;
@@ -364,9 +419,9 @@ static void levels_are_found(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(convolutions),     cmocka_unit_test(largest_sums),      cmocka_unit_test(depthwise),
-        cmocka_unit_test(pooling),          cmocka_unit_test(to_and_from_float), cmocka_unit_test(sums_and_tables),
-        cmocka_unit_test(levels_are_found),
+        cmocka_unit_test(convolutions),      cmocka_unit_test(tiles),           cmocka_unit_test(largest_tiles),
+        cmocka_unit_test(largest_sums),      cmocka_unit_test(depthwise),       cmocka_unit_test(pooling),
+        cmocka_unit_test(to_and_from_float), cmocka_unit_test(sums_and_tables), cmocka_unit_test(levels_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
