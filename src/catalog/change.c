@@ -149,6 +149,7 @@ static hone_status check_label(const char *label, hone_error *err) {
     if (!label[0]) HONE_FAIL(err, HONE_ARGUMENT, "a label cannot be empty");
     if (strlen(label) > HONE_MAX_CLASS_NAME)
         HONE_FAIL(err, HONE_LIMIT, "a label of %zu bytes, where %d are possible", strlen(label), HONE_MAX_CLASS_NAME);
+    if (hone__has_control(label)) HONE_FAIL(err, HONE_ARGUMENT, "the label '%.64s' has a control character", label);
     return HONE_OK;
 }
 

@@ -163,15 +163,18 @@ static hone_status look(summary *s, hone_error *err) {
 static void print_remarks(const char *title, const remarks *r) {
     if (r->count == 0) return;
     printf("%-11s %zu\n", title, r->count);
-    for (size_t i = 0; i < r->count && i < SHOWN; i++)
-        printf("  %s: %s\n", r->at[i].path ? r->at[i].path : "", r->at[i].why ? r->at[i].why : "");
+    for (size_t i = 0; i < r->count && i < SHOWN; i++) {
+        fputs("  ", stdout);
+        print_plain(stdout, r->at[i].path ? r->at[i].path : "");
+        printf(": %s\n", r->at[i].why ? r->at[i].why : "");
+    }
     if (r->count > SHOWN) printf("  … and %zu more\n", r->count - SHOWN);
 }
 
 static void print_classes(const summary *s) {
     int width = 5;
     for (size_t i = 0; i < s->class_count; i++)
-        if ((int)strlen(s->classes[i].name) > width) width = (int)strlen(s->classes[i].name);
+        if (columns_of(s->classes[i].name) > width) width = columns_of(s->classes[i].name);
     if (width > 40) width = 40;
     /* Columns of zeros would look as if nothing trained: without parts, all of it does. */
     bool has_parts = false;
@@ -182,7 +185,9 @@ static void print_classes(const summary *s) {
     printf("\n");
     for (size_t i = 0; i < s->class_count; i++) {
         const class_count *c = &s->classes[i];
-        printf("%-*s %10lld", width, c->name, (long long)c->pictures);
+        int columns = columns_of(c->name);
+        print_in_columns(c->name, columns > width ? columns : width, false);
+        printf(" %10lld", (long long)c->pictures);
         if (has_parts)
             printf(" %10lld %10lld %10lld", (long long)c->train, (long long)c->validation, (long long)c->test);
         printf("\n");

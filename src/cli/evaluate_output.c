@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What hone evaluate found: tables for people, in colour on a terminal, and JSON for programs. */
-#define _XOPEN_SOURCE 700 /* wcwidth */
 #include "evaluate_output.h"
 
 #include <math.h>
 #include <string.h>
-#include <wchar.h>
 
 enum {
     CLASSES_SHOWN = 30,  /* rows of the table of classes; with more, the worst of them */
@@ -15,25 +13,6 @@ enum {
 };
 
 /* ---- words in columns ------------------------------------------------------------------------------------------ */
-
-/* name in exactly width columns, cut or filled with blanks; a Chinese character takes two. */
-static void print_name(const char *name, int width, bool right) {
-    mbstate_t state = {0};
-    wchar_t c;
-    size_t length = strlen(name), used = 0;
-    int columns = 0;
-    while (used < length) {
-        size_t bytes = mbrtowc(&c, name + used, length - used, &state);
-        if (bytes == 0 || bytes > length) bytes = 1, state = (mbstate_t){0}, c = L'?'; /* no character of this locale */
-        int wide = wcwidth(c) > 0 ? wcwidth(c) : 0;
-        if (columns + wide > width) break;
-        columns += wide;
-        used += bytes;
-    }
-    if (right) printf("%*s", width - columns, "");
-    printf("%.*s", (int)used, name);
-    if (!right) printf("%*s", width - columns, "");
-}
 
 static void print_number(double value, int width) {
     if (isnan(value))
@@ -47,7 +26,7 @@ static void print_number(double value, int width) {
 static void print_row(const char *name, double precision, double recall, double f1_score, double auc, size_t support) {
     char number[32];
     printf("  ");
-    print_name(name, NAME_WIDTH, false);
+    print_in_columns(name, NAME_WIDTH, false);
     print_number(precision, 11);
     print_number(recall, 10);
     print_number(f1_score, 10);
@@ -121,12 +100,12 @@ static void print_confusion(const evaluation_results *r) {
     printf("\n  confusions: rows are what images are, columns what the model says\n  %*s", NAME_WIDTH, "");
     for (size_t c = 0; c < n; c++) {
         putchar(' ');
-        print_name(r->names[c], width - 1, true);
+        print_in_columns(r->names[c], width - 1, true);
     }
     putchar('\n');
     for (size_t row = 0; row < n; row++) {
         printf("  ");
-        print_name(r->names[row], NAME_WIDTH, false);
+        print_in_columns(r->names[row], NAME_WIDTH, false);
         for (size_t c = 0; c < n; c++) {
             uint64_t value = s->confusion[row * n + c];
             if (value == 0)

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+#include <wchar.h>
 
 /* What --json owes its reader. */
 static struct {
@@ -71,16 +72,24 @@ static const char *without_repetition(const char *what, const char *message) {
     return message;
 }
 
+void print_plain(FILE *stream, const char *text) {
+    for (; *text; text++) fputc((unsigned char)*text < ' ' || *text == 127 ? '?' : *text, stream);
+}
+
 void say_left_out(const char *path, const hone_error *why) {
     size_t length = strlen(path);
     const char *reason = why->message;
     if (*reason == '\'' && strncmp(reason + 1, path, length) == 0 && strncmp(reason + 1 + length, "': ", 3) == 0)
         reason += length + 4;
-    fprintf(stderr, "hone: left out '%s': %s\n", path, reason);
+    fputs("hone: left out '", stderr);
+    print_plain(stderr, path);
+    fprintf(stderr, "': %s\n", reason);
 }
 
 void complain(const char *what, const char *why, const char *hint) {
-    fprintf(stderr, "hone: %s%s%s\n", what, why ? ": " : "", why ? why : "");
+    fputs("hone: ", stderr);
+    print_plain(stderr, what);
+    fprintf(stderr, "%s%s\n", why ? ": " : "", why ? why : "");
     if (hint) fprintf(stderr, "hint: %s\n", hint);
     keep_error(what, why, hint);
 }
@@ -173,6 +182,39 @@ const char *as_bytes(double bytes, char buffer[32]) {
     while (bytes >= 1024 && unit + 1 < sizeof units / sizeof units[0]) bytes /= 1024, unit++;
     snprintf(buffer, 32, unit == 0 ? "%.0f %s" : "%.1f %s", bytes, units[unit]);
     return buffer;
+}
+
+/* The character at text, left bytes from the end: its bytes and columns; '?' where this locale has none. */
+static size_t measure_character(const char *text, size_t left, int *columns) {
+    mbstate_t state = {0};
+    wchar_t c;
+    size_t bytes = mbrtowc(&c, text, left, &state);
+    bool is_none = bytes == 0 || bytes > left;
+    int wide = is_none ? 1 : wcwidth(c);
+    *columns = wide > 0 ? wide : 0;
+    return is_none ? 1 : bytes;
+}
+
+int columns_of(const char *text) {
+    size_t length = strlen(text);
+    int sum = 0, columns;
+    for (size_t used = 0; used < length; sum += columns)
+        used += measure_character(text + used, length - used, &columns);
+    return sum;
+}
+
+void print_in_columns(const char *text, int width, bool right) {
+    size_t length = strlen(text), used = 0;
+    int sum = 0, columns;
+    while (used < length) {
+        size_t bytes = measure_character(text + used, length - used, &columns);
+        if (sum + columns > width) break;
+        sum += columns;
+        used += bytes;
+    }
+    if (right) printf("%*s", width - sum, "");
+    printf("%.*s", (int)used, text);
+    if (!right) printf("%*s", width - sum, "");
 }
 
 int terminal_columns(void) {

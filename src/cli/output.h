@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
@@ -16,6 +17,8 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 int failed(const hone_error *err, const char *hint, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* The same in one piece, for what is no error of the library. */
 void complain(const char *what, const char *why, const char *hint);
+/* Text of a stranger's, such as a path, on a terminal, which obeys control characters: '?' for each. */
+void print_plain(FILE *stream, const char *text);
 /* "hone: left out 'PATH': why", one line per file. */
 void say_left_out(const char *path, const hone_error *why);
 
@@ -44,6 +47,11 @@ int edit_distance(const char *a, size_t length, const char *b);
 const char *with_commas(int64_t number, char buffer[32]);
 /* "373.3 KB". */
 const char *as_bytes(double bytes, char buffer[32]);
+
+/* How many columns text takes; a Chinese character takes two. */
+int columns_of(const char *text);
+/* Text in exactly width columns of stdout, cut or filled with blanks. */
+void print_in_columns(const char *text, int width, bool right);
 
 /* Columns of the terminal that stderr is, or 0 where it is none. */
 int terminal_columns(void);

@@ -81,6 +81,9 @@ enum { HONE_NO_CHARACTER = 0xFFFD, HONE_JSON_ESCAPE = 16 };
 /* The length of the character of UTF-8 that begins at text, of which left bytes are there (SIZE_MAX: up to a zero), and its
  * code; 0 and HONE_NO_CHARACTER where there is none: overlong forms, surrogates, one that is cut. */
 size_t hone__utf8_decode(const char *text, size_t left, uint32_t *code);
+/* Is there a control character in text (also U+0080 to U+009F)? Names are shown on terminals, which obey them, and in lines
+ * of output and tables, which they would break: names of layers and classes have none. */
+bool hone__has_control(const char *text);
 /* Text as it stands between the quotes of a JSON string, piece by piece: *piece points into the text or to escape, its
  * length is returned, 0 at the end; *text moves behind it. A byte that is no UTF-8 becomes U+FFFD. ascii: what is not ASCII
  * is escaped. No byte of text takes more than six. */

@@ -21,6 +21,12 @@ size_t hone__utf8_decode(const char *text, size_t left, uint32_t *code) {
     return n;
 }
 
+bool hone__has_control(const char *text) {
+    for (const unsigned char *c = (const unsigned char *)text; *c; c++)
+        if (*c < 0x20 || *c == 0x7F || (*c == 0xC2 && c[1] >= 0x80 && c[1] < 0xA0)) return true;
+    return false;
+}
+
 /* What JSON takes as it is. */
 static bool is_plain(uint32_t code, bool ascii) {
     return code >= 0x20 && code != '"' && code != '\\' && !(ascii && code >= 0x7F);

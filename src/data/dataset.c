@@ -133,6 +133,9 @@ static hone_status check_parts(const hone__dataset_parts *parts, hone_error *err
         if (length > HONE_MAX_CLASS_NAME)
             HONE_FAIL(err, HONE_LIMIT, "the name of class %zu has %zu bytes, where %d are possible", i, length,
                       HONE_MAX_CLASS_NAME);
+        if (hone__has_control(parts->class_names[i]))
+            HONE_FAIL(err, HONE_ARGUMENT, "the name of class %zu, '%.64s', has a control character", i,
+                      parts->class_names[i]);
     }
     return HONE_OK;
 }

@@ -27,23 +27,16 @@ typedef struct walker {
     size_t prefix; /* of the folder in the walk's paths, with its slash */
 } walker;
 
-/* Text that JSON, a page and a terminal can carry. */
-static bool is_utf8(const char *text) {
-    const unsigned char *p = (const unsigned char *)text;
-    while (*p) {
-        int more = *p < 0x80                 ? 0
-                   : *p >= 0xc2 && *p < 0xe0 ? 1
-                   : *p >= 0xe0 && *p < 0xf0 ? 2
-                   : *p >= 0xf0 && *p < 0xf5 ? 3
-                                             : -1;
-        if (more < 0) return false;
-        if ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] >= 0xa0) || (*p == 0xf0 && p[1] < 0x90) ||
-            (*p == 0xf4 && p[1] >= 0x90))
-            return false;
-        for (p++; more > 0; more--, p++)
-            if ((*p & 0xc0) != 0x80) return false;
+/* A path is a name in the catalog, in JSON, on pages and terminals. NULL: it can be; else why not. */
+static const char *why_no_name(const char *path) {
+    if (hone__has_control(path)) return "its name has a control character";
+    uint32_t code;
+    while (*path) {
+        size_t length = hone__utf8_decode(path, SIZE_MAX, &code);
+        if (length == 0) return "its name is not UTF-8";
+        path += length;
     }
-    return true;
+    return NULL;
 }
 
 static void skip(hone__scan *scan, const char *path, const char *why) {
@@ -57,8 +50,9 @@ static hone_status see_file(void *context, const char *path, bool is_picture, ho
     const char *name = path + w->prefix;
     struct stat info = {0};
     if (strncmp(name, "hone.db", 7) == 0 && (name[7] == '\0' || name[7] == '-')) return HONE_OK;
-    if (!is_picture || !is_utf8(name)) {
-        skip(scan, name, is_picture ? "its name is not UTF-8" : "not a picture by its name");
+    const char *why = is_picture ? why_no_name(name) : "not a picture by its name";
+    if (why) {
+        skip(scan, name, why);
         return HONE_OK;
     }
     scan->report.pictures++;

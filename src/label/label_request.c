@@ -16,8 +16,7 @@ static hone_status read_text(const char **out, const hone_value *document, const
     const char *text = hone_value_as_string(value);
     if (!text) HONE_FAIL(err, HONE_ARGUMENT, "'%s' is no text", key);
     if (strlen(text) > most) HONE_FAIL(err, HONE_LIMIT, "'%s' has more than %zu bytes", key, most);
-    for (const char *c = text; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f) HONE_FAIL(err, HONE_ARGUMENT, "'%s' has a control character", key);
+    if (hone__has_control(text)) HONE_FAIL(err, HONE_ARGUMENT, "'%s' has a control character", key);
     *out = text;
     return HONE_OK;
 }

@@ -132,11 +132,8 @@ static hone_status refuse(const char *class_name, const char *name, hone_error *
 
 /* Names become parts of messages and of paths within files. */
 static bool is_name(const char *name) {
-    size_t length = 0;
-    for (; name[length]; length++) {
-        if ((unsigned char)name[length] < ' ' || length >= HONE_MAX_NAME) return false;
-    }
-    return length > 0;
+    size_t length = strlen(name);
+    return length > 0 && length <= HONE_MAX_NAME && !hone__has_control(name);
 }
 
 /* A layer with its name and room for its arguments, which are still all zero. */

@@ -228,6 +228,8 @@ hone_status hone_model_set_class_names(hone_model *model, const char *const *nam
             HONE_FAIL(err, HONE_LIMIT, "the name of class %zu has %zu bytes, the limit is %d", i, length,
                       HONE_MAX_CLASS_NAME);
         }
+        if (hone__has_control(names[i]))
+            HONE_FAIL(err, HONE_ARGUMENT, "the name of class %zu, '%.64s', has a control character", i, names[i]);
     }
     char **copy = hone__alloc(count, sizeof *copy);
     if (!copy) return hone__fail_memory(err, count * sizeof *copy, "the names of the classes");

@@ -126,8 +126,7 @@ static hone_status check_label(const char *label, hone_error *err) {
     hone__part part;
     size_t length = strlen(label);
     bool ok = length > 0 && length <= HONE_MAX_CLASS_NAME && label[0] != '.' && !strchr(label, '/');
-    for (size_t i = 0; ok && i < length; i++) ok = (unsigned char)label[i] >= 0x20 && label[i] != 0x7f;
-    if (!ok || hone__part_parse(&part, label))
+    if (!ok || hone__has_control(label) || hone__part_parse(&part, label))
         HONE_FAIL(err, HONE_ARGUMENT, "the class '%.100s' cannot be the name of a folder, so no picture of it is kept",
                   label);
     return HONE_OK;

@@ -138,9 +138,11 @@ static float find_reach(const hone_lessons *l, const float *unit, size_t label) 
 
 static hone_status check_label(const char *label, hone_error *err) {
     size_t length = strlen(label);
-    if (length >= 1 && length <= HONE_MAX_CLASS_NAME) return HONE_OK;
-    HONE_FAIL(err, HONE_ARGUMENT, "the label '%.32s' has %zu bytes, expected 1 to %d", label, length,
-              HONE_MAX_CLASS_NAME);
+    if (length < 1 || length > HONE_MAX_CLASS_NAME)
+        HONE_FAIL(err, HONE_ARGUMENT, "the label '%.32s' has %zu bytes, expected 1 to %d", label, length,
+                  HONE_MAX_CLASS_NAME);
+    if (hone__has_control(label)) HONE_FAIL(err, HONE_ARGUMENT, "the label '%.64s' has a control character", label);
+    return HONE_OK;
 }
 
 /* Number count's class and name. */

@@ -68,6 +68,19 @@ run train only --output x.h5
 want_status 1
 want_err "broken.png"
 
+# What a terminal would obey is no name, and is not sent to it.
+mkdir -p "evil/$(printf 'a\033[31m')" evil/b
+cp good/digits.png evil/b/
+cp good/digits.png evil/a*/
+run train evil --size 28x28 --output x.h5
+want_error "the name of class 0, 'a\?\[31m', has a control character"
+run collect evil
+want_status 0
+want_out '^evil: 1 pictures in 1 classes'
+want_out '  a\?\[31m/digits.png: its name has a control character'
+run predict good/digits.png "$(printf 'no\033[31m')"
+grep -q "$(printf '\033')" out err && fail "an escape reached the terminal"
+
 # Models.
 : >zero.h5
 run info zero.h5

@@ -191,4 +191,14 @@ want_out '^the first 30 to look at: deep/er/set/digits.png$'
 [ -s deep/er/set/t10k-images-idx3-ubyte ] || fail "no test part"
 run collect digits --samples 30 --to idx/notes.txt
 want_error "idx/notes.txt"
+
+# Names of other scripts stand in columns, too.
+mkdir -p names/数字 names/ab
+cp idx/digits.png names/ab/
+cp idx/digits.png names/数字/
+LC_ALL=C.UTF-8 "$HONE" collect names >out 2>err
+want_out '^class   pictures$'
+want_out '^ab             1$'
+want_out '^数字           1$'
+
 finish

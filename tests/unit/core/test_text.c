@@ -205,6 +205,18 @@ static void test_messages_are_plain(void **state) {
 }
 
 /* The reference vectors of FNV-1a's authors. */
+static void test_control_characters(void **state) {
+    (void)state;
+    assert_false(hone__has_control(""));
+    assert_false(hone__has_control("a,b \"数字\" \xC3\x9F \xFF"));
+    assert_true(hone__has_control("a\tb"));
+    assert_true(hone__has_control("\x1b[31m"));
+    assert_true(hone__has_control("a\x7f"));
+    assert_true(hone__has_control("a\xC2\x9B"
+                                  "31m")); /* CSI in one character */
+    assert_false(hone__has_control("\xC2"));
+}
+
 static void test_fnv1a(void **state) {
     (void)state;
     assert_true(hone__fnv1a(HONE_FNV1A_BEGIN, "", 0) == UINT64_C(0xcbf29ce484222325));
@@ -231,6 +243,7 @@ int main(void) {
         cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_text_in_json),
         cmocka_unit_test(test_messages_are_plain),
+        cmocka_unit_test(test_control_characters),
         cmocka_unit_test(test_fnv1a),
         cmocka_unit_test(test_ends_with),
     };

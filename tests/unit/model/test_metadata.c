@@ -125,6 +125,9 @@ static void class_names_are_copied_and_replaced(void **state) {
     hone_error err = {0};
     assert_int_equal(hone_model_set_class_names(model, too_long, 2, &err), HONE_LIMIT);
     mt_expect_message(&err, HONE_LIMIT, "the name of class 1 has 256 bytes");
+    const char *evil[] = {"good", "\x1b[2J"}; /* a terminal would obey it */
+    assert_int_equal(hone_model_set_class_names(model, evil, 2, &err), HONE_ARGUMENT);
+    mt_expect_message(&err, HONE_ARGUMENT, "the name of class 1, '?[2J', has a control character");
     assert_int_equal(hone_model_set_class_names(model, names, HONE_MAX_CLASSES + 1, &err), HONE_LIMIT);
     assert_int_equal(hone_model_class_count(model), 3);
     assert_int_equal(hone_model_set_class_names(model, NULL, 0, NULL), HONE_OK);
