@@ -33,7 +33,8 @@ static bool trains_only(const hone_model *model) {
         if (hone_model_layer_info(model, i, &info) != HONE_OK) continue;
         if (strstr(info.class_name, "Dropout") || strncmp(info.class_name, "Random", 6) == 0 ||
             strcmp(info.class_name, "StochasticDepth") == 0 || strcmp(info.class_name, "GaussianNoise") == 0 ||
-            strcmp(info.class_name, "ActivityRegularization") == 0)
+            strcmp(info.class_name, "ActivityRegularization") == 0 || strcmp(info.class_name, "Solarization") == 0 ||
+            strcmp(info.class_name, "Equalization") == 0)
             return true;
     }
     return false;

@@ -81,7 +81,7 @@ static const struct {
     {&hone__op_global_average_pool2d, hone__c_global_average_pool2d},
     {&hone__op_zero_padding2d, hone__c_zero_padding2d},
     {&hone__op_cropping2d, hone__c_cropping2d},
-    {&hone__op_random_image, hone__c_random_crop},
+    {&hone__op_random_image, hone__c_random_image},
     {&hone__op_layer_normalization, hone__c_layer_normalization},
     {&hone__op_group_normalization, hone__c_group_normalization},
     {&hone__op_unit_normalization, hone__c_unit_normalization},
@@ -116,7 +116,8 @@ static hone__c_body body_of(const hone__op *op) {
 }
 
 static const char *operation_name(const hone__op *op) {
-    return op->type == &hone__op_random_image ? "crop" : op->type->name;
+    if (op->type != &hone__op_random_image) return op->type->name;
+    return op->as.random.kind == HONE_RANDOM_CROP ? "crop" : "auto_contrast";
 }
 
 /* What was merged into an operation, in words. */

@@ -205,9 +205,40 @@ hone_status hone__c_resample(hone__c_writer *w, const hone__op *op, hone_error *
     return HONE_OK;
 }
 
-/* What a random crop does in inference: the largest box in the middle that has the output's aspect, resized. */
-hone_status hone__c_random_crop(hone__c_writer *w, const hone__op *op, hone_error *err) {
+/* AutoContrast: each channel stretched over the whole range of values; one of a single value stays. */
+static void put_auto_contrast(hone__c_writer *w, const hone__random_image *p) {
+    hone__c_text *t = &w->body;
+    char there[2][HONE_C_NUMBER_SIZE], back[2][HONE_C_NUMBER_SIZE];
+    double width = p->clip_high - p->clip_low;
+    size_t n = (size_t)p->h * (size_t)p->w, c = (size_t)p->c;
+    hone__c_float(there[0], (float)(255 / width));
+    hone__c_float(there[1], (float)(-p->clip_low * 255 / width));
+    hone__c_float(back[0], (float)(width / 255));
+    hone__c_float(back[1], (float)p->clip_low);
+    hone__c_for(t, "c", c);
+    hone__c_line(t, "float low = x[c], high = x[c];");
+    hone__c_open(t, "for (int32_t i = 1; i < %zu; i++)", n);
+    hone__c_line(t, "low = x[i * %zu + c] < low ? x[i * %zu + c] : low;", c, c);
+    hone__c_line(t, "high = x[i * %zu + c] > high ? x[i * %zu + c] : high;", c, c);
+    hone__c_close(t);
+    hone__c_line(t, "low = low * %s + %s;", there[0], there[1]);
+    hone__c_line(t, "high = high * %s + %s;", there[0], there[1]);
+    hone__c_line(t, "const float scale = high > low ? 255.0f / (high - low) : 0.0f;");
+    hone__c_for(t, "i", n);
+    hone__c_line(t, "float value = ((x[i * %zu + c] * %s + %s) - low) * scale;", c, there[0], there[1]);
+    hone__c_line(t, "value = value < 0.0f ? 0.0f : value > 255.0f ? 255.0f : value;");
+    hone__c_line(t, "y[i * %zu + c] = high > low ? value * %s + %s : x[i * %zu + c];", c, back[0], back[1], c);
+    hone__c_close(t);
+    hone__c_close(t);
+}
+
+/* What random layers do in inference. A crop takes the largest box in the middle that has the output's aspect, resized. */
+hone_status hone__c_random_image(hone__c_writer *w, const hone__op *op, hone_error *err) {
     const hone__random_image *p = &op->as.random;
+    if (p->kind == HONE_RANDOM_AUTO_CONTRAST) {
+        put_auto_contrast(w, p);
+        return HONE_OK;
+    }
     int h = (int)((float)(p->w * p->oh) / (float)p->ow), width = (int)((float)(p->h * p->ow) / (float)p->oh);
     h = h < 1 ? 1 : h < p->h ? h : p->h;
     width = width < 1 ? 1 : width < p->w ? width : p->w;

@@ -108,7 +108,7 @@ hone_status hone__c_embedding(hone__c_writer *w, const hone__op *op, hone_error 
 /* c_shapes.c */
 hone_status hone__c_zero_padding2d(hone__c_writer *w, const hone__op *op, hone_error *err);
 hone_status hone__c_cropping2d(hone__c_writer *w, const hone__op *op, hone_error *err);
-hone_status hone__c_random_crop(hone__c_writer *w, const hone__op *op, hone_error *err);
+hone_status hone__c_random_image(hone__c_writer *w, const hone__op *op, hone_error *err);
 hone_status hone__c_concatenate(hone__c_writer *w, const hone__op *op, hone_error *err);
 hone_status hone__c_slice(hone__c_writer *w, const hone__op *op, hone_error *err);
 hone_status hone__c_resize(hone__c_writer *w, const hone__op *op, hone_error *err);

@@ -221,7 +221,7 @@ static bool does_nothing(hone__op *op, const hone__purpose *purpose) {
     if (op->type != &hone__op_random_image) return false;
     hone__random_image *p = &op->as.random;
     p->training = p->training && purpose->training;
-    return !p->training && p->oh == p->h && p->ow == p->w;
+    return !p->training && p->kind != HONE_RANDOM_AUTO_CONTRAST && p->oh == p->h && p->ow == p->w;
 }
 
 void hone__tidy(hone__builder *b) {

@@ -58,6 +58,22 @@ static const hone__layer_type *const registry[] = {
     &hone__type_random_contrast,
     &hone__type_random_brightness,
     &hone__type_random_crop,
+    &hone__type_random_shear,
+    &hone__type_random_perspective,
+    &hone__type_random_elastic_transform,
+    &hone__type_random_hue,
+    &hone__type_random_saturation,
+    &hone__type_random_color_degeneration,
+    &hone__type_random_grayscale,
+    &hone__type_random_invert,
+    &hone__type_random_posterization,
+    &hone__type_random_sharpness,
+    &hone__type_solarization,
+    &hone__type_random_erasing,
+    &hone__type_random_gaussian_blur,
+    &hone__type_equalization,
+    &hone__type_auto_contrast,
+    &hone__type_random_color_jitter,
     &hone__type_add,
     &hone__type_subtract,
     &hone__type_multiply,
@@ -113,13 +129,25 @@ const hone__layer_type *hone__layer_type_find(const char *class_name) {
     return NULL;
 }
 
+/* Classes of Keras that hone has not, and what there is to say of that. */
+static const struct {
+    const char *class_name, *words;
+} refusals[] = {
+    {"Lambda", "it holds Python code, which is never run"},
+    {"MixUp", "it mixes labels too, which no layer of a model can here: train with --augment mixup=0.2"},
+    {"CutMix", "it mixes labels too, which no layer of a model can here: train with --augment cutmix=1"},
+    {"RandAugment", "leave it out and train with --augment randaugment=2:9, or put its parts into the model"},
+    {"AugMix", "leave it out, or put layers of its parts (RandomShear, Solarization, …) into the model"},
+    {"Pipeline", "put its layers into the model one by one, which is the same"},
+    {"TimeDistributed", "pictures come one by one here, without an axis of time"},
+};
+
 /* An unknown class is refused by name: a model with a layer left out would answer, and answer wrongly. */
 static hone_status refuse(const char *class_name, const char *name, hone_error *err) {
-    if (strcmp(class_name, "Lambda") == 0) {
-        HONE_FAIL(err, HONE_UNSUPPORTED,
-                  "unsupported layer 'Lambda' (layer '%.128s'): it holds Python code, which is "
-                  "never run",
-                  name);
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+        if (strcmp(class_name, refusals[i].class_name) != 0) continue;
+        HONE_FAIL(err, HONE_UNSUPPORTED, "unsupported layer '%s' (layer '%.128s'): %s", class_name, name,
+                  refusals[i].words);
     }
     /* As many as leave room for where the layer was met. */
     char list[HONE_ERROR_MESSAGE_SIZE / 2];
@@ -233,6 +261,11 @@ void hone__layer_free(hone__layer *layer) {
 
 bool hone__layer_is_input(const hone__layer *layer) {
     return layer->type == &hone__type_input_layer;
+}
+
+bool hone__layer_augments(const hone__layer *layer) {
+    const char *name = layer->type->class_name;
+    return strncmp(name, "Random", 6) == 0 || strcmp(name, "Solarization") == 0 || strcmp(name, "Equalization") == 0;
 }
 
 hone_status hone__check_elements(const hone_shape *shape, hone_error *err) {

@@ -165,6 +165,8 @@ hone_status hone__layer_create(hone__layer **out, const char *class_name, const 
                                hone__origin origin, hone_shape *input_shape, hone_error *err);
 void hone__layer_free(hone__layer *layer);
 bool hone__layer_is_input(const hone__layer *layer);
+/* It draws (or counts) for every picture anew, in training. */
+bool hone__layer_augments(const hone__layer *layer);
 /* The shape that an InputLayer states. */
 hone_shape hone__input_layer_shape(const hone__layer *layer);
 /* Before the model is built. */
@@ -196,6 +198,14 @@ extern const hone__layer_type hone__type_rescaling;
 extern const hone__layer_type hone__type_random_flip, hone__type_random_rotation, hone__type_random_translation;
 extern const hone__layer_type hone__type_random_zoom, hone__type_random_contrast, hone__type_random_brightness;
 extern const hone__layer_type hone__type_random_crop;
+extern const hone__layer_type hone__type_random_shear, hone__type_random_perspective;
+extern const hone__layer_type hone__type_random_elastic_transform, hone__type_random_hue;
+extern const hone__layer_type hone__type_random_saturation, hone__type_random_color_degeneration;
+extern const hone__layer_type hone__type_random_grayscale, hone__type_random_invert;
+extern const hone__layer_type hone__type_random_posterization, hone__type_random_sharpness;
+extern const hone__layer_type hone__type_solarization, hone__type_random_erasing;
+extern const hone__layer_type hone__type_random_gaussian_blur, hone__type_equalization;
+extern const hone__layer_type hone__type_auto_contrast, hone__type_random_color_jitter;
 extern const hone__layer_type hone__type_add, hone__type_subtract, hone__type_multiply, hone__type_average;
 extern const hone__layer_type hone__type_maximum, hone__type_minimum, hone__type_concatenate;
 extern const hone__layer_type hone__type_normalization, hone__type_resizing, hone__type_center_crop;

@@ -216,10 +216,10 @@ hone_status hone__emit_layer_normalization(hone__builder *b, int x, float epsilo
     return HONE_OK;
 }
 
-/* A key for each layer and application: numbers of two layers never come from the same Philox function. */
-static void draw_key(const hone__builder *b, size_t layer, uint32_t key[2]) {
+/* A key for each layer, application and part: numbers of two layers never come from the same Philox function. */
+static void draw_key(const hone__builder *b, size_t layer, uint32_t part, uint32_t key[2]) {
     const uint32_t seed[2] = {(uint32_t)b->seed, (uint32_t)(b->seed >> 32)};
-    const uint32_t counter[4] = {0, HONE_STREAM_DROPOUT, (uint32_t)layer, (uint32_t)b->repeat};
+    const uint32_t counter[4] = {part, HONE_STREAM_DROPOUT, (uint32_t)layer, (uint32_t)b->repeat};
     uint32_t block[4];
     hone__philox(seed, counter, block);
     key[0] = block[0];
@@ -234,7 +234,7 @@ hone_status hone__emit_dropout(hone__builder *b, int x, float rate, bool spatial
     op->as.dropout.c = spatial ? last_axis(b, x) : b->tensors[x].size;
     op->as.dropout.rate = rate;
     op->as.dropout.spatial = spatial;
-    draw_key(b, layer, op->as.dropout.key);
+    draw_key(b, layer, 0, op->as.dropout.key);
     return HONE_OK;
 }
 
@@ -246,7 +246,7 @@ hone_status hone__emit_noise(hone__builder *b, int x, hone__noise_kind kind, flo
     op->as.noise.rows = shared ? row_count(b, x) : 1;
     op->as.noise.c = shared ? last_axis(b, x) : b->tensors[x].size;
     op->as.noise.amount = amount;
-    draw_key(b, layer, op->as.noise.key);
+    draw_key(b, layer, 0, op->as.noise.key);
     return HONE_OK;
 }
 
@@ -266,7 +266,7 @@ hone_status hone__emit_random_image(hone__builder *b, int x, const hone__random_
     HONE_TRY(emit(b, &hone__op_random_image, x, &out, &op, y, err));
     op->as.random = *what;
     op->as.random.training = !b->inference;
-    draw_key(b, layer, op->as.random.key);
+    draw_key(b, layer, what->part, op->as.random.key);
     return HONE_OK;
 }
 
@@ -523,7 +523,7 @@ hone_status hone__emit_attention(hone__builder *b, const int inputs[3], size_t h
     op->as.attention.value_dim = last_axis(b, inputs[2]) / heads;
     op->as.attention.scale = (float)(1 / sqrt((double)op->as.attention.key_dim));
     op->as.attention.rate = b->inference ? 0 : rate;
-    draw_key(b, layer, op->as.attention.key);
+    draw_key(b, layer, 0, op->as.attention.key);
     return HONE_OK;
 }
 

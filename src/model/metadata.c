@@ -16,13 +16,18 @@ static const struct {
 
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
-/* Augmentation may stand before what scales the pixels: a random layer, or a model of them. */
-static bool is_random(const hone__member *member) {
+/* What may stand before the layer that scales the pixels: what makes pictures of pictures, augmentation and sizes, or a
+ * model of that. */
+static bool makes_pictures(const hone__member *member) {
+    static const char *const classes[] = {"AutoContrast", "Resizing", "CenterCrop", "Identity", NULL};
     const hone__network *network = member->network;
-    if (!network)
-        return hone__layer_is_input(member->layer) || strncmp(member->layer->type->class_name, "Random", 6) == 0;
+    if (!network) {
+        bool met = hone__layer_is_input(member->layer) || hone__layer_augments(member->layer);
+        for (int i = 0; classes[i] && !met; i++) met = strcmp(member->layer->type->class_name, classes[i]) == 0;
+        return met;
+    }
     for (size_t i = 0; i < network->member_count; i++)
-        if (!is_random(&network->members[i])) return false;
+        if (!makes_pictures(&network->members[i])) return false;
     return true;
 }
 
@@ -33,7 +38,7 @@ static bool begins_with_scaling(const hone__network *network) {
         const hone__application *a = &network->applications[i];
         if (a->input_count == 0 || a->inputs[0].application != from) continue;
         const hone__member *member = &network->members[a->member];
-        if (is_random(member)) {
+        if (makes_pictures(member)) {
             from = i;
             continue;
         }

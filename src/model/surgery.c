@@ -502,7 +502,7 @@ static hone_status make_tail(hone_model **out, const hone_model *model, const si
 /* Draws random numbers for every picture anew: what it gives cannot be kept. */
 static bool is_augmenting(const hone_model *model) {
     for (size_t i = 0; i < model->layer_count; i++)
-        if (strncmp(model->layers[i]->type->class_name, "Random", 6) == 0) return true;
+        if (hone__layer_augments(model->layers[i])) return true;
     return false;
 }
 

@@ -221,10 +221,40 @@ static void export_resample(hone__onnx_export *e, const hone__op *op) {
     hone__onnx_set_value(e, op->output, CHANNELS_FIRST, y);
 }
 
-/* In inference Keras' RandomCrop takes the largest box in the middle that has the output's proportions; every other
- * random layer does nothing. */
+static const char *extreme(hone__onnx_export *e, const char *op_type, const char *x) {
+    Hone__Onnx__Node *node = hone__onnx_node(&e->w, e->layer, op_type, &x, 1);
+    hone__onnx_set_integers(&e->w, node, "axes", (const int64_t[]){2, 3}, 2);
+    return hone__onnx_output(node);
+}
+
+static const char *binary(hone__onnx_export *e, const char *op_type, const char *x, const char *z) {
+    return hone__onnx_binary(&e->w, e->layer, op_type, x, z);
+}
+
+/* Each channel stretched over value_range; one of a single value stays. */
+static void export_auto_contrast(hone__onnx_export *e, const hone__op *op) {
+    const hone__random_image *p = &op->as.random;
+    const char *x = hone__onnx_value(e, op->inputs[0], CHANNELS_FIRST);
+    const char *low = extreme(e, "ReduceMin", x), *span = binary(e, "Sub", extreme(e, "ReduceMax", x), low);
+    const char *flat = binary(e, "Equal", span, hone__onnx_scalar(&e->w, 0));
+    const char *of_one[3] = {flat, hone__onnx_scalar(&e->w, 1), span};
+    const char *divisor = hone__onnx_output(hone__onnx_node(&e->w, e->layer, "Where", of_one, 3));
+    const char *share = binary(e, "Div", binary(e, "Sub", x, low), divisor);
+    const char *y = binary(e, "Mul", share, hone__onnx_scalar(&e->w, p->clip_high - p->clip_low));
+    y = binary(e, "Add", y, hone__onnx_scalar(&e->w, p->clip_low));
+    const char *either[3] = {flat, x, y};
+    hone__onnx_set_value(e, op->output, CHANNELS_FIRST,
+                         hone__onnx_output(hone__onnx_node(&e->w, e->layer, "Where", either, 3)));
+}
+
+/* In inference Keras' RandomCrop takes the largest box in the middle that has the output's proportions; AutoContrast
+ * does what it always does, every other random layer nothing. */
 static void export_random_image(hone__onnx_export *e, const hone__op *op) {
     const hone__random_image *p = &op->as.random;
+    if (p->kind == HONE_RANDOM_AUTO_CONTRAST) {
+        export_auto_contrast(e, op);
+        return;
+    }
     if (p->kind != HONE_RANDOM_CROP) {
         hone__onnx_order order = hone__onnx_order_of(e, op->inputs[0]);
         hone__onnx_set_value(e, op->output, order, hone__onnx_value(e, op->inputs[0], order));

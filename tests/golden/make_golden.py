@@ -209,6 +209,28 @@ def layer_models(k):
                 L.Dense(3),
             ]
     if k is keras:
+        unit = {"value_range": (0.0, 1.0)}
+        yield "random-values", (10, 12, 3), [
+            L.RandomShear(0.2, 0.1, fill_mode="wrap", interpolation="nearest"),
+            L.RandomPerspective(0.5, scale=0.3, fill_value=0.5),
+            L.RandomElasticTransform((0.2, 0.5), 0.4, fill_mode="nearest", **unit),
+            L.RandomHue((0.1, 0.3), **unit),
+            L.RandomSaturation(0.3, **unit),
+            L.RandomColorDegeneration(0.4, **unit),
+            L.RandomGrayscale(0.3),
+            L.RandomInvert(0.4, **unit),
+            L.RandomPosterization((3, 6), **unit),
+            L.RandomSharpness(0.5, **unit),
+            L.Solarization(0.2, (0.3, 0.9), **unit),
+            L.RandomErasing(0.6, scale=(0.1, 0.2), fill_value=(0.1, 0.2, 0.3), **unit),
+            L.RandomErasing(**unit),
+            L.RandomGaussianBlur(0.5, kernel_size=(5, 3), sigma=(0.2, 0.9), **unit),
+            L.RandomColorJitter(brightness_factor=0.2, contrast_factor=(0.1, 0.4), hue_factor=0.1, **unit),
+            L.AutoContrast(**unit),
+            L.Flatten(),
+            L.Dense(4),
+        ]
+    if k is keras:
         yield "adaptive", (11, 9, 3), [
             L.AdaptiveMaxPooling2D((7, 9)),
             L.Conv2D(4, 2, activation="relu"),
@@ -233,7 +255,7 @@ def sequential(k, shape, layers, name):
 def save_random(model, name):
     """Keras 3 (3.15) cannot save its random layers as .h5, it stumbles over their generators: saves the model without
     them, which has the same weights, and then says what the model is in its own JSON."""
-    layers = [layer for layer in model.layers if not type(layer).__name__.startswith("Random")]
+    layers = [layer for layer in model.layers if not hasattr(layer, "generator")]
     plain = keras.Sequential([keras.layers.InputLayer(model.input_shape[1:]), *layers])
     path = ACCEPT / f"{name}.h5"
     plain.save(path)
@@ -254,7 +276,7 @@ def make_layers(only=()):
             if only and f"{family}-{name}" not in only:
                 continue
             model = sequential(k, shape, layers, name)
-            if k is keras and name == "random":
+            if k is keras and name.startswith("random"):
                 save_random(model, f"{family}-{name}")
             else:
                 save(model, f"{family}-{name}")

@@ -207,6 +207,36 @@ static const struct {
      "4,3 | Dense units=3 activation=sigmoid name=a | Dense units=3 activation=exponential name=b | Divide @a "
      "@b | Dense units=2"},
     {"Sqrt", "4,3 | Dense units=3 activation=exponential | Sqrt | Dense units=2"},
+    {"RandomShear", "5,4,3 | RandomShear x_factor=0.2 | Conv2D filters=2 kernel_size=2 | Flatten | Dense units=2"},
+    {"RandomPerspective",
+     "5,4,3 | RandomPerspective scale=0.3 | Conv2D filters=2 kernel_size=2 | Flatten | Dense units=2"},
+    {"RandomElasticTransform",
+     "5,4,3 | RandomElasticTransform scale=0.4 | Conv2D filters=2 kernel_size=2 | Flatten | Dense units=2"},
+    {"RandomHue", "5,4,3 | RandomHue factor=0.3 | Conv2D filters=2 kernel_size=2 | Flatten | Dense units=2"},
+    {"RandomSaturation",
+     "5,4,3 | RandomSaturation factor=0.3 | Conv2D filters=2 kernel_size=2 | Flatten | Dense units=2"},
+    {"RandomColorDegeneration",
+     "5,4,3 | RandomColorDegeneration factor=0.5 | Conv2D filters=2 kernel_size=2 | Flatten | Dense units=2"},
+    {"RandomGrayscale",
+     "5,4,3 | RandomGrayscale factor=0.5 | Conv2D filters=2 kernel_size=2 | Flatten | Dense units=2"},
+    {"RandomInvert",
+     "5,4,3 | RandomInvert value_range=(0,1) | Conv2D filters=2 kernel_size=2 | Flatten | Dense units=2"},
+    {"RandomPosterization", "5,4,3 | RandomPosterization factor=4 value_range=(-3,3) | Conv2D filters=2 kernel_size=2 "
+                            "| Flatten | Dense units=2"},
+    {"RandomSharpness",
+     "5,4,3 | RandomSharpness factor=0.4 | Conv2D filters=2 kernel_size=2 | Flatten | Dense units=2"},
+    {"Solarization", "5,4,3 | Solarization value_range=(-1,1) addition_factor=0.1 | Conv2D filters=2 kernel_size=2 | "
+                     "Flatten | Dense units=2"},
+    {"RandomErasing", "5,4,3 | RandomErasing factor=0.5 | Conv2D filters=2 kernel_size=2 | Flatten | Dense units=2"},
+    {"RandomGaussianBlur",
+     "5,4,3 | RandomGaussianBlur factor=0.5 | Conv2D filters=2 kernel_size=2 | Flatten | Dense units=2"},
+    {"Equalization",
+     "5,4,3 | Equalization bins=8 value_range=(-1,1) | Conv2D filters=2 kernel_size=2 | Flatten | Dense units=2"},
+    {"AutoContrast",
+     "5,4,3 | AutoContrast value_range=(-1,1) | Conv2D filters=2 kernel_size=2 | Flatten | Dense units=2"},
+    {"RandomColorJitter",
+     "5,4,3 | RandomColorJitter brightness_factor=0.1 contrast_factor=0.2 saturation_factor=0.3 hue_factor=0.1 "
+     "value_range=(-1,1) | Conv2D filters=2 kernel_size=2 | Flatten | Dense units=2"},
     {"Rescaling", "4,4,2 | Conv2D filters=3 kernel_size=1 | Rescaling scale=0.5 offset=0.25 | Flatten | Dense units=2"},
 };
 

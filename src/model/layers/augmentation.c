@@ -4,7 +4,7 @@
  * RandomCrop. They act in training; in inference all but RandomCrop do nothing.
  *
  * All of them read their arguments into one hone__random_image, which one operation carries out (ops/augmentation.c). */
-#include "layer.h"
+#include "layers/random_layers.h"
 
 #include <math.h>
 #include <string.h>
@@ -46,10 +46,10 @@ static void set_factor(hone_value *config, const char *key, const hone__draw *dr
     hone_value_set(config, key, list);
 }
 
-/* What all of them may be given. The trainer's seed rules all draws. */
-static hone__random_image *begin(hone__layer *layer, hone__config *config, hone__random_kind kind) {
+hone__random_image *hone__random_begin(hone__layer *layer, hone__config *config, hone__random_kind kind) {
     hone__random_image *c = layer->config;
     c->kind = kind;
+    c->border = HONE_BORDER_CONSTANT;
     c->keras = config->keras;
     hone__config_get(config, "seed");
     hone__config_get(config, "rng_type");
@@ -58,19 +58,19 @@ static hone__random_image *begin(hone__layer *layer, hone__config *config, hone_
     return c;
 }
 
-static void read_sampling(hone__random_image *c, hone__config *config) {
+void hone__random_read_sampling(hone__random_image *c, hone__config *config) {
     c->border = (hone_border)hone__config_choice(config, "fill_mode", HONE_BORDER_REFLECT, fill_modes);
     c->nearest = hone__config_choice(config, "interpolation", 0, interpolations) == 1;
     c->fill_value = hone__config_real(config, "fill_value", 0, -1e30, 1e30);
 }
 
-static void set_sampling(hone_value *config, const hone__random_image *c) {
+void hone__random_set_sampling(hone_value *config, const hone__random_image *c) {
     hone_value_set_string(config, "fill_mode", fill_modes[c->border]);
     hone_value_set_string(config, "interpolation", interpolations[c->nearest]);
     hone_value_set_real(config, "fill_value", c->fill_value);
 }
 
-static void read_value_range(hone__random_image *c, hone__config *config) {
+void hone__random_read_range(hone__random_image *c, hone__config *config) {
     c->clip_low = 0;
     c->clip_high = 255;
     if (!hone__config_get(config, "value_range")) return;
@@ -87,14 +87,14 @@ static void read_value_range(hone__random_image *c, hone__config *config) {
     hone__free(numbers);
 }
 
-static void set_value_range(hone_value *config, const hone__random_image *c) {
+void hone__random_set_range(hone_value *config, const hone__random_image *c) {
     const hone__draw range = {c->clip_low, c->clip_high};
     set_factor(config, "value_range", &range);
 }
 
 /* ---- what they have in common ---------------------------------------------------------------------------------- */
 
-static hone_status image_build(hone_model *model, hone__layer *layer, hone_error *err) {
+hone_status hone__random_build(hone_model *model, hone__layer *layer, hone_error *err) {
     (void)model;
     hone__random_image *c = layer->config;
     const hone_shape *input = &layer->inputs[0];
@@ -111,7 +111,7 @@ static hone_status image_build(hone_model *model, hone__layer *layer, hone_error
     return HONE_OK;
 }
 
-static hone_status image_lower(const hone_model *model, const hone__layer *layer, hone__builder *builder,
+hone_status hone__random_lower(const hone_model *model, const hone__layer *layer, hone__builder *builder,
                                const int *inputs, int *output, hone_error *err) {
     (void)model;
     hone__random_image what = *(const hone__random_image *)layer->config;
@@ -128,15 +128,15 @@ static hone_status image_lower(const hone_model *model, const hone__layer *layer
                                                        .config_size = sizeof(hone__random_image),                      \
                                                        .from_config = name##_from_config,                              \
                                                        .to_config = name##_to_config,                                  \
-                                                       .build = image_build,                                           \
-                                                       .lower = image_lower}
+                                                       .build = hone__random_build,                                    \
+                                                       .lower = hone__random_lower}
 
 /* ---- RandomFlip ------------------------------------------------------------------------------------------------ */
 
 static const char *const flip_modes[] = {"horizontal", "vertical", "horizontal_and_vertical", NULL};
 
 static void flip_from_config(hone__layer *layer, hone__config *config) {
-    hone__random_image *c = begin(layer, config, HONE_RANDOM_FLIP);
+    hone__random_image *c = hone__random_begin(layer, config, HONE_RANDOM_FLIP);
     int mode = hone__config_choice(config, "mode", 2, flip_modes);
     c->horizontal = mode != 1;
     c->vertical = mode != 0;
@@ -155,15 +155,15 @@ RANDOM_TYPE(flip, "RandomFlip");
 enum { MOST_FACTOR = 1000 };
 
 static void rotation_from_config(hone__layer *layer, hone__config *config) {
-    hone__random_image *c = begin(layer, config, HONE_RANDOM_ROTATION);
+    hone__random_image *c = hone__random_begin(layer, config, HONE_RANDOM_ROTATION);
     c->a = read_factor(config, "factor", -MOST_FACTOR, MOST_FACTOR);
-    read_sampling(c, config);
+    hone__random_read_sampling(c, config);
 }
 
 static void rotation_to_config(const hone__layer *layer, hone_value *config) {
     const hone__random_image *c = layer->config;
     set_factor(config, "factor", &c->a);
-    set_sampling(config, c);
+    hone__random_set_sampling(config, c);
     hone_value_set_null(config, "seed");
 }
 
@@ -172,17 +172,17 @@ RANDOM_TYPE(rotation, "RandomRotation");
 /* ---- RandomTranslation ----------------------------------------------------------------------------------------- */
 
 static void translation_from_config(hone__layer *layer, hone__config *config) {
-    hone__random_image *c = begin(layer, config, HONE_RANDOM_TRANSLATION);
+    hone__random_image *c = hone__random_begin(layer, config, HONE_RANDOM_TRANSLATION);
     c->a = read_factor(config, "height_factor", -1, 1);
     c->b = read_factor(config, "width_factor", -1, 1);
-    read_sampling(c, config);
+    hone__random_read_sampling(c, config);
 }
 
 static void translation_to_config(const hone__layer *layer, hone_value *config) {
     const hone__random_image *c = layer->config;
     set_factor(config, "height_factor", &c->a);
     set_factor(config, "width_factor", &c->b);
-    set_sampling(config, c);
+    hone__random_set_sampling(config, c);
     hone_value_set_null(config, "seed");
 }
 
@@ -191,12 +191,12 @@ RANDOM_TYPE(translation, "RandomTranslation");
 /* ---- RandomZoom ------------------------------------------------------------------------------------------------ */
 
 static void zoom_from_config(hone__layer *layer, hone__config *config) {
-    hone__random_image *c = begin(layer, config, HONE_RANDOM_ZOOM);
+    hone__random_image *c = hone__random_begin(layer, config, HONE_RANDOM_ZOOM);
     const double least = -0.999999; /* -1 would enlarge without end */
     c->a = read_factor(config, "height_factor", least, MOST_FACTOR);
     c->is_linked = !hone__config_get(config, "width_factor");
     c->b = c->is_linked ? c->a : read_factor(config, "width_factor", least, MOST_FACTOR);
-    read_sampling(c, config);
+    hone__random_read_sampling(c, config);
 }
 
 static void zoom_to_config(const hone__layer *layer, hone_value *config) {
@@ -206,7 +206,7 @@ static void zoom_to_config(const hone__layer *layer, hone_value *config) {
         hone_value_set_null(config, "width_factor");
     else
         set_factor(config, "width_factor", &c->b);
-    set_sampling(config, c);
+    hone__random_set_sampling(config, c);
     hone_value_set_null(config, "seed");
 }
 
@@ -217,11 +217,11 @@ RANDOM_TYPE(zoom, "RandomZoom");
 /* Two numbers (l, u) are a contrast of 1 - l to 1 + u, as Keras spells it, and one is both. (Keras 3.9 and later read
  * one number as (0, u) and write that pair, so their files say what they mean.) */
 static void contrast_from_config(hone__layer *layer, hone__config *config) {
-    hone__random_image *c = begin(layer, config, HONE_RANDOM_CONTRAST);
+    hone__random_image *c = hone__random_begin(layer, config, HONE_RANDOM_CONTRAST);
     double *numbers;
     size_t count;
     hone__config_reals(config, "factor", HONE_REQUIRED_REAL, &numbers, &count);
-    read_value_range(c, config);
+    hone__random_read_range(c, config);
     if (!hone__config_failed(config)) {
         double lower = numbers[0], upper = numbers[count - 1];
         c->a = (hone__draw){1 - lower, 1 + upper};
@@ -237,7 +237,8 @@ static void contrast_to_config(const hone__layer *layer, hone_value *config) {
     const hone__random_image *c = layer->config;
     const hone__draw factor = {1 - c->a.low, c->a.high - 1};
     set_factor(config, "factor", &factor);
-    if (c->clip_low < 0 || c->clip_low > 0 || c->clip_high < 255 || c->clip_high > 255) set_value_range(config, c);
+    if (c->clip_low < 0 || c->clip_low > 0 || c->clip_high < 255 || c->clip_high > 255)
+        hone__random_set_range(config, c);
     hone_value_set_null(config, "seed");
 }
 
@@ -246,15 +247,15 @@ RANDOM_TYPE(contrast, "RandomContrast");
 /* ---- RandomBrightness ------------------------------------------------------------------------------------------ */
 
 static void brightness_from_config(hone__layer *layer, hone__config *config) {
-    hone__random_image *c = begin(layer, config, HONE_RANDOM_BRIGHTNESS);
+    hone__random_image *c = hone__random_begin(layer, config, HONE_RANDOM_BRIGHTNESS);
     c->a = read_factor(config, "factor", -1, 1);
-    read_value_range(c, config);
+    hone__random_read_range(c, config);
 }
 
 static void brightness_to_config(const hone__layer *layer, hone_value *config) {
     const hone__random_image *c = layer->config;
     set_factor(config, "factor", &c->a);
-    set_value_range(config, c);
+    hone__random_set_range(config, c);
     hone_value_set_null(config, "seed");
 }
 
@@ -263,7 +264,7 @@ RANDOM_TYPE(brightness, "RandomBrightness");
 /* ---- RandomCrop ------------------------------------------------------------------------------------------------ */
 
 static void crop_from_config(hone__layer *layer, hone__config *config) {
-    hone__random_image *c = begin(layer, config, HONE_RANDOM_CROP);
+    hone__random_image *c = hone__random_begin(layer, config, HONE_RANDOM_CROP);
     c->oh = (int)hone__config_integer(config, "height", HONE_REQUIRED, 1, HONE_MAX_IMAGE_SIDE);
     c->ow = (int)hone__config_integer(config, "width", HONE_REQUIRED, 1, HONE_MAX_IMAGE_SIDE);
 }

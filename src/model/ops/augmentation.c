@@ -7,7 +7,7 @@
  * precision, ends of the picture folded as TensorFlow's ImageProjectiveTransform folds them. */
 #include "op.h"
 
-#include "rng.h"
+#include "random_values.h"
 
 #include <math.h>
 #include <string.h>
@@ -19,15 +19,11 @@ static void begin_draws(const hone__op *op, const hone__run *r, uint32_t sample,
     *rng = (hone__rng){.key = {key[0], key[1]}, .counter = {0, sample, (uint32_t)r->step, (uint32_t)(r->step >> 32)}};
 }
 
-static double draw(hone__rng *rng, const hone__draw *range) {
-    return hone__rng_range(rng, range->low, range->high);
-}
-
 /* ---- places ---------------------------------------------------------------------------------------------------- */
 
-/* Column and row of the source: (m[0] x + m[1] y + m[2], m[3] x + m[4] y + m[5]). */
+/* Column and row of the source: (m[0] x + m[1] y + m[2], m[3] x + m[4] y + m[5]), both over m[6] x + m[7] y + 1. */
 typedef struct map {
-    float m[6];
+    float m[8];
 } map;
 
 static map rotation(double turns, int h, int w) {
@@ -37,10 +33,54 @@ static map rotation(double turns, int h, int w) {
                   (float)(y - x * sine - y * cosine)}};
 }
 
+/* The first coefficients' sum of each row being its last number: Gauss' way, with the largest pivot. */
+static void solve(double rows[8][9]) {
+    for (int i = 0; i < 8; i++) {
+        int best = i;
+        for (int k = i + 1; k < 8; k++)
+            if (fabs(rows[k][i]) > fabs(rows[best][i])) best = k;
+        for (int k = 0; k < 9; k++) {
+            double swapped = rows[i][k];
+            rows[i][k] = rows[best][k];
+            rows[best][k] = swapped;
+        }
+        for (int k = 0; k < 8; k++) {
+            double share = k == i ? 0 : rows[k][i] / rows[i][i];
+            for (int j = i; j < 9; j++) rows[k][j] -= share * rows[i][j];
+        }
+    }
+    for (int i = 0; i < 8; i++) rows[i][8] /= rows[i][i];
+}
+
+/* The four corners are drawn elsewhere, as Keras draws them: each by a part of its own distance from the first. */
+static map draw_perspective(const hone__random_image *p, hone__rng *rng) {
+    double rows[8][9];
+    for (int corner = 0; corner < 4; corner++) {
+        double x = corner % 2 ? p->w - 1 : 0, y = corner / 2 ? p->h - 1 : 0;
+        double across = hone__draw_from(rng, &p->b), to_x = x + x * across;
+        double down = hone__draw_from(rng, &p->b), to_y = y + y * down;
+        const double of_x[9] = {to_x, to_y, 1, 0, 0, 0, -x * to_x, -x * to_y, x};
+        const double of_y[9] = {0, 0, 0, to_x, to_y, 1, -y * to_x, -y * to_y, y};
+        memcpy(rows[2 * corner], of_x, sizeof of_x);
+        memcpy(rows[2 * corner + 1], of_y, sizeof of_y);
+    }
+    solve(rows);
+    map m;
+    for (int i = 0; i < 8; i++) m.m[i] = (float)rows[i][8];
+    return m;
+}
+
+static map draw_shear(const hone__random_image *p, hone__rng *rng) {
+    double sign = hone__rng_uniform(rng) > 0.5 ? -1 : 1, y = sign * hone__draw_from(rng, &p->b);
+    return (map){{1, (float)(sign * hone__draw_from(rng, &p->a)), 0, (float)y, 1, 0}};
+}
+
 static map draw_map(const hone__random_image *p, hone__rng *rng) {
-    double a = draw(rng, &p->a);
+    if (p->kind == HONE_RANDOM_SHEAR) return draw_shear(p, rng);
+    if (p->kind == HONE_RANDOM_PERSPECTIVE) return draw_perspective(p, rng);
+    double a = hone__draw_from(rng, &p->a);
     if (p->kind == HONE_RANDOM_ROTATION) return rotation(a, p->h, p->w);
-    double b = p->is_linked ? a : draw(rng, &p->b);
+    double b = p->is_linked ? a : hone__draw_from(rng, &p->b);
     if (p->kind == HONE_RANDOM_TRANSLATION) return (map){{1, 0, (float)(-b * p->w), 0, 1, (float)(-a * p->h)}};
     return (map){
         {(float)(1 + b), 0, (float)(-0.5 * (p->w - 1) * b), 0, (float)(1 + a), (float)(-0.5 * (p->h - 1) * a)}};
@@ -103,6 +143,12 @@ static void warp(const hone__random_image *p, const map *m, const float *in, flo
         for (int x = 0; x < p->w; x++, out += p->c) {
             float column = at[0] * (float)x + at[1] * (float)y + at[2];
             float row = at[3] * (float)x + at[4] * (float)y + at[5];
+            if (p->kind == HONE_RANDOM_PERSPECTIVE) {
+                float depth = at[6] * (float)x + at[7] * (float)y + 1;
+                column = depth < 0 || depth > 0 ? column / depth : -2 * (float)p->w; /* nowhere: the fill's */
+                row /= depth < 0 || depth > 0 ? depth : 1;
+                if (!(fabsf(column) < 1e6F && fabsf(row) < 1e6F)) column = row = -2;
+            }
             column = fold(p->border, column, p->w);
             row = fold(p->border, row, p->h);
             (p->nearest ? sample_nearest : sample_bilinear)(p, in, row, column, &fill, out);
@@ -116,6 +162,61 @@ static void flip(const hone__random_image *p, bool horizontal, bool vertical, co
         for (int x = 0; x < p->w; x++, out += c)
             memcpy(out, row + (size_t)(horizontal ? p->w - 1 - x : x) * c, c * sizeof *out);
     }
+}
+
+/* ---- elastic ---------------------------------------------------------------------------------------------------- */
+
+/* How far Gaussian noise of this width is smoothed: window floats on either side and in the middle. */
+static int elastic_window(double sigma) {
+    return 6 * (int)sigma | 1;
+}
+
+static double elastic_sigma(const hone__random_image *p, double factor) {
+    return (p->h < p->w ? p->h : p->w) * 0.05 * factor;
+}
+
+/* Where Keras' map_coordinates reads pixel i of n: outside it folds whole pixels. constant: -1. */
+static int fold_pixel(hone_border border, int i, int n) {
+    if (border == HONE_BORDER_CONSTANT) return i >= 0 && i < n ? i : -1;
+    if (border == HONE_BORDER_NEAREST) return i < 0 ? 0 : i < n ? i : n - 1;
+    if (border == HONE_BORDER_WRAP) return (i % n + n) % n;
+    i = (i < 0 ? -i : i) % (2 * n);
+    return i < n ? i : 2 * n - i - 1;
+}
+
+/* One field of smoothed noise moves every pixel, as far across as down: so Keras' two draws of one seed come out. */
+static void elastic(const hone__random_image *p, hone__rng *rng, double factor, const float *in, float *out,
+                    float *scratch) {
+    size_t n = (size_t)p->h * (size_t)p->w;
+    double sigma = elastic_sigma(p, factor), alpha = (p->h > p->w ? p->h : p->w) * 0.1 * factor;
+    float *noise = scratch, *smooth = noise + n, *kernel = smooth + n;
+    const int across[2] = {1, elastic_window(sigma)}, down[2] = {elastic_window(sigma), 1};
+    for (size_t i = 0; i < n; i++) noise[i] = (float)(hone__rng_normal(rng) * sigma);
+    hone__random_gaussian(across[1], sigma, kernel);
+    hone__random_filter(p->h, p->w, 1, across, kernel, noise, smooth);
+    hone__random_filter(p->h, p->w, 1, down, kernel, smooth, noise);
+    for (int y = 0; y < p->h; y++)
+        for (int x = 0; x < p->w; x++, noise++, out += p->c) {
+            float by = (float)(alpha * (double)*noise), row = (float)y + by, column = (float)x + by;
+            int top = floor_of(row), left = floor_of(column);
+            for (int k = 0; k < p->c; k++) out[k] = 0;
+            for (int corner = 0; corner < 4; corner++) {
+                float share_y = corner / 2 ? row - (float)top : 1 - (row - (float)top);
+                float share_x = corner % 2 ? column - (float)left : 1 - (column - (float)left);
+                int from_y = top + corner / 2, from_x = left + corner % 2;
+                if (p->nearest) {
+                    share_y = share_x = corner == 0 ? 1 : 0;
+                    from_y = (int)rintf(row);
+                    from_x = (int)rintf(column);
+                }
+                from_y = fold_pixel(p->border, from_y, p->h);
+                from_x = fold_pixel(p->border, from_x, p->w);
+                bool inside = from_y >= 0 && from_x >= 0;
+                const float *pixel =
+                    in + (inside ? ((size_t)from_y * (size_t)p->w + (size_t)from_x) * (size_t)p->c : 0);
+                for (int k = 0; k < p->c; k++) out[k] += share_y * share_x * (inside ? pixel[k] : (float)p->fill_value);
+            }
+        }
 }
 
 /* ---- crops ----------------------------------------------------------------------------------------------------- */
@@ -201,15 +302,38 @@ static void change_brightness(const hone__random_image *p, float delta, const fl
 
 /* ---- the operation --------------------------------------------------------------------------------------------- */
 
+/* Floats for one picture. */
+static size_t scratch_of(const hone__random_image *p) {
+    if (p->kind != HONE_RANDOM_ELASTIC) return hone__random_values_scratch(p);
+    return 2 * (size_t)p->h * (size_t)p->w + (size_t)elastic_window(elastic_sigma(p, p->b.high));
+}
+
 static hone_status random_prepare(hone__op *op, const hone__setting *setting, hone_error *err) {
     (void)setting;
+    op->scratch_forward = scratch_of(&op->as.random);
     if (!op->wants_d_in[0]) return HONE_OK;
     HONE_FAIL(err, HONE_UNSUPPORTED,
               "no gradient passes through a random layer, and layers before it are to be trained: put it first, as "
               "Keras' examples do, or freeze what comes before it");
 }
 
-static void random_forward_sample(const hone__random_image *p, hone__rng *rng, const float *in, float *out) {
+static void copy_picture(const hone__random_image *p, const float *in, float *out) {
+    memcpy(out, in, (size_t)p->h * (size_t)p->w * (size_t)p->c * sizeof *out);
+}
+
+static void maybe_elastic(const hone__random_image *p, hone__rng *rng, hone__rng *of_batch, const float *in, float *out,
+                          float *scratch) {
+    double factor = hone__draw_from(of_batch, &p->b);
+    if (p->b.high > 0 && p->a.high > 0 && hone__draw_applies(rng, &p->a))
+        elastic(p, rng, factor, in, out, scratch);
+    else
+        copy_picture(p, in, out);
+    if (p->b.high > 0 && p->a.high > 0) change_brightness(p, 0, out, out); /* cut to the range */
+}
+
+/* of_batch: Keras draws some numbers once for a whole batch. */
+static void random_forward_sample(const hone__random_image *p, hone__rng *rng, hone__rng *of_batch, const float *in,
+                                  float *out, float *scratch) {
     switch (p->kind) {
     case HONE_RANDOM_FLIP: {
         bool first = hone__rng_uniform(rng) < 0.5, second = p->keras == 3 ? first : hone__rng_uniform(rng) < 0.5;
@@ -218,30 +342,38 @@ static void random_forward_sample(const hone__random_image *p, hone__rng *rng, c
     }
     case HONE_RANDOM_ROTATION:
     case HONE_RANDOM_TRANSLATION:
-    case HONE_RANDOM_ZOOM: {
+    case HONE_RANDOM_ZOOM:
+    case HONE_RANDOM_SHEAR:
+    case HONE_RANDOM_PERSPECTIVE: {
+        bool applies = p->kind != HONE_RANDOM_PERSPECTIVE || hone__draw_applies(rng, &p->a);
         map m = draw_map(p, rng);
-        warp(p, &m, in, out);
+        if (applies)
+            warp(p, &m, in, out);
+        else
+            copy_picture(p, in, out);
         break;
     }
-    case HONE_RANDOM_CONTRAST: change_contrast(p, (float)draw(rng, &p->a), in, out); break;
+    case HONE_RANDOM_ELASTIC: maybe_elastic(p, rng, of_batch, in, out, scratch); break;
+    case HONE_RANDOM_CONTRAST: change_contrast(p, (float)hone__draw_from(rng, &p->a), in, out); break;
     case HONE_RANDOM_BRIGHTNESS:
-        change_brightness(p, (float)(draw(rng, &p->a) * (p->clip_high - p->clip_low)), in, out);
+        change_brightness(p, (float)(hone__draw_from(rng, &p->a) * (p->clip_high - p->clip_low)), in, out);
         break;
     case HONE_RANDOM_CROP: {
-        box b = draw_box(p, rng);
+        box b = draw_box(p, of_batch);
         crop(p, &b, in, out);
         break;
     }
+    default: hone__random_values(p, rng, of_batch, in, out, scratch); break;
     }
 }
 
-/* Keras crops all pictures of a batch at one place. */
 static void random_forward(const hone__op *op, const hone__run *r) {
-    const hone__random_image *p = &op->as.random;
     for (size_t i = 0; i < r->n; i++) {
-        hone__rng rng;
-        begin_draws(op, r, p->kind == HONE_RANDOM_CROP ? UINT32_MAX : (uint32_t)(r->first + i), &rng);
-        random_forward_sample(p, &rng, r->in[0] + i * op->in_size, r->out + i * op->out_size);
+        hone__rng rng, of_batch;
+        begin_draws(op, r, (uint32_t)(r->first + i), &rng);
+        begin_draws(op, r, UINT32_MAX, &of_batch);
+        random_forward_sample(&op->as.random, &rng, &of_batch, r->in[0] + i * op->in_size, r->out + i * op->out_size,
+                              r->scratch);
     }
 }
 

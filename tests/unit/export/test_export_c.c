@@ -83,7 +83,8 @@ static const test_model models[] = {
                 LAYER_OF("Resizing", "{'height': 7, 'width': 6}"), LAYER_OF("RandomCrop", "{'height': 3, 'width': 5}"),
                 LAYER_OF("CenterCrop", "{'height': 2, 'width': 4}"), LAYER("Flatten")}},
     {.name = "resampling",
-     .layers = {IMAGE(9, 10, 3), LAYER_OF("Resizing", "{'height': 5, 'width': 12, 'interpolation': 'bicubic'}"),
+     .layers = {IMAGE(9, 10, 3), LAYER_OF("AutoContrast", "{'value_range': [-1, 1]}"),
+                LAYER_OF("Resizing", "{'height': 5, 'width': 12, 'interpolation': 'bicubic'}"),
                 LAYER_OF("Resizing", "{'height': 6, 'width': 4, 'interpolation': 'lanczos3', 'antialias': true, "
                                      "'pad_to_aspect_ratio': true, 'fill_value': 0.5}"),
                 LAYER_OF("UnitNormalization", "{'axis': [1, 2]}"), LAYER_OF("GaussianNoise", "{'stddev': 0.5}"),

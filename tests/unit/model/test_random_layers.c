@@ -90,6 +90,85 @@ static void fixed_factors_give_the_pixels_of_keras(void **state) {
     assert_int_equal(records, RECORDS);
 }
 
+/* ---- layers that have a few ways, or many ----------------------------------------------------------------------- */
+
+enum { NEW_RECORDS = 69, COPIES = 64, DRAWS = 8192, MOST_WAYS = 8, MOST_VALUES = 256 };
+
+static void read_values(FILE *file, float *out, int n) {
+    for (int i = 0; i < n; i++) assert_int_equal(fscanf(file, "%f", &out[i]), 1);
+}
+
+/* steps x COPIES draws of what the layer makes of one picture. */
+static void draw_many(const char *class_name, const char *config, int h, int w, int c, const float *picture, int steps,
+                      float *out) {
+    static float in[COPIES * MOST_VALUES];
+    int n = h * w * c;
+    for (int i = 0; i < COPIES; i++) memcpy(in + i * n, picture, (size_t)n * sizeof *in);
+    hone_model *model = model_of(h, w, c, 3, class_name, config);
+    for (int step = 0; step < steps; step++)
+        train_step(model, NULL, 11, (uint64_t)step, in, COPIES, out + (size_t)step * COPIES * (size_t)n);
+    hone_model_free(model);
+}
+
+/* Every picture is one of the ways, and every way is gone. */
+static void check_ways(const char *what, const float *out, const float *ways, int count, int n) {
+    bool gone[MOST_WAYS] = {false};
+    for (int i = 0; i < COPIES; i++) {
+        float nearest = INFINITY;
+        for (int way = 0; way < count; way++) {
+            float worst = 0;
+            for (int k = 0; k < n; k++) worst = fmaxf(worst, fabsf(out[i * n + k] - ways[way * n + k]));
+            if (worst <= 5e-3f) gone[way] = true;
+            nearest = fminf(nearest, worst);
+        }
+        if (!(nearest <= 5e-3f)) fail_msg("%s: picture %d is %g off", what, i, (double)nearest);
+    }
+    for (int way = 0; way < count; way++)
+        if (!gone[way]) fail_msg("%s: way %d of %d was never gone", what, way, count);
+}
+
+/* Means within five of their standard errors, deviations within a tenth. */
+static void check_statistics(const char *what, const float *out, const float *means, const float *deviations, int draws,
+                             int n) {
+    for (int k = 0; k < n; k++) {
+        double sum = 0, squares = 0;
+        for (int i = 0; i < DRAWS; i++) sum += (double)out[(size_t)i * n + k];
+        double mean = sum / DRAWS;
+        for (int i = 0; i < DRAWS; i++)
+            squares += ((double)out[(size_t)i * n + k] - mean) * ((double)out[(size_t)i * n + k] - mean);
+        double deviation = sqrt(squares / DRAWS), error = (double)deviations[k] * sqrt(1.0 / DRAWS + 1.0 / draws);
+        if (!(fabs(mean - (double)means[k]) <= 5 * error + 1e-2))
+            fail_msg("%s: value %d has mean %g, expected %g", what, k, mean, (double)means[k]);
+        if (!(fabs(deviation - (double)deviations[k]) <= 0.12 * (double)deviations[k] + 0.1))
+            fail_msg("%s: value %d has deviation %g, expected %g", what, k, deviation, (double)deviations[k]);
+    }
+}
+
+static void chance_has_the_ways_of_keras(void **state) {
+    (void)state;
+    FILE *file = fopen(HONE_TEST_GOLDEN "augment/new_layers.txt", "r");
+    assert_non_null(file);
+    int keras, h, w, c, count, records = 0;
+    char class_name[32], config[256], what[320];
+    static float picture[MOST_VALUES], expected[MOST_WAYS * MOST_VALUES], out[DRAWS * MOST_VALUES];
+    while (fscanf(file, "%d %31s %d %d %d %d %255[^\n]", &keras, class_name, &h, &w, &c, &count, config) == 7) {
+        int n = h * w * c;
+        assert_true(n <= MOST_VALUES && count <= MOST_WAYS);
+        read_values(file, picture, n);
+        read_values(file, expected, (count > 0 ? count : 2) * n);
+        snprintf(what, sizeof what, "record %d, %s %s", records, class_name, config);
+        draw_many(class_name, config, h, w, c, picture, count > 0 ? 1 : DRAWS / COPIES, out);
+        if (count > 0)
+            check_ways(what, out, expected, count, n);
+        else
+            check_statistics(what, out, expected, expected + n, -count, n);
+        records++;
+    }
+    assert_true(feof(file));
+    fclose(file);
+    assert_int_equal(records, NEW_RECORDS);
+}
+
 /* ---- chance ----------------------------------------------------------------------------------------------------- */
 
 enum { H = 6, W = 8, N = 64 };
@@ -159,6 +238,15 @@ static const char *const wide[][2] = {
     {"RandomZoom", "{'height_factor': 0.5}"},
     {"RandomContrast", "{'factor': 0.5}"},
     {"RandomBrightness", "{'factor': 0.5}"},
+    {"RandomShear", "{'x_factor': 0.5}"},
+    {"RandomPerspective", "{'scale': 0.5}"},
+    {"RandomElasticTransform", "{'scale': 0.9}"},
+    {"RandomInvert", "{}"},
+    {"RandomPosterization", "{'factor': 7}"},
+    {"RandomSharpness", "{'factor': 0.5}"},
+    {"Solarization", "{'addition_factor': 0.5}"},
+    {"RandomErasing", "{}"},
+    {"RandomGaussianBlur", "{'factor': 0.5}"},
 };
 
 static void seed_and_step_are_all_there_is_to_chance(void **state) {
@@ -295,6 +383,7 @@ static void configs_read_back(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fixed_factors_give_the_pixels_of_keras),
+        cmocka_unit_test(chance_has_the_ways_of_keras),
         cmocka_unit_test(flips_are_those_asked_for),
         cmocka_unit_test(crops_are_windows_at_one_place),
         cmocka_unit_test(seed_and_step_are_all_there_is_to_chance),
