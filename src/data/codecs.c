@@ -40,6 +40,15 @@ hone_status hone__image_allocate(hone_image *image, int64_t height, int64_t widt
     return HONE_OK;
 }
 
+const char *hone__image_other_format(const void *data, size_t size) {
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        size_t length = strlen(others[i].magic), offset = others[i].offset;
+        if (size >= offset + length && memcmp((const char *)data + offset, others[i].magic, length) == 0)
+            return others[i].name;
+    }
+    return NULL;
+}
+
 hone_status hone_image_decode(hone_image *image, const void *data, size_t size, hone_error *err) {
     if (size == 0) HONE_FAIL(err, HONE_FORMAT, "the file is empty");
     for (size_t i = 0; i < sizeof codecs / sizeof *codecs; i++) {
@@ -47,11 +56,8 @@ hone_status hone_image_decode(hone_image *image, const void *data, size_t size, 
         hone_status status = codecs[i]->decode(image, data, size, err);
         return status == HONE_OK ? HONE_OK : hone__fail_context(err, status, "%s", codecs[i]->name);
     }
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        size_t length = strlen(others[i].magic), offset = others[i].offset;
-        if (size >= offset + length && memcmp((const char *)data + offset, others[i].magic, length) == 0)
-            HONE_FAIL(err, HONE_UNSUPPORTED, "a %s file, where PNG, JPEG or binary PNM is expected", others[i].name);
-    }
+    const char *other = hone__image_other_format(data, size);
+    if (other) HONE_FAIL(err, HONE_UNSUPPORTED, "a %s file, where PNG, JPEG or binary PNM is expected", other);
     HONE_FAIL(err, HONE_FORMAT, "not a picture (PNG, JPEG or binary PNM)");
 }
 

@@ -3,6 +3,8 @@
  * How large a picture is by its header, so that a small file of a huge picture is refused before memory is taken. */
 #include "serve_internal.h"
 
+#include "codecs.h"
+
 #include <string.h>
 
 static uint32_t big_endian(const unsigned char *p, int bytes) {
@@ -49,6 +51,8 @@ hone_status hone__picture_pixels(const unsigned char *data, size_t size, int64_t
     } else if (size >= 4 && data[0] == 0xff && data[1] == 0xd8) {
         if (!jpeg_size(data, size, &height, &width)) HONE_FAIL(err, HONE_FORMAT, "JPEG: there is no picture in it");
     } else {
+        const char *other = hone__image_other_format(data, size);
+        if (other) HONE_FAIL(err, HONE_UNSUPPORTED, "a %s file, where PNG or JPEG is expected", other);
         HONE_FAIL(err, HONE_FORMAT, "not a picture (PNG or JPEG)");
     }
     if (height == 0 || width == 0) HONE_FAIL(err, HONE_FORMAT, "the picture has no pixels");

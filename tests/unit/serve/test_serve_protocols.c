@@ -383,7 +383,10 @@ static void pictures_are_classified(void **state) {
     want(ask(server, "POST /predict?model=none", "", png, size), 404, "none");
     want(ask(server, "POST /predict?model=a%22b&top=0", "", png, size), 400, "top");
     want(ask(server, "POST /predict?model=a%22b&version=2", "", png, size), 404, NULL);
-    want(ask(server, "POST /predict?model=a%22b", "", "GIF89a", 6), 400, "not a picture");
+    want(ask(server, "POST /predict?model=a%22b", "", "no picture", 10), 400, "not a picture");
+    want(ask(server, "POST /predict?model=a%22b", "", "GIF89a", 6), 422, "a GIF file, where PNG or JPEG is expected");
+    want(ask(server, "POST /predict?model=a%22b", "", "\0\0\0\030ftypheic", 12), 422, "a HEIC file");
+    want(ask(server, "POST /predict?model=a%22b", "", "RIFF\0\0\0\0WEBPVP8 ", 16), 422, "a WebP file");
     want(ask(server, "POST /predict?model=a%22b", "", "", 0), 400, "no body");
     want(ask(server, "POST /predict?model=a%22b", "", png, size / 2), 400, NULL);
     /* a small file that says it is huge is refused before it is decoded */
