@@ -99,12 +99,19 @@ static bool is_note(const hone__onnx_value *v, hone__onnx_note what) {
     return v->kind == ONNX_NOTE && v->note == what;
 }
 
+/* Two names for the same: what a QuantizeLinear or an Identity passes on. */
+static bool is_same(const hone__onnx_import *im, size_t one, size_t two) {
+    const hone__onnx_value *a = &im->values[one], *b = &im->values[two];
+    return one == two || (a->kind == ONNX_TENSOR && b->kind == ONNX_TENSOR && strcmp(a->layer, b->layer) == 0 &&
+                          memcmp(&a->layout, &b->layout, sizeof a->layout) == 0);
+}
+
 /* Is v x, or a number times x? */
 static bool is_multiple(const hone__onnx_import *im, const hone__onnx_value *v, size_t x, double *factor) {
     *factor = 1;
-    if ((size_t)(v - im->values) == x) return true;
+    if (is_same(im, (size_t)(v - im->values), x)) return true;
     *factor = v->a;
-    return is_note(v, NOTE_AFFINE) && v->base == x && v->b == 0;
+    return is_note(v, NOTE_AFFINE) && is_same(im, v->base, x) && v->b == 0;
 }
 
 /* Products that are something: x f(x), x (1 + erf(x / sqrt 2)), (x - mean)^2. */

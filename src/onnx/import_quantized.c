@@ -75,14 +75,30 @@ static hone_status cut_off(hone__onnx_import *im, const scaling *s, hone__onnx_v
 
 /* ---- tensors ----------------------------------------------------------------------------------------------------- */
 
+/* Steps of a GELU or a layer normalisation are rounded one by one: they are passed on as what they are notes of. */
+static bool pass_note(const hone__onnx_value *x, hone__onnx_value *out) {
+    bool is_step = x->kind == ONNX_NOTE && x->note != NOTE_NORMALIZED && x->note != NOTE_FUNCTION &&
+                   x->note != NOTE_CLAMPED && x->note != NOTE_AFFINE;
+    if (!is_step) return false;
+    out->kind = ONNX_NOTE;
+    out->note = x->note;
+    out->base = x->base;
+    out->a = x->a;
+    out->b = x->b;
+    out->layout = x->layout;
+    return true;
+}
+
 static hone_status quantize_linear(hone__onnx_import *im) {
     scaling s;
     bool cut;
     HONE_TRY(read_scaling(im, &s));
-    HONE_TRY(cut_off(im, &s, hone__onnx_in(im, 0), hone__onnx_out(im), &cut));
-    if (!cut) HONE_TRY(hone__onnx_look(im, hone__onnx_in(im, 0), hone__onnx_out(im)));
-    hone__onnx_out(im)->rounding = rounding_of(&s, true);
-    hone__onnx_out(im)->rounding.is_own = true;
+    hone__onnx_value *x = hone__onnx_in(im, 0), *out = hone__onnx_out(im);
+    bool passed = pass_note(x, out);
+    if (!passed) HONE_TRY(cut_off(im, &s, x, out, &cut));
+    if (!passed && !cut) HONE_TRY(hone__onnx_look(im, x, out));
+    out->rounding = rounding_of(&s, true);
+    out->rounding.is_own = true;
     return HONE_OK;
 }
 
@@ -94,7 +110,7 @@ static hone_status dequantize_linear(hone__onnx_import *im) {
     hone__onnx_rounding had = x->rounding, now = rounding_of(&s, false);
     bool same = !had.scale || !now.scale || (had.scale == now.scale && had.zero_point == now.zero_point);
     if (had.in_integers && same) {
-        HONE_TRY(hone__onnx_look(im, x, out));
+        if (!pass_note(x, out)) HONE_TRY(hone__onnx_look(im, x, out));
         out->rounding = now;
         return HONE_OK;
     }
@@ -166,14 +182,16 @@ hone_status hone__onnx_fold_quantize(const hone__onnx_folding *f) {
     size_t length;
     HONE_TRY(read_scaling(f->im, &s));
     HONE_TRY(run_length(f, &s, &length));
-    if (s.type != ONNX_UINT8 && s.type != ONNX_INT8)
-        return hone__onnx_refuse(f->im, HONE_UNSUPPORTED, "makes integers of type %d, expected 8 bits", s.type);
-    double low = s.type == ONNX_INT8 ? -128 : 0;
+    bool is_byte = s.type == ONNX_UINT8 || s.type == ONNX_INT8;
+    if (!is_byte && s.type != ONNX_UINT16 && s.type != ONNX_INT16)
+        return hone__onnx_refuse(f->im, HONE_UNSUPPORTED, "makes integers of type %d, expected 8 or 16 bits", s.type);
+    const double steps = is_byte ? UINT8_MAX : UINT16_MAX;
+    const double low = s.type == ONNX_INT8 ? INT8_MIN : s.type == ONNX_INT16 ? INT16_MIN : 0;
     HONE_TRY(hone__onnx_folding_begin(f, true, x->rank, x->dims));
     for (size_t i = 0; i < x->count; i++) {
         size_t k = s.scale->count > 1 ? i / length % s.scale->count : 0;
         double q = rint(hone__onnx_constant_at(x, i) / hone__onnx_constant_at(s.scale, k)) + zero_point_of(&s, k);
-        hone__onnx_folding_put(f->out, i, !(q > low) ? low : q < low + 255 ? q : low + 255);
+        hone__onnx_folding_put(f->out, i, !(q > low) ? low : q < low + steps ? q : low + steps);
     }
     keep_name(f);
     return HONE_OK;
