@@ -58,7 +58,7 @@ bool hone__optimizer_is_plain(const hone_optimizer *optimizer);
 
 /* What an open file is; anything but a whole model is an error that says what it is and what to do about it. */
 hone_status hone__keras_check_layout(hone__h5 *h5, hone_error *err);
-/* The file's model_config, parsed. */
+/* The file's model_config, parsed; its "backend" is "theano" where padding is to be Theano's. */
 hone_status hone__keras_read_config(hone__h5 *h5, hone_value **out, hone_error *err);
 /* The file's weights into data, which has the layout of model->data (and may be it). */
 hone_status hone__keras_read_weights(hone__h5 *h5, const hone_model *model, float *data, hone_error *err);
@@ -72,10 +72,24 @@ hone_status hone__keras_write_model(hone__h5 *h5, const hone_model *model, const
 
 /* ---- weights alone (keras_h5_read.c, keras3_weights.c) --------------------------------------------------------- */
 
+/* How Keras 1 and Theano stored the kernels of a file (keras1_kernels.c). */
+typedef struct hone__kernel_layout {
+    bool keras1;
+    bool filters_first;  /* in Theano's order of dimensions, where a shape leaves it open */
+    bool turned;         /* written on Theano, which applies them backwards */
+    bool pads_as_theano; /* and by Keras 1, which left it to Theano what padding "same" is */
+} hone__kernel_layout;
+
+/* root: "" or "/model_weights". */
+hone_status hone__kernel_layout_find(hone__h5 *h5, const char *root, hone__kernel_layout *out, hone_error *err);
+/* Reads the dataset at path as the weight w of the model, whatever it is, to data; its shape is checked. */
+hone_status hone__kernel_read(hone__h5 *h5, const char *path, const hone__kernel_layout *kernels,
+                              const hone_model *model, const hone__weight *w, float *data, hone_error *err);
+
 /* How stored weights find their layers, and what came of it (counts of layers). */
 typedef struct hone__matching {
     bool by_name, skip_mismatch;
-    bool turned; /* the file's kernels are Theano's: set by the reader */
+    hone__kernel_layout kernels; /* set by the reader */
     size_t loaded, skipped, missing;
 } hone__matching;
 

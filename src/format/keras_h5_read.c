@@ -14,35 +14,6 @@
 
 /* ---- what file is this? ---------------------------------------------------------------------------------------- */
 
-/* Theano turns kernels over before it applies them, so its files hold them the other way round. */
-static hone_status is_turned(hone__h5 *h5, const char *group, bool *turned, hone_error *err) {
-    const char *const places[] = {"/", group};
-    *turned = false;
-    for (size_t i = 0; i < 2 && !*turned; i++) {
-        char *backend = NULL;
-        if (!hone__h5_has_attribute(h5, places[i], "backend")) continue;
-        HONE_TRY(hone__h5_read_string(h5, places[i], "backend", &backend, err));
-        *turned = strcmp(backend, "theano") == 0;
-        hone__free(backend);
-    }
-    return HONE_OK;
-}
-
-/* The kernel of a convolution, (height, width, in, out), by half a turn. Of depthwise ones Theano's Keras did it itself. */
-static void turn_kernel(const hone_model *model, const hone__weight *w, float *kernel) {
-    const char *class_name = model->layers[w->layer]->type->class_name;
-    if (strcmp(w->name, "kernel") != 0 || w->shape.rank != 4) return;
-    if (strcmp(class_name, "Conv2D") != 0 && strcmp(class_name, "Conv2DTranspose") != 0) return;
-    size_t places = (size_t)w->shape.dims[0] * (size_t)w->shape.dims[1], each = w->size / places;
-    for (size_t i = 0; i < places / 2; i++) {
-        for (size_t k = 0; k < each; k++) {
-            float *a = kernel + i * each + k, *b = kernel + (places - 1 - i) * each + k, kept = *a;
-            *a = *b;
-            *b = kept;
-        }
-    }
-}
-
 hone_status hone__keras_check_layout(hone__h5 *h5, hone_error *err) {
     if (hone__h5_has_attribute(h5, "/", "model_config")) {
         if (hone__h5_kind_of(h5, "/model_weights") != HONE_H5_GROUP)
@@ -74,7 +45,15 @@ hone_status hone__h5_read_json(hone__h5 *h5, const char *path, const char *name,
 }
 
 hone_status hone__keras_read_config(hone__h5 *h5, hone_value **out, hone_error *err) {
-    return hone__h5_read_json(h5, "/", "model_config", out, err);
+    hone__kernel_layout kernels;
+    HONE_TRY(hone__kernel_layout_find(h5, "/model_weights", &kernels, err));
+    HONE_TRY(hone__h5_read_json(h5, "/", "model_config", out, err));
+    if (!kernels.pads_as_theano || hone_value_kind_of(*out) != HONE_VALUE_OBJECT ||
+        hone_value_set_string(*out, "backend", "theano") == HONE_OK)
+        return HONE_OK;
+    hone_value_free(*out);
+    *out = NULL;
+    return hone__fail_memory(err, 0, "the config of a model");
 }
 
 /* ---- one group's weights --------------------------------------------------------------------------------------- */
@@ -163,25 +142,16 @@ static hone_status resolve_order(const hone_model *model, group *g, hone_error *
     return HONE_OK;
 }
 
-static hone_status read_group(hone__h5 *h5, const char *root, const hone_model *model, const group *g, bool turned,
-                              float *data, hone_error *err) {
+static hone_status read_group(hone__h5 *h5, const char *root, const hone_model *model, const group *g,
+                              const hone__kernel_layout *kernels, float *data, hone_error *err) {
     for (size_t i = 0; i < g->names.count; i++) {
         const hone__weight *w = &model->weights[g->weights[i]];
         const char *layer = model->layers[w->layer]->name;
         char *path = hone__asprintf("%s/%s/%s", root, g->name, g->names.items[i]);
         if (!path) return hone__fail_memory(err, 0, "a path");
-        hone_shape shape;
-        hone_status status = hone__h5_read_shape(h5, path, &shape, err);
-        if (status == HONE_OK && !hone_shape_equal(&shape, &w->shape)) {
-            char found[128], wanted[128];
-            status = hone__fail(err, HONE_SHAPE, "%s is %s in the file, %s in the architecture", w->name,
-                                hone_shape_text(&shape, false, found, sizeof found),
-                                hone_shape_text(&w->shape, false, wanted, sizeof wanted));
-        }
-        if (status == HONE_OK) status = hone__h5_read_floats(h5, path, data + w->offset, w->size, err);
+        hone_status status = hone__kernel_read(h5, path, kernels, model, w, data + w->offset, err);
         hone__free(path);
         if (status) return hone__fail_context(err, status, "layer '%.200s'", layer);
-        if (turned) turn_kernel(model, w, data + w->offset);
     }
     return HONE_OK;
 }
@@ -307,7 +277,7 @@ static hone_status read_by_name(hone__h5 *h5, const char *root, const hone_model
                            groups[i].name, groups[i].names.count, weights);
         if (status == HONE_OK) status = list_weights(&groups[i], owners, found, &why);
         if (status == HONE_OK) status = resolve_order(model, &groups[i], &why);
-        if (status == HONE_OK) status = read_group(h5, root, model, &groups[i], matching->turned, data, &why);
+        if (status == HONE_OK) status = read_group(h5, root, model, &groups[i], &matching->kernels, data, &why);
         with_weights -= found;
         if (status == HONE_SHAPE && matching->skip_mismatch) {
             hone__log(HONE_LOG_WARNING, "%s: it keeps its own", why.message);
@@ -329,7 +299,7 @@ static hone_status read_in_order(hone__h5 *h5, const char *root, const hone_mode
     HONE_TRY(pair_groups(model, groups, count, err));
     for (size_t i = 0; i < count; i++) {
         hone_error why = {0};
-        hone_status status = read_group(h5, root, model, &groups[i], matching->turned, data, &why);
+        hone_status status = read_group(h5, root, model, &groups[i], &matching->kernels, data, &why);
         if (status == HONE_SHAPE && matching->skip_mismatch) {
             hone__log(HONE_LOG_WARNING, "%s: it keeps its own", why.message);
             matching->skipped++;
@@ -347,7 +317,7 @@ hone_status hone__legacy_read_weights(hone__h5 *h5, const char *root, const hone
     hone__names layer_names = {0};
     group *groups = NULL;
     size_t count = 0;
-    hone_status status = is_turned(h5, *root ? root : "/", &matching->turned, err);
+    hone_status status = hone__kernel_layout_find(h5, root, &matching->kernels, err);
     if (status == HONE_OK) status = hone__h5_read_names(h5, *root ? root : "/", "layer_names", &layer_names, err);
     if (status == HONE_OK) {
         groups = hone__alloc(layer_names.count, sizeof *groups);

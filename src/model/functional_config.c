@@ -5,6 +5,7 @@
  * The file may list its layers in any order, and a layer may be applied several times. So the applications are looked
  * up by name first and brought into topological order by a walk in depth, which meets a circle if there is one; then
  * layers are made in the order in which they are first applied. A file that lists them so keeps its order. */
+#include "channels_first.h"
 #include "inbound.h"
 #include "layer_entry.h"
 
@@ -19,6 +20,7 @@ typedef struct statement {
     size_t call_count;
     size_t first_call; /* of all calls of the network */
     size_t member;     /* once it is made */
+    hone__order order; /* of what it gives out */
     bool made;
 } statement;
 
@@ -175,64 +177,99 @@ static hone_status make_layer(const draft *d, const statement *s, const char *cl
     return hone__scope_add_layer(d->scope, layer, err);
 }
 
-static hone_status make_member(const draft *d, statement *s, hone_error *err) {
+/* Where the layer is an operation in Keras' words: what it is in those of layers. config is on the heap. */
+static hone_status read_operation(statement *s, const char **class_name, hone_value **config, hone_error *err) {
+    const char *operation;
+    HONE_TRY(hone__operation_as_layer(s->value, s->entry.name, &s->calls[0], &operation, config, err));
+    if (!operation) return HONE_OK;
+    *class_name = operation;
+    for (size_t i = 0; i < s->calls[0].count; i++) s->calls[0].references[i].keyword = NULL;
+    if (s->call_count == 1) return HONE_OK;
+    HONE_FAIL(err, HONE_UNSUPPORTED, "layer '%.128s': an operation is applied twice", s->entry.name);
+}
+
+/* sources: of the first call, which Permutes may take the place of. */
+static hone_status make_member(const draft *d, statement *s, const char *class_name, const hone_value *config,
+                               hone__source *sources, size_t count, hone_error *err) {
     hone__network *network = NULL;
-    const char *class_name;
-    hone_value *config;
-    s->member = d->scope->network->member_count;
+    hone__turned_layer layer;
+    hone_status status;
     s->made = true;
     if (s->is_model) {
-        HONE_TRY(
-            hone__scope_read_network(d->scope, s->entry.class_name, s->entry.config, s->entry.name, &network, err));
+        HONE_TRY(hone__scope_read_network(d->scope, class_name, config, s->entry.name, &network, err));
+        s->member = d->scope->network->member_count;
         return hone__network_add(d->scope->network, (hone__member){.network = network}, err);
     }
-    HONE_TRY(hone__operation_as_layer(s->value, s->entry.name, &s->calls[0], &class_name, &config, err));
-    if (!class_name) return make_layer(d, s, s->entry.class_name, s->entry.config, err);
-    for (size_t i = 0; i < s->calls[0].count; i++) s->calls[0].references[i].keyword = NULL;
-    hone_status status =
-        s->call_count == 1
-            ? make_layer(d, s, class_name, config, err)
-            : hone__fail(err, HONE_UNSUPPORTED, "layer '%.128s': an operation is applied twice", s->entry.name);
-    hone_value_free(config);
+    status = hone__scope_turn_layer(d->scope, class_name, config, s->entry.name, sources, count, &layer, err);
+    s->member = d->scope->network->member_count;
+    s->order = layer.given;
+    if (!status) status = make_layer(d, s, class_name, layer.config, err);
+    hone_value_free(layer.made);
     return status;
 }
 
 /* Which of the inputs of a call by keyword is which: their order changes together with the links. */
 static hone_status order_inputs(const draft *d, call *c, hone_error *err) {
     hone__inbound *inbound = &d->statements[c->statement].calls[c - d->calls - d->statements[c->statement].first_call];
-    HONE_TRY(hone__inbound_order(inbound, err));
+    hone_status status = hone__inbound_order(inbound, err);
+    if (status) return hone__fail_context(err, status, "layer '%.128s'", d->statements[c->statement].entry.name);
     for (size_t r = 0; r < inbound->count; r++) resolve(d, &inbound->references[r], false, &c->inputs[r]);
+    return HONE_OK;
+}
+
+static hone_status find_sources(const draft *d, const call *c, hone__source *sources, hone_error *err) {
+    const hone__network *network = d->scope->network;
+    for (size_t i = 0; i < c->inbound->count; i++) {
+        const call *from = &d->calls[c->inputs[i]];
+        const hone__reference *reference = &c->inbound->references[i];
+        sources[i] = (hone__source){.application = from->application, .output = (size_t)reference->output};
+        size_t outputs = hone__member_outputs(&network->members[d->statements[from->statement].member]);
+        if (sources[i].output < outputs) continue;
+        HONE_FAIL(err, HONE_FORMAT, "layer '%.128s' takes output %zu of '%.128s', which has %zu",
+                  d->statements[c->statement].entry.name, sources[i].output, reference->layer, outputs);
+    }
+    return HONE_OK;
+}
+
+static hone_status apply(draft *d, call *c, const hone__source *sources, hone_error *err) {
+    const statement *s = &d->statements[c->statement];
+    c->application = d->scope->network->application_count;
+    /* Keras 3 writes down what training was when a layer was called, but the call of the outer model overrules it. Keras 2
+     * obeys. */
+    bool inference = c->inbound->inference && d->scope->origin.keras == 2;
+    if (c->inbound->training && d->scope->origin.keras == 2) {
+        HONE_FAIL(err, HONE_UNSUPPORTED, "layer '%.128s': it is called with training=True, which is not supported",
+                  s->entry.name);
+    }
+    HONE_TRY(hone__network_apply(d->scope->network, s->member, sources, c->inbound->count, inference, err));
+    hone__scope_note_order(d->scope, s->order);
     return HONE_OK;
 }
 
 /* All inputs of the call are in the network. */
 static hone_status make_call(draft *d, call *c, hone_error *err) {
     statement *s = &d->statements[c->statement];
-    hone__network *network = d->scope->network;
-    if (!s->made) HONE_TRY(make_member(d, s, err));
-    hone_status status = order_inputs(d, c, err);
-    if (status) return hone__fail_context(err, status, "layer '%.128s'", s->entry.name);
-    hone__source *sources = hone__alloc(c->inbound->count, sizeof *sources);
-    if (!sources) return hone__fail_memory(err, c->inbound->count * sizeof *sources, "a link");
-    for (size_t i = 0; i < c->inbound->count && !status; i++) {
-        const call *from = &d->calls[c->inputs[i]];
-        const hone__reference *reference = &c->inbound->references[i];
-        sources[i] = (hone__source){.application = from->application, .output = (size_t)reference->output};
-        size_t outputs = hone__member_outputs(&network->members[d->statements[from->statement].member]);
-        if (sources[i].output < outputs) continue;
-        status = hone__fail(err, HONE_FORMAT, "layer '%.128s' takes output %zu of '%.128s', which has %zu",
-                            s->entry.name, sources[i].output, reference->layer, outputs);
+    const char *class_name = s->entry.class_name;
+    hone_value *operation = NULL;
+    hone_status status = HONE_OK;
+    if (!s->made && !s->is_model) status = read_operation(s, &class_name, &operation, err);
+    /* a class that nobody knows is refused by its name, whatever it is called with */
+    if (!status && (s->is_model || hone__layer_type_find(class_name))) status = order_inputs(d, c, err);
+    size_t count = c->inbound->count;
+    hone__source *sources = hone__alloc(count, sizeof *sources);
+    if (!status && !sources) status = hone__fail_memory(err, count * sizeof *sources, "a link");
+    if (!status) status = find_sources(d, c, sources, err);
+    if (!status) {
+        status = s->made ? hone__scope_turn_again(d->scope, s->member, sources, count, err)
+                         : make_member(d, s, class_name, operation ? operation : s->entry.config, sources, count, err);
     }
-    c->application = network->application_count;
-    /* Keras 3 writes down what training was when a layer was called, but the call of the outer model overrules it. Keras 2
-     * obeys. */
-    bool inference = c->inbound->inference && d->scope->origin.keras == 2;
-    if (!status && c->inbound->training && d->scope->origin.keras == 2) {
-        status = hone__fail(err, HONE_UNSUPPORTED,
-                            "layer '%.128s': it is called with training=True, which is not supported", s->entry.name);
+    if (!status && s->is_model) {
+        const hone__network *within = d->scope->network->members[s->member].network;
+        status = hone__scope_turn_for_network(d->scope, within, sources, count, err);
     }
-    if (!status) status = hone__network_apply(network, s->member, sources, c->inbound->count, inference, err);
+    if (!status) status = apply(d, c, sources, err);
     hone__free(sources);
+    hone_value_free(operation);
     return status;
 }
 

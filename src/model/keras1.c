@@ -17,6 +17,7 @@ static const word classes[] = {
     {NULL, "Convolution2D", "Conv2D"},
     {NULL, "AtrousConvolution2D", "Conv2D"},
     {NULL, "SeparableConvolution2D", "SeparableConv2D"},
+    {NULL, "Deconvolution2D", "Conv2DTranspose"},
 };
 
 /* new NULL: says nothing that the rest does not. */
@@ -100,6 +101,18 @@ bool hone__is_keras1(const hone_value *model) {
     return text_at(model, "keras_version")[0] == '1' || is_keras1(model, 0);
 }
 
+static bool says_theano_order(const hone_value *model, int depth) {
+    const hone_value *config = hone_value_get(model, "config"), *layers = layer_list(config);
+    if (strcmp(text_at(config, "dim_ordering"), "th") == 0) return true;
+    for (size_t i = 0; i < hone_value_count(layers) && depth < HONE_MAX_NESTING; i++)
+        if (says_theano_order(hone_value_at(layers, i), depth + 1)) return true;
+    return false;
+}
+
+bool hone__keras1_says_theano_order(const hone_value *model) {
+    return says_theano_order(model, 0);
+}
+
 /* ---- values ---------------------------------------------------------------------------------------------------- */
 
 /* {"name": "WeightRegularizer", "l1": …, "l2": …} */
@@ -158,7 +171,24 @@ static hone_status check_mode(const char *class_name, const char *name, const ho
               (long long)mode);
 }
 
-static hone_value *translate_config(const char *class_name, const hone_value *config) {
+/* Rows and columns, of a shape with the batch in the order of the layer's own dimensions. */
+static hone_value *output_size(const hone_value *config) {
+    const hone_value *shape = hone_value_get(config, "output_shape");
+    size_t first = strcmp(text_at(config, "dim_ordering"), "th") == 0 ? 2 : 1;
+    hone_value *size = hone_value_list();
+    for (size_t i = 0; i < 2; i++) hone_value_append(size, hone_value_copy(hone_value_at(shape, first + i)));
+    return size;
+}
+
+/* These do not say in which order their dimensions are: it was that of the whole program. */
+static bool leaves_order_out(const char *class_name) {
+    static const char *const classes_without[] = {"ZeroPadding2D", "Cropping2D", "UpSampling2D", "SpatialDropout2D"};
+    for (size_t i = 0; i < COUNT(classes_without); i++)
+        if (strcmp(class_name, classes_without[i]) == 0) return true;
+    return false;
+}
+
+static hone_value *translate_config(const char *class_name, const hone_value *config, bool theano_order) {
     if (hone_value_kind_of(config) != HONE_VALUE_OBJECT) return hone_value_copy(config);
     hone_value *out = hone_value_object();
     for (size_t i = 0; i < hone_value_count(config); i++) {
@@ -174,6 +204,10 @@ static hone_value *translate_config(const char *class_name, const hone_value *co
         hone_value_append(size, hone_value_copy(hone_value_get(config, "nb_col")));
         hone_value_set(out, "kernel_size", size);
     }
+    if (strcmp(class_name, "Conv2DTranspose") == 0 && hone_value_count(hone_value_get(config, "output_shape")) == 4)
+        hone_value_set(out, "output_shape", output_size(config));
+    if (theano_order && leaves_order_out(class_name) && !hone_value_get(config, "dim_ordering"))
+        hone_value_set_string(out, "data_format", "channels_first");
     return out;
 }
 
@@ -194,16 +228,17 @@ static hone_status translate_merge(const char *name, const hone_value *config, c
     return HONE_OK;
 }
 
-static hone_status translate(const hone_value *model, int depth, hone_value **out, hone_error *err);
+static hone_status translate(const hone_value *model, int depth, bool theano_order, hone_value **out, hone_error *err);
 
 /* The config of a model: its layers, and all else as it is. */
-static hone_status translate_layers(const hone_value *config, int depth, hone_value **out, hone_error *err) {
+static hone_status translate_layers(const hone_value *config, int depth, bool theano_order, hone_value **out,
+                                    hone_error *err) {
     const hone_value *layers = layer_list(config);
     hone_value *list = hone_value_list();
     hone_status status = HONE_OK;
     for (size_t i = 0; status == HONE_OK && i < hone_value_count(layers); i++) {
         hone_value *layer;
-        status = translate(hone_value_at(layers, i), depth + 1, &layer, err);
+        status = translate(hone_value_at(layers, i), depth + 1, theano_order, &layer, err);
         if (status == HONE_OK) hone_value_append(list, layer);
     }
     if (status) {
@@ -220,7 +255,7 @@ static hone_status translate_layers(const hone_value *config, int depth, hone_va
 }
 
 /* *out has failed where memory ran out: the root is asked. */
-static hone_status translate(const hone_value *model, int depth, hone_value **out, hone_error *err) {
+static hone_status translate(const hone_value *model, int depth, bool theano_order, hone_value **out, hone_error *err) {
     const char *class_name = text_at(model, "class_name");
     const hone_value *config = hone_value_get(model, "config");
     const char *name = hone_value_as_string(hone_value_get(model, "name"));
@@ -236,9 +271,9 @@ static hone_status translate(const hone_value *model, int depth, hone_value **ou
     if (strcmp(class_name, "Merge") == 0)
         HONE_TRY(translate_merge(name, config, &class_name, &translated, err));
     else if (hone_value_kind_of(layer_list(config)) == HONE_VALUE_LIST)
-        HONE_TRY(translate_layers(config, depth, &translated, err));
+        HONE_TRY(translate_layers(config, depth, theano_order, &translated, err));
     else
-        translated = config ? translate_config(class_name, config) : NULL;
+        translated = config ? translate_config(class_name, config, theano_order) : NULL;
     *out = hone_value_copy(model);
     hone_value_set_string(*out, "class_name", class_name);
     if (config) hone_value_set(*out, "config", translated);
@@ -246,7 +281,7 @@ static hone_status translate(const hone_value *model, int depth, hone_value **ou
 }
 
 hone_status hone__keras1_to_keras2(const hone_value *model, hone_value **out, hone_error *err) {
-    HONE_TRY(translate(model, 0, out, err));
+    HONE_TRY(translate(model, 0, hone__keras1_says_theano_order(model), out, err));
     hone_value_set_string(*out, "keras_version", "1");
     if (!hone_value_failed(*out)) return HONE_OK;
     hone_value_free(*out);

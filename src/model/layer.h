@@ -224,6 +224,8 @@ typedef struct hone__scope {
     hone__network *network;
     const char *prefix; /* of the full names of its layers: "" or "base/" */
     int depth;          /* networks around it */
+    bool turns;         /* the network is read from a file of channels_first (channels_first.h) */
+    bool on_theano;     /* its padding "same" is Theano's (theano_padding.c) */
     hone__origin origin;
 } hone__scope;
 

@@ -5,7 +5,7 @@
  * Building unfolds the network into nodes and walks them in their (topological) order, so every layer finds its input
  * shapes known, and lays the declared weights out one behind the other in one flat array. A build that fails leaves the
  * model as it was. */
-#include "layer.h"
+#include "channels_first.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -149,8 +149,8 @@ static hone_status add_input(const hone__scope *scope, const char *follower, con
     return status ? status : apply_last(scope, true, err);
 }
 
-static hone_status append_layer(const hone__scope *scope, const char *class_name, const hone_value *config,
-                                const char *name, hone_error *err) {
+static hone_status append_made(const hone__scope *scope, const char *class_name, const hone_value *config,
+                               const char *name, hone_error *err) {
     bool is_first = scope->network->member_count == 0;
     hone__layer *layer = NULL;
     hone_shape shape;
@@ -170,6 +170,42 @@ static hone_status append_layer(const hone__scope *scope, const char *class_name
     return apply_last(scope, is_input, err);
 }
 
+/* The shape that the first layer of a Sequential states, as an InputLayer that is adapted like any other. */
+static hone_status append_stated_input(const hone__scope *scope, const hone_value *config, const char *follower,
+                                       hone_error *err) {
+    static const char *const keys[] = {"batch_input_shape", "batch_shape"};
+    const hone_value *shape = NULL;
+    for (size_t i = 0; i < 2 && !shape; i++) shape = hone_value_get(config, keys[i]);
+    if (hone_value_kind_of(shape) != HONE_VALUE_LIST) return HONE_OK; /* which is said when the model is built */
+    char *name = hone__asprintf("%.*s_input", HONE_MAX_NAME - 6, follower);
+    hone_value *input = hone_value_object();
+    hone_value_set(input, "batch_shape", hone_value_copy(shape));
+    hone_value_set_string(input, "name", name);
+    hone_status status = !name || hone_value_failed(input) ? hone__fail_memory(err, 0, "an input layer")
+                                                           : hone__scope_append(scope, "InputLayer", input, err);
+    hone_value_free(input);
+    hone__free(name);
+    return status;
+}
+
+static hone_status append_layer(const hone__scope *scope, const char *class_name, const hone_value *config,
+                                const char *name, hone_error *err) {
+    const hone__network *network = scope->network;
+    const char *own = hone_value_as_string(hone_value_get(config, "name"));
+    if (!scope->turns && !scope->on_theano) return append_made(scope, class_name, config, name, err);
+    if (own) name = own;
+    if (network->application_count == 0 && strcmp(class_name, "InputLayer") != 0)
+        HONE_TRY(append_stated_input(scope, config, name, err));
+    hone__source before = {.application = network->application_count - 1};
+    hone__turned_layer layer;
+    hone_status status = hone__scope_turn_layer(scope, class_name, config, name, &before,
+                                                network->application_count > 0 ? 1 : 0, &layer, err);
+    if (!status) status = append_made(scope, class_name, layer.config, name, err);
+    if (!status) hone__scope_note_order(scope, layer.given);
+    hone_value_free(layer.made);
+    return status;
+}
+
 /* A model as a layer of a Sequential. */
 static hone_status append_network(const hone__scope *scope, const char *class_name, const hone_value *config,
                                   const char *name, hone_error *err) {
@@ -186,7 +222,10 @@ static hone_status append_network(const hone__scope *scope, const char *class_na
     if (!status && is_first) {
         hone_shape shape = hone__network_input_shape(network, 0);
         status = add_input(scope, network->name, &shape, err);
+        if (!status) hone__scope_note_order(scope, hone__network_input_order(network, 0));
     }
+    hone__source before = {.application = scope->network->application_count - 1};
+    if (!status) status = hone__scope_turn_for_network(scope, network, &before, 1, err);
     if (status) {
         hone__network_release(network);
         hone__free(network);

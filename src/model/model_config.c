@@ -6,6 +6,7 @@
  *
  * Read are the spellings of Keras 2.0 … 3.x, and of Keras 1 once they are translated (keras1.c). Written is the dialect of Keras 2.4, which everything after it loads: an
  * explicit InputLayer, plain dtype strings, initializers without "module". */
+#include "channels_first.h"
 #include "keras1.h"
 #include "layer_entry.h"
 
@@ -127,6 +128,7 @@ hone_status hone__scope_read_network(const hone__scope *scope, const char *class
         within.network = network;
         within.prefix = prefix;
         within.depth++;
+        within.turns = scope->turns && hone__says_channels_first(config);
         status = read_network(&within, config, err);
     }
     if (!status && network->input_count == 0) {
@@ -156,6 +158,9 @@ static hone_status model_from_config(hone_model **out, const hone_value *config,
     HONE_TRY(hone__model_create(&model, name ? name : is_sequential ? "sequential" : "functional", is_sequential, err));
     model->keras = keras_version(config);
     hone__scope scope = hone__model_scope(model, true);
+    const char *backend = hone_value_as_string(hone_value_get(config, "backend"));
+    scope.turns = hone__says_channels_first(arguments);
+    scope.on_theano = model->keras == 2 && backend && strcmp(backend, "theano") == 0;
     hone_status status = read_network(&scope, arguments, err);
     if (status) {
         hone_model_free(model);

@@ -29,10 +29,17 @@ typedef struct hone__member {
     hone__network *network; /* owned */
 } hone__member;
 
+/* Known of a tensor while a file of channels_first is read (channels_first.h). */
+typedef struct hone__order {
+    bool turned; /* it is (C, H, W) there and (H, W, C) here */
+    int rank;    /* without the batch; 0: not known */
+} hone__order;
+
 /* A member applied to outputs of earlier applications; an InputLayer to none. */
 typedef struct hone__application {
     size_t member;
     bool inference; /* called with training=False */
+    hone__order order;
     size_t input_count;
     hone__source *inputs;
 } hone__application;

@@ -1,4 +1,5 @@
-"""Writes golden files in the form of Keras 1.2 and 2.0, which no installed version writes any more.
+"""Writes golden files in the form of Keras 1.2 and 2.0, which no installed version writes any more. Those that the real
+Keras 1 wrote are make_real_keras1.py's; these can be made, and trained, beside today's.
 
 The models are built and asked with tf-keras; the architecture is then put into the old words and the weights are stored
 under the old names by hand, as those versions' sources have them. make_golden.py calls this as well.
@@ -186,8 +187,6 @@ def make(accept, reject):
     config = old_config(chain())
     config["config"][2]["config"]["mode"] = 2
     write(chain(), reject / "keras1-mode.h5", config=config)
-    config = json.loads(json.dumps(old_config(chain())).replace('"tf"', '"th"'))
-    write(chain(), reject / "keras1-theano-order.h5", config=config, backend="theano")
     config = json.loads(json.dumps(old_config(graph())).replace('"sum"', '"cos"'))
     write(graph(), reject / "keras1-merge.h5", config=config)
 

@@ -4,6 +4,8 @@
  * goes from the output to the input. */
 #include "layer.h"
 
+#include <inttypes.h>
+
 typedef struct transposed {
     hone__window window;
     int filters;
@@ -12,6 +14,7 @@ typedef struct transposed {
     hone__activation activation;
     hone__initializer kernel_initializer, bias_initializer;
     hone__regularizer kernel_regularizer, bias_regularizer;
+    int output_shape[2]; /* as Keras 1 states it beside the rest; 0: not stated */
     int kernel, bias;
     hone_conv2d_shape shape; /* from the output to the input */
 } transposed;
@@ -27,11 +30,12 @@ static void read_output_padding(transposed *c, hone__config *config) {
 
 static void transposed_from_config(hone__layer *layer, hone__config *config) {
     transposed *c = layer->config;
-    static const int one[2] = {1, 1};
+    static const int one[2] = {1, 1}, unstated[2] = {0, 0};
     c->filters = (int)hone__config_integer(config, "filters", HONE_REQUIRED, 1, HONE_MAX_UNITS);
     hone__config_pair(config, "kernel_size", NULL, 1, HONE_MAX_WINDOW, c->window.size);
     hone__config_pair(config, "strides", one, 1, HONE_MAX_WINDOW, c->window.strides);
     hone__config_pair(config, "dilation_rate", one, 1, 1, c->window.dilation_rate);
+    hone__config_pair(config, "output_shape", unstated, 1, HONE_MAX_ELEMENTS, c->output_shape);
     hone__config_padding(config, &c->window);
     hone__config_data_format(config);
     c->activation = hone__config_activation(config, "activation");
@@ -82,7 +86,13 @@ static hone_status transposed_build(hone_model *model, hone__layer *layer, hone_
     const hone_shape *input = &layer->inputs[0];
     HONE_TRY(hone__check_image(input, err));
     layer->output = (hone_shape){3, {0, 0, c->filters}};
-    for (int axis = 0; axis < 2; axis++) layer->output.dims[axis] = output_length(c, axis, input->dims[axis]);
+    for (int axis = 0; axis < 2; axis++) {
+        int64_t length = output_length(c, axis, input->dims[axis]);
+        layer->output.dims[axis] = length;
+        if (c->output_shape[axis] == 0 || c->output_shape[axis] == length) continue;
+        HONE_FAIL(err, HONE_UNSUPPORTED, "its output is to have %d %s, only %" PRId64 " are supported",
+                  c->output_shape[axis], axis == 0 ? "rows" : "columns", length);
+    }
     HONE_TRY(hone__check_elements(&layer->output, err));
     hone__extent extent[2];
     for (int axis = 0; axis < 2; axis++) {

@@ -99,6 +99,30 @@ static void accept(const char *path, const char *name) {
     hone_model_free(model);
 }
 
+/* save_weights of Keras 1 says nothing of itself: the same weights as in its whole model, by order and by name. */
+static void weights_of_keras_1_find_their_model(void **state) {
+    (void)state;
+    static const char *const writers[] = {"tensorflow-tf", "tensorflow-th", "theano-tf", "theano-th"};
+    for (size_t i = 0; i < 8; i++) {
+        char *path = hone__asprintf(HONE_TEST_GOLDEN "accept/real-keras1-%s-chain.h5", writers[i / 2]);
+        char *weights = hone__asprintf(HONE_TEST_GOLDEN "keras1-weights/real-keras1-%s-chain.h5", writers[i / 2]);
+        hone_model *whole, *model;
+        hone_weights_options options = {.by_name = i % 2 == 1};
+        hone_weights_report report;
+        hone_error err = {0};
+        assert_int_equal(hone_model_load(&whole, path, NULL, NULL), HONE_OK);
+        assert_int_equal(hone_model_copy(&model, whole, NULL), HONE_OK);
+        memset(model->data, 0, model->data_size * sizeof *model->data);
+        if (hone_model_load_weights(model, weights, &options, &report, &err) != HONE_OK) fail_msg("%s", err.message);
+        assert_memory_equal(model->data, whole->data, model->data_size * sizeof *model->data);
+        assert_int_equal(report.missing, 0);
+        hone_model_free(model);
+        hone_model_free(whole);
+        hone__free(weights);
+        hone__free(path);
+    }
+}
+
 static void keras_files_predict_what_keras_predicts(void **state) {
     (void)state;
     assert_true(for_each_file(HONE_TEST_GOLDEN "accept", accept) >= 30);
@@ -257,7 +281,6 @@ static const struct {
                {"extra-layer.h5", HONE_SHAPE, "'more'"},
                {"keras1-merge.h5", HONE_UNSUPPORTED, "Merge of Keras 1 with mode 'cos'"},
                {"keras1-mode.h5", HONE_UNSUPPORTED, "BatchNormalization of Keras 1 with mode=2"},
-               {"keras1-theano-order.h5", HONE_UNSUPPORTED, "channels_first"},
                {"missing-layer.h5", HONE_SHAPE, "'head' has no weights in the file"},
                {"missing-weight.h5", HONE_NOT_FOUND, "kernel' is missing"},
                {"no-weights.h5", HONE_FORMAT, "no 'model_weights'"},
@@ -315,6 +338,7 @@ static void memory_may_run_out_anywhere(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keras_files_predict_what_keras_predicts),
+        cmocka_unit_test(weights_of_keras_1_find_their_model),
         cmocka_unit_test(rewritten_files_are_the_same_models),
         cmocka_unit_test(compile_state_of_every_family),
         cmocka_unit_test(losses_and_metrics_as_objects),
