@@ -61,21 +61,36 @@ void hone__drift_counts_release(hone__drift_counts *c) {
     memset(c, 0, sizeof *c);
 }
 
-static void count_picture(hone__drift_counts *c, double mean, double variance) {
-    c->counts[HONE_DRIFT_MEAN][bin(mean, 1)]++;
-    c->counts[HONE_DRIFT_STD][bin(variance > 0 ? sqrt(variance) : 0, 0.5)]++; /* no std is larger */
+/* What one picture says. */
+typedef struct impression {
+    double mean, variance; /* of pixels from 0 to 1 */
+    size_t pixel_count;
+    unsigned char pixels[PIXELS_LOOKED_AT]; /* the bins of a few */
+} impression;
+
+static void count_impression(hone__drift_counts *c, const impression *seen) {
+    c->counts[HONE_DRIFT_MEAN][bin(seen->mean, 1)]++;
+    c->counts[HONE_DRIFT_STD][bin(seen->variance > 0 ? sqrt(seen->variance) : 0, 0.5)]++; /* no std is larger */
+    for (size_t i = 0; i < seen->pixel_count; i++) c->counts[HONE_DRIFT_PIXEL][seen->pixels[i]]++;
 }
 
-void hone__drift_count_pixels(hone__drift_counts *c, const unsigned char *pixels, size_t size) {
+static void look_at_pixels(const unsigned char *pixels, size_t size, impression *out) {
     uint64_t sum = 0, squares = 0;
     for (size_t i = 0; i < size; i++) {
         sum += pixels[i];
         squares += (uint32_t)pixels[i] * pixels[i];
     }
     double mean = (double)sum / (double)size / 255;
-    count_picture(c, mean, (double)squares / (double)size / (255.0 * 255.0) - mean * mean);
+    *out = (impression){.mean = mean, .variance = (double)squares / (double)size / (255.0 * 255.0) - mean * mean};
     size_t step = size / PIXELS_LOOKED_AT + 1;
-    for (size_t i = step / 2; i < size; i += step) c->counts[HONE_DRIFT_PIXEL][pixels[i] * HONE_DRIFT_BINS / 256]++;
+    for (size_t i = step / 2; i < size; i += step)
+        out->pixels[out->pixel_count++] = (unsigned char)(pixels[i] * HONE_DRIFT_BINS / 256);
+}
+
+void hone__drift_count_pixels(hone__drift_counts *c, const unsigned char *pixels, size_t size) {
+    impression seen;
+    look_at_pixels(pixels, size, &seen);
+    count_impression(c, &seen);
 }
 
 void hone__drift_count_output(hone__drift_counts *c, const float *row, size_t outputs) {
@@ -158,19 +173,21 @@ void hone__drift_free(hone__drift *d) {
     hone__free(d);
 }
 
-void hone__drift_pixels(hone__drift *d, const unsigned char *pixels, size_t n) {
-    if (!d->has_reference) return;
+/* The lock is held to count, not to look: threads that wait for it would be woken late. */
+static void count_late(hone__drift *d, const impression *seen) {
     pthread_mutex_lock(&d->lock);
-    for (size_t i = 0; i < n; i++) hone__drift_count_pixels(&d->windows[1], pixels + i * d->size, d->size);
+    count_impression(&d->windows[1], seen);
     pthread_mutex_unlock(&d->lock);
 }
 
-/* What one row of inputs says, as the pixels that it was made of. */
-typedef struct impression {
-    double mean, variance;
-    size_t pixel_count;
-    unsigned char pixels[PIXELS_LOOKED_AT]; /* the bins of a few */
-} impression;
+void hone__drift_pixels(hone__drift *d, const unsigned char *pixels, size_t n) {
+    impression seen;
+    if (!d->has_reference) return;
+    for (size_t i = 0; i < n; i++) {
+        look_at_pixels(pixels + i * d->size, d->size, &seen);
+        count_late(d, &seen);
+    }
+}
 
 /* Sums of every step-th element of a channel and of its squares; four at a time, for they need not wait for each other. */
 static void sum_up(const unsigned char *at, size_t count, size_t stride, double *sum, double *squares) {
@@ -221,17 +238,11 @@ static bool look_at_inputs(const hone__drift *d, const unsigned char *row, impre
     return true;
 }
 
-/* The lock is held to count, not to look: threads that wait for it would be woken late. */
 void hone__drift_inputs(hone__drift *d, const void *rows, size_t n) {
+    impression seen;
     if (!d->has_reference || !d->knows_pixels) return;
-    for (size_t i = 0; i < n; i++) {
-        impression seen;
-        if (!look_at_inputs(d, (const unsigned char *)rows + i * d->size * sizeof(float), &seen)) continue;
-        pthread_mutex_lock(&d->lock);
-        count_picture(&d->windows[1], seen.mean, seen.variance);
-        for (size_t k = 0; k < seen.pixel_count; k++) d->windows[1].counts[HONE_DRIFT_PIXEL][seen.pixels[k]]++;
-        pthread_mutex_unlock(&d->lock);
-    }
+    for (size_t i = 0; i < n; i++)
+        if (look_at_inputs(d, (const unsigned char *)rows + i * d->size * sizeof(float), &seen)) count_late(d, &seen);
 }
 
 void hone__drift_outputs(hone__drift *d, const float *outputs, size_t row, size_t n) {
