@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Opening MODEL for a verb, and showing an evaluation. */
+#define _POSIX_C_SOURCE 200809L
 #include "commands.h"
 
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 int start_threads(hone_threads **out, int64_t count) {
     hone_error err = {0};
@@ -154,9 +156,24 @@ int open_model_sized(hone_model **out, const char *path, const char *input, cons
     return status >= 0 ? status : keep_if_ends(out, path);
 }
 
+bool is_preset(const char *name) {
+    for (size_t i = 0; hone_preset_name(i); i++)
+        if (strcmp(hone_preset_name(i), name) == 0) return true;
+    return false;
+}
+
+/* A preset can be converted and measured; what it answers before it is trained means nothing. */
+static int check_trained(const model_request *r) {
+    bool has_weights = r->weights && r->weights->path;
+    if (has_weights || !is_preset(r->path) || access(r->path, F_OK) == 0) return -1;
+    return failed(NULL, "hone train DATA --model NAME trains one, into a file",
+                  "'%s' is a preset, which knows nothing yet", r->path);
+}
+
 int open_model_for(hone_model **out, const model_request *r, hone_compiled *compiled, bool quiet) {
     picture_size size = {.data = r->data};
     int status = parse_picture_size(&size, r->verb, r->size);
+    if (status < 0) status = check_trained(r);
     if (status < 0) status = open_any(out, r->path, r->input, &size, true, compiled, quiet);
     return status >= 0 ? status : keep_if_ends(out, r->path);
 }

@@ -51,7 +51,7 @@ static int open_all(evaluation *e) {
     const settings *s = &e->s;
     hone_error err = {0};
     hone_compiled compiled = {0};
-    const model_request request = {&verb_evaluate, e->path, s->input, s->size, e->source};
+    const model_request request = {&verb_evaluate, e->path, s->input, s->size, e->source, &s->weights};
     int status = start_threads(&e->threads, e->common.threads);
     if (status < 0) status = open_model_for(&e->model, &request, &compiled, e->common.quiet);
     if (status < 0) status = put_weights(e->model, &s->weights, e->common.quiet);

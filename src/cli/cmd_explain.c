@@ -158,7 +158,7 @@ static int make_plan(session *e) {
 }
 
 static int prepare(session *e) {
-    const model_request request = {&verb_explain, e->path, e->s.input, e->s.size, e->s.data};
+    const model_request request = {&verb_explain, e->path, e->s.input, e->s.size, e->s.data, NULL};
     int status = start_threads(&e->threads, e->common.threads);
     if (status < 0) status = open_model_for(&e->model, &request, NULL, e->common.quiet);
     if (status >= 0) return status;

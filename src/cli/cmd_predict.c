@@ -223,7 +223,7 @@ static int run(int argc, char **argv) {
     if (status >= 0) return status;
     if (words.count < 2) return usage_error(&verb_predict, "expected a MODEL and at least one image or folder");
     hone_model *model;
-    const model_request wanted = {&verb_predict, words.at[0], s.input, s.size, NULL};
+    const model_request wanted = {&verb_predict, words.at[0], s.input, s.size, NULL, &s.weights};
     status = open_model_for(&model, &wanted, NULL, common.quiet);
     if (status >= 0) return status;
     status = put_weights(model, &s.weights, common.quiet);

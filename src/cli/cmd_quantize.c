@@ -57,7 +57,7 @@ static int choose_pictures(quantization *q) {
 
 static int open_all(quantization *q) {
     hone_error err = {0};
-    const model_request request = {&verb_quantize, q->path, q->s.input, q->s.size, q->source};
+    const model_request request = {&verb_quantize, q->path, q->s.input, q->s.size, q->source, NULL};
     int status = start_threads(&q->threads, q->common.threads);
     if (status < 0) status = open_model_for(&q->model, &request, &q->compiled, q->common.quiet);
     if (status >= 0) return status;

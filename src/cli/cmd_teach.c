@@ -122,7 +122,7 @@ static int check_input(const session *r) {
 
 static int prepare(session *r) {
     hone_error err = {0};
-    const model_request request = {&verb_teach, r->path, r->settings.input, r->settings.size, r->settings.data};
+    const model_request request = {&verb_teach, r->path, r->settings.input, r->settings.size, r->settings.data, NULL};
     int status = start_threads(&r->threads, r->common.threads);
     if (status < 0) status = open_model_for(&r->model, &request, NULL, r->common.quiet);
     if (status < 0) status = check_input(r);

@@ -448,6 +448,7 @@ static int parse_all(train_session *r, positionals *words, word_list *before, in
     r->argument_count = argc;
     int status = parse(r, words, argc, argv);
     if (status >= 0) return status;
+    r->settings.input_given = r->settings.input != NULL;
     if (!r->settings.resume)
         status = recipe_arguments(r->settings.model, before);
     else if (words->count == 0)
@@ -455,7 +456,9 @@ static int parse_all(train_session *r, positionals *words, word_list *before, in
     for (int i = 0; status < 0 && before->count > 0 && i < argc; i++)
         if (!add_word(before, argv[i], strlen(argv[i]))) status = failed(NULL, NULL, "out of memory");
     if (status >= 0 || before->count == 0) return status;
+    bool input_given = r->settings.input_given;
     r->settings = train_settings_default();
+    r->settings.input_given = input_given;
     r->common = (common_options){0};
     r->arguments = before->words;
     r->argument_count = before->count;

@@ -101,6 +101,8 @@ float *balanced_class_weight(const hone_dataset *data, const hone_split *split);
 /* --input: how pixels become the model's input. Prints the error itself; returns an exit status, -1 when all went well. */
 int set_input(hone_model *model, const char *input);
 
+bool is_preset(const char *name);
+
 /* Loads a model file, says on stderr what was assumed about its input, and applies --input. Prints the error itself;
  * returns an exit status, -1 when all went well. */
 int open_model(hone_model **out, const char *path, const char *input, hone_compiled *compiled, bool quiet);
@@ -115,12 +117,18 @@ int parse_picture_size(picture_size *out, const verb *v, const char *text);
 /* open_model of a file that may leave the size open. */
 int open_model_sized(hone_model **out, const char *path, const char *input, const picture_size *size,
                      hone_compiled *compiled, bool quiet);
+/* --weights and its company (cli_weights.c). */
+typedef struct weights_settings {
+    const char *path;
+    bool by_name, skip_mismatch;
+} weights_settings;
 /* open_model for verbs with --size (SIZE_OPTION), which is an error where the file states a size. */
 typedef struct model_request {
     const verb *verb;
     const char *path, *input;
-    const char *size; /* NULL: no --size */
-    const char *data; /* whose pictures say it otherwise; NULL: nobody asks it */
+    const char *size;                /* NULL: no --size */
+    const char *data;                /* whose pictures say it otherwise; NULL: nobody asks it */
+    const weights_settings *weights; /* of the verb; NULL: it has no --weights */
 } model_request;
 #define SIZE_OPTION(text)                                                                                              \
     { OPTION_TEXT, "size", 0, "HxW", text, 0, 0, "of pictures, where the file leaves it open", NULL }
@@ -132,11 +140,6 @@ int check_ends(const hone_model *model, const char *path);
  * error itself; returns an exit status, -1 when all went well. A size that the file does not leave open is an error. */
 int open_model_as_it_is(hone_model **out, const char *path, const picture_size *size, hone_compiled *compiled);
 
-/* --weights and its company (cli_weights.c). */
-typedef struct weights_settings {
-    const char *path;
-    bool by_name, skip_mismatch;
-} weights_settings;
 /* Its rows of a verb's table. */
 #define WEIGHTS_OPTIONS(w)                                                                                             \
     {                                                                                                                  \

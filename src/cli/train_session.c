@@ -10,12 +10,6 @@
 
 /* ---- data ------------------------------------------------------------------------------------------------------ */
 
-bool is_preset(const char *name) {
-    for (size_t i = 0; hone_preset_name(i); i++)
-        if (strcmp(hone_preset_name(i), name) == 0) return true;
-    return false;
-}
-
 static int wrong_size(const train_settings *s) {
     return usage_error(&verb_train, "--size is '%s', expected HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS", s->size);
 }
@@ -74,13 +68,18 @@ int build_preset(train_session *r) {
 /* What the pixels go through before the network, beside --input: the file will say it. */
 int set_preprocessing(train_session *r) {
     const train_settings *s = &r->settings;
+    /* An interrupted run's file holds what was fitted. */
+    bool fits = r->augmentation && hone_augmentation_normalizes(r->augmentation) && !s->resume;
+    int status = -1;
+    /* What a preset's recipe says of the scale gives way to what was asked for. */
+    if (fits && s->input && !s->input_given && is_preset(s->model)) status = set_input(r->model, "unit");
+    if (status >= 0) return status;
     hone_preprocessing pixels = hone_model_preprocessing(r->model);
     if (s->denoise) {
         pixels.denoise = true;
         hone_model_set_preprocessing(r->model, &pixels);
     }
-    /* An interrupted run's file holds what was fitted. */
-    if (!r->augmentation || !hone_augmentation_normalizes(r->augmentation) || s->resume) return -1;
+    if (!fits) return -1;
     if (s->input && pixels.kind != HONE_INPUT_RAW && pixels.kind != HONE_INPUT_UNIT)
         return usage_error(&verb_train,
                            "--input '%s' and --augment '%s' both say what is subtracted from pixels: one of them",

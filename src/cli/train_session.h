@@ -53,7 +53,6 @@ int set_classes(train_session *r);
 /* --class-weight. */
 int balance_classes(train_session *r, hone_fit_config *config);
 
-bool is_preset(const char *name);
 int build_preset(train_session *r);
 /* --init: a warm start; what was taken over is said. */
 int take_weights(train_session *r);

@@ -24,7 +24,7 @@ typedef struct train_settings {
     int64_t keep_examples;
     const char *task, *method, *layer; /* --task anomaly */
     int64_t memory;
-    bool epochs_given;
+    bool epochs_given, input_given;
     const char *reject; /* what is unknown: "none", "tpr=0.95,score=knn" */
 
     /* --model auto and --find-learning-rate */

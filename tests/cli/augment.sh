@@ -170,4 +170,13 @@ for bad in 0 2000 4:rotaton=3 mixup=1; do
     done
 done
 
+# A preset's recipe that scales otherwise gives way to statistics that are asked for; --input that is typed does not.
+run train data --model mnist-fast --augment featurewise_center --denoise --epochs 1 --no-test --output f.h5
+want_status 0
+want_err 'from the training part'
+run info f.h5 --json
+want_out 'median|denoise'
+run train data --model mnist-fast --input 0.1,0.3 --augment featurewise_center --epochs 1 --no-test --output f.h5
+want_status 2
+want_err "both say what is subtracted"
 finish

@@ -108,6 +108,12 @@ want_status 1
 want_err 'cannot predict: standard input: '
 want_out "$one"
 
+# A preset answers nothing before it is trained.
+for verb in predict explain; do
+    run $verb mnist-cnn "$one"
+    want_error "'mnist-cnn' is a preset"
+done
+
 # Explain says unknown where predict does, and what has no classes is named.
 printf 'P5\n28 28\n255\n' >noise.pgm
 head -c 784 "$HONE" >>noise.pgm
