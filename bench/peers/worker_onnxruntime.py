@@ -60,8 +60,6 @@ for kind, config in found:
         channels = config["units"]
     else:
         raise SystemExit(f"worker_onnxruntime: no translation of {kind}")
-    else:
-        raise SystemExit(f"worker_onnxruntime: no translation of {kind}")
 graph = helper.make_graph(
     nodes, "network", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", *shape])],
     [helper.make_tensor_value_info(at, TensorProto.FLOAT, ["n", channels])], constants)
