@@ -189,6 +189,18 @@ static hone_status read_text(unsigned char **out, char **at, const char *path, h
     return HONE_OK;
 }
 
+hone_status hone__find_manifest(bool *is_one, const char *path, hone_error *err) {
+    unsigned char *text = NULL;
+    columns c;
+    char *at;
+    *is_one = false;
+    if (!hone__file_exists(path) || hone__is_folder(path)) return HONE_OK;
+    hone_status status = read_text(&text, &at, path, err);
+    *is_one = status == HONE_OK && read_columns(&c, &at, NULL) == HONE_OK;
+    hone__free(text);
+    return status == HONE_MEMORY ? status : HONE_OK; /* what cannot be read is none */
+}
+
 /* The manifest of another part beside that of the train part. A file of that name that is no manifest (its first line names
  * no path) is somebody else's. */
 static hone_status read_beside(table *t, const char *folder, const char *name, hone__part part, hone_error *err) {

@@ -320,8 +320,8 @@ static hone_status find_manifest(char **inside, const char *folder, hone_error *
     hone__layout layout;
     char *manifest = hone__join_path(folder, HONE__TRAIN_CSV);
     if (!manifest) return hone__fail_memory(err, strlen(folder), "a path");
-    hone_status status = HONE_OK;
-    bool is_found = hone__file_exists(manifest) && !hone__is_folder(manifest);
+    bool is_found;
+    hone_status status = hone__find_manifest(&is_found, manifest, err); /* any other table is somebody else's */
     if (is_found) {
         status = hone__layout_find(&layout, folder, err);
         is_found = status == HONE_OK && !layout.parts[HONE_PART_TRAIN];

@@ -102,6 +102,9 @@ hone_status hone__decode_into(const hone_image *out, const void *data, size_t si
 /* A manifest of this name may have those of other parts beside it. */
 #define HONE__TRAIN_CSV "train.csv"
 
+/* Whether path is a file whose first line names the columns of a manifest. */
+hone_status hone__find_manifest(bool *is_one, const char *path, hone_error *err);
+
 /* Reads one field at *at (RFC 4180: quotes around, doubled within), unquoted in place and ended with a zero byte; *at
  * moves behind the comma or line end after it. *is_last where the line ended. False where a quote is not closed. */
 bool hone__csv_field(char **at, char **field, bool *is_last);

@@ -380,6 +380,12 @@ static void parts_lie_beside_train_csv(void **state) {
     assert_open_fails(in_folder("list.csv"), &config, HONE_NOT_FOUND, "has no validation part");
     put_text("train.csv", "path,label,split\ndog/a.jpg,dog,train\n");
     assert_open_fails(in_folder("train.csv"), &config, HONE_NOT_FOUND, "has no validation part");
+    put_text("train.csv", "id,price\n1,2\n"); /* any other table beside class folders */
+    config.split = NULL;
+    d = open_ok(in_folder("."), &config);
+    assert_non_null(strstr(hone_dataset_description(d), "class folders"));
+    hone_dataset_free(d);
+    put_text("train.csv", "path,label\ndog/a.jpg,dog\n");
     put_folder("train/a"); /* a folder is what is meant */
     put_picture("train/a/1.pgm", 1, 1, 1);
     config.split = NULL;
