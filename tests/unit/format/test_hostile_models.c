@@ -134,6 +134,7 @@ static const struct {
     {"\"Conv2D\"", "\"Lambda\"", "unsupported layer 'Lambda' (layer 'b'): it holds Python code", false},
     {"\"filters\": 2", "\"filters\": 3", "layer 'b'", true},
     {"\"kernel_size\": [3, 3]", "\"kernel_size\": [3,-3]", "layer 'b': kernel_size", false},
+    {"\"name\": \"b\", \"trainable\"", "\"name\": \"x\", \"trainable\"", "the name 'x' is used by two layers", false},
     {"null, 8, 8, 2]", "null, 1e9,8,2]", "layer 'x': activation (None, 1000000000, 8, 2) has more than", false},
     {"null, 8, 8, 2]", "null,999999,2]", "layer 'b'", false},
     {"null, 8, 8, 2]", "null, 8, 8, 2x", "json", false},
