@@ -150,14 +150,18 @@ static int check_classes(const evaluation *e) {
                 : failed(NULL, NULL, "cannot compare '%s' with '%s': they know other classes", e->path, e->s.compare);
 }
 
-/* The other one may want pictures of another size, so the data is opened for it once more. */
+/* The other one may want pictures of another size, so the data is opened for it once more; one that takes any size gets that of
+ * the first. */
 static int measure_other(evaluation *e) {
     hone_error err = {0};
     hone_compiled compiled = {0};
     hone_dataset *data = NULL;
     hone_evaluation result;
     float *p = NULL;
-    int status = open_model(&e->other, e->s.compare, NULL, &compiled, e->common.quiet);
+    hone_shape shape = hone_model_input_shape(e->model);
+    picture_size size = {0};
+    if (shape.rank == 3) size = (picture_size){.height = (int)shape.dims[0], .width = (int)shape.dims[1]};
+    int status = open_model_sized(&e->other, e->s.compare, NULL, &size, &compiled, e->common.quiet);
     if (status < 0) status = check_classes(e);
     if (status >= 0) return status;
     data_options options = {.source = e->source, .split = e->s.split, .limit = e->s.limit, .fit_to = e->other};

@@ -119,6 +119,8 @@ want_status 0
 run evaluate any.json digits:30 --split all --size 20x24
 want_status 0
 want_err "30 images 20x24x1"
+run evaluate stated.h5 digits:30 --split all --compare any.json --json --quiet
+want_status 0
 run evaluate stated.h5 digits:30 --split all --size 20x24
 want_error "'stated.h5' takes \(None, 20, 30, 1\)"
 run quantize any.json digits:60 --output x8.h5 --size 12x12 --max-loss 100 --quiet
