@@ -116,6 +116,7 @@ hone_value *ood_value(const ood_result *r) {
         hone_value *one = hone_value_object();
         hone_value_set_real(one, "auroc", r->separation[k].auroc);
         hone_value_set_real(one, "fpr95", r->separation[k].fpr95);
+        hone_value_set_string(one, "meaning", hone_ood_score_meaning((hone_ood_score)k));
         hone_value_set(scores, hone_ood_score_word((hone_ood_score)k), one);
     }
     hone_value_set(value, "scores", scores);

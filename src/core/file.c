@@ -147,7 +147,8 @@ hone_status hone__file_read_part(const char *path, uint64_t offset, size_t size,
     return status;
 }
 
-hone_status hone__file_begin_named(hone__file_writer *w, const char *path, hone_error *err) {
+/* Makes and reserves the name w->temporary; w->file is NULL. */
+static hone_status reserve_name(hone__file_writer *w, const char *path, hone_error *err) {
     static atomic_uint counter;
     *w = (hone__file_writer){0};
     if (!*path) HONE_FAIL(err, HONE_ARGUMENT, "the output file has no name");
@@ -185,7 +186,7 @@ hone_status hone__file_begin_named(hone__file_writer *w, const char *path, hone_
 }
 
 hone_status hone__file_begin(hone__file_writer *w, const char *path, hone_error *err) {
-    HONE_TRY(hone__file_begin_named(w, path, err));
+    HONE_TRY(reserve_name(w, path, err));
     w->file = fopen(w->temporary, "wb");
     if (w->file) return HONE_OK;
     hone_status status = fail_errno(err, "cannot write", path, errno);

@@ -25,9 +25,6 @@ typedef struct hone__file_writer {
 
 /* Opens the temporary file. Fails early when path is a folder or its folder is missing or read-only. */
 hone_status hone__file_begin(hone__file_writer *w, const char *path, hone_error *err);
-/* The same, but only the name is made and reserved: for libraries that insist on opening files themselves. w->file is
- * NULL; the library writes w->temporary and closes it before the commit. */
-hone_status hone__file_begin_named(hone__file_writer *w, const char *path, hone_error *err);
 /* Removes the temporaries of path that a process which is no more (kill -9, a lost machine) left a minute ago or longer. For
  * what is large or written often; it reads the folder. */
 void hone__file_sweep(const char *path);

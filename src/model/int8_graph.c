@@ -299,7 +299,8 @@ static void release_choice(choice *p) {
     hone__free(p->floats);
 }
 
-hone_status hone__int8_graph(hone__builder *b, bool per_tensor, hone_error *err) {
+/* The graph, fused for inference, with 8-bit operations wherever they can be: q of its tensors says how. */
+static hone_status make_int8(hone__builder *b, bool per_tensor, hone_error *err) {
     size_t tensors = b->tensor_count;
     choice c = {hone__alloc(tensors, sizeof *c.wanted), hone__alloc(b->op_count, sizeof *c.chosen),
                 hone__alloc(tensors, sizeof *c.bytes), hone__alloc(tensors, sizeof *c.floats)};
@@ -386,7 +387,9 @@ static hone_status rebuild_rounded(rebuild *r, const hone__builder *int8, hone_e
     return HONE_OK;
 }
 
-hone_status hone__fake_quantise_graph(hone__builder *b, const hone__builder *int8, bool per_tensor, hone_error *err) {
+/* The graph, fused for training, that feels what 8 bits will do to it: weights and tensors are rounded, in float. q is that
+ * of a graph of the same model after make_int8. */
+static hone_status make_rounding(hone__builder *b, const hone__builder *int8, bool per_tensor, hone_error *err) {
     rebuild r = {.b = b, .per_tensor = per_tensor};
     hone_status status = rebuild_rounded(&r, int8, err);
     if (status != HONE_OK) {
@@ -407,7 +410,7 @@ hone_status hone__fake_quantise_graph(hone__builder *b, const hone__builder *int
 hone_status hone__int8_plan_graph(hone__builder *b, bool training, hone_error *err) {
     bool per_tensor;
     HONE_TRY(hone__int8_read(b, &per_tensor, err));
-    if (!training) return hone__int8_graph(b, per_tensor, err);
+    if (!training) return make_int8(b, per_tensor, err);
     hone__builder other = {0};
     int logits;
     hone_status status = hone__lower_model(&other, b->model, 0, err);
@@ -415,8 +418,8 @@ hone_status hone__int8_plan_graph(hone__builder *b, bool training, hone_error *e
         hone__fuse(&other, &(hone__purpose){.logits = true}, &logits);
         status = hone__int8_read(&other, &per_tensor, err);
     }
-    if (status == HONE_OK) status = hone__int8_graph(&other, per_tensor, err);
-    if (status == HONE_OK) status = hone__fake_quantise_graph(b, &other, per_tensor, err);
+    if (status == HONE_OK) status = make_int8(&other, per_tensor, err);
+    if (status == HONE_OK) status = make_rounding(b, &other, per_tensor, err);
     hone__builder_release(&other);
     return status;
 }

@@ -21,13 +21,8 @@ void hone__weights_hash(const hone_model *model, char out[17]);
  * where it makes no sense. */
 hone_status hone__int8_read(hone__builder *b, bool *per_tensor, hone_error *err);
 
-/* The graph, fused for inference, with 8-bit operations wherever they can be: q of its tensors says how. */
-hone_status hone__int8_graph(hone__builder *b, bool per_tensor, hone_error *err);
-/* The graph, fused for training, that feels what 8 bits will do to it: weights and tensors are rounded, in float. q is
- * that of a graph of the same model after hone__int8_graph. */
-hone_status hone__fake_quantise_graph(hone__builder *b, const hone__builder *int8, bool per_tensor, hone_error *err);
-
-/* Both from the model's record, as a plan wants it. */
+/* From the model's record, as a plan wants it: fused for inference, with 8-bit operations wherever they can be (q of its
+ * tensors says how); fused for training, in float, rounding weights and tensors as 8 bits will. */
 hone_status hone__int8_plan_graph(hone__builder *b, bool training, hone_error *err);
 /* The same for who writes the graph down: fused for inference (after hone__lower_model), in 8 bits, and with its
  * numbers: weights, biases, multipliers, tables. */

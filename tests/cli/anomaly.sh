@@ -38,7 +38,7 @@ want_out "<- the model's"
 run evaluate a.h5 data --ood strange --quiet --json
 want_status 0
 no_err
-for key in ood auroc fpr95 score threshold unknown_known unknown_ood max-softmax energy mahalanobis knn; do
+for key in ood auroc fpr95 meaning score threshold unknown_known unknown_ood max-softmax energy mahalanobis knn; do
     want_out "\"$key\""
 done
 run evaluate a.h5 data --ood nowhere --quiet

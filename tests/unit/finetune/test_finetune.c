@@ -173,7 +173,7 @@ static void test_full_learns(void **state) {
         hone_model *before = make_model(&head), *after = tune(&config, &result, 2);
         assert_true(last(result.history, "val_accuracy") > 0.9);
         assert_false(same_layer(before, after, "conv2d"));
-        // In inference mode, and not trained: Keras' advice for fine-tuning.
+        /* In inference mode, and not trained: Keras' advice for fine-tuning. */
         assert_true(same_layer(before, after, "batch_normalization"));
         hone_finetune_result_release(&result);
         hone_model_free(before);
@@ -218,7 +218,7 @@ static void test_gradual_stages(void **state) {
     assert_int_equal(stages[1].groups, 2);
     assert_int_equal(stages[3].groups, 6);
     assert_int_equal(stages[3].epochs, 1);
-    assert_int_equal(hone__recipe_stages(&config, 1, stages), 2); // a network of two layers
+    assert_int_equal(hone__recipe_stages(&config, 1, stages), 2); /* a network of two layers */
     assert_int_equal(stages[1].groups, 1);
     assert_int_equal(stages[1].epochs, 3);
     /* the epochs are shared, never more than there are; with fewer than stages the last ones run */
@@ -251,7 +251,7 @@ static void test_layer_decay(void **state) {
     hone_finetune_result_release(&result);
     config.layer_decay = 0.1;
     hone_model *decayed = tune(&config, &result, 1);
-    // Adam steps by its rate: a hundredth for the layer two below the head.
+    /* Adam steps by its rate: a hundredth for the layer two below the head. */
     double ratio = distance(before, decayed, "conv2d") / distance(before, plain, "conv2d");
     assert_true(ratio > 0.002 && ratio < 0.03);
     ratio = distance(before, decayed, "conv2d_1") / distance(before, plain, "conv2d_1");

@@ -82,7 +82,7 @@ static void test_round_trip(void **state) {
     assert_int_equal(hone_delta_apply(&again, other, path, &err), HONE_ARGUMENT);
     assert_null(again);
     assert_non_null(strstr(err.message, "other weights"));
-    assert_int_not_equal(hone_model_load(&again, path, NULL, &err), HONE_OK); // its base is not there
+    assert_int_not_equal(hone_model_load(&again, path, NULL, &err), HONE_OK); /* its base is not there */
     assert_non_null(strstr(err.message, "base"));
     assert_int_equal(hone_delta_save(lora, tuned, 99, base, "", path, &err), HONE_ARGUMENT);
     hone_lora_free(lora);

@@ -65,7 +65,7 @@ static void test_find_head(void **state) {
     assert_string_equal(model->layers[head]->name, "dense");
     hone_model_free(model);
 
-    // 1x1 convolution, pooling, softmax: as MobileNet V1 and SqueezeNet end.
+    /* 1x1 convolution, pooling, softmax: as MobileNet V1 and SqueezeNet end. */
     hone_shape input = {3, {6, 6, 1}};
     assert_ok(hone_model_create(&model, NULL, &err), &err);
     assert_ok(hone_model_input(model, &input, &err), &err);
@@ -78,7 +78,7 @@ static void test_find_head(void **state) {
     assert_string_equal(model->layers[head]->name, "conv2d_1");
     hone_model_free(model);
 
-    // Features alone are no head.
+    /* Features alone are no head. */
     assert_ok(hone_model_create(&model, NULL, &err), &err);
     assert_ok(hone_model_input(model, &input, &err), &err);
     add(model, "Conv2D", "filters", 4, "relu");
@@ -112,7 +112,7 @@ static void test_replace_keeps_rows(void **state) {
                         weight_of(base, "batch_normalization", "moving_variance"), 4 * 4);
     hone_model_free(model);
 
-    // As many classes, but others: nothing of the old head may be left.
+    /* As many classes, but others: nothing of the old head may be left. */
     static const char *const others[] = {"x", "y", "z"};
     config = (hone_head_config){.class_names = others, .classes = 3, .seed = 3};
     assert_ok(hone_model_replace_head(&model, base, &config, &report, &err), &err);
@@ -195,7 +195,7 @@ static void test_other_input(void **state) {
     assert_ok(hone_model_replace_head(&model, base, &config, &report, &err), &err);
     hone_shape input = hone_model_input_shape(model);
     assert_true(hone_shape_equal(&input, &config.input));
-    // Grey is what all three channels show: the sum of their kernels.
+    /* Grey is what all three channels show: the sum of their kernels. */
     const float *now = weight_of(model, "conv2d", "kernel"), *then = weight_of(base, "conv2d", "kernel");
     for (size_t tap = 0; tap < 9; tap++)
         for (size_t f = 0; f < 4; f++)
@@ -205,7 +205,7 @@ static void test_other_input(void **state) {
     hone_model_free(model);
     hone_model_free(base);
 
-    // Flatten: the head may change its rows, so nothing is kept; but a hidden Dense behind Flatten may not.
+    /* Flatten: the head may change its rows, so nothing is kept; but a hidden Dense behind Flatten may not. */
     base = make_base(1, true);
     config.input = (hone_shape){3, {12, 10, 1}};
     assert_ok(hone_model_replace_head(&model, base, &config, &report, &err), &err);
@@ -236,7 +236,7 @@ static void test_cut(void **state) {
     freeze_all_but(model, "dense");
     assert_ok(hone_model_cut(model, &front, &tail, &err), &err);
     assert_non_null(front);
-    // The Dropout right before the head trains with it.
+    /* The Dropout right before the head trains with it. */
     assert_string_equal(tail->layers[1]->type->class_name, "Dropout");
     assert_int_equal(tail->layer_count, 3);
     float x[2 * 64], whole[6], features[2 * 4], parts[6];
@@ -248,7 +248,7 @@ static void test_cut(void **state) {
     hone_model_free(front);
     hone_model_free(tail);
 
-    // Nothing is frozen before what trains; nothing trains.
+    /* Nothing is frozen before what trains; nothing trains. */
     freeze_all_but(model, "conv2d");
     assert_ok(hone_model_cut(model, &front, &tail, &err), &err);
     assert_null(front);
@@ -305,7 +305,7 @@ static void test_copy_weights(void **state) {
     assert_memory_equal(weight_of(to, "conv2d", "kernel"), weight_of(from, "conv2d", "kernel"), 36 * 4);
     hone_model_free(to);
 
-    // Another name, the same shapes: by shape, or not at all.
+    /* Another name, the same shapes: by shape, or not at all. */
     hone_shape input = {3, {8, 8, 1}};
     assert_ok(hone_model_create(&to, NULL, &err), &err);
     assert_ok(hone_model_input(to, &input, &err), &err);

@@ -76,19 +76,19 @@ static void test_early_stopping_traces(void **state) {
     assert_int_equal(stops_at("val_loss", 0, 3, "min", 0, falling, 5), 4);
     assert_int_equal(stops_at("val_accuracy", 0, 2, "auto", 0, rising, 5), 3);
     assert_int_equal(stops_at("val_accuracy", 0, 3, "max", 0, rising, 5), -1);
-    // Patience 0: at the first epoch that does not improve, but never at epoch 0.
+    /* Patience 0: at the first epoch that does not improve, but never at epoch 0. */
     assert_int_equal(stops_at("loss", 0, 0, "auto", 0, flat, 4), 1);
     const double bad_start[] = {NAN, NAN, 1};
     assert_int_equal(stops_at("loss", 0, 0, "auto", 0, bad_start, 3), 1);
-    // min_delta: .84 does not beat .9 by .05 enough to count twice, .84 < .85 does once.
+    /* min_delta: .84 does not beat .9 by .05 enough to count twice, .84 < .85 does once. */
     const double delta[] = {1.0, .9, .84, .83, .82};
     assert_int_equal(stops_at("loss", .05, 2, "auto", 0, delta, 5), 4);
     const double no_delta[] = {1.0, .9, .86, .86, .82};
-    assert_int_equal(stops_at("loss", -.05, 2, "auto", 0, no_delta, 5), 3); // its sign does not matter
-    // start_from_epoch: what comes before is not looked at, not even as the best.
+    assert_int_equal(stops_at("loss", -.05, 2, "auto", 0, no_delta, 5), 3); /* its sign does not matter */
+    /* start_from_epoch: what comes before is not looked at, not even as the best. */
     const double warm[] = {.1, .2, 1.0, 1.1, 1.2};
     assert_int_equal(stops_at("loss", 0, 1, "auto", 2, warm, 5), 3);
-    // A key that never comes never stops.
+    /* A key that never comes never stops. */
     const double missing[] = {1, 1, 1, 1};
     stage s;
     hone_callback callback;
@@ -119,11 +119,11 @@ static void test_early_stopping_restores(void **state) {
         for (int epoch = 0; epoch < 4; epoch++) play(&s, c, epoch, "loss", losses[epoch]);
         assert_false(s.trainer.stop);
         c->on_train_end(c->context, &s.trainer, ends[i]);
-        // Never stopped early, restored all the same (Keras 3); but not where training will go on.
+        /* Never stopped early, restored all the same (Keras 3); but not where training will go on. */
         assert_true(s.bare.model.data[0] == (i < 2 ? 1 : 3));
         stage_release(&s);
     }
-    // Where nothing improves, the first weights count as the best.
+    /* Where nothing improves, the first weights count as the best. */
     stage s;
     hone_callback callback;
     hone_error err;
@@ -144,15 +144,15 @@ static void test_reduce_lr(void **state) {
     stage_init(&s);
     assert_ok(hone_callback_reduce_lr_on_plateau(&callback, "loss", .5, 1, "auto", 0, 2, .03, &err), &err);
     hone_callback *c = stage_add(&s, callback);
-    // The loss never improves after the first epoch. Cooldown 2 skips one waiting epoch; 0.025 would be below min_lr.
+    /* The loss never improves after the first epoch. Cooldown 2 skips one waiting epoch; 0.025 would be below min_lr. */
     const double expected[8] = {.1, .05, .05, .03, .03, .03, .03, .03};
     double before = .1;
     for (int epoch = 0; epoch < 8; epoch++) {
         hone_logs logs = logs_of("loss", 1);
         assert_ok(c->on_epoch_end(c->context, &s.trainer, epoch, &logs, &err), &err);
         assert_int_equal(logs.count, 2);
-        assert_string_equal(logs.keys[1], "learning_rate"); // behind the others
-        assert_true(logs.values[1] == before);              // as it was before the reduction
+        assert_string_equal(logs.keys[1], "learning_rate"); /* behind the others */
+        assert_true(logs.values[1] == before);              /* as it was before the reduction */
         before = hone_trainer_learning_rate(&s.trainer);
         if (fabs(before - expected[epoch]) > 1e-12) fail_msg("epoch %d: %g", epoch, before);
     }
@@ -170,7 +170,7 @@ static void test_rate_of_schedules(void **state) {
     hone_trainer_set_learning_rate(&s.trainer, .02);
     assert_true(fabs(hone_trainer_learning_rate(&s.trainer) - .02) < 1e-15);
     s.trainer.iterations = 20;
-    assert_true(fabs(hone_trainer_learning_rate(&s.trainer) - .01) < 1e-15); // goes on, scaled
+    assert_true(fabs(hone_trainer_learning_rate(&s.trainer) - .01) < 1e-15); /* goes on, scaled */
     stage_release(&s);
 }
 
@@ -189,12 +189,12 @@ static void test_paths(void **state) {
     (void)state;
     const hone_logs logs = {.count = 3, .keys = {"val_loss", "accuracy", "gain"}, .values = {.125, .98765, -12.5}};
     assert_path("m.h5", 4, &logs, "m.h5");
-    assert_path("{epoch:02d}-{val_loss:.2f}.h5", 4, &logs, "05-0.12.h5"); // 1-based; ties to even as Python
+    assert_path("{epoch:02d}-{val_loss:.2f}.h5", 4, &logs, "05-0.12.h5"); /* 1-based; ties to even as Python */
     assert_path("{epoch}/{accuracy}.h5", 11, &logs, "12/0.98765.h5");
     assert_path("{{x}}-{epoch:4d}|{epoch:004d}", 0, &logs, "{x}-   1|0001");
     assert_path("{gain:08.1f}_{gain:.3e}_{accuracy:.3g}", 0, &logs, "-00012.5_-1.250e+01_0.988");
     assert_path("{epoch:.1f}", 1, &logs, "2.0");
-    assert_path("100%s%n.h5", 1, &logs, "100%s%n.h5"); // printf's language means nothing here
+    assert_path("100%s%n.h5", 1, &logs, "100%s%n.h5"); /* printf's language means nothing here */
     static const char *const bad[] = {"{",
                                       "{}",
                                       "}",
@@ -253,12 +253,12 @@ static void test_checkpoint(void **state) {
         for (int epoch = 0; epoch < 4; epoch++) {
             int before = files.count;
             play(&s, c, epoch, "val_accuracy", values[epoch]);
-            assert_int_equal(files.count, before); // not before all callbacks have seen the epoch
+            assert_int_equal(files.count, before); /* not before all callbacks have seen the epoch */
             assert_ok(c->after_epoch(c->context, &s.trainer, epoch, &err), &err);
             assert_int_equal(files.count, best_only ? expected[epoch] : epoch + 1);
         }
         assert_string_equal(files.last, best_only ? "3.h5" : "4.h5");
-        // A missing key saves with a warning, as in Keras.
+        /* A missing key saves with a warning, as in Keras. */
         play(&s, c, 4, "loss", 1);
         assert_ok(c->after_epoch(c->context, &s.trainer, 4, &err), &err);
         assert_string_equal(files.last, "5.h5");
@@ -267,7 +267,7 @@ static void test_checkpoint(void **state) {
         assert_int_equal(c->after_epoch(c->context, &s.trainer, 5, &err), HONE_IO);
         files.answer = HONE_OK;
         int count = files.count;
-        assert_ok(c->after_epoch(c->context, &s.trainer, 5, &err), &err); // not tried again
+        assert_ok(c->after_epoch(c->context, &s.trainer, 5, &err), &err); /* not tried again */
         assert_int_equal(files.count, count);
         stage_release(&s);
     }
@@ -324,15 +324,15 @@ static void test_csv(void **state) {
     assert_file(path, "epoch,accuracy,loss,val_accuracy,val_loss\r\n0,0.9833333492279053,0.05,0.98,1e-05\r\n"
                       "1,1.0,nan,NA,inf\r\n2,0.9833333492279053,0.05,0.98,1e-05\r\n");
 
-    // No validation in the first epoch: columns for it all the same. Keys that come later are dropped. A rate is sorted
-    // in.
+    /* No validation in the first epoch: columns for it all the same. Keys that come later are dropped. A rate is sorted
+     * in. */
     const hone_logs late[] = {{2, {"loss", "learning_rate"}, {.5, .1}}, {3, {"loss", "val_loss", "x"}, {.25, .75, 1}}};
     assert_ok(hone_callback_csv_logger(&callback, path, ';', false, &err), &err);
     log_epochs(callback, late, 0, 2);
     assert_file(path,
                 "epoch;learning_rate;loss;val_learning_rate;val_loss\r\n0;0.1;0.5;NA;NA\r\n1;NA;0.25;NA;0.75\r\n");
 
-    // Appending to an empty or absent file writes the header.
+    /* Appending to an empty or absent file writes the header. */
     assert_int_equal(remove(path), 0);
     assert_ok(hone_callback_csv_logger(&callback, path, ',', true, &err), &err);
     log_epochs(callback, late, 5, 1);
@@ -394,7 +394,7 @@ static void test_loggers_fail_with_words(void **state) {
     hone_callback *c = stage_add(&s, callback);
     assert_int_equal(c->on_train_begin(c->context, &s.trainer, &err), HONE_IO);
     assert_non_null(strstr(err.message, "'/nowhere/at/all.csv'"));
-    // A full disk is noticed at the line, not at the end.
+    /* A full disk is noticed at the line, not at the end. */
     if (access("/dev/full", W_OK) == 0) {
         assert_ok(hone_callback_jsonl_logger(&callback, "/dev/full", true, &err), &err);
         c = stage_add(&s, callback);

@@ -19,7 +19,7 @@ static void test_learns(void **state) {
     hone_trainer *trainer = trainer_of(model, data, &config);
     run_fit(trainer);
     const hone_value *history = hone_trainer_history(trainer);
-    static const char *const keys[] = {"accuracy", "loss", "val_accuracy", "val_loss"}; // sorted, as Keras 3
+    static const char *const keys[] = {"accuracy", "loss", "val_accuracy", "val_loss"}; /* sorted, as Keras 3 */
     assert_int_equal(hone_value_count(history), 4);
     for (size_t i = 0; i < 4; i++) {
         assert_string_equal(hone_value_key_at(history, i), keys[i]);
@@ -31,7 +31,7 @@ static void test_learns(void **state) {
     assert_int_equal(hone_trainer_iterations(trainer), 8 * 15);
     assert_true(hone_trainer_seconds(trainer) > 0 && hone_trainer_images_per_second(trainer) > 0);
 
-    // More epochs may be granted, and none are trained twice.
+    /* More epochs may be granted, and none are trained twice. */
     run_fit(trainer);
     assert_int_equal(hone_trainer_iterations(trainer), 8 * 15);
     hone_trainer_set_epochs(trainer, 9);
@@ -136,11 +136,11 @@ static void test_order_of_samples(void **state) {
     memcpy(second, a->order, sizeof second);
     assert_memory_not_equal(first, second, sizeof first);
     for (int i = 0; i < 30; i++) {
-        assert_true(second[i] < 30 && !seen[second[i]]); // a permutation of the training samples
+        assert_true(second[i] < 30 && !seen[second[i]]); /* a permutation of the training samples */
         seen[second[i]] = true;
     }
     hone__trainer_order(a, 0);
-    assert_memory_equal(first, a->order, sizeof first); // of the seed and the epoch alone
+    assert_memory_equal(first, a->order, sizeof first); /* of the seed and the epoch alone */
     hone_trainer_free(a);
     config.seed = 6;
     a = trainer_of(model, data, &config);
@@ -175,7 +175,7 @@ static void test_threads_change_nothing(void **state) {
             if (counts[pass]) assert_ok(hone_threads_create(&threads, counts[pass], &err), &err);
             hone_fit_config config = hone_fit_config_default();
             config.epochs = 2;
-            config.batch_size = 25; // does not divide 72
+            config.batch_size = 25; /* does not divide 72 */
             config.optimizer = hone_optimizer_default(kinds[kind]);
             if (kind) config.optimizer.global_clipnorm = .5;
             config.threads = threads;
@@ -227,7 +227,7 @@ static void test_class_weight(void **state) {
             assert_memory_equal(weights, model->data, model->data_size * sizeof(float));
             assert_true(fabs(history_at(trainer, "loss", 0) - 2 * loss) < 1e-9);
         } else {
-            assert_true(history_at(trainer, "loss", 0) < loss); // the divisor stays the count
+            assert_true(history_at(trainer, "loss", 0) < loss); /* the divisor stays the count */
         }
         hone_trainer_free(trainer);
         hone_model_free(model);
@@ -329,7 +329,7 @@ static hone_status script_batch_end(void *context, hone_trainer *t, int64_t step
 
 static hone_status script_epoch_end(void *context, hone_trainer *t, int epoch, hone_logs *logs, hone_error *err) {
     (void)err;
-    assert_int_equal(epoch, hone_trainer_epoch(t)); // not counted yet
+    assert_int_equal(epoch, hone_trainer_epoch(t)); /* not counted yet */
     note(context, 'E');
     if (logs->count < HONE_MAX_LOGS) {
         logs->keys[logs->count] = "extra";
@@ -372,7 +372,7 @@ static void test_callbacks_in_fit(void **state) {
         const char *calls, *second; /* of the first fit, and of one more */
     } cases[] = {{-1, -1, -1, HONE_OK, "BebbbEAebbbEAT", "BT"},
                  {2, -1, -1, HONE_CANCELLED, "BebbT", "BebEAebbbEAT"},
-                 {3, -1, -1, HONE_CANCELLED, "BebbbT", "BeEAebbbEAT"}, // only the end of the epoch was missing
+                 {3, -1, -1, HONE_CANCELLED, "BebbbT", "BeEAebbbEAT"}, /* only the end of the epoch was missing */
                  {-1, 4, -1, HONE_IO, "BebbbEAebT", "BebbEAT"},
                  {-1, -1, 1, HONE_OK, "BebbbEAT", "BebbbEAT"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -391,7 +391,7 @@ static void test_callbacks_in_fit(void **state) {
         run_fit(trainer);
         assert_string_equal(s.calls, cases[i].second);
         assert_int_equal(hone_trainer_iterations(trainer), 6);
-        assert_true(history_at(trainer, "extra", 1) == 1); // what a callback adds is history, behind the rest
+        assert_true(history_at(trainer, "extra", 1) == 1); /* what a callback adds is history, behind the rest */
         assert_string_equal(hone_value_key_at(hone_trainer_history(trainer), 2), "extra");
         hone_trainer_free(trainer);
         hone_model_free(model);
@@ -405,7 +405,7 @@ static void test_cancel_before_fit(void **state) {
     hone_model *model = small_network(10, 4, "softmax", 0);
     hone_trainer *trainer = trainer_of(model, data, NULL);
     hone_error err;
-    hone_trainer_cancel(trainer); // a signal may come at any time
+    hone_trainer_cancel(trainer); /* a signal may come at any time */
     assert_int_equal(hone_trainer_fit(trainer, &err), HONE_CANCELLED);
     assert_int_equal(hone_trainer_iterations(trainer), 0);
     hone_trainer_set_epochs(trainer, 1);
@@ -429,7 +429,7 @@ static void test_schedule_in_fit(void **state) {
     hone_callback callback = callback_of(&s);
     assert_ok(hone_trainer_add_callback(trainer, &callback, &err), &err);
     run_fit(trainer);
-    for (int64_t done = 1; done < 6; done++) // after step done the rate is that of the next
+    for (int64_t done = 1; done < 6; done++) /* after step done the rate is that of the next */
         assert_true(s.rates[done] == hone_schedule_rate(&config.schedule, .001, done, 6));
     hone_trainer_free(trainer);
     hone_model_free(model);
@@ -458,11 +458,11 @@ static void test_nan_is_named(void **state) {
         assert_int_equal(hone_trainer_fit(trainer, &err), HONE_NUMERIC);
         assert_non_null(strstr(err.message, "epoch 1, batch 1"));
         assert_non_null(strstr(err.message, what ? "output of layer 'dense'" : "weight 'kernel' of layer 'conv2d'"));
-        assert_true(model->data[model->weights[weight].offset] == first); // no update with it
+        assert_true(model->data[model->weights[weight].offset] == first); /* no update with it */
         hone_trainer_free(trainer);
         hone_model_free(model);
     }
-    // Without the callback training goes on, as in Keras.
+    /* Without the callback training goes on, as in Keras. */
     hone_model *model = small_network(10, 4, "softmax", 0);
     model->data[0] = NAN;
     hone_fit_config config = hone_fit_config_default();

@@ -30,7 +30,7 @@ static void test_keras_values(void **state) {
     hone_loss smooth = loss_of(HONE_LOSS_CATEGORICAL_CROSSENTROPY, .1);
     assert_close(value(&sparse, false, 3, p, 1), 0.3566749691963196, 1e-6);
     assert_close(value(&sparse, true, 3, x, 1), 3.5045969486236572, 1e-6);
-    assert_close(value(&dense, false, 3, large, 1), 0.4519851505756378, 1e-6); // normalised first
+    assert_close(value(&dense, false, 3, large, 1), 0.4519851505756378, 1e-6); /* normalised first */
     assert_close(value(&smooth, true, 3, x, 1), 3.3212637901306152, 1e-6);
     assert_close(value(&smooth, false, 3, (const float[]){.7f, .2f, .1f}, 0), 0.4632974, 1e-6);
 
@@ -46,7 +46,7 @@ static void test_keras_values(void **state) {
     assert_close(value(&huber, false, 3, x, 1), 1.0416666269302368, 1e-6);
     huber.delta = 2;
     assert_close(value(&huber, false, 3, x, 1), 1.5416666269302368, 1e-6);
-    // One output: the label is the number.
+    /* One output: the label is the number. */
     assert_close(value(&mse, false, 1, (const float[]){4.5f}, 7), 6.25, 1e-6);
 }
 
@@ -59,12 +59,12 @@ static void test_clipping_and_extremes(void **state) {
     float loss, d[2];
     assert_close(value(&sparse, false, 2, zero, 1), 16.118095, 1e-6);
     hone__loss_rows(hone__kernels(), &sparse, HONE__LOSS_SOFTMAX_CLIPPED, 1, 2, zero, &one, &loss, d);
-    assert_true(d[0] == 0 && d[1] == 0); // a clipped probability has no gradient
+    assert_true(d[0] == 0 && d[1] == 0); /* a clipped probability has no gradient */
     assert_close(value(&sparse, true, 2, far, 1), 200, 1e-6);
     assert_close(value(&bce, false, 1, zero + 1, 1), 16.118095, 1e-6);
     assert_close(value(&bce, true, 1, (const float[]){-1000}, 1), 1000, 1e-6);
     assert_close(value(&bce, true, 1, (const float[]){1000}, 1), 0, 1e-6);
-    // A NaN must not be clipped away.
+    /* A NaN must not be clipped away. */
     const float bad[2] = {NAN, .5f};
     assert_true(isnan(value(&sparse, false, 2, bad, 0)));
     assert_true(isnan(value(&sparse, true, 2, bad, 1)));
@@ -95,7 +95,7 @@ static void check_gradient(const hone_loss *loss, bool logits, size_t c, const f
 
 static void test_gradients(void **state) {
     (void)state;
-    const float p[4] = {.2f, .45f, .1f, .3f}, x[4] = {1.2f, -.7f, .3f, 2.5f}; // p need not sum to one
+    const float p[4] = {.2f, .45f, .1f, .3f}, x[4] = {1.2f, -.7f, .3f, 2.5f}; /* p need not sum to one */
     for (int smooth = 0; smooth < 2; smooth++) {
         hone_loss dense = loss_of(HONE_LOSS_CATEGORICAL_CROSSENTROPY, smooth ? .15 : 0);
         hone_loss bce = loss_of(HONE_LOSS_BINARY_CROSSENTROPY, smooth ? .15 : 0);

@@ -43,7 +43,7 @@ static hone__objective objective(size_t outputs, int head, int k, bool areas) {
 
 static void test_ties_and_top_k(void **state) {
     (void)state;
-    // Keras: argmax takes the lowest of equals; in_top_k counts a tie at the border as in.
+    /* Keras: argmax takes the lowest of equals; in_top_k counts a tie at the border as in. */
     const float p[] = {.3f, .3f, .3f, .5f, .1f, .4f, .1f, .2f, .7f, .2f, .2f, .6f};
     const int32_t labels[] = {2, 1, 0, 0};
     float losses[4];
@@ -60,8 +60,8 @@ static void test_ties_and_top_k(void **state) {
     assert_int_equal(t.in_top_k, 4);
     t = (hone__tally){0};
     hone__objective_rows(&o, 4, p, labels, losses, NULL, NULL, &t);
-    assert_int_equal(t.in_top_k, 2); // rows 0 (tie) and 3 (only .6 is larger)
-    // A NaN is never right.
+    assert_int_equal(t.in_top_k, 2); /* rows 0 (tie) and 3 (only .6 is larger) */
+    /* A NaN is never right. */
     const float bad[] = {NAN, 0, 0};
     const int32_t zero = 0;
     t = (hone__tally){0};
@@ -79,7 +79,7 @@ static void test_binary_threshold(void **state) {
     probabilities.loss.kind = HONE_LOSS_BINARY_CROSSENTROPY;
     probabilities.form = HONE__LOSS_SIGMOID_CLIPPED;
     hone__objective_rows(&probabilities, 4, (const float[]){.6f, .5f, .5f, .4f}, labels, losses, NULL, NULL, &t);
-    assert_int_equal(t.correct, 3); // 0.5 is no
+    assert_int_equal(t.correct, 3); /* 0.5 is no */
     t = (hone__tally){0};
     hone__objective_rows(&logits, 4, (const float[]){.6f, .5f, .5f, -.4f}, labels, losses, NULL, NULL, &t);
     assert_int_equal(t.correct, 3);
@@ -87,7 +87,7 @@ static void test_binary_threshold(void **state) {
 
 static void test_precision_and_recall(void **state) {
     (void)state;
-    // All outputs together: guesses .7 (right), .7 (wrong), none; misses 0 and 2.
+    /* All outputs together: guesses .7 (right), .7 (wrong), none; misses 0 and 2. */
     const float p[] = {.2f, .7f, .1f, .2f, .7f, .1f, .4f, .3f, .3f};
     const int32_t labels[] = {1, 0, 2};
     float losses[3], logits[9], probabilities[9];
@@ -98,7 +98,7 @@ static void test_precision_and_recall(void **state) {
     assert_int_equal(t.false_positives, 1);
     assert_int_equal(t.false_negatives, 2);
 
-    // The same through logits: the probabilities are made for it.
+    /* The same through logits: the probabilities are made for it. */
     for (int i = 0; i < 9; i++) logits[i] = logf(p[i]) + 2;
     hone__tally same = {0};
     o = objective(3, 1, 0, true);
@@ -122,7 +122,7 @@ static void test_precision_and_recall(void **state) {
     assert_true(hone_logs_get(&logs, "val_auc", &value) && value == .75);
     logs.count = 0;
     hone__objective_logs(&o, &sums, false, true, 0, &logs);
-    assert_false(hone_logs_get(&logs, "auc", &value)); // not before the epoch is over
+    assert_false(hone_logs_get(&logs, "auc", &value)); /* not before the epoch is over */
     assert_true(hone_logs_get(&logs, "loss", &value) && value == 1);
 }
 
@@ -151,7 +151,7 @@ static void test_auc(void **state) {
     hone__rng_init(&rng, 5, HONE_STREAM_TEST, 0);
     for (int i = 0; i < N; i++) {
         labels[i] = (int32_t)hone__rng_below(&rng, C);
-        // Few distinct values, of both signs, make many ties; some are -0.
+        /* Few distinct values, of both signs, make many ties; some are -0. */
         for (int j = 0; j < C; j++) scores[i * C + j] = ((float)hone__rng_below(&rng, 9) - 4) * -.25f;
     }
     double mean = 0;
@@ -165,8 +165,8 @@ static void test_auc(void **state) {
 
     const float four[] = {.1f, .4f, .35f, .8f};
     const int32_t sides[] = {0, 0, 1, 1}, same[] = {1, 1, 1, 1};
-    assert_true(hone__auc(four, sides, NULL, 4, 1, keys) == .75); // scikit-learn's example
-    const uint32_t order[] = {3, 2, 1, 0};                        // labels are looked up through it
+    assert_true(hone__auc(four, sides, NULL, 4, 1, keys) == .75); /* scikit-learn's example */
+    const uint32_t order[] = {3, 2, 1, 0};                        /* labels are looked up through it */
     assert_true(hone__auc(four, sides, order, 4, 1, keys) == .25);
     assert_true(isnan(hone__auc(four, same, NULL, 4, 1, keys)));
     const float bad[] = {.1f, NAN, .35f, .8f};

@@ -80,7 +80,7 @@ static void check_step(const char *loss, int outputs, const char *activation, bo
     run_fit(trainer);
     memcpy(after, model->data, size * sizeof *after);
     hone_trainer_free(trainer);
-    // The last layer's weights: behind them there is no kink of ReLU or pooling to step over.
+    /* The last layer's weights: behind them there is no kink of ReLU or pooling to step over. */
     for (size_t w = (size_t)hone__weight_find(model, "dense", "kernel"); w < model->weight_count; w++) {
         for (size_t i = 0; i < model->weights[w].size; i++) {
             const double h = 1.0 / 64;
@@ -109,11 +109,11 @@ static void test_steps_follow_the_gradient(void **state) {
     (void)state;
     check_step("sparse_categorical_crossentropy", 3, "softmax", false, 0);
     check_step("sparse_categorical_crossentropy", 3, "linear", true, 0);
-    check_step("sparse_categorical_crossentropy", 3, "sigmoid", false, 0); // not seen through
+    check_step("sparse_categorical_crossentropy", 3, "sigmoid", false, 0); /* not seen through */
     check_step("categorical_crossentropy", 3, "softmax", false, .1);
     check_step("binary_crossentropy", 1, "sigmoid", false, 0);
     check_step("binary_crossentropy", 3, "sigmoid", false, .1);
-    check_step("binary_crossentropy", 3, "softmax", false, 0); // not seen through
+    check_step("binary_crossentropy", 3, "softmax", false, 0); /* not seen through */
     check_step("mse", 3, "softmax", false, 0);
     check_step("mse", 3, "sigmoid", false, 0);
     check_step("mae", 1, "linear", false, 0);
@@ -150,7 +150,7 @@ static void test_evaluate_sees_through(void **state) {
     assert_true(first.accuracy_low < first.accuracy && first.accuracy < first.accuracy_high);
     for (size_t i = 0; i < N * C; i++) assert_true(fabsf(got[i] - expected[i]) < 1e-6f);
 
-    // Neither the batch nor the threads change a bit.
+    /* Neither the batch nor the threads change a bit. */
     hone_threads *threads;
     assert_ok(hone_threads_create(&threads, 3, &err), &err);
     config.batch_size = 7;

@@ -38,7 +38,7 @@ static void check_trajectory(const char *what, hone_optimizer optimizer, const d
         float *shards[] = {first, second};
         hone__updater_step(r.updater, shards, 2, 4, optimizer.learning_rate, step);
         double error = fabs(b.model.data[0] - expected[step]) / expected[step];
-        // Half a unit in the last place per operation; Keras also takes Adam's 1 - beta^t in float32, we in double.
+        /* Half a unit in the last place per operation; Keras also takes Adam's 1 - beta^t in float32, we in double. */
         if (!(error < 4e-7)) fail_msg("%s, step %d: %.9g, expected %.9g", what, step, b.model.data[0], expected[step]);
     }
     run_release(&r);
@@ -85,7 +85,7 @@ static void test_norms(void **state) {
         run r;
         bare_init(&b, (const size_t[BARE_WEIGHTS]){2, 1});
         b.weights[1].regularizer = (hone__regularizer){.l1 = .5f, .l2 = .25f};
-        b.model.data[16] = 2; // its gradient is 11.5 + .5 + 2 * .25 * 2 = 13
+        b.model.data[16] = 2; /* its gradient is 11.5 + .5 + 2 * .25 * 2 = 13 */
         hone_optimizer o = hone_optimizer_default(HONE_OPTIMIZER_SGD);
         o.learning_rate = 1;
         *(global ? &o.global_clipnorm : &o.clipnorm) = 5;
@@ -252,7 +252,7 @@ static void test_configs_round_trip(void **state) {
                     back.kind == o.kind);
         hone_value_free(config);
     }
-    // Off means absent: only keys that Keras 2.4 … 3.x all take.
+    /* Off means absent: only keys that Keras 2.4 … 3.x all take. */
     hone_optimizer adam = hone_optimizer_default(HONE_OPTIMIZER_ADAM);
     hone_value *config;
     assert_ok(hone_optimizer_to_config(&adam, &config, &err), &err);
@@ -275,7 +275,7 @@ static void test_configs_from_elsewhere(void **state) {
     (void)state;
     hone_optimizer o;
     hone_error err;
-    // As Keras 2.11 … 2.15 and Keras 3 write them, nulls and all.
+    /* As Keras 2.11 … 2.15 and Keras 3 write them, nulls and all. */
     hone_value *inner = hone_value_object();
     hone_value_set_real(inner, "lr", 0.25);
     hone_value_set_null(inner, "weight_decay");
@@ -289,7 +289,7 @@ static void test_configs_from_elsewhere(void **state) {
     assert_true(o.kind == HONE_OPTIMIZER_ADAM && o.learning_rate == 0.25 && o.amsgrad && o.epsilon == 1);
     hone_value_free(config);
 
-    // AdamW with null: no decay, against the default.
+    /* AdamW with null: no decay, against the default. */
     inner = hone_value_object();
     hone_value_set_null(inner, "weight_decay");
     config = config_of("AdamW", inner);
@@ -297,7 +297,7 @@ static void test_configs_from_elsewhere(void **state) {
     assert_true(o.weight_decay == 0);
     hone_value_free(config);
 
-    // A schedule in the place of the rate: where it starts.
+    /* A schedule in the place of the rate: where it starts. */
     inner = hone_value_object();
     hone_value *schedule = hone_value_object();
     hone_value_set_real(schedule, "initial_learning_rate", 0.125);
@@ -332,7 +332,7 @@ static void test_bad_configs(void **state) {
     assert_int_equal(hone_optimizer_from_config(&o, config, &err), HONE_NOT_FOUND);
     hone_value_free(config);
     assert_int_equal(hone_optimizer_from_config(&o, NULL, &err), HONE_FORMAT);
-    assert_true(o.learning_rate == 77); // untouched by failures
+    assert_true(o.learning_rate == 77); /* untouched by failures */
 }
 
 int main(void) {

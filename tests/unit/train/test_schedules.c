@@ -37,8 +37,8 @@ static void test_cosine(void **state) {
     assert_rate(&plain, 0, 100, 0.1);
     assert_rate(&plain, 50, 100, 0.05);
     assert_rate(&plain, 100, 100, 0);
-    assert_rate(&plain, 500, 100, 0); // past the end it stays
-    assert_rate(&warm, 0, 110, 0.01); // never 0: the first step trains
+    assert_rate(&plain, 500, 100, 0); /* past the end it stays */
+    assert_rate(&warm, 0, 110, 0.01); /* never 0: the first step trains */
     assert_rate(&warm, 9, 110, 0.1);
     assert_rate(&warm, 10, 110, 0.1);
     assert_rate(&warm, 60, 110, 0.055);
@@ -57,7 +57,7 @@ static void test_one_cycle(void **state) {
     assert_rate(&s, 65, 101, (0.1 + 0.1 / 1e4) / 2);
     assert_rate(&s, 100, 101, 0.1 / 1e4);
     assert_rate(&s, 5000, 101, 0.1 / 1e4);
-    assert_rate(&s, 0, 1, 0.1); // a single step is the peak
+    assert_rate(&s, 0, 1, 0.1); /* a single step is the peak */
     double last = 0;
     for (int64_t i = 0; i <= 30; i++) {
         double rate = hone_schedule_rate(&s, 0.1, i, 101);

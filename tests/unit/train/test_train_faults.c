@@ -24,7 +24,7 @@ static hone_status train_and_save(void *context) {
     if (status) return status;
     status = hone_callback_early_stopping(&callback, "loss", 0, 3, "auto", true, 0, NULL);
     if (!status && (status = hone_trainer_add_callback(trainer, &callback, NULL)))
-        callback.release(callback.context); // still ours
+        callback.release(callback.context); /* still ours */
     if (!status) status = hone_trainer_fit(trainer, NULL);
     if (!status) status = hone_trainer_save_state(trainer, &state, NULL);
     if (!status) status = hone_trainer_load_state(trainer, state, NULL);

@@ -29,7 +29,7 @@ static void session_begin(session *s, const hone_dataset *data, const hone_fit_c
     s->cancel_at = cancel_at;
     s->model = small_network(10, 4, "softmax", .25);
     assert_ok(hone_trainer_create(&s->trainer, s->model, data, config, &err), &err);
-    // A plateau that triggers, and best weights that are found before the end.
+    /* A plateau that triggers, and best weights that are found before the end. */
     assert_ok(hone_callback_reduce_lr_on_plateau(&c, "loss", .5, 1, "auto", .5, 0, 0, &err), &err);
     assert_ok(hone_trainer_add_callback(s->trainer, &c, &err), &err);
     assert_ok(hone_callback_early_stopping(&c, "val_loss", .2, 100, "auto", true, 0, &err), &err);
@@ -95,7 +95,7 @@ static void check(const hone_dataset *data, const hone_fit_config *config, const
         carry_over(&now, &next);
         session_end(&now);
         now = next;
-        now.trainer->callbacks[2].context = &now; // the session moved
+        now.trainer->callbacks[2].context = &now; /* the session moved */
     }
     assert_ok(hone_trainer_fit(now.trainer, &err), &err);
     assert_same(&whole, &now);
@@ -125,9 +125,9 @@ static void test_bits(void **state) {
     }
     config.optimizer = hone_optimizer_default(HONE_OPTIMIZER_ADAM);
     check(data, &config, first, 1);
-    check(data, &config, last_step, 1); // steps done, validation not
+    check(data, &config, last_step, 1); /* steps done, validation not */
     check(data, &config, often, 5);
-    // Running sums of every kind, a short last batch, a schedule over the whole run.
+    /* Running sums of every kind, a short last batch, a schedule over the whole run. */
     config.batch_size = 7;
     config.metrics[config.metric_count++].kind = HONE_METRIC_AUC;
     config.metrics[config.metric_count++].kind = HONE_METRIC_PRECISION;
@@ -150,7 +150,7 @@ static hone_status keep(void *context, const char *path, hone_trainer *trainer, 
     keeper *k = context;
     char expected[16];
     (void)err;
-    snprintf(expected, sizeof expected, "%d", hone_trainer_epoch(trainer)); // 1-based, and already counted
+    snprintf(expected, sizeof expected, "%d", hone_trainer_epoch(trainer)); /* 1-based, and already counted */
     assert_string_equal(path, expected);
     if (hone_trainer_epoch(trainer) != k->epoch) return HONE_OK;
     session now = {.model = hone_trainer_model(trainer), .trainer = trainer};
@@ -288,7 +288,7 @@ static void test_other_configurations(void **state) {
     assert_ok(hone_schedule_parse(&c.schedule, "cosine", &err), &err);
     assert_differs(model, data, &c, saved, "'schedule.name' is constant there and cosine here");
     hone_value_free(saved);
-    // A schedule over the whole run does not allow for more epochs.
+    /* A schedule over the whole run does not allow for more epochs. */
     assert_ok(hone_trainer_create(&trainer, model, data, &c, &err), &err);
     assert_ok(hone_trainer_save_state(trainer, &saved, &err), &err);
     hone_trainer_free(trainer);
@@ -322,10 +322,10 @@ static void test_damaged_states(void **state) {
         if (hone_trainer_load_state(trainer, copy, &err) != HONE_FORMAT) fail_msg("'%s' was believed", keys[i]);
         hone_value_free(copy);
     }
-    hone_value_set_integer(saved, "step", 3); // of 2 in an epoch
+    hone_value_set_integer(saved, "step", 3); /* of 2 in an epoch */
     assert_int_equal(hone_trainer_load_state(trainer, saved, &err), HONE_FORMAT);
     assert_non_null(strstr(err.message, "'step' is 3, expected 0 to 2"));
-    hone_value_set_integer(saved, "step", 1); // without the scores that AUC needs
+    hone_value_set_integer(saved, "step", 1); /* without the scores that AUC needs */
     assert_int_equal(hone_trainer_load_state(trainer, saved, &err), HONE_FORMAT);
     hone_value_set_integer(saved, "step", 0);
     hone_value_set_integer(saved, "version", 2);
