@@ -260,10 +260,27 @@ static hone_status constant_layout(hone__onnx_import *im, const hone__onnx_const
     return HONE_OK;
 }
 
-hone_status hone__onnx_constant_tensor(hone__onnx_import *im, hone__onnx_constant *c, const hone__onnx_value *like,
+hone__onnx_constant hone__onnx_one_sample(const hone__onnx_import *im, const hone__onnx_constant *c,
+                                          const hone__onnx_layout *x) {
+    hone__onnx_constant one = *c;
+    const int axis = x->axes[x->batch] - (x->rank - c->rank);
+    if (im->batch == 1 || im->batch == HONE_ONNX_OPEN_BATCH || axis < 0 || !c->reals) return one;
+    for (int i = 0; i < axis; i++)
+        if (c->dims[i] != 1) return one;
+    if (c->dims[axis] != x->dims[x->axes[x->batch]]) return one;
+    const size_t size = c->count / (size_t)im->batch;
+    for (size_t i = size; i < c->count; i++)
+        if (c->reals[i] != c->reals[i - size]) return one;
+    one.count = size;
+    one.dims[axis] /= im->batch;
+    return one;
+}
+
+hone_status hone__onnx_constant_tensor(hone__onnx_import *im, hone__onnx_constant *stated, const hone__onnx_value *like,
                                        hone__onnx_value *out) {
-    const float *numbers = hone__onnx_constant_reals(c);
-    if (!numbers) return hone__fail_memory(im->err, c->count * sizeof(float), "a constant");
+    const float *numbers = hone__onnx_constant_reals(stated);
+    if (!numbers) return hone__fail_memory(im->err, stated->count * sizeof(float), "a constant");
+    const hone__onnx_constant one = hone__onnx_one_sample(im, stated, &like->layout), *c = &one;
     if (c->rank > like->layout.rank || c->count == 0 || c->count > HONE_MAX_UNITS)
         return hone__onnx_refuse(im, HONE_UNSUPPORTED, "has a constant of %zu elements and %d axes, its tensor has %d",
                                  c->count, c->rank, like->layout.rank);

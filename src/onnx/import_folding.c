@@ -178,7 +178,7 @@ static hone_status fold_reshape(const hone__onnx_folding *f) {
         if (dims[i] == -1) open = (int)i;
         if (dims[i] > 0 && dims[i] <= HONE_MAX_ELEMENTS && known <= HONE_MAX_ELEMENTS) known *= dims[i];
     }
-    bool repeats = shape->count > 0 && dims[0] == f->im->batch && dims[0] > 1; /* of which one sample is kept */
+    bool repeats = shape->count > 0 && dims[0] == HONE_ONNX_OPEN_BATCH; /* of which one sample is kept */
     if (repeats && open < 0 && (int64_t)f->in[0]->count * dims[0] == known) dims[0] = 1;
     if (repeats && open > 0 && (int64_t)f->in[0]->count < known) {
         known /= dims[0];
@@ -254,7 +254,7 @@ static hone_status fold_constant_of_shape(const hone__onnx_folding *f) {
     if (f->in[0]->count > HONE_ONNX_AXES) return hone__onnx_refuse(f->im, HONE_LIMIT, "has too many axes");
     for (size_t i = 0; i < f->in[0]->count; i++) {
         dims[i] = (int64_t)hone__onnx_constant_at(f->in[0], i);
-        bool is_batch = i == 0 && f->in[0]->count > 1 && dims[0] == f->im->batch;
+        bool is_batch = i == 0 && f->in[0]->count > 1 && dims[0] == HONE_ONNX_OPEN_BATCH;
         if (is_batch) dims[0] = 1; /* one of each sample is kept, as by Expand */
         if (dims[i] < 0 || !hone__multiply(count, (size_t)dims[i], &count) || count > HONE_ONNX_FOLDED)
             return hone__onnx_refuse(f->im, HONE_UNSUPPORTED, "makes a constant of the size of a batch");

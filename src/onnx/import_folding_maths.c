@@ -108,7 +108,7 @@ hone_status hone__onnx_fold_expand(const hone__onnx_folding *f) {
     for (int axis = 0; axis < rank; axis++) {
         int own = axis - (rank - x->rank);
         int64_t dim = own < 0 ? 1 : x->dims[own], wanted = (int64_t)hone__onnx_constant_at(shape, (size_t)axis);
-        bool is_batch = axis == 0 && wanted == f->im->batch && dim == 1;
+        bool is_batch = axis == 0 && wanted == HONE_ONNX_OPEN_BATCH && dim == 1;
         dims[axis] = dim != 1 || is_batch || wanted < 1 ? dim : wanted;
         if (dim != 1 && wanted > 1 && wanted != dim)
             return hone__onnx_refuse(f->im, HONE_FORMAT, "%lld elements become %lld", (long long)dim,

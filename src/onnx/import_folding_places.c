@@ -101,7 +101,7 @@ hone_status hone__onnx_fold_tile(const hone__onnx_folding *f) {
         return hone__onnx_refuse(f->im, HONE_FORMAT, "is not told how often to repeat each axis");
     for (int i = 0; i < x->rank; i++) {
         double many = hone__onnx_constant_at(times, (size_t)i);
-        bool is_batch = i == 0 && x->dims[0] == 1 && many == (double)f->im->batch;
+        bool is_batch = i == 0 && x->dims[0] == 1 && many == HONE_ONNX_OPEN_BATCH;
         if (!(many >= 0 && many * (double)x->dims[i] <= HONE_ONNX_FOLDED))
             return hone__onnx_refuse(f->im, HONE_LIMIT, "repeats an axis %g times", many);
         dims[i] = is_batch ? 1 : x->dims[i] * (int64_t)many;

@@ -230,10 +230,11 @@ static bool lies_last(const hone__onnx_layout *layout, int axis) {
     return true;
 }
 
-hone_status hone__onnx_with_constant(hone__onnx_import *im, hone__onnx_value *x, hone__onnx_constant *c, bool adds,
-                                     double sign, hone__onnx_value *out) {
-    const float *stated = hone__onnx_constant_reals(c);
-    if (!stated) return hone__fail_memory(im->err, c->count * sizeof(float), "a constant");
+hone_status hone__onnx_with_constant(hone__onnx_import *im, hone__onnx_value *x, hone__onnx_constant *constant,
+                                     bool adds, double sign, hone__onnx_value *out) {
+    const float *stated = hone__onnx_constant_reals(constant);
+    if (!stated) return hone__fail_memory(im->err, constant->count * sizeof(float), "a constant");
+    hone__onnx_constant one = hone__onnx_one_sample(im, constant, &x->layout), *c = &one;
     if (c->count == 1 && c->rank <= x->layout.rank)
         return hone__onnx_with_number(im, x, adds ? 1 : stated[0], adds ? sign * (double)stated[0] : 0, out);
     float *turned = NULL;

@@ -315,6 +315,10 @@ hone_status hone__onnx_align(hone__onnx_import *im, hone__onnx_value *const *val
 /* (…, m, k) times (…, k, n) */
 hone_status hone__onnx_multiply_tensors(hone__onnx_import *im, hone__onnx_value *a, hone__onnx_value *b,
                                         hone__onnx_value *out);
+/* A constant that says the same for every sample of a fixed batch, as x has it, is seen as that of one sample; its
+ * numbers stay the constant's, which has them as floats. */
+hone__onnx_constant hone__onnx_one_sample(const hone__onnx_import *im, const hone__onnx_constant *c,
+                                          const hone__onnx_layout *x);
 /* out, which is none of the import's values, is a constant as a tensor, to be aligned with like. Its layer is the
  * caller's to free. */
 hone_status hone__onnx_constant_tensor(hone__onnx_import *im, hone__onnx_constant *c, const hone__onnx_value *like,

@@ -37,14 +37,14 @@ class Graph:
     def give(self, *values):
         self.outputs += [self("Flatten", value) for value in values]
 
-    def write(self, name, opset=20, samples=2):
+    def write(self, name, opset=20, samples=2, batch="n"):
         y = self("Concat", *self.outputs, axis=1) if len(self.outputs) > 1 else self.outputs[0]
         self.nodes[-1].output[0] = "y"
         graph = helper.make_graph(
             self.nodes,
             name,
-            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, 16, 16])],
-            [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", "features"])],
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, 3, 16, 16])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, [batch, "features"])],
             self.constants,
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
@@ -194,3 +194,12 @@ repeated = g("Expand", g.constant(rng.normal(0, 1, (1, 4, 4, 6))), g("Concat", g
 masked = g("Add", w, g("Reshape", repeated, g.integers(-1, 4, 6)))
 g.give(b, g("Reshape", rows, g.integers(-1, 16, 6)), g("Reshape", masked, g.integers(-1, 16, 6)), g("Sqrt", variance), centered)
 g.write("ort-statistics")
+
+# two samples, no more and no fewer: not everything that has two of something is of samples
+g = Graph()
+a = g("Reshape", small(g, channels=6), g.integers(2, 6, 16))
+b = g("Concat", g("Expand", g.constant(rng.normal(0, 1, (1, 1, 16))), g.integers(2, 1, 16)), a, axis=1)
+pair = g("Concat", g("ConstantOfShape", g.integers(2, 4)), g.constant(rng.normal(0, 1, (2, 12))), axis=1)
+c = g("Add", g("Slice", a, g.integers(0), g.integers(2), g.integers(1)), pair)
+g.give(g("Add", b, g("Expand", g.constant(rng.normal(0, 1, (1, 7, 16))), g.integers(2, 7, 16))), c)
+g.write("ort-fixed", batch=2)

@@ -78,6 +78,7 @@ static const char *const files[] = {"torch-plain",
                                     "ort-few",
                                     "ort-constants",
                                     "ort-statistics",
+                                    "ort-fixed",
                                     NULL};
 
 static void test_files(void **state) {
