@@ -57,7 +57,9 @@ hone_status hone_image_decode(hone_image *image, const void *data, size_t size, 
         return status == HONE_OK ? HONE_OK : hone__fail_context(err, status, "%s", codecs[i]->name);
     }
     const char *other = hone__image_other_format(data, size);
-    if (other) HONE_FAIL(err, HONE_UNSUPPORTED, "a %s file, where PNG, JPEG or binary PNM is expected", other);
+    if (other)
+        HONE_FAIL(err, HONE_UNSUPPORTED, "%s %s file, where PNG, JPEG or binary PNM is expected",
+                  strchr("AEIOU", *other) ? "an" : "a", other);
     HONE_FAIL(err, HONE_FORMAT, "not a picture (PNG, JPEG or binary PNM)");
 }
 

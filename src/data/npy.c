@@ -76,7 +76,8 @@ static bool read_shape(const char **at, hone__npy *out, hone_error *err) {
 
 static hone_status parse_type(hone__npy *out, const char *type, hone__npy_content content, hone_error *err) {
     static const char *const kinds[] = {[HONE_NPY_INTEGERS] = "uib", [HONE_NPY_FLOATS] = "f"};
-    static const char *const names[] = {[HONE_NPY_INTEGERS] = "integers", [HONE_NPY_FLOATS] = "floating-point numbers"};
+    static const char *const names[] = {[HONE_NPY_INTEGERS] = "integers (pixels from 0 to 255 as uint8, labels from 0)",
+                                        [HONE_NPY_FLOATS] = "floating-point numbers"};
     char order = type[0];
     bool is_known =
         (order == '|' || order == '<' || order == '>') && type[1] != '\0' && strchr(kinds[content], type[1]);
@@ -137,7 +138,8 @@ hone_status hone__npy_check_images(const hone__npy *array, hone_error *err) {
     if (array->sizes[0] == 0) HONE_FAIL(err, HONE_FORMAT, "holds no images");
     if (array->sizes[1] < 1 || array->sizes[1] > HONE_MAX_IMAGE_SIDE || array->sizes[2] < 1 ||
         array->sizes[2] > HONE_MAX_IMAGE_SIDE || channels < 1 || channels > HONE_MAX_CHANNELS)
-        HONE_FAIL(err, HONE_LIMIT, "images of %zu x %zu x %zu, where sides up to %d and up to %d channels are possible",
+        HONE_FAIL(err, HONE_LIMIT,
+                  "images of %zu x %zu x %zu, where sides up to %d and, at the end, up to %d channels are possible",
                   array->sizes[1], array->sizes[2], channels, HONE_MAX_IMAGE_SIDE, HONE_MAX_CHANNELS);
     return HONE_OK;
 }

@@ -205,6 +205,7 @@ static void other_formats_are_named(void **state) {
     assert_decode_fails("", 0, HONE_FORMAT, "empty");
     assert_decode_fails("GIF89a......", 12, HONE_UNSUPPORTED, "a GIF file");
     assert_decode_fails("RIFF....WEBP", 12, HONE_UNSUPPORTED, "a WebP file");
+    assert_decode_fails("....ftypavif", 12, HONE_UNSUPPORTED, "an AVIF file");
     assert_decode_fails("....ftypheic", 12, HONE_UNSUPPORTED, "a HEIC file");
     assert_decode_fails("hello, world", 12, HONE_FORMAT, "not a picture");
 }

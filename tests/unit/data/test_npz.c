@@ -95,7 +95,8 @@ static void labels_of_any_integer_type(void **state) {
 static void what_is_no_data_set_is_named(void **state) {
     (void)state;
     assert_open_fails(data_file("fortran"), NULL, HONE_UNSUPPORTED, "array 'x_train': stored in Fortran order");
-    assert_open_fails(data_file("floats"), NULL, HONE_UNSUPPORTED, "items of type '<f8'");
+    assert_open_fails(data_file("floats"), NULL, HONE_UNSUPPORTED,
+                      "items of type '<f8', where integers (pixels from 0 to 255 as uint8");
     assert_open_fails(data_file("float_labels"), NULL, HONE_UNSUPPORTED, "array 'y_train': items of type '<f4'");
     assert_open_fails(data_file("negative"), NULL, HONE_FORMAT, "label -1 of sample 2 is outside 0");
     assert_open_fails(data_file("unequal"), NULL, HONE_FORMAT, "4 labels for the 5 images");
