@@ -58,7 +58,10 @@ hone_status hone__c_unit_normalization(hone__c_writer *w, const hone__op *op, ho
     hone__c_line(t, "float squares = 0.0f;");
     hone__c_line(t, "for (int32_t i = 0; i < %zu; i++) squares += x[i] * x[i];", c);
     hone__c_float(least, (float)op->as.unit.least);
-    hone__c_line(t, "const float length = square_root(squares > %s ? squares : %s);", least, least);
+    if (op->as.unit.mean)
+        hone__c_line(t, "const float length = square_root(squares / %zu.0f + %s);", c, least);
+    else
+        hone__c_line(t, "const float length = square_root(squares > %s ? squares : %s);", least, least);
     hone__c_line(t, "for (int32_t i = 0; i < %zu; i++) y[i] = x[i] / length;", c);
     hone__c_close(t);
     return HONE_OK;

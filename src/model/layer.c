@@ -28,6 +28,7 @@ static const hone__layer_type *const registry[] = {
     &hone__type_layer_normalization,
     &hone__type_group_normalization,
     &hone__type_unit_normalization,
+    &hone__type_rms_normalization,
     &hone__type_relu,
     &hone__type_leaky_relu,
     &hone__type_elu,
@@ -139,6 +140,8 @@ static const struct {
     {"RandAugment", "leave it out and train with --augment randaugment=2:9, or put its parts into the model"},
     {"AugMix", "leave it out, or put layers of its parts (RandomShear, Solarization, …) into the model"},
     {"Pipeline", "put its layers into the model one by one, which is the same"},
+    {"SpectralNormalization",
+     "put the layer that it wraps into the model in its place: the kernel is normalised already"},
     {"TimeDistributed", "pictures come one by one here, without an axis of time"},
 };
 

@@ -191,6 +191,7 @@ extern const hone__layer_type hone__type_relu, hone__type_leaky_relu, hone__type
 extern const hone__layer_type hone__type_dropout, hone__type_spatial_dropout1d, hone__type_spatial_dropout2d;
 extern const hone__layer_type hone__type_gaussian_noise, hone__type_gaussian_dropout, hone__type_alpha_dropout;
 extern const hone__layer_type hone__type_activity_regularization, hone__type_unit_normalization;
+extern const hone__layer_type hone__type_rms_normalization;
 extern const hone__layer_type hone__type_identity, hone__type_adaptive_max_pooling2d,
     hone__type_adaptive_average_pooling2d;
 extern const hone__layer_type hone__type_flatten, hone__type_reshape, hone__type_zero_padding2d;

@@ -259,6 +259,12 @@ hone_status hone__emit_unit_normalization(hone__builder *b, int x, double least,
     return HONE_OK;
 }
 
+hone_status hone__emit_rms_normalization(hone__builder *b, int x, double epsilon, int *y, hone_error *err) {
+    HONE_TRY(hone__emit_unit_normalization(b, x, epsilon, y, err));
+    b->ops[b->op_count - 1].as.unit.mean = true;
+    return HONE_OK;
+}
+
 hone_status hone__emit_random_image(hone__builder *b, int x, const hone__random_image *what, size_t layer, int *y,
                                     hone_error *err) {
     hone__op *op;

@@ -97,6 +97,8 @@ hone_status hone__emit_noise(hone__builder *b, int x, hone__noise_kind kind, flo
                              int *y, hone_error *err);
 /* The last axis has length 1 afterwards; squares of a row count as least at least. */
 hone_status hone__emit_unit_normalization(hone__builder *b, int x, double least, int *y, hone_error *err);
+/* The last axis has mean square 1 afterwards, but for epsilon. */
+hone_status hone__emit_rms_normalization(hone__builder *b, int x, double epsilon, int *y, hone_error *err);
 /* Nothing in inference. spatial: one draw per (sample, channel) of (h, w, c). layer is the stream of the draws. */
 hone_status hone__emit_dropout(hone__builder *b, int x, float rate, bool spatial, size_t layer, int *y,
                                hone_error *err);

@@ -255,14 +255,19 @@ static void export_layer_normalization(hone__onnx_export *e, const hone__op *op)
     hone__onnx_set_value(e, op->output, CHANNELS_LAST, hone__onnx_output(node));
 }
 
-/* Rows divided by their length, which counts as something where it is next to nothing. */
+/* Rows divided by their length, which counts as something where it is next to nothing; or by the root of the mean square. */
 static void export_unit_normalization(hone__onnx_export *e, const hone__op *op) {
-    const char *x = hone__onnx_value(e, op->inputs[0], CHANNELS_LAST);
-    Hone__Onnx__Node *length = hone__onnx_node(&e->w, e->layer, "ReduceL2", &x, 1);
     const int64_t last = -1;
-    hone__onnx_set_integers(&e->w, length, "axes", &last, 1);
-    const char *least = binary(e, "Max", hone__onnx_output(length), scalar(e, sqrt(op->as.unit.least)));
-    hone__onnx_set_value(e, op->output, CHANNELS_LAST, binary(e, "Div", x, least));
+    const char *x = hone__onnx_value(e, op->inputs[0], CHANNELS_LAST);
+    const char *summed = op->as.unit.mean ? binary(e, "Mul", x, x) : x, *length;
+    Hone__Onnx__Node *sum = hone__onnx_node(&e->w, e->layer, op->as.unit.mean ? "ReduceMean" : "ReduceL2", &summed, 1);
+    hone__onnx_set_integers(&e->w, sum, "axes", &last, 1);
+    length = hone__onnx_output(sum);
+    if (op->as.unit.mean)
+        length = hone__onnx_unary(&e->w, e->layer, "Sqrt", binary(e, "Add", length, scalar(e, op->as.unit.least)));
+    else
+        length = binary(e, "Max", length, scalar(e, sqrt(op->as.unit.least)));
+    hone__onnx_set_value(e, op->output, CHANNELS_LAST, binary(e, "Div", x, length));
 }
 
 /* Groups seen as channels, each normalised by itself. */

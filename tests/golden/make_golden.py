@@ -231,6 +231,8 @@ def layer_models(k):
             L.Dense(4),
         ]
     if k is keras:
+        yield "rms", (5, 6), [L.Dense(4), L.RMSNormalization(), L.Dense(4), L.RMSNormalization(epsilon=0.1), L.Dense(3)]
+    if k is keras:
         yield "adaptive", (11, 9, 3), [
             L.AdaptiveMaxPooling2D((7, 9)),
             L.Conv2D(4, 2, activation="relu"),

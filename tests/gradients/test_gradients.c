@@ -94,6 +94,7 @@ static const struct {
     {"Conv2D",
      "5,5,2 | Conv2D filters=3 kernel_size=3 activation=relu activity_regularizer=l2 | MaxPooling2D | Flatten | "
      "Dense units=2 activity_regularizer=l1"},
+    {"RMSNormalization", "3,6 | Dense units=5 | RMSNormalization epsilon=0.01 | Dense units=3"},
     {"UnitNormalization", "6 | Dense units=5 | UnitNormalization | Dense units=3"},
     {"UnitNormalization", "3,4,2 | Conv2D filters=3 kernel_size=2 | UnitNormalization axis=(1,3) | Flatten | Dense "
                           "units=3"},

@@ -83,7 +83,7 @@ for path in sorted((GOLDEN / "accept").glob("*.h5")):
         # hard_sigmoid is 0.2 x + 0.5 in Keras 2, x / 6 + 0.5 in Keras 3: one name, so they differ among themselves
         if path.stem.endswith("-activations") and not path.stem.startswith(family):
             continue
-        if path.stem.endswith(("-adaptive", "-antialias", "-random-values")) and family == "tfkeras":
+        if path.stem.endswith(("-adaptive", "-antialias", "-random-values", "-rms")) and family == "tfkeras":
             continue  # layers that Keras 3 alone has; tf-keras' Resizing knows neither antialias nor padding
         if path.stem.endswith(("-gaussian", "-mitchellcubic")) and family == "keras3":
             continue  # interpolations of tf-keras alone

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Normalisation layers: BatchNormalization, LayerNormalization and GroupNormalization, all over the last axis. */
+ * Normalisation layers: BatchNormalization, LayerNormalization, RMSNormalization and GroupNormalization, all over the last
+ * axis. */
 #include "layer.h"
 
 #include <math.h>
@@ -194,3 +195,44 @@ const hone__layer_type hone__type_group_normalization = {.class_name = "GroupNor
                                                          .to_config = group_to_config,
                                                          .build = group_build,
                                                          .lower = group_lower};
+
+/* ---- RMSNormalization ------------------------------------------------------------------------------------------- */
+
+static void rms_from_config(hone__layer *layer, hone__config *config) {
+    normalization *c = layer->config;
+    c->axis = hone__config_axis(config);
+    c->epsilon = hone__config_real(config, "epsilon", 1e-6, 0, INFINITY);
+}
+
+static void rms_to_config(const hone__layer *layer, hone_value *config) {
+    const normalization *c = layer->config;
+    hone_value_set_integer(config, "axis", c->axis);
+    hone_value_set_real(config, "epsilon", c->epsilon);
+}
+
+static hone_status rms_build(hone_model *model, hone__layer *layer, hone_error *err) {
+    normalization *c = layer->config;
+    const hone_shape *input = &layer->inputs[0], channels = {1, {input->dims[input->rank - 1]}};
+    static const hone__initializer ones = {.class_name = "Ones", .seed = -1};
+    HONE_TRY(hone__check_last_axis(c->axis, input, err));
+    layer->output = *input;
+    return hone__declare_weight(model, layer, "scale", &channels, true, &ones, NULL, &c->gamma, err);
+}
+
+/* The scale is a normalisation that has no statistics. */
+static hone_status rms_lower(const hone_model *model, const hone__layer *layer, hone__builder *builder,
+                             const int *inputs, int *output, hone_error *err) {
+    (void)model;
+    const normalization *c = layer->config;
+    int y;
+    HONE_TRY(hone__emit_rms_normalization(builder, inputs[0], c->epsilon, &y, err));
+    return hone__emit_batch_normalization(builder, y, 0, 0, true, c->gamma, HONE_NO_WEIGHT, HONE_NO_WEIGHT,
+                                          HONE_NO_WEIGHT, output, err);
+}
+
+const hone__layer_type hone__type_rms_normalization = {.class_name = "RMSNormalization",
+                                                       .config_size = sizeof(normalization),
+                                                       .from_config = rms_from_config,
+                                                       .to_config = rms_to_config,
+                                                       .build = rms_build,
+                                                       .lower = rms_lower};

@@ -197,7 +197,8 @@ struct hone__op {
         } activity;
         struct {
             size_t rows, c;
-            double least; /* squares of a row count as so much at least */
+            bool mean; /* of squares, to which least is added; else their sum, which counts as least at least */
+            double least;
         } unit;
         hone__random_image random;
         struct {

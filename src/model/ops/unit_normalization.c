@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * UnitNormalization: rows divided by their length. */
+ * UnitNormalization: rows divided by their length; RMSNormalization: by the root of their mean square. */
 #include "op.h"
 
 #include <math.h>
@@ -25,8 +25,11 @@ static void unit_forward(const hone__op *op, const hone__run *r) {
     for (size_t i = 0; i < r->n * op->as.unit.rows; i++) {
         const float *x = r->in[0] + i * c;
         double squares = product(c, x, x);
-        float factor = (float)(1 / sqrt(fmax(squares, op->as.unit.least)));
-        if (r->aux) ((float *)r->aux)[i] = squares > op->as.unit.least ? factor : -factor; /* minus: a constant */
+        double least = op->as.unit.least,
+               divisor = op->as.unit.mean ? squares / (double)c + least : fmax(squares, least);
+        float factor = (float)(1 / sqrt(divisor));
+        bool varies = op->as.unit.mean || squares > least;
+        if (r->aux) ((float *)r->aux)[i] = varies ? factor : -factor; /* minus: a constant */
         for (size_t k = 0; k < c; k++) r->out[i * c + k] = x[k] * factor;
     }
 }
@@ -36,7 +39,7 @@ static void unit_backward(const hone__op *op, const hone__run *r) {
     for (size_t i = 0; r->d_in[0] && i < r->n * op->as.unit.rows; i++) {
         const float *y = r->out + i * c, *dy = r->d_out + i * c;
         float factor = ((const float *)r->aux)[i];
-        float along = factor > 0 ? (float)product(c, y, dy) : 0;
+        float along = factor > 0 ? (float)(product(c, y, dy) / (op->as.unit.mean ? (double)c : 1)) : 0;
         for (size_t k = 0; k < c; k++) r->d_in[0][i * c + k] = fabsf(factor) * (dy[k] - along * y[k]);
     }
 }

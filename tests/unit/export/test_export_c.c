@@ -88,7 +88,8 @@ static const test_model models[] = {
                 LAYER_OF("Resizing", "{'height': 6, 'width': 4, 'interpolation': 'lanczos3', 'antialias': true, "
                                      "'pad_to_aspect_ratio': true, 'fill_value': 0.5}"),
                 LAYER_OF("UnitNormalization", "{'axis': [1, 2]}"), LAYER_OF("GaussianNoise", "{'stddev': 0.5}"),
-                LAYER("UnitNormalization"), LAYER("Flatten"), LAYER_OF("Dense", "{'units': 3}")}},
+                LAYER("UnitNormalization"), LAYER("RMSNormalization"), LAYER("Flatten"),
+                LAYER_OF("Dense", "{'units': 3}")}},
     {.name = "transposed",
      .layers = {IMAGE(4, 3, 5),
                 LAYER_OF("Conv2DTranspose", "{'filters': 9, 'kernel_size': 3, 'strides': 2, 'padding': 'same'}"),

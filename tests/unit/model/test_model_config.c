@@ -226,6 +226,7 @@ static const struct {
     {"AlphaDropout", "{'rate': 0.25, 'noise_shape': [null, 1, 1, null]}"},
     {"ActivityRegularization", "{'l1': 0.5, 'l2': 0.25}"},
     {"UnitNormalization", "{'axis': [1, -1]}"},
+    {"RMSNormalization", "{'axis': 3, 'epsilon': 0.5}"},
     {"Softmax", "{'axis': [1, 2]}"},
     {"Resizing", "{'height': 3, 'width': 4, 'interpolation': 'lanczos5', 'pad_to_aspect_ratio': true, 'fill_value': 3, "
                  "'antialias': true}"},
