@@ -96,8 +96,10 @@ hone_status hone__scope_insert(const hone__scope *scope, const char *class_name,
     hone__free(own_name);
     if (!status) status = hone__scope_add_layer(scope, layer, err);
     if (!status) status = hone__network_apply(network, network->member_count - 1, source, 1, false, err);
-    if (!status) *source = (hone__source){.application = network->application_count - 1};
-    return status;
+    if (status) return status;
+    *source = (hone__source){.application = network->application_count - 1};
+    network->applications[source->application].inserted = true;
+    return HONE_OK;
 }
 
 static hone_status permute(const hone__scope *scope, bool turn, const char *name, hone__source *source,

@@ -40,6 +40,7 @@ typedef struct hone__application {
     size_t member;
     bool inference; /* called with training=False */
     hone__order order;
+    bool inserted; /* as a file of channels_first or of Theano was read: it is not the file's */
     size_t input_count;
     hone__source *inputs;
 } hone__application;
