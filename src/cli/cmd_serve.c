@@ -221,7 +221,7 @@ static int run(int argc, char **argv) {
         {OPTION_REAL, "batch-delay", 0, "MS", &s.batch_delay, 0, 10000,
          "let a request that must wait wait so long for others (default 0)", NULL},
         {OPTION_REAL, "spin", 0, "MS", &s.spin, 0, 1000,
-         "look so long for the next request before sleeping, while that pays (default 0.1; 0: never)", NULL},
+         "look so long for the next request before sleeping, while that pays (default 0: never)", NULL},
         {OPTION_HEADING, "Limits", 0, NULL, NULL, 0, 0, NULL, NULL},
         {OPTION_INTEGER, "max-connections", 0, "N", &s.connections, 1, 100000, "(default 512)", NULL},
         {OPTION_INTEGER, "max-body", 0, "BYTES", &s.max_body, 1, 1 << 30, "of a request (default 32 MiB)", NULL},

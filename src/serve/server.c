@@ -28,7 +28,6 @@ hone_server_config hone_server_config_default(void) {
                                 .versions = 2,
                                 .watch_seconds = 1,
                                 .max_connections = 512,
-                                .spin_seconds = 1e-4,
                                 .max_body = 32 << 20,
                                 .max_pixels = 25000000,
                                 .max_batch = 32,
