@@ -18,10 +18,11 @@ static const struct {
     const char *name;
     size_t offset;
     const char *magic;
-} others[] = {{"GIF", 0, "GIF8"},      {"BMP", 0, "BM"},       {"WebP", 8, "WEBP"},     {"TIFF", 0, "II*"},
-              {"TIFF", 0, "MM"},       {"HEIC", 4, "ftyphei"}, {"HEIC", 4, "ftypmif1"}, {"AVIF", 4, "ftypavif"},
-              {"PDF", 0, "%PDF"},      {"SVG or XML", 0, "<"}, {"plain PNM", 0, "P2"},  {"plain PNM", 0, "P3"},
-              {"JPEG 2000", 4, "jP  "}};
+} others[] = {{"a GIF", 0, "GIF8"},      {"a BMP", 0, "BM"},         {"a WebP", 8, "WEBP"},
+              {"a TIFF", 0, "II*"},      {"a TIFF", 0, "MM"},        {"a HEIC", 4, "ftyphei"},
+              {"a HEIC", 4, "ftypmif1"}, {"an AVIF", 4, "ftypavif"}, {"a PDF", 0, "%PDF"},
+              {"an SVG or XML", 0, "<"}, {"a plain PNM", 0, "P2"},   {"a plain PNM", 0, "P3"},
+              {"a JPEG 2000", 4, "jP  "}};
 
 hone_status hone__image_check_size(int64_t height, int64_t width, hone_error *err) {
     if (height < 1 || width < 1) HONE_FAIL(err, HONE_FORMAT, "the image is empty");
@@ -57,9 +58,7 @@ hone_status hone_image_decode(hone_image *image, const void *data, size_t size, 
         return status == HONE_OK ? HONE_OK : hone__fail_context(err, status, "%s", codecs[i]->name);
     }
     const char *other = hone__image_other_format(data, size);
-    if (other)
-        HONE_FAIL(err, HONE_UNSUPPORTED, "%s %s file, where PNG, JPEG or binary PNM is expected",
-                  strchr("AEIOU", *other) ? "an" : "a", other);
+    if (other) HONE_FAIL(err, HONE_UNSUPPORTED, "%s file, where PNG, JPEG or binary PNM is expected", other);
     HONE_FAIL(err, HONE_FORMAT, "not a picture (PNG, JPEG or binary PNM)");
 }
 

@@ -19,7 +19,7 @@ typedef struct hone__codec {
 
 extern const hone__codec hone__png_codec, hone__jpeg_codec, hone__pnm_codec;
 
-/* Whose bytes these are, of the formats that are not read here; NULL: nobody knows. */
+/* Whose bytes these are, of the formats that are not read here: "a GIF"; NULL: nobody knows. */
 const char *hone__image_other_format(const void *data, size_t size);
 hone_status hone__image_check_size(int64_t height, int64_t width, hone_error *err);
 /* Checks the size, then takes the memory. */

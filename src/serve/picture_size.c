@@ -52,7 +52,7 @@ hone_status hone__picture_pixels(const unsigned char *data, size_t size, int64_t
         if (!jpeg_size(data, size, &height, &width)) HONE_FAIL(err, HONE_FORMAT, "JPEG: there is no picture in it");
     } else {
         const char *other = hone__image_other_format(data, size);
-        if (other) HONE_FAIL(err, HONE_UNSUPPORTED, "a %s file, where PNG or JPEG is expected", other);
+        if (other) HONE_FAIL(err, HONE_UNSUPPORTED, "%s file, where PNG or JPEG is expected", other);
         HONE_FAIL(err, HONE_FORMAT, "not a picture (PNG or JPEG)");
     }
     if (height == 0 || width == 0) HONE_FAIL(err, HONE_FORMAT, "the picture has no pixels");
