@@ -273,12 +273,12 @@ typedef struct broken_off {
     int last; /* epoch */
 } broken_off;
 
-static void break_off(broken_off *b, int epochs, int last) {
+static void break_off(broken_off *b, size_t samples, int epochs, int last) {
     hone_shape shape = {3, {SIDE, SIDE, 1}};
     *b = (broken_off){.config = hone_anomaly_config_default(HONE_ANOMALY_AUTOENCODER), .last = last};
     b->data = stripes(&b->split);
-    b->split.train_count = 60;
-    b->split.validation_count = 8;
+    b->split.train_count = samples;
+    b->split.validation_count = 5;
     b->config.epochs = epochs;
     b->config.batch_size = 16;
     b->config.progress = ends_after;
@@ -300,9 +300,9 @@ static void test_goes_on_to_the_same_bits(void **state) {
     broken_off whole, part;
     hone_anomaly_report report;
     int epochs = 0;
-    break_off(&whole, 4, 100);
+    break_off(&whole, 40, 4, 100);
     assert_false(hone_anomaly_is_unfinished(whole.model, NULL));
-    break_off(&part, 4, 2);
+    break_off(&part, 40, 4, 2);
     assert_true(hone_anomaly_is_unfinished(part.model, &epochs));
     assert_int_equal(epochs, 2);
     assert_int_equal(hone_anomaly_train(part.model, part.data, &part.split, &part.config, &report, NULL), HONE_OK);
@@ -325,7 +325,7 @@ static void test_goes_on_with_nothing_else(void **state) {
     (void)state;
     broken_off b;
     hone_error err = {0};
-    break_off(&b, 3, 1);
+    break_off(&b, 20, 3, 1);
     b.config.batch_size = 8;
     assert_int_equal(hone_anomaly_train(b.model, b.data, &b.split, &b.config, NULL, &err), HONE_ARGUMENT);
     assert_non_null(strstr(err.message, "had batch_size 16, not 8"));
@@ -340,7 +340,7 @@ static void test_goes_on_with_nothing_else(void **state) {
     }
     hone_value_free(record);
     release_broken_off(&b);
-    break_off(&b, 1, 100);
+    break_off(&b, 20, 1, 100);
     assert_int_equal(hone_anomaly_train(b.model, b.data, &b.split, &b.config, NULL, &err), HONE_ARGUMENT);
     assert_non_null(strstr(err.message, "no state of a training"));
     release_broken_off(&b);
@@ -447,7 +447,7 @@ static void test_out_of_memory(void **state) {
     hone_split_release(&s.split);
     hone_dataset_free(s.data);
     broken_off b;
-    break_off(&b, 2, 1);
+    break_off(&b, 4, 2, 1);
     assert_true(test_every_allocation(go_on, &b) > 50);
     release_broken_off(&b);
 }
