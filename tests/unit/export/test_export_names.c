@@ -52,6 +52,13 @@ static const char *const hostile[] = {
 };
 enum { HOSTILE = sizeof hostile / sizeof hostile[0] };
 
+/* Models refuse control characters in names of layers and classes; in a record anything may be. */
+static const char *as_name(int i) {
+    for (const char *c = hostile[i]; *c; c++)
+        if (iscntrl((unsigned char)*c)) return "without";
+    return hostile[i];
+}
+
 /* Class names come back from the compiled program byte for byte; everything else only has to stay in its comment. */
 static void test_hostile_names(void **state) {
     (void)state;
@@ -62,10 +69,8 @@ static void test_hostile_names(void **state) {
     for (int i = 0; i < HOSTILE; i++) fprintf(f, "#include \"m%d.h\"\n", i);
     fprintf(f, "int main(void) {\n");
     for (int i = 0; i < HOSTILE; i++) {
-        bool allowed = true; /* models refuse control characters in a layer's name */
-        for (const char *c = hostile[i]; *c; c++) allowed = allowed && !iscntrl((unsigned char)*c);
-        hone_model *model = small_model(allowed ? hostile[i] : "model", allowed ? hostile[i] : "head");
-        const char *classes[2] = {hostile[i], hostile[(i + 1) % HOSTILE]};
+        hone_model *model = small_model(as_name(i), as_name(i));
+        const char *classes[2] = {as_name(i), as_name((i + 1) % HOSTILE)};
         hone_value *record = hone_value_object();
         hone_value_set_string(record, "command", hostile[i]);
         hone_value_set_string(record, hostile[i], "value");
@@ -82,8 +87,8 @@ static void test_hostile_names(void **state) {
     f = fopen(et_path("names", ""), "rb");
     assert_non_null(f);
     for (int i = 0; i < HOSTILE; i++) {
-        size_t n = strlen(hostile[i]) + 1;
-        memcpy(expected, hostile[i], n);
+        size_t n = strlen(as_name(i)) + 1;
+        memcpy(expected, as_name(i), n);
         assert_int_equal(fread(line, 1, n, f), n);
         assert_memory_equal(line, expected, n);
     }
