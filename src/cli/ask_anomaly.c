@@ -165,11 +165,12 @@ static int show(const anomaly_request *q, const char *source, const char *other,
     double passed = samples[0] ? 1 - (double)above[0] / (double)samples[0] : 0;
     double found = samples[1] ? (double)above[1] / (double)samples[1] : 0;
     if (!q->json) {
-        printf("%s (%s): %zu normal images of '%s', %.2f %% pass\n", q->path,
-               hone_anomaly_method_word(hone_detector_method(detector)), samples[0], source, 100 * passed);
+        printf("%s (%s): %zu normal image%s of '%s', %.2f %% pass\n", q->path,
+               hone_anomaly_method_word(hone_detector_method(detector)), samples[0], plural((int64_t)samples[0]),
+               source, 100 * passed);
         if (other)
-            printf("against %zu images of '%s': AUROC %.4f, FPR@95TPR %.4f, %.2f %% are found\n", samples[1], other,
-                   s->auroc, s->fpr95, 100 * found);
+            printf("against %zu image%s of '%s': AUROC %.4f, FPR@95TPR %.4f, %.2f %% are found\n", samples[1],
+                   plural((int64_t)samples[1]), other, s->auroc, s->fpr95, 100 * found);
         return finish_output();
     }
     hone_value *value = hone_value_object();

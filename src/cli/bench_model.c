@@ -398,7 +398,7 @@ static int report_text(const bench *b) {
     least_and_most(&b->speed, &least, &most);
     int threads = hone_threads_count(b->threads);
     printf("%s %s: %s, batch %zu, %d thread%s, %s\n", b->training ? "training" : "inference", b->s->model,
-           hone_shape_text(&b->input, true, shape, sizeof shape), b->batch_size, threads, threads == 1 ? "" : "s",
+           hone_shape_text(&b->input, true, shape, sizeof shape), b->batch_size, threads, plural(threads),
            hone_precision_level(b->s->precision));
     printf("images/s   %s", with_commas((int64_t)(images_per_second(b) + 0.5), text));
     printf("   (median of %zu; %s to %s)\n", b->speed.count, with_commas((int64_t)(least + 0.5), text),

@@ -3,6 +3,7 @@
  * Opening DATA for a verb: what was understood, what was left out and why. */
 #define _POSIX_C_SOURCE 200809L
 #include "commands.h"
+#include "nearest.h"
 #include "progress.h"
 
 #include <stdlib.h>
@@ -66,10 +67,18 @@ static int download(const char *name, bool quiet) {
     return -1;
 }
 
-static bool is_collectable(const char *name) {
+bool is_collectable(const char *name) {
     for (size_t i = 0; hone_collect_name(i); i++)
         if (strcmp(hone_collect_name(i), name) == 0) return true;
     return false;
+}
+
+const char *data_hint(const char *source) {
+    if (is_collectable(source) || access(source, F_OK) == 0) return NULL;
+    nearest near = nearest_to(source, strcspn(source, ":")); /* digits:SAMPLES */
+    nearest_try(&near, "digits");
+    for (size_t i = 0; hone_collect_name(i); i++) nearest_try(&near, hone_collect_name(i));
+    return nearest_hint(&near);
 }
 
 int open_data(hone_dataset **out, const data_options *options, hone_threads *threads, bool quiet) {
@@ -114,10 +123,12 @@ int open_data(hone_dataset **out, const data_options *options, hone_threads *thr
     }
     free(names);
     if (bad.count > BAD_FILES_SHOWN)
-        fprintf(stderr, "hone: … and %d more files left out\n", bad.count - BAD_FILES_SHOWN);
+        fprintf(stderr, "hone: … and %d more file%s left out\n", bad.count - BAD_FILES_SHOWN,
+                plural(bad.count - BAD_FILES_SHOWN));
     if (exit_status >= 0) return exit_status;
     if (status != HONE_OK)
-        return failed(&err, lacks_part ? options->part_hint : NULL, "cannot read the data '%s'", options->source);
+        return failed(&err, lacks_part ? options->part_hint : data_hint(options->source), "cannot read the data '%s'",
+                      options->source);
     note(quiet, "%s", hone_dataset_description(*out));
     return -1;
 }

@@ -3,6 +3,7 @@
  * Opening MODEL for a verb, and showing an evaluation. */
 #define _POSIX_C_SOURCE 200809L
 #include "commands.h"
+#include "nearest.h"
 
 #include <math.h>
 #include <string.h>
@@ -66,6 +67,13 @@ static int ask_data(hone_load_options *options, const char *data, bool quiet) {
     return -1;
 }
 
+const char *preset_hint(const char *path) {
+    if (access(path, F_OK) == 0) return NULL;
+    nearest near = nearest_to(path, strlen(path));
+    for (size_t i = 0; hone_preset_name(i); i++) nearest_try(&near, hone_preset_name(i));
+    return nearest_hint(&near);
+}
+
 /* size NULL: nobody says it. *is_open: whether the file leaves it open. */
 static int load_sized(hone_model **out, const char *path, const picture_size *size, hone_compiled *compiled,
                       bool *is_open, bool quiet) {
@@ -82,7 +90,7 @@ static int load_sized(hone_model **out, const char *path, const picture_size *si
     }
     if (status == HONE_OK) return -1;
     return failed(&err,
-                  !*is_open || options.height != 0 ? NULL
+                  !*is_open || options.height != 0 ? preset_hint(path)
                   : size == &unsaid                ? "hone convert FILE NEW --size HEIGHTxWIDTH states a size for good"
                                                    : "--size HEIGHTxWIDTH says it",
                   "cannot load the model '%s'", path);
@@ -233,7 +241,7 @@ hone_value *evaluation_value(const hone_evaluation *e) {
 
 void print_evaluation(FILE *stream, const char *what, const hone_evaluation *e) {
     char samples[32];
-    fprintf(stream, "%s: %s images", what, with_commas((int64_t)e->samples, samples));
+    fprintf(stream, "%s: %s image%s", what, with_commas((int64_t)e->samples, samples), plural((int64_t)e->samples));
     for (size_t i = 0; i < e->logs.count; i++) fprintf(stream, " - %s: %.4f", e->logs.keys[i], e->logs.values[i]);
     if (!isnan(e->accuracy))
         fprintf(stream, " (95 %% interval of the accuracy: %.4f to %.4f)", e->accuracy_low, e->accuracy_high);

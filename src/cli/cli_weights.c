@@ -17,7 +17,7 @@ int put_weights(hone_model *model, const weights_settings *w, bool quiet) {
             "cannot take the weights");
     }
     if (report.skipped > 0 || report.missing > 0)
-        note(quiet, "weights of %zu layers taken from '%s'; %zu of another shape and %zu that it lacks keep their own",
-             report.loaded, w->path, report.skipped, report.missing);
+        note(quiet, "weights of %zu layer%s taken from '%s'; %zu of another shape and %zu that it lacks keep their own",
+             report.loaded, plural((int64_t)report.loaded), w->path, report.skipped, report.missing);
     return -1;
 }

@@ -286,7 +286,7 @@ static int report(const job *j, size_t count) {
     printf("augmentation: %s\n", text);
     if (s->preview) printf("sheet to look at: %s\n", s->preview);
     char number[32];
-    if (s->to) printf("%s images in %s\n", with_commas((int64_t)count, number), s->to);
+    if (s->to) printf("%s image%s in %s\n", with_commas((int64_t)count, number), plural((int64_t)count), s->to);
     return finish_output();
 }
 

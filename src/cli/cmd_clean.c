@@ -83,7 +83,8 @@ static void print_report(const hone_clean_report *report, const char *source, co
     printf("%s: %s\n", source, summary.description);
     for (int i = 0; i < 3; i++)
         if (summary.samples[i])
-            printf("  %-10s %s images\n", parts[i], with_commas((int64_t)summary.samples[i], number));
+            printf("  %-10s %s image%s\n", parts[i], with_commas((int64_t)summary.samples[i], number),
+                   plural((int64_t)summary.samples[i]));
     printf("  %-10s mean", "pixels");
     for (int c = 0; c < summary.channels; c++) printf(" %.4f", summary.mean[c]);
     printf(", std");
@@ -193,9 +194,8 @@ static int undo(const char *source, const char *catalog, const common_options *c
     if (hone_clean_undo(source, catalog, &applied, &err) != HONE_OK)
         return failed(&err, NULL, "cannot take the cleaning of '%s' back", source);
     if (common->json) return print_json(applied_value(&applied));
-    printf("%lld pictures are back\n", (long long)applied.restored);
-    if (applied.left_alone)
-        printf("%lld were changed since by somebody and stay as they are\n", (long long)applied.left_alone);
+    printf("%lld picture%s back\n", (long long)applied.restored, applied.restored == 1 ? " is" : "s are");
+    if (applied.left_alone) printf("%lld changed since by somebody and left alone\n", (long long)applied.left_alone);
     return finish_output();
 }
 
@@ -216,8 +216,9 @@ static int conclude(const hone_clean_report *report, const char *source, const s
     }
     print_report(report, source, s);
     if (s->apply)
-        printf("\n%lld pictures quarantined, %lld labels marked as suspect; hone clean %s --undo takes it back\n",
-               (long long)applied.quarantined, (long long)applied.suspects, source);
+        printf("\n%lld picture%s quarantined, %lld label%s marked as suspect; hone clean %s --undo takes it back\n",
+               (long long)applied.quarantined, plural(applied.quarantined), (long long)applied.suspects,
+               plural(applied.suspects), source);
     return finish_output();
 }
 

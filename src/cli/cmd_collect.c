@@ -99,7 +99,8 @@ static int report_digits(const settings *s, const common_options *common, bool h
     size_t length = strlen(s->to);
     while (length > 1 && s->to[length - 1] == '/') length--;
     if (!common->json) {
-        printf("%lld training and %lld test images in %s\n", (long long)s->samples, (long long)s->test_samples, s->to);
+        printf("%lld training and %lld test image%s in %s\n", (long long)s->samples, (long long)s->test_samples,
+               plural(s->test_samples), s->to);
         int64_t shown = s->samples < SHEET_ROWS * SHEET_COLUMNS ? s->samples : SHEET_ROWS * SHEET_COLUMNS;
         if (has_sheet) printf("the first %lld to look at: %.*s/%s\n", (long long)shown, (int)length, s->to, SHEET);
         return finish_output();
@@ -133,12 +134,6 @@ static int collect_digits(const settings *s, const common_options *common) {
     return status < 0 ? report_digits(s, common, has_sheet) : status;
 }
 
-static bool is_collectable(const char *name) {
-    for (size_t i = 0; hone_collect_name(i); i++)
-        if (strcmp(hone_collect_name(i), name) == 0) return true;
-    return false;
-}
-
 static int collect_named(const char *name, const settings *s, const common_options *common) {
     progress *p = progress_create(common->quiet);
     hone_collect_config config = hone_collect_config_default();
@@ -152,9 +147,11 @@ static int collect_named(const char *name, const settings *s, const common_optio
     hone_status status = hone_collect(&result, name, &config, &err);
     progress_break(p);
     progress_free(p);
-    if (status != HONE_OK && !is_collectable(name))
-        return failed(&err, "hone collect --list names them all; a folder here is written with a slash: ./NAME",
-                      "cannot collect");
+    if (status != HONE_OK && !is_collectable(name)) {
+        const char *hint = data_hint(name);
+        if (!hint) hint = "hone collect --list names them all; a folder here is written with a slash: ./NAME";
+        return failed(&err, hint, "cannot collect");
+    }
     if (status == HONE_NOT_FOUND && !s->to && !s->from) /* no home, so no cache */
         return failed(&err, "--to FOLDER puts it elsewhere", "cannot collect '%s'", name);
     if (status != HONE_OK)

@@ -113,7 +113,8 @@ static int find_examples(session *e) {
     if (hone_examples_store(e->examples, e->model, &err) != HONE_OK ||
         hone_model_save_records(e->model, e->path, &err) != HONE_OK)
         return failed(&err, NULL, "cannot store the examples in '%s'", e->path);
-    note(e->common.quiet, "%zu examples are now in '%s'", hone_examples_count(e->examples), e->path);
+    size_t count = hone_examples_count(e->examples);
+    note(e->common.quiet, "%zu example%s now in '%s'", count, count == 1 ? " is" : "s are", e->path);
     return -1;
 }
 
@@ -332,7 +333,8 @@ static void print_explained(const session *e, const explained *x) {
                    m == HONE_EXPLAIN_GRAD_CAM ? ", by layer " : "",
                    m == HONE_EXPLAIN_GRAD_CAM ? hone_explainer_layer(e->explainers[m]) : "");
     if (x->nearest) {
-        printf("  %s: nearest of %zu examples:", x->nearest, hone_examples_count(e->examples));
+        size_t count = hone_examples_count(e->examples);
+        printf("  %s: nearest of %zu example%s:", x->nearest, count, plural((int64_t)count));
         for (size_t i = 0; i < x->found; i++)
             printf(" %s",
                    e->neighbours[i].label < 0 ? "?" : class_text(e->model, (size_t)e->neighbours[i].label, number));

@@ -158,8 +158,8 @@ static void share_epochs(session *r, hone_recipe recipe) {
     s->probe_epochs = recipe == HONE_RECIPE_PROBE ? all : half < s->probe_epochs ? half : s->probe_epochs;
     s->epochs = all - s->probe_epochs;
     if (recipe != HONE_RECIPE_PROBE)
-        note(r->common.quiet, "%lld epochs: at most %lld for the head alone (--probe-epochs), %lld behind them",
-             (long long)all, (long long)s->probe_epochs, (long long)s->epochs);
+        note(r->common.quiet, "%lld epoch%s: at most %lld for the head alone (--probe-epochs), %lld behind them",
+             (long long)all, plural(all), (long long)s->probe_epochs, (long long)s->epochs);
 }
 
 static int configure(session *r) {
@@ -403,7 +403,8 @@ static int interrupted(session *r) {
     int status = save(r);
     if (status >= 0) return status;
     end_run(r->record, "interrupted", r->model, NULL, NULL, r->common.quiet);
-    fprintf(stderr, "hone: interrupted after %d epochs; the best so far is in '%s'\n", r->result.epochs, r->output);
+    fprintf(stderr, "hone: interrupted after %d epoch%s; the best so far is in '%s'\n", r->result.epochs,
+            plural(r->result.epochs), r->output);
     return EXIT_INTERRUPTED;
 }
 

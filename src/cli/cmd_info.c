@@ -126,7 +126,7 @@ static void print_taught(const hone_model *model, const char *path) {
     hone_lessons *lessons = open_lessons(model, path);
     if (!lessons) return;
     size_t count = hone_lessons_count(lessons), known = hone_model_class_count(model);
-    printf("Taught: %zu example%s", count, count == 1 ? "" : "s");
+    printf("Taught: %zu example%s", count, plural((int64_t)count));
     for (size_t i = known; known > 0 && i < hone_lessons_classes(lessons); i++)
         printf("%s%s", i == known ? ", new classes: " : " ", hone_lessons_class_name(lessons, i));
     putchar('\n');
@@ -245,7 +245,8 @@ static int info_table(hone_model *model, const char *name, const settings *s) {
         hone_value_as_integer(hone_value_get(record, "samples"), &samples);
         const char *ranges = hone_value_as_string(hone_value_get(record, "ranges"));
         if (samples > 0)
-            printf("Quantized: to 8-bit integers, ranges by %s of %s images\n", ranges, with_commas(samples, a));
+            printf("Quantized: to 8-bit integers, ranges by %s of %s image%s\n", ranges, with_commas(samples, a),
+                   plural(samples));
         else
             printf("Quantized: to 8-bit integers, as its file of %s said\n", ranges);
     }

@@ -60,7 +60,7 @@ static int export_labels(const char *folder, const settings *s, const common_opt
         return print_json(value);
     }
     char number[32];
-    printf("%s rows in %s\n", with_commas(rows, number), s->export);
+    printf("%s row%s in %s\n", with_commas(rows, number), plural(rows), s->export);
     return finish_output();
 }
 
@@ -166,7 +166,8 @@ static int serve(const char *folder, const settings *s, const common_options *co
         return status;
     }
     char number[32];
-    note(common->quiet, "%s pictures in '%s'", with_commas(hone_label_server_pictures(server), number), folder);
+    int64_t pictures = hone_label_server_pictures(server);
+    note(common->quiet, "%s picture%s in '%s'", with_commas(pictures, number), plural(pictures), folder);
     if (!is_loopback(s->host))
         note(false, "whoever can reach %s and has this address can label; it is sent unencrypted", s->host);
     fprintf(stderr, "listening on %s\n", hone_label_server_url(server));
@@ -212,7 +213,7 @@ static int run(int argc, char **argv) {
     char folder[PATH_SIZE];
     hone_error err = {0};
     if (hone_dataset_locate(folder, sizeof folder, words.at[0], &err) != HONE_OK)
-        return failed(&err, NULL, "cannot label '%s'", words.at[0]);
+        return failed(&err, data_hint(words.at[0]), "cannot label '%s'", words.at[0]);
     return s.export ? export_labels(folder, &s, &common) : serve(folder, &s, &common);
 }
 

@@ -181,7 +181,7 @@ static int report(const session *r) {
     if (r->common.json) return print_json(lessons_value(r));
     size_t count = hone_lessons_count(r->lessons);
     printf("%s knows %zu example%s and %zu classes\n", r->settings.output ? r->settings.output : r->path, count,
-           count == 1 ? "" : "s", hone_lessons_classes(r->lessons));
+           plural((int64_t)count), hone_lessons_classes(r->lessons));
     return finish_output();
 }
 

@@ -139,8 +139,8 @@ static int interrupted(train_session *r) {
                          "interrupted, and the state was not saved");
     end_record(r, "interrupted", NULL);
     close_page(r, HONE_LIVE_STOPPED, r->checkpoint, NULL);
-    fprintf(stderr, "hone: interrupted after %lld steps; the state is in '%s'\n",
-            (long long)hone_trainer_iterations(r->trainer), r->checkpoint);
+    fprintf(stderr, "hone: interrupted after %lld step%s; the state is in '%s'\n",
+            (long long)hone_trainer_iterations(r->trainer), plural(hone_trainer_iterations(r->trainer)), r->checkpoint);
     fprintf(stderr, "hint: go on with: hone train --resume %s\n", r->checkpoint);
     return EXIT_INTERRUPTED;
 }
@@ -246,8 +246,9 @@ static int train(train_session *r) {
     if (save_undisturbed(r->model, r->trainer, r->output, &err) != HONE_OK)
         return not_saved(r->record, "done", r->model, r->trainer, &err, "the model was not saved");
     char rate[32];
-    note(r->common.quiet, "trained %d epochs in %.1fs, %s images/s", hone_trainer_epoch(r->trainer),
-         hone_trainer_seconds(r->trainer), with_commas((int64_t)hone_trainer_images_per_second(r->trainer), rate));
+    note(r->common.quiet, "trained %d epoch%s in %.1fs, %s images/s", hone_trainer_epoch(r->trainer),
+         plural(hone_trainer_epoch(r->trainer)), hone_trainer_seconds(r->trainer),
+         with_commas((int64_t)hone_trainer_images_per_second(r->trainer), rate));
     status = test(r);
     if (status >= 0) return status;
     if (r->has_test && !r->variants) record_test(r);

@@ -192,13 +192,15 @@ static void print_classes(const summary *s) {
             printf(" %10lld %10lld %10lld", (long long)c->train, (long long)c->validation, (long long)c->test);
         printf("\n");
     }
-    if (s->unlabelled > 0) printf("%lld pictures have no label ('hone label' gives them)\n", (long long)s->unlabelled);
+    if (s->unlabelled > 0)
+        printf("%lld picture%s no label ('hone label' gives them)\n", (long long)s->unlabelled,
+               s->unlabelled == 1 ? " has" : "s have");
 }
 
 static void print_text(const summary *s, const folder_options *options) {
     const hone_catalog_scan_report *r = &s->scan;
-    printf("%s: %lld pictures in %zu classes\n", hone_catalog_folder(s->catalog), (long long)r->pictures,
-           s->class_count);
+    printf("%s: %lld picture%s in %zu class%s\n", hone_catalog_folder(s->catalog), (long long)r->pictures,
+           plural(r->pictures), s->class_count, s->class_count == 1 ? "" : "es");
     printf("%-11s %lld new, %lld changed, %lld unchanged, %lld missing\n", "since last", (long long)r->added,
            (long long)r->changed, (long long)r->unchanged, (long long)r->missing);
     if (s->class_count > 0 || s->unlabelled > 0) print_classes(s);
@@ -214,13 +216,14 @@ static void print_text(const summary *s, const folder_options *options) {
     print_remarks("unreadable", &s->unreadable);
     print_remarks("skipped", &s->skipped);
     if (options->import) {
-        printf("%-11s %lld rows of %s: %lld pictures changed", "imported", (long long)s->import.rows, options->import,
-               (long long)s->import.changed);
+        printf("%-11s %lld row%s of %s: %lld picture%s changed", "imported", (long long)s->import.rows,
+               plural(s->import.rows), options->import, (long long)s->import.changed, plural(s->import.changed));
         if (s->import.unclear > 0) printf(", %lld without one clear class", (long long)s->import.unclear);
         printf("\n");
         print_remarks("unknown", &s->unknown);
     }
-    if (options->export) printf("%-11s %lld rows to %s\n", "exported", (long long)s->exported, options->export);
+    if (options->export)
+        printf("%-11s %lld row%s to %s\n", "exported", (long long)s->exported, plural(s->exported), options->export);
     printf("%-11s %s\n", "catalog", hone_catalog_file(s->catalog));
 }
 
@@ -303,7 +306,7 @@ typedef struct scan_display {
 static bool show_scan(void *context, int64_t done, int64_t total) {
     const scan_display *d = context;
     if (d->is_shown && total > 0)
-        fprintf(stderr, "\rreading %lld of %lld pictures%s", (long long)done, (long long)total,
+        fprintf(stderr, "\rreading %lld of %lld picture%s%s", (long long)done, (long long)total, plural(total),
                 done == total ? "\n" : "");
     return true;
 }
@@ -365,7 +368,7 @@ int collect_archive(const char *archive, const char *to, const folder_options *o
     hone_unpack_report report;
     char size[32];
     if (hone_unpack(archive, to, NULL, &report, &err) != HONE_OK) return failed(&err, NULL, "cannot unpack");
-    note(common->quiet, "unpacked %lld files, %s, to %s", (long long)report.files, as_bytes((double)report.bytes, size),
-         to);
+    note(common->quiet, "unpacked %lld file%s, %s, to %s", (long long)report.files, plural(report.files),
+         as_bytes((double)report.bytes, size), to);
     return collect_folder(to, options, common);
 }

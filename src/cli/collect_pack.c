@@ -56,8 +56,9 @@ static int print_report(const char *file, const hone_pack_report *r, const displ
         return print_json(value);
     }
     char size[32];
-    printf("%s: %zu images %dx%dx%d in %zu classes, %s, %s\n", file, all, r->height, r->width, r->channels, r->classes,
-           is_encoded ? "as their files are" : "as pixels", as_bytes((double)r->bytes, size));
+    printf("%s: %zu image%s %dx%dx%d in %zu class%s, %s, %s\n", file, all, plural((int64_t)all), r->height, r->width,
+           r->channels, r->classes, r->classes == 1 ? "" : "es", is_encoded ? "as their files are" : "as pixels",
+           as_bytes((double)r->bytes, size));
     for (size_t i = 0; i < 3; i++)
         if (r->samples[i]) printf("%-10s %zu\n", part_names[i], r->samples[i]);
     if (d->bad_files) printf("%-10s %d\n", "left out", d->bad_files);
@@ -87,7 +88,8 @@ int collect_pack(const char *data, const pack_options *options, const common_opt
     hone_threads_free(threads);
     if (d.is_shown && d.step) fputc('\n', stderr);
     if (d.bad_files > BAD_FILES_SHOWN)
-        fprintf(stderr, "hone: … and %d more files left out\n", d.bad_files - BAD_FILES_SHOWN);
+        fprintf(stderr, "hone: … and %d more file%s left out\n", d.bad_files - BAD_FILES_SHOWN,
+                plural(d.bad_files - BAD_FILES_SHOWN));
     if (status == HONE_CANCELLED) {
         fprintf(stderr, "hone: interrupted; '%s' was not written\n", options->file);
         return EXIT_INTERRUPTED;

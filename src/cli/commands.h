@@ -52,6 +52,13 @@ int open_training_parts(hone_dataset **out, size_t *validation, const data_optio
 hone_status split_as_trained(hone_split *out, const hone_dataset *data, const hone_model *model, double fraction,
                              uint64_t seed, hone_error *err);
 
+/* Is it a name that hone collect fetches? */
+bool is_collectable(const char *name);
+/* Where source or path is nothing that is there: the data set or the preset that was meant, as a hint, NULL where no name
+ * is near. It lasts until the next hint. */
+const char *data_hint(const char *source);
+const char *preset_hint(const char *path);
+
 /* What to do where the catalog of source could not be written because its folder may only be read; NULL where that is not so,
  * or catalog (--catalog) says already where it is. */
 const char *catalog_hint(const char *source, const char *catalog);

@@ -65,8 +65,8 @@ enum { FEW_IMAGES = 500 }; /* docs/evaluate.md: with 100 it went wrong as often 
 
 static void tell(const calibration_request *r, size_t images, const hone_calibration *before,
                  const hone_calibration *after) {
-    note(r->quiet, "temperature %.4g fitted on %zu images (ECE there %.4f, before %.4f); it is now in '%s'",
-         hone_model_temperature(r->model), images, after->ece, before->ece, r->path);
+    note(r->quiet, "temperature %.4g fitted on %zu image%s (ECE there %.4f, before %.4f); it is now in '%s'",
+         hone_model_temperature(r->model), images, plural((int64_t)images), after->ece, before->ece, r->path);
     if (images < FEW_IMAGES)
         note(r->quiet,
              "so few images may mislead: compare the ECE below with that without; --calibrate none undoes it");

@@ -125,8 +125,9 @@ hone_value *ood_value(const ood_result *r) {
 
 void print_ood(const ood_result *r) {
     char number[32];
-    printf("\nagainst %s images of '%s' that are none of the classes\n\n  score            auroc     fpr95\n",
-           with_commas((int64_t)r->samples, number), r->source);
+    printf("\nagainst %s image%s of '%s' that %s none of the classes\n\n  score            auroc     fpr95\n",
+           with_commas((int64_t)r->samples, number), plural((int64_t)r->samples), r->source,
+           r->samples == 1 ? "is" : "are");
     for (int k = 0; k < HONE_OOD_SCORES; k++)
         if (r->has[k])
             printf("  %-13s%9.4f %9.4f%s\n", hone_ood_score_word((hone_ood_score)k), r->separation[k].auroc,

@@ -4,6 +4,7 @@
  * headers only. */
 #define _POSIX_C_SOURCE 200809L
 #include "commands.h"
+#include "nearest.h"
 
 #include <fcntl.h>
 #include <locale.h>
@@ -82,28 +83,20 @@ const verb *find_verb(const char *name) {
 }
 
 int unknown_verb(const char *name) {
-    const char *nearest = NULL;
-    int best = 3;
-    for (size_t i = 0; all_verbs[i]; i++) {
-        int distance = edit_distance(name, strlen(name), all_verbs[i]->name);
-        if (distance < best) best = distance, nearest = all_verbs[i]->name;
-    }
+    nearest near = nearest_to(name, strlen(name));
+    for (size_t i = 0; all_verbs[i]; i++) nearest_try(&near, all_verbs[i]->name);
     fprintf(stderr, "hone: unknown verb '%s'", name);
-    if (nearest) fprintf(stderr, "; did you mean '%s'?", nearest);
+    if (near.name) fprintf(stderr, "; did you mean '%s'?", near.name);
     fprintf(stderr, "\nhint: hone --help lists the verbs\n");
     return EXIT_USAGE;
 }
 
 static int unknown_option(const char *word) {
     static const char *const known[] = {"--help", "--version"};
-    const char *nearest = NULL;
-    int best = 3;
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        int distance = edit_distance(word, strlen(word), known[i]);
-        if (distance < best) best = distance, nearest = known[i];
-    }
+    nearest near = nearest_to(word, strlen(word));
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) nearest_try(&near, known[i]);
     fprintf(stderr, "hone: unknown option %s", word);
-    if (nearest) fprintf(stderr, "; did you mean %s?", nearest);
+    if (near.name) fprintf(stderr, "; did you mean %s?", near.name);
     fprintf(stderr, "\nhint: the verb comes first: hone VERB [arguments] [options]; hone --help lists the verbs\n");
     return EXIT_USAGE;
 }

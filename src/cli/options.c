@@ -2,6 +2,7 @@
  *
  * The option tables at work: parsing, help, and suggestions for what was mistyped. */
 #include "options.h"
+#include "nearest.h"
 #include "output.h"
 
 #include <errno.h>
@@ -129,19 +130,15 @@ static const option *find(const option *table, size_t count, const char *name, s
     return NULL;
 }
 
-/* Lowers *best and sets *nearest where an option of table is nearer to name. */
-static void look_nearer(const option **nearest, int *best, const option *table, size_t count, const char *name,
-                        size_t length) {
-    for (size_t i = 0; i < count; i++) {
-        if (table[i].kind == OPTION_HEADING) continue;
-        int distance = edit_distance(name, length, table[i].name);
-        if (distance < *best) *best = distance, *nearest = &table[i];
-    }
+static void try_options(nearest *n, const option *table, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (table[i].kind != OPTION_HEADING) nearest_try(n, table[i].name);
 }
 
-static int unknown_option(const verb *v, const option *nearest, const char *name, size_t length) {
-    if (nearest) return usage_error(v, "unknown option --%.*s; did you mean --%s?", (int)length, name, nearest->name);
-    return usage_error(v, "unknown option --%.*s", (int)length, name);
+static int unknown_option(const verb *v, const nearest *near) {
+    int length = (int)near->length;
+    if (near->name) return usage_error(v, "unknown option --%.*s; did you mean --%s?", length, near->typed, near->name);
+    return usage_error(v, "unknown option --%.*s", length, near->typed);
 }
 
 /* Tables live in the functions that parse with them, so whoever wants to see one calls the verb and is shown it there. */
@@ -196,11 +193,10 @@ int options_parse(const verb *v, const option *table, size_t count, common_optio
         const option *o = find(table, count, name, length, letter);
         if (!o) o = find(everywhere, EVERYWHERE, name, length, letter);
         if (!o && is_long) {
-            const option *nearest = NULL;
-            int best = 3; /* more than two slips is another word */
-            look_nearer(&nearest, &best, table, count, name, length);
-            look_nearer(&nearest, &best, everywhere, EVERYWHERE, name, length);
-            return unknown_option(v, nearest, name, length);
+            nearest near = nearest_to(name, length);
+            try_options(&near, table, count);
+            try_options(&near, everywhere, EVERYWHERE);
+            return unknown_option(v, &near);
         }
         if (!o || (!is_long && name[1] && o->kind == OPTION_FLAG)) return usage_error(v, "unknown option %s", word);
         const char *value = equals ? equals + 1 : NULL;

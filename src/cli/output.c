@@ -143,24 +143,8 @@ bool ends_with(const char *text, const char *end) {
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
-int edit_distance(const char *a, size_t length, const char *b) {
-    enum { MOST = 64 };
-    size_t other = strlen(b);
-    if (length >= MOST || other >= MOST) return MOST;
-    int row[MOST + 1];
-    for (size_t j = 0; j <= other; j++) row[j] = (int)j;
-    for (size_t i = 1; i <= length; i++) {
-        int diagonal = row[0];
-        row[0] = (int)i;
-        for (size_t j = 1; j <= other; j++) {
-            int best = diagonal + (a[i - 1] != b[j - 1]);
-            if (row[j] + 1 < best) best = row[j] + 1;
-            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-            diagonal = row[j];
-            row[j] = best;
-        }
-    }
-    return row[other];
+const char *plural(int64_t count) {
+    return count == 1 ? "" : "s";
 }
 
 const char *with_commas(int64_t number, char buffer[32]) {

@@ -40,9 +40,8 @@ int finish_output(void);
 
 bool ends_with(const char *text, const char *end);
 
-/* Levenshtein distance between the first length bytes of a and all of b. */
-int edit_distance(const char *a, size_t length, const char *b);
-
+/* "" for one thing, "s" for any other number of them. */
+const char *plural(int64_t count);
 /* "1,688", "93,322" into buffer; returns buffer. */
 const char *with_commas(int64_t number, char buffer[32]);
 /* "373.3 KB". */

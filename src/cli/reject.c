@@ -60,8 +60,9 @@ int fit_rejection(hone_model *model, const hone_dataset *data, const uint32_t *i
         return -1;
     }
     if (status != HONE_OK) return failed(&err, NULL, "cannot fit what is unknown to the model");
-    note(quiet, "unknown: score %s above %.4g, fitted on %zu images of which %.4g %% pass",
-         hone_ood_score_word(report.score), report.threshold, report.samples, 100 * report.tpr);
+    note(quiet, "unknown: score %s above %.4g, fitted on %zu image%s of which %.4g %% pass",
+         hone_ood_score_word(report.score), report.threshold, report.samples, plural((int64_t)report.samples),
+         100 * report.tpr);
     return -1;
 }
 

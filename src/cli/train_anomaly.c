@@ -74,8 +74,8 @@ static int make_backbone(train_session *r, const hone_shape *shape, const hone_a
     if (status != HONE_OK) return failed(&err, NULL, "cannot build '%s'", s->model);
     int epochs = s->epochs_given ? (int)s->epochs : PRETRAIN_EPOCHS;
     note(r->common.quiet,
-         "no trained network is given (--model FILE): '%s' learns which way up the pictures are, %d epochs", s->model,
-         epochs);
+         "no trained network is given (--model FILE): '%s' learns which way up the pictures are, %d epoch%s", s->model,
+         epochs, plural(epochs));
     status = hone_anomaly_pretrain(r->model, r->data, &r->split, epochs, config, &err);
     if (status == HONE_OK) return -1;
     if (status == HONE_CANCELLED) return nothing_kept(r);
@@ -122,8 +122,8 @@ static int report(const train_session *r, hone_value *value, const hone_anomaly_
     if (r->common.json && !r->is_silent) return print_json(value);
     hone_value_free(value);
     if (r->is_silent) return EXIT_DONE;
-    printf("anomalous above %.4g: of %zu normal pictures that were held back %.4g %% pass\nsaved %s\n",
-           found->threshold, found->held_back, 100 * found->tpr, r->output);
+    printf("anomalous above %.4g: of %zu normal picture%s held back %.4g %% pass\nsaved %s\n", found->threshold,
+           found->held_back, plural((int64_t)found->held_back), 100 * found->tpr, r->output);
     return finish_output();
 }
 
@@ -172,7 +172,8 @@ int train_anomaly(train_session *r) {
     end_run(r->record, how, r->model, NULL, value, r->common.quiet);
     if (!stopped) return report(r, value, &found);
     hone_value_free(value);
-    fprintf(stderr, "hone: interrupted after %d epochs; what was learnt so far is in '%s'\n", found.epochs, r->output);
+    fprintf(stderr, "hone: interrupted after %d epoch%s; what was learnt so far is in '%s'\n", found.epochs,
+            plural(found.epochs), r->output);
     fprintf(stderr, "hint: go on with: hone train --resume %s\n", r->output);
     return EXIT_INTERRUPTED;
 }

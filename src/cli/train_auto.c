@@ -233,8 +233,8 @@ static int train_choice(train_session *r, const hone_search_result *result, cons
     if (status >= 0) return status;
     snprintf(rate, sizeof rate, "%.2g", s->learning_rate);
     if (s->epochs > 0)
-        note(r->common.quiet, "%s it is: training it for %lld epochs, learning rate %s", result->name,
-             (long long)s->epochs, rate);
+        note(r->common.quiet, "%s it is: training it for %lld epoch%s, learning rate %s", result->name,
+             (long long)s->epochs, plural(s->epochs), rate);
     else
         note(r->common.quiet, "%s it is; no time is left for a whole epoch, so it stays as the search left it",
              result->name);

@@ -191,9 +191,10 @@ int take_weights(train_session *r) {
                         r->settings.init, r->settings.model);
     else
         note(r->common.quiet,
-             "weights from '%s': %zu layers by name, %zu by shape, %lld numbers; %zu layers left%s%s%s",
-             r->settings.init, copied.by_name, copied.by_shape, (long long)copied.values, copied.left,
-             copied.left ? ", the first is '" : "", copied.left ? copied.first_left : "", copied.left ? "'" : "");
+             "weights from '%s': %zu layer%s by name, %zu by shape, %lld numbers; %zu layer%s left%s%s%s",
+             r->settings.init, copied.by_name, plural((int64_t)copied.by_name), copied.by_shape,
+             (long long)copied.values, copied.left, plural((int64_t)copied.left), copied.left ? ", the first is '" : "",
+             copied.left ? copied.first_left : "", copied.left ? "'" : "");
     hone_model_free(from);
     return status;
 }

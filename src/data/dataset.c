@@ -145,8 +145,9 @@ hone_status hone__dataset_adopt(hone_dataset **out, hone__dataset_parts *parts, 
     HONE_TRY(check_parts(parts, err));
     if (!parts->class_names) HONE_TRY(hone__dataset_parts_name(parts, NULL, parts->classes, err));
     if (!parts->description) {
-        parts->description = hone__asprintf("%zu images %dx%dx%d, %zu classes", parts->samples, parts->height,
-                                            parts->width, parts->channels, parts->classes);
+        parts->description = hone__asprintf("%zu image%s %dx%dx%d, %zu class%s", parts->samples,
+                                            parts->samples == 1 ? "" : "s", parts->height, parts->width,
+                                            parts->channels, parts->classes, parts->classes == 1 ? "" : "es");
         if (!parts->description) return hone__fail_memory(err, 128, "a description");
     }
     hone_dataset *dataset = hone__alloc(1, sizeof *dataset);

@@ -243,8 +243,9 @@ static hone_status finish(hone__dataset_parts *parts, const char *origin, const 
     if (parts->fetcher.fetch && config->in_memory) HONE_TRY(hone__dataset_parts_load(parts, config->threads, err));
     hone__base_name(name, sizeof name, source);
     hone__free(parts->description);
-    parts->description = hone__asprintf("%s: %zu images %dx%dx%d, %zu classes (%s)", name, parts->samples, height,
-                                        width, channels, parts->classes, origin);
+    parts->description = hone__asprintf("%s: %zu image%s %dx%dx%d, %zu class%s (%s)", name, parts->samples,
+                                        parts->samples == 1 ? "" : "s", height, width, channels, parts->classes,
+                                        parts->classes == 1 ? "" : "es", origin);
     return parts->description ? HONE_OK : hone__fail_memory(err, sizeof name, "a description");
 }
 

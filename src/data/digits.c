@@ -46,8 +46,9 @@ hone_status hone_digits_create(hone_dataset **out, size_t samples, uint64_t seed
     hone_status status = hone__dataset_parts_allocate(&parts, samples, HONE__DIGIT_SIDE, HONE__DIGIT_SIDE, 1, err);
     if (status == HONE_OK) status = hone__dataset_parts_name(&parts, names, CLASSES, err);
     if (status == HONE_OK) {
-        parts.description = hone__asprintf("digits: %zu images %dx%dx1, %d classes (generated, seed %llu)", samples,
-                                           HONE__DIGIT_SIDE, HONE__DIGIT_SIDE, CLASSES, (unsigned long long)seed);
+        parts.description = hone__asprintf("digits: %zu image%s %dx%dx1, %d classes (generated, seed %llu)", samples,
+                                           samples == 1 ? "" : "s", HONE__DIGIT_SIDE, HONE__DIGIT_SIDE, CLASSES,
+                                           (unsigned long long)seed);
         if (!parts.description) status = hone__fail_memory(err, 0, "a description");
     }
     if (status == HONE_OK) {

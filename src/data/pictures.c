@@ -168,7 +168,8 @@ static hone_status report_unreadable(const hone__picture_list *list, size_t coun
             HONE_FAIL(err, why.status, "%s", why.message);
         }
     }
-    HONE_FAIL(err, HONE_FORMAT, "none of the first %zu pictures could be read, so there is no size to go by", count);
+    HONE_FAIL(err, HONE_FORMAT, "none of the first %zu picture%s could be read, so there is no size to go by", count,
+              count == 1 ? "" : "s");
 }
 
 /* The most frequent size of the first pictures; of equals the one met first. */
@@ -253,7 +254,8 @@ static hone_status decode_list(hone__dataset_parts *parts, hone__picture_list *l
     }
     hone__free(errors);
     if (status == HONE_OK && used == 0)
-        status = hone__fail(err, HONE_FORMAT, "none of the %zu pictures could be used", list->count);
+        status = hone__fail(err, HONE_FORMAT, "none of the %zu picture%s could be used", list->count,
+                            list->count == 1 ? "" : "s");
     /* Places beyond used hold no path, so the smaller count frees all there is. */
     parts->samples = used;
     return status;

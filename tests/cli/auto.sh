@@ -10,7 +10,7 @@ want_out '"search": \{'
 want_out '"outcome": "won"'
 want_out '"outcome": "too many parameters"'
 [ "$(ls runs | wc -l)" -eq 1 ] || fail "a search is one run"
-want_err 'it is: training it for 1 epochs'
+want_err 'it is: training it for 1 epoch,'
 run runs reproduce "$(ls runs)"
 want_status 0
 want_out 'the same bits'

@@ -76,7 +76,7 @@ run train evil --size 28x28 --output x.h5
 want_error "the name of class 0, 'a\?\[31m', has a control character"
 run collect evil
 want_status 0
-want_out '^evil: 1 pictures in 1 classes'
+want_out '^evil: 1 picture in 1 class$'
 want_out '  a\?\[31m/digits.png: its name has a control character'
 run predict good/digits.png "$(printf 'no\033[31m')"
 grep -q "$(printf '\033')" out err && fail "an escape reached the terminal"

@@ -26,12 +26,12 @@ grep -q '<script' page.html && fail "the page needs no scripts"
 
 run clean photos --kinds corrupt,duplicate --apply --quiet
 want_status 0
-want_out '1 pictures quarantined'
+want_out '1 picture quarantined, '
 run clean photos --kinds duplicate --json --quiet
 want_out '"duplicate": 0'
 run clean photos --undo
 want_status 0
-want_out '^1 pictures are back$'
+want_out '^1 picture is back$'
 run clean photos --kinds duplicate --json --quiet
 want_out '"duplicate": 1'
 run clean photos --undo

@@ -19,7 +19,7 @@ want_out '9 new, 0 changed, 0 unchanged, 0 missing'
 want_out '^concatenate +1( |$)'
 want_out '^dog house +1( |$)'
 want_out '^cat +6( |$)'
-want_out '1 pictures have no label'
+want_out '1 picture has no label'
 want_out 'cat/broken.png: PNG: truncated'
 want_out 'notes.txt: not a picture'
 run collect photos --json

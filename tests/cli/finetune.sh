@@ -98,7 +98,7 @@ want_error "does not allow another size"
 # Warm starts: the same network takes everything over, another only what fits, none at all is an error.
 run train digits:200:3 --model mlp --init base.h5 --epochs 1 --no-test --output warm.h5
 want_status 0
-want_err "weights from 'base.h5': [0-9]+ layers by name, 0 by shape, .* 0 layers left"
+want_err "weights from 'base.h5': [0-9]+ layers? by name, 0 by shape, .* 0 layers left"
 run train digits:200:3 --model lenet5 --init base.h5 --epochs 1 --no-test --output warm2.h5
 want_status 1
 want_err "has no layer whose weights fit"

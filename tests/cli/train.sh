@@ -84,6 +84,7 @@ for class in a b; do
     cp data/digits.png parts/val/$class/1.png
 done
 run train parts --size 28x28 --epochs 1 --output parts.h5 --json
+want_err '^trained 1 epoch in '
 want_status 0
 want_out '"samples": 10'
 want_out '"validation_samples": 2'

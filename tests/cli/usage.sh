@@ -47,6 +47,42 @@ run --json
 want_status 2
 want_err '^hint: the verb comes first'
 
+# A beginning, capitals; not what is no nearer than any other word.
+run eval
+want_status 2
+want_err "unknown verb 'eval'; did you mean 'evaluate'\?"
+run train digits --validation-s 0.2
+want_err 'unknown option --validation-s; did you mean --validation-split\?'
+run train digits --VERBOSE
+want_err 'unknown option --VERBOSE$'
+run qx
+want_err "unknown verb 'qx'$"
+
+# Names of data sets and presets, too, where no file is meant.
+run train minst
+want_error "cannot read the data 'minst'"
+want_err "^hint: did you mean 'mnist'\?$"
+run evaluate mnist-cn minst
+want_error "cannot load the model 'mnist-cn'"
+want_err "^hint: did you mean 'mnist-cnn'\?$"
+for pair in minst:mnist MNIST:mnist fashion:fashion-mnist fashion_mnist:fashion-mnist cifar:cifar10 \
+    cifar-10:cifar10 kminst:kmnist digts:digits; do
+    run collect "${pair%:*}"
+    want_error "no data set is called '${pair%:*}'"
+    want_err "^hint: did you mean '${pair#*:}'\?$"
+done
+run train digts:100
+want_err "^hint: did you mean 'digits'\?$"
+run train digits:100 --model mlpp
+want_err "^hint: did you mean 'mlp'\?$"
+run info my-model.h5
+want_error 'my-model.h5'
+grep -q 'did you mean' err && fail "no preset is near my-model.h5"
+touch minst
+run train minst
+grep -q 'did you mean' err && fail "minst is there"
+rm minst
+
 run train digits --epochs
 want_status 2
 want_err 'needs a value'

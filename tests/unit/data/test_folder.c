@@ -225,11 +225,11 @@ static void folders_of_nothing_usable_say_so(void **state) {
     config.on_bad_file = note_bad;
     config.context = &bad;
     bad.go_on = true;
-    assert_open_fails(test_folder, &config, HONE_FORMAT, "none of the first 1 pictures could be read");
+    assert_open_fails(test_folder, &config, HONE_FORMAT, "none of the first 1 picture could be read");
     assert_int_equal(bad.count, 1);
     assert_open_fails(test_folder, NULL, HONE_FORMAT, "empty/a.pgm': not a picture");
     config.height = config.width = config.channels = 1;
-    assert_open_fails(test_folder, &config, HONE_FORMAT, "none of the 1 pictures could be used");
+    assert_open_fails(test_folder, &config, HONE_FORMAT, "none of the 1 picture could be used");
 }
 
 static void unlabelled_pictures_need_leave(void **state) {

@@ -76,7 +76,7 @@ static void arrays_stored_and_deflated(void **state) {
     d = open_ok(data_file("deflated"), &config);
     assert_int_equal(hone_dataset_samples(d), 1);
     assert_int_equal(hone_dataset_classes(d), 6); /* label 5 is in the test part only */
-    assert_non_null(strstr(hone_dataset_description(d), "deflated.npz: 1 images 3x4x1, 6 classes (NPZ, train)"));
+    assert_non_null(strstr(hone_dataset_description(d), "deflated.npz: 1 image 3x4x1, 6 classes (NPZ, train)"));
     hone_dataset_free(d);
     config.split = "validation";
     assert_open_fails(data_file("deflated"), &config, HONE_NOT_FOUND, "has no validation part");
