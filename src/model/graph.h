@@ -52,6 +52,11 @@ void hone__builder_release(hone__builder *b);
 
 /* A new tensor of this shape. */
 hone_status hone__builder_tensor(hone__builder *b, const hone_shape *shape, int *tensor, hone_error *err);
+/* What lowering a model itself emits, beside its layers: elements from … of a flat tensor, seen as shape; the penalty of an
+ * activity regularizer; what is answered beside the model's outputs. */
+hone_status hone__emit_slice(hone__builder *b, int x, size_t from, const hone_shape *shape, int *y, hone_error *err);
+hone_status hone__emit_activity(hone__builder *b, int x, float l1, float l2, int *y, hone_error *err);
+hone_status hone__emit_watch(hone__builder *b, int x, int *y, hone_error *err);
 /* Lowers all layers of a built model. b must be zeroed. */
 hone_status hone__lower_model(hone__builder *b, const hone_model *model, uint64_t seed, hone_error *err);
 
