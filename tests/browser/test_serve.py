@@ -279,7 +279,8 @@ def test_feedback_becomes_a_data_set():
         assert kept() == ['1', '3']
         with open(glob.glob(f'{root}/told/3/*.png')[0], 'rb') as file:
             picture = file.read()
-        for query, body, status in (('label=12', picture, 400), ('label=../3', picture, 400), ('', picture, 400), ('label=3', b'', 400), ('label=3', b'GIF89a', 400),
+        for query, body, status in (('label=12', picture, 400), ('label=../3', picture, 400), ('', picture, 400), ('label=3', b'', 400), ('label=3', b'GIF89a', 422),
+                                    ('label=3', b'no picture', 400),
                                     ('label=3&model=other', picture, 404)):
             code, said = server.request(f'feedback?{query}', body)
             assert code == status, (query, code, said)

@@ -1,6 +1,10 @@
 """Models of channels_first, of both families: hone opens them channels last, with the same outputs for the same pictures,
 and Keras opens what hone writes of them."""
 
+import os
+
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"  # TensorFlow's own convolutions are channels last on a CPU
+
 import numpy as np
 from common import FAMILIES, FOLDER, answers, driver, expect, finish, hone_predict
 
