@@ -20,11 +20,14 @@ PKG_CONFIG_PATH=$lib/pkgconfig
 export PKG_CONFIG_PATH
 cc -o "$work/plain" "$source/tests/install/consumer.c" $(pkg-config --cflags --libs hone) -Wl,-rpath,"$lib"
 "$work/plain" | grep -q ': 10 weights'
+for example in "$source"/examples/*.c; do
+    cc -std=c11 -o "$work/example" "$example" $(pkg-config --cflags --libs hone)
+done
 
 # Every header compiles alone, also as C++.
 for header in "$source"/include/hone/*.h; do
     cc -std=c11 -Wall -Wextra -pedantic -Werror -I"$source/include" -fsyntax-only -x c "$header"
-    if command -v c++ >/dev/null; then c++ -Wall -Wextra -Werror -I"$source/include" -fsyntax-only -x c++ "$header"; fi
+    if command -v c++ >/dev/null; then c++ -std=c++17 -Wall -Wextra -pedantic -Werror -I"$source/include" -fsyntax-only -x c++ "$header"; fi
 done
 
 # Only hone_ leaves the library.
@@ -34,6 +37,18 @@ internal=$(nm -D --defined-only "$lib/libhone.so" | awk '{print $3}' | grep '^ho
 [ -z "$internal" ] || { echo "internal, yet exported: $internal"; exit 1; }
 foreign=$(nm -g --defined-only "$lib/libhone.a" 2>/dev/null | awk 'NF == 3 {print $3}' | grep -v '^hone_' || true)
 [ -z "$foreign" ] || { echo "global in the archive without the prefix: $foreign"; exit 1; }
+
+# What is installed looks for libraries in no folder of the build, and in none that depends on where one is.
+if command -v readelf >/dev/null; then
+    for file in "$work/prefix/bin/hone" "$lib/libhone.so"; do
+        places=$(readelf -d "$file" | sed -n 's/.*R\(UN\)\{0,1\}PATH.*\[\(.*\)\].*/\2/p')
+        case ":$places:" in
+        *"$build"*) echo "$file looks for libraries in the build: $places"; exit 1 ;;
+        ::) ;;
+        *::*) echo "$file looks for libraries where one is: $places"; exit 1 ;;
+        esac
+    done
+fi
 
 # Completions and manual pages, where shells and man look.
 for file in share/bash-completion/completions/hone share/zsh/site-functions/_hone share/fish/vendor_completions.d/hone.fish \
