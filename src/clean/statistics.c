@@ -71,8 +71,9 @@ hone_status hone__clean_statistics(hone__clean_run *run, hone_error *err) {
     r->summary.channels = r->channels;
     measure_channels(&r->summary, r->parts[part].data);
     size_t samples = r->summary.samples[0] + r->summary.samples[1] + r->summary.samples[2];
-    r->description = hone__asprintf("%zu images, mostly %dx%dx%d, %zu classes", samples, r->summary.height,
-                                    r->summary.width, r->channels, r->classes);
+    r->description =
+        hone__asprintf("%zu image%s, mostly %dx%dx%d, %zu class%s", samples, samples == 1 ? "" : "s", r->summary.height,
+                       r->summary.width, r->channels, r->classes, r->classes == 1 ? "" : "es");
     if (!r->description) return hone__fail_memory(err, 64, "a description");
     return hone__is_wanted(run, HONE_FINDING_IMBALANCE) ? find_imbalance(run, part, err) : HONE_OK;
 }

@@ -89,5 +89,10 @@ run clean data --apply --undo
 want_status 2
 run clean nowhere/ --quiet
 want_error 'nowhere'
+mkdir -p one/class
+cp "$first" one/class/
+run clean one --quiet
+want_status 0
+want_out '^one: 1 image, mostly 28x28x1, 1 class$'
 no_leftovers
 finish
