@@ -37,10 +37,28 @@ static hone_status write_root(hone__h5 *h5, const hone_model *model, const hone_
     return status;
 }
 
+/* Its weights that are trained, or the others: datasets in the group at path, their names added to names. */
+static hone_status write_layer(hone__h5 *h5, const char *path, const hone_model *model, const hone__layer *layer,
+                               const char *layer_name, bool trained, hone__names *names, hone_error *err) {
+    hone_status status = HONE_OK;
+    for (size_t i = layer->first_weight; status == HONE_OK && i < layer->first_weight + layer->weight_count; i++) {
+        const hone__weight *w = &model->weights[i];
+        if (hone__weight_trainable(model, i) != trained) continue;
+        char *name = hone__asprintf("%s/%s:0", layer_name, w->name);
+        char *dataset = name ? hone__asprintf("%s/%s", path, name) : NULL;
+        if (!dataset) status = hone__fail_memory(err, 0, "a path");
+        if (status == HONE_OK) status = hone__names_add(names, name, strlen(name), err);
+        if (status == HONE_OK) status = hone__h5_write_floats(h5, dataset, &w->shape, model->data + w->offset, err);
+        hone__free(dataset);
+        hone__free(name);
+    }
+    return status;
+}
+
 /* One member's group: of a layer, or of all layers of a model within. Trainable weights first, then the others, as
- * Keras lists them; named by the layer's path in the group. */
-static hone_status write_member(hone__h5 *h5, const char *root, const hone_model *model, const hone__member *member,
-                                hone_error *err) {
+ * Keras lists them; named by the layer's path in the group. order: Keras', of all layers. */
+static hone_status write_member(hone__h5 *h5, const char *root, const hone_model *model, const size_t *order,
+                                const hone__member *member, hone_error *err) {
     hone__names names = {0};
     hone_status status = HONE_OK;
     const char *member_name = hone__member_name(member);
@@ -49,20 +67,13 @@ static hone_status write_member(hone__h5 *h5, const char *root, const hone_model
     if (!path) status = hone__fail_memory(err, 0, "a path");
     if (status == HONE_OK) status = hone__h5_write_group(h5, path, err);
     for (int pass = 0; pass < 2; pass++) {
-        for (size_t i = 0; status == HONE_OK && i < model->weight_count; i++) {
-            const hone__weight *w = &model->weights[i];
-            const hone__layer *layer = model->layers[w->layer];
+        for (size_t i = 0; status == HONE_OK && i < model->layer_count; i++) {
+            const hone__layer *layer = model->layers[order[i]];
             bool within = member->network && strncmp(layer->name, member_name, length) == 0 &&
                           layer->name[length] == '/' && layer->own_name > layer->name + length;
             if (layer != member->layer && !within) continue;
-            if (hone__weight_trainable(model, i) != (pass == 0)) continue;
-            char *name = hone__asprintf("%s/%s:0", within ? layer->name + length + 1 : layer->name, w->name);
-            char *dataset = name ? hone__asprintf("%s/%s", path, name) : NULL;
-            if (!dataset) status = hone__fail_memory(err, 0, "a path");
-            if (status == HONE_OK) status = hone__names_add(&names, name, strlen(name), err);
-            if (status == HONE_OK) status = hone__h5_write_floats(h5, dataset, &w->shape, model->data + w->offset, err);
-            hone__free(dataset);
-            hone__free(name);
+            const char *name = within ? layer->name + length + 1 : layer->name;
+            status = write_layer(h5, path, model, layer, name, pass == 0, &names, err);
         }
     }
     if (status == HONE_OK)
@@ -77,16 +88,40 @@ static int by_name(const void *a, const void *b) {
     return strcmp(hone__member_name(*x), hone__member_name(*y));
 }
 
-/* members: those that layer_names lists, in the model's order; sorted here, as Keras makes the groups. */
-static hone_status write_members(hone__h5 *h5, const char *root, const hone_model *model, const hone__member **members,
-                                 size_t count, hone_error *err) {
+/* members: those that layer_names lists, in Keras' order; sorted here, as Keras makes the groups. */
+static hone_status write_members(hone__h5 *h5, const char *root, const hone_model *model, const size_t *order,
+                                 const hone__member **members, size_t count, hone_error *err) {
     const char **names = hone__alloc(count, sizeof *names);
     if (!names) return hone__fail_memory(err, count * sizeof *names, "names");
     for (size_t i = 0; i < count; i++) names[i] = hone__member_name(members[i]);
     hone_status status = hone__h5_write_names(h5, *root ? root : "/", "layer_names", names, count, err);
     hone__free(names);
     qsort(members, count, sizeof *members, by_name);
-    for (size_t i = 0; status == HONE_OK && i < count; i++) status = write_member(h5, root, model, members[i], err);
+    for (size_t i = 0; status == HONE_OK && i < count; i++)
+        status = write_member(h5, root, model, order, members[i], err);
+    return status;
+}
+
+static hone_status write_in_keras_order(hone__h5 *h5, const char *root, const hone_model *model, hone_error *err) {
+    const hone__network *network = &model->network;
+    const hone__member **members = hone__alloc(network->member_count, sizeof *members);
+    size_t *places = hone__alloc(network->member_count, sizeof *places), needed, count = 0;
+    size_t *layers = hone__alloc(model->layer_count, sizeof *layers);
+    hone_status status = members && places && layers
+                             ? hone__network_keras_order(network, HONE_INSERTED_COUNTED, places, &needed, err)
+                             : hone__fail_memory(err, network->member_count * sizeof *members, "layers");
+    if (status == HONE_OK) status = hone__model_keras_order(model, HONE_INSERTED_COUNTED, layers, err);
+    for (size_t i = 0; status == HONE_OK && i < network->member_count; i++) {
+        const hone__member *member = &network->members[places[i]];
+        /* a Sequential leaves its InputLayer out */
+        if (network->is_sequential && member->layer && strcmp(member->layer->type->class_name, "InputLayer") == 0)
+            continue;
+        members[count++] = member;
+    }
+    if (status == HONE_OK) status = write_members(h5, root, model, layers, members, count, err);
+    hone__free(members);
+    hone__free(places);
+    hone__free(layers);
     return status;
 }
 
@@ -94,22 +129,10 @@ hone_status hone__legacy_write_weights(hone__h5 *h5, const char *root, const hon
     const char *group = *root ? root : "/";
     HONE_TRY(hone__h5_write_string(h5, group, "keras_version", keras_version, err));
     HONE_TRY(hone__h5_write_string(h5, group, "backend", backend, err));
-    const hone__network *network = &model->network;
-    const hone__member **members = hone__alloc(network->member_count, sizeof *members);
-    if (!members) return hone__fail_memory(err, network->member_count * sizeof *members, "layers");
-    size_t count = 0;
-    for (size_t i = 0; i < network->member_count; i++) {
-        const hone__layer *layer = network->members[i].layer;
-        /* a Sequential leaves its InputLayer out */
-        if (network->is_sequential && layer && strcmp(layer->type->class_name, "InputLayer") == 0) continue;
-        members[count++] = &network->members[i];
-    }
-    hone_status status = write_members(h5, root, model, members, count, err);
-    hone__free(members);
-    HONE_TRY(status);
+    HONE_TRY(write_in_keras_order(h5, root, model, err));
     char *top = hone__asprintf("%s/top_level_model_weights", root);
     if (!top) return hone__fail_memory(err, 0, "a path");
-    status = hone__h5_write_group(h5, top, err);
+    hone_status status = hone__h5_write_group(h5, top, err);
     if (status == HONE_OK) status = hone__h5_write_names(h5, top, "weight_names", NULL, 0, err);
     hone__free(top);
     return status;

@@ -100,14 +100,24 @@ static hone__slot_kind kind_by_place(size_t place, size_t count, size_t weights,
     }
 }
 
-/* Indices of the weights that are trained, in order. */
-static hone_status list_trainable(const hone_model *model, size_t **out, size_t *count, hone_error *err) {
-    *out = hone__alloc(model->weight_count, sizeof **out);
-    if (!*out) return hone__fail_memory(err, model->weight_count * sizeof **out, "weights");
+/* Indices of the weights that are trained, in Keras' order of layers. */
+static hone_status list_trainable(const hone_model *model, hone__inserted inserted, size_t **out, size_t *count,
+                                  hone_error *err) {
+    size_t *layers = hone__alloc(model->layer_count, sizeof *layers);
     *count = 0;
-    for (size_t i = 0; i < model->weight_count; i++)
-        if (hone__weight_trainable(model, i)) (*out)[(*count)++] = i;
-    return HONE_OK;
+    *out = hone__alloc(model->weight_count, sizeof **out);
+    hone_status status = layers && *out ? hone__model_keras_order(model, inserted, layers, err)
+                                        : hone__fail_memory(err, model->weight_count * sizeof **out, "weights");
+    for (size_t i = 0; status == HONE_OK && i < model->layer_count; i++) {
+        const hone__layer *layer = model->layers[layers[i]];
+        for (size_t k = layer->first_weight; k < layer->first_weight + layer->weight_count; k++)
+            if (hone__weight_trainable(model, k)) (*out)[(*count)++] = k;
+    }
+    hone__free(layers);
+    if (status == HONE_OK) return HONE_OK;
+    hone__free(*out);
+    *out = NULL;
+    return status;
 }
 
 /* ---- reading --------------------------------------------------------------------------------------------------- */
@@ -191,7 +201,7 @@ hone_status hone__keras_read_optimizer(hone__h5 *h5, const hone_model *model, ho
     hone_status status = hone__h5_read_names(h5, "/optimizer_weights", "weight_names", &names, err);
     if (status == HONE_OK && names.count == 0)
         status = hone__fail(err, HONE_NOT_FOUND, "the file holds no optimizer state");
-    if (status == HONE_OK) status = list_trainable(model, &trainable, &count, err);
+    if (status == HONE_OK) status = list_trainable(model, HONE_INSERTED_LEFT_OUT, &trainable, &count, err);
     if (status == HONE_OK) {
         status = read_slots(h5, model, &names, trainable, count, out, err);
         if (status) hone__fail_context(err, status, "optimizer_weights");
@@ -239,13 +249,13 @@ typedef struct keras3_array {
     hone__slot_kind kind;
 } keras3_array;
 
-static hone_status list_keras3(const hone_model *model, const hone_optimizer *optimizer, keras3_array **out,
-                               size_t *count, hone_error *err) {
+static hone_status list_keras3(const hone_model *model, hone__inserted inserted, const hone_optimizer *optimizer,
+                               keras3_array **out, size_t *count, hone_error *err) {
     hone__slot_kind kinds[HONE_SLOT_KINDS];
     bool pairs;
     size_t *trainable, n, kind_count = keras3_slots(optimizer, kinds, &pairs), place = 0;
     *out = NULL;
-    HONE_TRY(list_trainable(model, &trainable, &n, err));
+    HONE_TRY(list_trainable(model, inserted, &trainable, &n, err));
     *out = hone__alloc(n * HONE_SLOT_KINDS, sizeof **out);
     for (size_t i = 0; *out && pairs && i < n; i++)
         for (size_t k = 0; k < 2; k++) (*out)[place++] = (keras3_array){trainable[i], kinds[k]};
@@ -285,7 +295,7 @@ hone_status hone__keras3_read_optimizer(hone__h5 *h5, const hone_model *model, c
     HONE_TRY(hone__h5_members(h5, "/optimizer/vars", &names, err));
     size_t stored = names.count;
     hone__names_release(&names);
-    HONE_TRY(list_keras3(model, optimizer, &arrays, &count, err));
+    HONE_TRY(list_keras3(model, HONE_INSERTED_LEFT_OUT, optimizer, &arrays, &count, err));
     /* Keras 3 keeps the learning rate beside the iteration, tf-keras does not; one that never ran has only these */
     hone_status status = HONE_OK;
     if (stored == count + 2 || (stored == 2 && count != 1)) first = 2;
@@ -307,7 +317,7 @@ hone_status hone__keras3_write_optimizer(hone__h5 *h5, const hone_model *model, 
     float rate = (float)learning_rate;
     HONE_TRY(hone__h5_write_integer(h5, "/optimizer/vars/0", state->iterations, err));
     HONE_TRY(hone__h5_write_floats(h5, "/optimizer/vars/1", &scalar, &rate, err));
-    HONE_TRY(list_keras3(model, optimizer, &arrays, &count, err));
+    HONE_TRY(list_keras3(model, HONE_INSERTED_COUNTED, optimizer, &arrays, &count, err));
     hone_status status = HONE_OK;
     for (size_t i = 0; status == HONE_OK && i < count; i++) {
         const hone__weight *w = &model->weights[arrays[i].weight];
@@ -411,7 +421,7 @@ static hone_status write_entries(hone__h5 *h5, const listing *l, hone_error *err
 hone_status hone__keras_write_optimizer(hone__h5 *h5, const hone_model *model, const hone_optimizer *optimizer,
                                         const hone__optimizer_state *state, hone_error *err) {
     size_t *trainable, count;
-    HONE_TRY(list_trainable(model, &trainable, &count, err));
+    HONE_TRY(list_trainable(model, HONE_INSERTED_COUNTED, &trainable, &count, err));
     listing l = {.model = model, .optimizer = optimizer, .state = state, .trainable = trainable, .count = count};
     l.entries = hone__alloc(count * HONE_SLOT_KINDS, sizeof *l.entries);
     hone_status status =

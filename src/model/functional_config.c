@@ -396,26 +396,6 @@ static hone_status check_inputs(const draft *d, hone_error *err) {
     return HONE_OK;
 }
 
-/* Keras finds weights by the place of a layer, farthest from the outputs first; what was put into one of several branches
- * moves that branch. */
-static hone_status warn_of_moved_branches(const hone__network *network, hone_error *err) {
-    bool *moved = hone__alloc(network->application_count, sizeof *moved), warned = false;
-    if (!moved) return hone__fail_memory(err, network->application_count * sizeof *moved, "the links of a model");
-    for (size_t i = 0; i < network->application_count && !warned; i++) {
-        const hone__application *a = &network->applications[i];
-        moved[i] = a->inserted;
-        for (size_t k = 0; k < a->input_count; k++) moved[i] |= moved[a->inputs[k].application];
-        warned = moved[i] && a->input_count > 1;
-    }
-    hone__free(moved);
-    if (warned)
-        hone__log(HONE_LOG_WARNING,
-                  "model '%.128s': layers were put into its branches to turn or pad pictures; of what is written of it "
-                  "Keras may not find the weights by their order, but by the layers' names",
-                  network->name);
-    return HONE_OK;
-}
-
 hone_status hone__scope_read_functional(const hone__scope *scope, const hone_value *config, hone_error *err) {
     draft d = {.scope = scope};
     hone_status status = read_statements(&d, hone_value_get(config, "layers"), err);
@@ -425,7 +405,6 @@ hone_status hone__scope_read_functional(const hone__scope *scope, const hone_val
     if (!status) status = set_ends(&d, config, "input_layers", err);
     if (!status) status = set_ends(&d, config, "output_layers", err);
     if (!status) status = check_inputs(&d, err);
-    if (!status && (scope->turns || scope->on_theano)) status = warn_of_moved_branches(scope->network, err);
     release_draft(&d);
     return status;
 }

@@ -83,6 +83,16 @@ hone_status hone__network_set_outputs(hone__network *network, const hone__source
 /* Back to the first members and applications. */
 void hone__network_truncate(hone__network *network, size_t members, size_t applications);
 
+/* What was put between layers as a file was read: part of the model that is written, but not of the file's. */
+typedef enum hone__inserted { HONE_INSERTED_COUNTED, HONE_INSERTED_LEFT_OUT } hone__inserted;
+
+/* The members in the order that Keras gives them (keras_order.c), at last those that no output needs; *needed: how many
+ * come before those. */
+hone_status hone__network_keras_order(const hone__network *network, hone__inserted inserted, size_t *members,
+                                      size_t *needed, hone_error *err);
+/* The layers of all networks so; layers has room for model->layer_count. */
+hone_status hone__model_keras_order(const hone_model *model, hone__inserted inserted, size_t *layers, hone_error *err);
+
 /* Makes the model's nodes, inputs and outputs. */
 hone_status hone__network_unfold(hone_model *model, hone_error *err);
 

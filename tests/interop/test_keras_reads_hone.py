@@ -89,8 +89,6 @@ for path in sorted((GOLDEN / "accept").glob("*.h5")):
             continue  # interpolations of tf-keras alone
         if path.stem.endswith("-axes") and family == "keras3":
             continue  # its own .h5 too: Keras 3.15 reads any list of axes back as the last one
-        if path.stem.startswith("real-keras1") and path.stem.endswith("-th-graph"):
-            continue  # the Permutes around its PReLU move a branch: Keras finds the weights by name only, hone warns
         before_3 = path.stem in ("keras1-chain", "keras1-theano-kernels", "keras20-list")
         if (before_3 or (path.stem.startswith("real-keras1") and "chain" in path.stem)) and family == "keras3":
             continue

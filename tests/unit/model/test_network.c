@@ -103,6 +103,41 @@ static hone_status add(hone_model *model, const char *class_name, const char *co
     return status;
 }
 
+static hone_status order_layers(void *context) {
+    size_t order[6];
+    return hone__model_keras_order(context, HONE_INSERTED_COUNTED, order, NULL);
+}
+
+/* The short branch is stated first, the long one is farther from the output. */
+static void layers_have_an_order_of_keras(void **state) {
+    (void)state;
+    hone_model *model = mt_from_config("{'class_name': 'Functional', 'config': {'name': 'net', 'layers': [" INPUT(
+        "in", "[null, 4]") ", "
+                           "{'class_name': 'Dense', 'name': 'short', 'config': {'name': 'short', 'units': 4}, "
+                           "'inbound_nodes': [[['in', 0, 0, {}]]]},"
+                           "{'class_name': 'Dense', 'name': 'first', 'config': {'name': 'first', 'units': 4}, "
+                           "'inbound_nodes': [[['in', 0, 0, {}]]]},"
+                           "{'class_name': 'Dense', 'name': 'then', 'config': {'name': 'then', 'units': 4}, "
+                           "'inbound_nodes': [[['first', 0, 0, {}]]]},"
+                           "{'class_name': 'Dense', 'name': 'unread', 'config': {'name': 'unread', 'units': 4}, "
+                           "'inbound_nodes': [[['first', 0, 0, {}]]]},"
+                           "{'class_name': 'Add', 'name': 'sum', 'config': {'name': 'sum'}, 'inbound_nodes': "
+                           "[[['short', 0, 0, {}], ['then', 0, 0, {}]]]}"
+                           "], 'input_layers': [['in', 0, 0]], 'output_layers': [['sum', 0, 0]]}}");
+    static const size_t counted[] = {0, 2, 1, 3, 5, 4}, left_out[] = {0, 1, 3, 2, 5, 4};
+    size_t order[6], needed;
+    assert_int_equal(hone__network_keras_order(&model->network, HONE_INSERTED_COUNTED, order, &needed, NULL), HONE_OK);
+    assert_int_equal(needed, 5);
+    assert_memory_equal(order, counted, sizeof order);
+    model->network.applications[3].inserted = true; /* then */
+    assert_int_equal(hone__model_keras_order(model, HONE_INSERTED_COUNTED, order, NULL), HONE_OK);
+    assert_memory_equal(order, counted, sizeof order);
+    assert_int_equal(hone__model_keras_order(model, HONE_INSERTED_LEFT_OUT, order, NULL), HONE_OK);
+    assert_memory_equal(order, left_out, sizeof order);
+    assert_true(test_every_allocation(order_layers, model) > 4);
+    hone_model_free(model);
+}
+
 static void a_program_puts_one_together(void **state) {
     (void)state;
     hone_model *model;
@@ -223,11 +258,9 @@ static void memory_may_run_out_anywhere(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(models_within_are_flat_and_shared),
-        cmocka_unit_test(what_is_written_comes_back),
-        cmocka_unit_test(a_program_puts_one_together),
-        cmocka_unit_test(shapes_that_do_not_fit_are_named),
-        cmocka_unit_test(unfolding_has_a_limit),
+        cmocka_unit_test(models_within_are_flat_and_shared), cmocka_unit_test(what_is_written_comes_back),
+        cmocka_unit_test(layers_have_an_order_of_keras),     cmocka_unit_test(a_program_puts_one_together),
+        cmocka_unit_test(shapes_that_do_not_fit_are_named),  cmocka_unit_test(unfolding_has_a_limit),
         cmocka_unit_test(memory_may_run_out_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
