@@ -153,7 +153,7 @@ wait $pid
 status=$?
 last="interrupted anomaly training"
 want_status 130
-want_err 'interrupted after [0-9]+ epochs; what was learnt so far is in .stopped.h5.$'
+want_err 'interrupted after [0-9]+ epochs?; what was learnt so far is in .stopped.h5.$'
 want_err '^hint: go on with: hone train --resume stopped.h5$'
 epochs=$(sed -n 's/^hone: interrupted after \([0-9]*\) epochs.*/\1/p' err)
 run runs

@@ -70,7 +70,7 @@ want_out 'pictures quarantined'
 [ -e mine.db ] || fail "the catalog should be where --catalog says"
 run clean mnist --undo --catalog mine.db
 want_status 0
-want_out '^[1-9][0-9]* pictures are back$'
+want_out "^[1-9][0-9]* pictures? (is|are) back$"
 run clean mnist --kinds duplicate --apply --quiet
 want_status 0
 run clean mnist --undo --catalog nowhere.db

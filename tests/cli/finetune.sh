@@ -148,7 +148,7 @@ wait $pid
 status=$?
 last="interrupted fine-tuning"
 want_status 130
-want_err "^hone: interrupted after [0-9]+ epochs; the best so far is in 'part.h5'"
+want_err "^hone: interrupted after [0-9]+ epochs?; the best so far is in 'part.h5'"
 run predict part.h5 few/3/0.pgm
 want_status 0
 run runs --runs broken
