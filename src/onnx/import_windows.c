@@ -184,7 +184,8 @@ static hone_status conv(hone__onnx_import *im) {
     return HONE_OK;
 }
 
-/* Keras' output is all that the input reaches ("valid") or a multiple of it ("same"); the rest is cut off. */
+/* Keras' output is all that the input reaches ("valid", with output_padding where more is wanted) or a multiple of it
+ * ("same"); the rest is cut off. */
 static hone_status conv_transpose(hone__onnx_import *im) {
     hone__onnx_value *x = hone__onnx_in(im, 0), *out = hone__onnx_out(im);
     const hone__onnx_constant *kernel;
@@ -209,7 +210,7 @@ static hone_status conv_transpose(hone__onnx_import *im) {
     if (kernel->dims[0] != x->shape.dims[2])
         return hone__onnx_refuse(im, HONE_SHAPE, "its kernel is for %lld channels, the picture has %lld",
                                  (long long)kernel->dims[0], (long long)x->shape.dims[2]);
-    int64_t crops[4] = {0}, output[2], whole[2];
+    int64_t crops[4] = {0}, output[2], whole[2], reach[2], more[2];
     bool same = true;
     for (int i = 0; i < 2; i++) {
         const hone__onnx_side s = {
@@ -218,12 +219,18 @@ static hone_status conv_transpose(hone__onnx_import *im) {
         int64_t n = x->shape.dims[i], overlap = s.size - s.stride > 0 ? s.size - s.stride : 0;
         output[i] = s.stride * (n - 1) + s.size + extra[i] - s.before - s.after;
         whole[i] = n * s.stride + overlap;
+        more[i] = extra[i] > s.after ? extra[i] - s.after : 0;
+        reach[i] = s.stride * (n - 1) + s.size + more[i];
         same = same && output[i] == n * s.stride && s.before == overlap / 2;
         crops[i] = s.before;
-        crops[2 + i] = whole[i] - s.before - output[i];
     }
-    if (!same && (crops[2] < 0 || crops[3] < 0 || output[0] < 1 || output[1] < 1))
-        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "its output is larger than what the input reaches");
+    bool padded = !same && (whole[0] - crops[0] < output[0] || whole[1] - crops[1] < output[1]);
+    for (int i = 0; i < 2; i++) {
+        if (padded) whole[i] = reach[i];
+        crops[2 + i] = whole[i] - crops[i] - output[i];
+    }
+    if (!same && (output[0] < 1 || output[1] < 1 || more[0] >= strides[0] || more[1] >= strides[1]))
+        return hone__onnx_refuse(im, HONE_SHAPE, "its output is empty, or larger than what the input reaches");
     hone__onnx_value made = {.name = out->name};
     hone__onnx_weighted *w;
     HONE_TRY(hone__onnx_weighted_create(im, &made, "Conv2DTranspose", kernel->count, (size_t)kernel->dims[1],
@@ -237,6 +244,7 @@ static hone_status conv_transpose(hone__onnx_import *im) {
     hone__onnx_set_pair(w->config, "kernel_size", kernel->dims[2], kernel->dims[3]);
     hone__onnx_set_pair(w->config, "strides", strides[0], strides[1]);
     hone_value_set_string(w->config, "padding", same ? "same" : "valid");
+    if (padded) hone__onnx_set_pair(w->config, "output_padding", more[0], more[1]);
     HONE_TRY(hone__onnx_picture_layout(im, &made, kernel->dims[1], same ? output[0] : whole[0],
                                        same ? output[1] : whole[1]));
     w->output = made.shape;
