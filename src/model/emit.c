@@ -149,19 +149,24 @@ hone_status hone__emit_global_average_pool2d(hone__builder *b, int x, const hone
     return emit_global_pool(b, &hone__op_global_average_pool2d, x, out, y, err);
 }
 
+/* Of a picture within a larger one. */
+static void set_borders(hone__op *op, const hone_shape *within, int top, int bottom, int left, int right) {
+    op->as.padding.h = (size_t)within->dims[0];
+    op->as.padding.w = (size_t)within->dims[1];
+    op->as.padding.c = (size_t)within->dims[2];
+    op->as.padding.top = (size_t)top;
+    op->as.padding.bottom = (size_t)bottom;
+    op->as.padding.left = (size_t)left;
+    op->as.padding.right = (size_t)right;
+}
+
 hone_status hone__emit_zero_padding2d(hone__builder *b, int x, int top, int bottom, int left, int right, int *y,
                                       hone_error *err) {
     hone_shape in = b->tensors[x].shape;
     hone_shape out = {3, {in.dims[0] + top + bottom, in.dims[1] + left + right, in.dims[2]}};
     hone__op *op;
     HONE_TRY(emit(b, &hone__op_zero_padding2d, x, &out, &op, y, err));
-    op->as.padding.h = (size_t)in.dims[0];
-    op->as.padding.w = (size_t)in.dims[1];
-    op->as.padding.c = (size_t)in.dims[2];
-    op->as.padding.top = (size_t)top;
-    op->as.padding.bottom = (size_t)bottom;
-    op->as.padding.left = (size_t)left;
-    op->as.padding.right = (size_t)right;
+    set_borders(op, &in, top, bottom, left, right);
     return HONE_OK;
 }
 
@@ -547,13 +552,7 @@ hone_status hone__emit_cropping2d(hone__builder *b, int x, int top, int bottom, 
     hone_shape out = {3, {in.dims[0] - top - bottom, in.dims[1] - left - right, in.dims[2]}};
     hone__op *op;
     HONE_TRY(emit(b, &hone__op_cropping2d, x, &out, &op, y, err));
-    op->as.padding.h = (size_t)out.dims[0];
-    op->as.padding.w = (size_t)out.dims[1];
-    op->as.padding.c = (size_t)in.dims[2];
-    op->as.padding.top = (size_t)top;
-    op->as.padding.bottom = (size_t)bottom;
-    op->as.padding.left = (size_t)left;
-    op->as.padding.right = (size_t)right;
+    set_borders(op, &out, top, bottom, left, right);
     return HONE_OK;
 }
 
