@@ -211,7 +211,7 @@ hone_status hone_delta_apply(hone_model **out, const hone_model *base, const cha
     hone_status status = open_delta(path, &bytes, &h5, &config, err);
     if (status == HONE_OK) status = apply(out, base, h5, config, err);
     hone_value_free(config);
-    hone__h5_close(h5);
+    status = hone__h5_finish(h5, status, err);
     hone__free(bytes);
     if (status == HONE_OK) return HONE_OK;
     hone_model_free(*out);
@@ -255,7 +255,7 @@ static hone_status find_base(char **out, const char *path, hone_error *err) {
         if (!*out) status = hone__fail_memory(err, strlen(base), "a path");
     }
     hone_value_free(config);
-    hone__h5_close(h5);
+    status = hone__h5_finish(h5, status, err);
     hone__free(bytes);
     return status;
 }

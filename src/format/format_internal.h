@@ -115,7 +115,7 @@ typedef struct hone__archive {
 } hone__archive;
 
 hone_status hone__archive_open(hone__archive *out, const void *bytes, size_t size, hone_error *err);
-void hone__archive_close(hone__archive *archive);
+hone_status hone__archive_finish(hone__archive *archive, hone_status status, hone_error *err); /* as hone__h5_finish */
 hone_status hone__keras_model_from_archive(hone_model **out, const void *bytes, size_t size,
                                            const hone_load_options *options, hone_compiled *compiled, hone_error *err);
 /* h5: an image with the weights and what else is to lie in model.weights.h5. compiled may be NULL. */

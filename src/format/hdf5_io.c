@@ -5,6 +5,8 @@
 
 #include "hdf5_private.h"
 
+#include "sandbox.h"
+
 #include <hone/format.h>
 
 #include <pthread.h>
@@ -162,8 +164,8 @@ hone_status hone__h5_open_copy(hone__h5 **out, const void *bytes, size_t size, h
 }
 
 hone_status hone__h5_open(hone__h5 **out, const void *bytes, size_t size, hone_error *err) {
-    return atomic_load(&sandboxed) ? hone__h5_remote_open(out, bytes, size, err)
-                                   : hone__h5_open_here(out, bytes, size, err);
+    return atomic_load(&sandboxed) && hone__sandbox_is_safe() ? hone__h5_remote_open(out, bytes, size, err)
+                                                              : hone__h5_open_here(out, bytes, size, err);
 }
 
 hone_status hone__h5_create(hone__h5 **out, hone_error *err) {
@@ -198,6 +200,14 @@ void hone__h5_close(hone__h5 *h5) {
     H5Eset_auto2(H5E_DEFAULT, h5->old_handler, h5->old_handler_data);
     pthread_mutex_unlock(&session_lock);
     hone__free(h5);
+}
+
+hone_status hone__h5_finish(hone__h5 *h5, hone_status status, hone_error *err) {
+    hone_error failure = {0};
+    if (h5 && h5->remote && hone__h5_remote_failure(h5, &failure) != HONE_OK)
+        status = hone__fail(err, failure.status, "%s", failure.message);
+    hone__h5_close(h5);
+    return status;
 }
 
 /* ---- lists of names -------------------------------------------------------------------------------------------- */

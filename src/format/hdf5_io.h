@@ -26,6 +26,9 @@ hone_status hone__h5_create(hone__h5 **out, hone_error *err);
 /* The finished file's contents (free with hone__free). The session is still to be closed. */
 hone_status hone__h5_image(hone__h5 *h5, unsigned char **bytes, size_t *size, hone_error *err);
 void hone__h5_close(hone__h5 *h5); /* NULL is fine */
+/* Closes what was read and returns status. But where the process that reads was lost on the way, "nothing there" was no
+ * answer: then it says what became of it, in place of what somebody concluded. */
+hone_status hone__h5_finish(hone__h5 *h5, hone_status status, hone_error *err);
 
 /* A list of strings, each on the heap. */
 typedef struct hone__names {

@@ -33,6 +33,8 @@ void hone__h5_forked(void);
 
 hone_status hone__h5_remote_open(hone__h5 **out, const void *bytes, size_t size, hone_error *err);
 void hone__h5_remote_close(hone__h5 *h5);
+/* Why a yes-or-no was not answered; HONE_OK: each one was. */
+hone_status hone__h5_remote_failure(const hone__h5 *h5, hone_error *err);
 hone__h5_kind hone__h5_remote_kind_of(hone__h5 *h5, const char *path);
 hone_status hone__h5_remote_members(hone__h5 *h5, const char *path, hone__names *out, hone_error *err);
 bool hone__h5_remote_has_attribute(hone__h5 *h5, const char *path, const char *name);

@@ -39,6 +39,7 @@ enum { MEMORY_BASE = 1 << 29, MEMORY_RATIO = 8 };
 
 struct hone__h5_remote {
     hone__sandbox *sandbox;
+    hone_error failure; /* the first one that had no words to be told in: yes or no was asked */
 };
 
 /* ---- the child ------------------------------------------------------------------------------------------------- */
@@ -178,16 +179,29 @@ static hone_status ask(hone__h5 *h5, operation what, const char *path, const cha
     return take_reply(sandbox, r, err);
 }
 
-hone__h5_kind hone__h5_remote_kind_of(hone__h5 *h5, const char *path) {
+/* A number from 0 to most; 0, and the reason kept, where none comes. */
+static unsigned ask_small(hone__h5 *h5, operation what, const char *path, const char *name, unsigned most) {
     reply r;
-    if (ask(h5, OPERATION_KIND, path, "", 0, &r, NULL) != HONE_OK) return HONE_H5_NOTHING;
-    if (r.size != 0 || r.count > HONE_H5_DATASET) return HONE_H5_NOTHING;
-    return (hone__h5_kind)r.count;
+    hone_error err = {0};
+    hone_status status = ask(h5, what, path, name, 0, &r, &err);
+    if (status == HONE_OK && (r.size != 0 || r.count > most)) status = nonsense(&err);
+    if (status == HONE_OK) return (unsigned)r.count;
+    if (h5->remote->failure.status == HONE_OK) h5->remote->failure = err;
+    return 0;
+}
+
+hone__h5_kind hone__h5_remote_kind_of(hone__h5 *h5, const char *path) {
+    return (hone__h5_kind)ask_small(h5, OPERATION_KIND, path, "", HONE_H5_DATASET);
 }
 
 bool hone__h5_remote_has_attribute(hone__h5 *h5, const char *path, const char *name) {
-    reply r;
-    return ask(h5, OPERATION_HAS_ATTRIBUTE, path, name, 0, &r, NULL) == HONE_OK && r.size == 0 && r.count == 1;
+    return ask_small(h5, OPERATION_HAS_ATTRIBUTE, path, name, 1) == 1;
+}
+
+hone_status hone__h5_remote_failure(const hone__h5 *h5, hone_error *err) {
+    const hone_error *failure = &h5->remote->failure;
+    if (failure->status != HONE_OK) HONE_FAIL(err, failure->status, "%s", failure->message);
+    return HONE_OK;
 }
 
 static hone_status unpack_names(const char *bytes, size_t size, uint64_t count, hone__names *out, hone_error *err) {

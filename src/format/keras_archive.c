@@ -65,15 +65,15 @@ hone_status hone__archive_open(hone__archive *out, const void *bytes, size_t siz
         status = hone__h5_open(&out->h5, weights, weights_size, err);
         if (status) hone__fail_context(err, status, "member '%s'", weights_name);
     }
-    if (status) hone__archive_close(out);
-    return status;
+    return status == HONE_OK ? HONE_OK : hone__archive_finish(out, status, err);
 }
 
-void hone__archive_close(hone__archive *archive) {
-    hone__h5_close(archive->h5);
+hone_status hone__archive_finish(hone__archive *archive, hone_status status, hone_error *err) {
+    status = hone__h5_finish(archive->h5, status, err);
     hone__free(archive->weights);
     hone_value_free(archive->config);
     *archive = (hone__archive){0};
+    return status;
 }
 
 static hone_status read_model(hone__archive *archive, hone_model **out, const hone_load_options *options,
@@ -101,8 +101,10 @@ hone_status hone__keras_model_from_archive(hone_model **out, const void *bytes, 
     hone__archive archive;
     *out = NULL;
     HONE_TRY(hone__archive_open(&archive, bytes, size, err));
-    hone_status status = read_model(&archive, out, options, compiled, err);
-    hone__archive_close(&archive);
+    hone_status status = hone__archive_finish(&archive, read_model(&archive, out, options, compiled, err), err);
+    if (status == HONE_OK) return HONE_OK;
+    hone_model_free(*out);
+    *out = NULL;
     return status;
 }
 

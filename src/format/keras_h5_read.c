@@ -380,7 +380,9 @@ hone_status hone__keras_model_from_bytes(hone_model **out, const void *bytes, si
     hone__h5 *h5;
     *out = NULL;
     HONE_TRY(hone__h5_open(&h5, bytes, size, err));
-    hone_status status = read_model(h5, out, options, compiled, err);
-    hone__h5_close(h5);
+    hone_status status = hone__h5_finish(h5, read_model(h5, out, options, compiled, err), err);
+    if (status == HONE_OK) return HONE_OK;
+    hone_model_free(*out);
+    *out = NULL;
     return status;
 }

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -224,6 +225,15 @@ static _Noreturn void run_child(int channel, hone__sandbox_function function, vo
 }
 
 /* ---- the parent ------------------------------------------------------------------------------------------------ */
+
+bool hone__sandbox_is_safe(void) {
+#if SANITIZED && defined(__linux__)
+    struct stat tasks;
+    return stat("/proc/self/task", &tasks) != 0 || tasks.st_nlink <= 3; /* itself, its parent, one thread's folder */
+#else
+    return true;
+#endif
+}
 
 hone_status hone__sandbox_start(hone__sandbox **out, hone__sandbox_function function, void *context, size_t memory,
                                 hone_error *err) {

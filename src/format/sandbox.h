@@ -18,6 +18,9 @@ typedef struct hone__sandbox hone__sandbox;
 /* What runs in the child; its process ends when it returns. */
 typedef void (*hone__sandbox_function)(int channel, void *context);
 
+/* A fork copies what other threads hold at that moment. The C library puts its allocator right in the child;
+ * AddressSanitizer's stays locked there for good. So under it: whether this thread is the only one. */
+bool hone__sandbox_is_safe(void);
 /* memory: bytes that the child may take beside what it is born with. */
 hone_status hone__sandbox_start(hone__sandbox **out, hone__sandbox_function function, void *context, size_t memory,
                                 hone_error *err);

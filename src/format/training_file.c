@@ -282,15 +282,11 @@ static hone_status read_file(const unsigned char *bytes, size_t size, const hone
     if (hone__sniff(bytes, size) == HONE_CONTENT_ZIP) {
         hone__archive archive;
         HONE_TRY(hone__archive_open(&archive, bytes, size, err));
-        hone_status status = read_checkpoint(archive.h5, &archive, trainer, model, c, err);
-        hone__archive_close(&archive);
-        return status;
+        return hone__archive_finish(&archive, read_checkpoint(archive.h5, &archive, trainer, model, c, err), err);
     }
     hone__h5 *h5;
     HONE_TRY(hone__h5_open(&h5, bytes, size, err));
-    hone_status status = read_checkpoint(h5, NULL, trainer, model, c, err);
-    hone__h5_close(h5);
-    return status;
+    return hone__h5_finish(h5, read_checkpoint(h5, NULL, trainer, model, c, err), err);
 }
 
 static hone_status resume(hone_trainer *trainer, const unsigned char *bytes, size_t size, hone_error *err) {

@@ -24,9 +24,7 @@ static hone_status read_archive(const unsigned char *bytes, size_t size, const h
                                 hone__matching *matching, float *data, hone_error *err) {
     hone__archive archive;
     HONE_TRY(hone__archive_open(&archive, bytes, size, err));
-    hone_status status = hone__keras3_read_weights(archive.h5, model, matching, data, err);
-    hone__archive_close(&archive);
-    return status;
+    return hone__archive_finish(&archive, hone__keras3_read_weights(archive.h5, model, matching, data, err), err);
 }
 
 static hone_status read_tensors(hone_status (*read)(hone__stored_tensors *, const unsigned char *, size_t,
@@ -56,9 +54,7 @@ static hone_status read_bytes(const unsigned char *bytes, size_t size, const hon
     case HONE_CONTENT_HDF5: {
         hone__h5 *h5;
         HONE_TRY(hone__h5_open(&h5, bytes, size, err));
-        hone_status status = read_h5(h5, model, matching, data, err);
-        hone__h5_close(h5);
-        return status;
+        return hone__h5_finish(h5, read_h5(h5, model, matching, data, err), err);
     }
     case HONE_CONTENT_ZIP: return read_zip(bytes, size, model, matching, data, err);
     case HONE_CONTENT_SAFETENSORS: return read_tensors(hone__safetensors_read, bytes, size, model, matching, data, err);

@@ -7,12 +7,14 @@
 
 #include "test.h"
 
+#include "file.h"
 #include "format_internal.h"
 #include "sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -155,6 +157,45 @@ static void refused_files_say_the_same(void **state) {
     }
 }
 
+/* This process's only child; 0: the system does not say. */
+static pid_t only_child(void) {
+    int child = 0;
+    char *path = hone__asprintf("/proc/self/task/%d/children", (int)getpid());
+    FILE *file = fopen(path, "r");
+    hone__free(path);
+    if (!file) return 0;
+    if (fscanf(file, "%d", &child) != 1) child = 0;
+    fclose(file);
+    return child;
+}
+
+/* Once the answer was "nothing there", and the file was said to lack what it holds. */
+static void a_reader_lost_on_the_way_is_no_empty_file(void **state) {
+    (void)state;
+    unsigned char *bytes;
+    size_t size;
+    hone__h5 *h5;
+    hone_error err = {0};
+    assert_int_equal(hone__file_read(HONE_TEST_GOLDEN "accept/keras3-conv.h5", 1 << 20, &bytes, &size, &err), HONE_OK);
+    for (int lost = 0; lost < 2; lost++) {
+        hone_set_sandbox(true);
+        assert_int_equal(hone__h5_open(&h5, bytes, size, &err), HONE_OK);
+        hone_set_sandbox(false);
+        pid_t child = only_child();
+        if (child == 0) {
+            hone__h5_close(h5);
+            hone__free(bytes);
+            skip();
+        }
+        if (lost) assert_int_equal(kill(child, SIGKILL), 0);
+        assert_int_equal(hone__h5_kind_of(h5, "/model_weights"), lost ? HONE_H5_NOTHING : HONE_H5_GROUP);
+        assert_int_equal(hone__h5_has_attribute(h5, "/", "model_config"), !lost);
+        assert_int_equal(hone__h5_finish(h5, HONE_OK, &err), lost ? HONE_LIMIT : HONE_OK);
+    }
+    assert_non_null(strstr(err.message, "more than the time allowed"));
+    hone__free(bytes);
+}
+
 static hone_status load_through_it(void *context) {
     hone_model *model;
     hone_compiled compiled;
@@ -261,7 +302,7 @@ int main(void) {
         cmocka_unit_test(it_can_do_no_harm),          cmocka_unit_test(its_memory_is_limited),
         cmocka_unit_test(it_is_stopped_at_any_time),  cmocka_unit_test(a_dead_reader_is_told_of_and_stays_dead),
         cmocka_unit_test(refused_files_say_the_same), cmocka_unit_test(failing_memory_is_survived),
-        cmocka_unit_test(what_is_forbidden_is_told),
+        cmocka_unit_test(what_is_forbidden_is_told),  cmocka_unit_test(a_reader_lost_on_the_way_is_no_empty_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -123,7 +123,7 @@ static void optimizers(const char *version, const char *name) {
     assert_int_equal(hone__archive_open(&archive, bytes, size, NULL), HONE_OK);
     if (hone__keras3_read_optimizer(archive.h5, model, &compiled.optimizer, &a, &err) != HONE_OK)
         fail_msg("%s: %s", version, err.message);
-    hone__archive_close(&archive);
+    assert_int_equal(hone__archive_finish(&archive, HONE_OK, &err), HONE_OK);
     hone__free(bytes);
     hone__h5 *h5;
     assert_int_equal(hone__file_read(h5_path, HONE_MAX_MODEL_FILE, &bytes, &size, NULL), HONE_OK);
