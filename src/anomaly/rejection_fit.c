@@ -94,8 +94,9 @@ static hone_status choose_samples(fitting *f, const uint32_t *indices, size_t co
         if (labels[sample] >= 0 && (size_t)labels[sample] < f->classes) f->samples[usable++] = sample;
     }
     if (usable < LEAST_SAMPLES)
-        HONE_FAIL(err, HONE_ARGUMENT, "%zu pictures with labels, at least %d are needed to tell the known from others",
-                  usable, LEAST_SAMPLES);
+        HONE_FAIL(err, HONE_ARGUMENT,
+                  "%zu picture%s with a label, at least %d are needed to tell the known from others", usable,
+                  usable == 1 ? "" : "s", LEAST_SAMPLES);
     f->count = usable < f->config->most ? usable : f->config->most;
     for (size_t i = 0; i < f->count; i++) {
         f->samples[i] = f->samples[i * usable / f->count];

@@ -78,7 +78,7 @@ const char *data_hint(const char *source) {
     nearest near = nearest_to(source, strcspn(source, ":")); /* digits:SAMPLES */
     nearest_try(&near, "digits");
     for (size_t i = 0; hone_collect_name(i); i++) nearest_try(&near, hone_collect_name(i));
-    return nearest_hint(&near);
+    return near.name || strpbrk(source, "./") ? nearest_hint(&near) : "hone collect --list names the data sets";
 }
 
 int open_data(hone_dataset **out, const data_options *options, hone_threads *threads, bool quiet) {
@@ -131,6 +131,13 @@ int open_data(hone_dataset **out, const data_options *options, hone_threads *thr
                       options->source);
     note(quiet, "%s", hone_dataset_description(*out));
     return -1;
+}
+
+int check_several_classes(const hone_dataset *data, const char *source) {
+    if (hone_dataset_classes(data) != 1) return -1;
+    return failed(NULL, "a folder for each class; hone train --task anomaly learns what one kind of picture looks like",
+                  "'%s' has one class, '%s', and a classifier tells at least two apart", source,
+                  hone_dataset_class_name(data, 0));
 }
 
 /* ---- the part that validates ------------------------------------------------------------------------------------- */

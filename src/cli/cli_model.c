@@ -71,7 +71,7 @@ const char *preset_hint(const char *path) {
     if (access(path, F_OK) == 0) return NULL;
     nearest near = nearest_to(path, strlen(path));
     for (size_t i = 0; hone_preset_name(i); i++) nearest_try(&near, hone_preset_name(i));
-    return nearest_hint(&near);
+    return near.name || strpbrk(path, "./") ? nearest_hint(&near) : "hone info lists the presets";
 }
 
 /* size NULL: nobody says it. *is_open: whether the file leaves it open. */

@@ -136,6 +136,7 @@ static int run(int argc, char **argv) {
     const char *what = words.count > 0 ? words.at[0] : "";
     bool train = strcmp(what, "train") == 0, infer = strcmp(what, "infer") == 0;
     bool kernels = strcmp(what, "kernels") == 0, peak = strcmp(what, "peak") == 0;
+    if (words.count == 0) return usage_error(&verb_bench, "expected train, infer, kernels or peak");
     if (!train && !infer && !kernels && !peak)
         return usage_error(&verb_bench, "expected train, infer, kernels or peak, not '%s'", what);
     if (words.count > (train || infer ? 2 : 1)) return usage_error(&verb_bench, "too many arguments");

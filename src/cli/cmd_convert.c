@@ -190,7 +190,7 @@ static int choose(const verb *v, const settings *s, hone_file_format *format) {
     if (!s->output) return usage_error(v, "--output is missing: where to");
     if (s->to) {
         if (hone_file_format_parse(format, s->to, &err) == HONE_OK) return -1;
-        return usage_error(v, "--to: %s", err.message);
+        return usage_error(v, "--to: %s, and c", err.message);
     }
     if (hone_file_format_of_path(format, s->output)) return -1;
     return usage_error(v,

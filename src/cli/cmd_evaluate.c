@@ -345,8 +345,7 @@ const verb verb_evaluate = {
     .usage = "MODEL DATA [options]",
     .summary = "what a model is worth: accuracy, classes, calibration, mistakes, robustness",
     .details =
-        "DATA's test part is used where it has one; a data set without parts is used whole. The accuracy comes "
-        "with its\n"
+        "DATA's test part is looked at; where it has none, --split says what else. The accuracy comes with its\n"
         "95 % Wilson interval: how far it might be off on account of the number of images alone. --tta 8 asks the "
         "model about\n"
         "each image and seven variants of it (a little turned, moved, zoomed) and takes the mean; --tta "

@@ -235,6 +235,7 @@ static int prepare(session *r) {
     if (status < 0) status = open_base(r);
     if (status < 0) status = find_input(r, &input);
     if (status < 0) status = open_training_data(r, &input);
+    if (status < 0) status = check_several_classes(r->data, r->source);
     if (status < 0) status = make_model(r, &input);
     if (status < 0) status = split_data(r);
     if (status < 0) status = record_provenance(r);

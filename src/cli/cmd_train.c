@@ -508,11 +508,13 @@ const verb verb_train = {
     .name = "train",
     .usage = "DATA [options]",
     .summary = "train a model, with a live progress bar, and save it",
-    .details = "DATA is a name (mnist, fashion-mnist, digits, …), a folder of class folders, a folder with IDX files "
-               "or an .npz.\n"
-               "The test part of DATA, if it has one, is looked at once, after training. Ctrl-C stops after the step "
-               "in progress and\n"
-               "saves the state; --resume goes on from there, and the result is the same to the bit.",
+    .details =
+        "DATA is a name (mnist, fashion-mnist, digits, …), a folder of class folders or with a catalog, a folder "
+        "with IDX files,\n"
+        "an .npz, a .csv or a packed file.\n"
+        "The test part of DATA, if it has one, is looked at once, after training. Ctrl-C stops after the step "
+        "in progress and\n"
+        "saves the state; --resume goes on from there, and the result is the same to the bit.",
     .examples =
         "  hone train mnist --epochs 10 --batch-size 32 --validation-split 0.1 --output mnist_model.h5\n"
         "  hone train photos/ --size 64x64x3 --early-stopping 3 --output photos.h5\n"

@@ -47,6 +47,9 @@ int open_data(hone_dataset **out, const data_options *options, hone_threads *thr
 int open_training_parts(hone_dataset **out, size_t *validation, const data_options *options, hone_threads *threads,
                         bool quiet);
 
+/* Whether data, opened from source, has more than the one class that a classifier cannot tell from any other; likewise. */
+int check_several_classes(const hone_dataset *data, const char *source);
+
 /* As the training of the model did, where these are its data by their checksum and it held some back; else as
  * hone_split_default with fraction and seed. */
 hone_status split_as_trained(hone_split *out, const hone_dataset *data, const hone_model *model, double fraction,

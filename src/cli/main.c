@@ -22,7 +22,7 @@ const verb *const all_verbs[] = {
 
 const char what_data_is[] =
     "DATA is a name (mnist, fashion-mnist, digits, …), a folder of class folders, a folder with IDX "
-    "files, an .npz or a .csv.";
+    "files, an .npz, a .csv or a .honepack.";
 const char what_a_model_is[] =
     "MODEL is a preset (mnist-cnn, mnist-fast, mnist-best, mlp, lenet5), a Keras .json, .h5 or "
     ".keras, or an .onnx file.";

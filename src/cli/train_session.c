@@ -31,10 +31,7 @@ int open_training_data(train_session *r) {
     int status =
         open_training_parts(&r->data, is_split ? NULL : &r->own_validation, &options, r->threads, r->common.quiet);
     if (status >= 0) return status;
-    if (r->model || hone_dataset_classes(r->data) != 1) return -1;
-    return failed(NULL, "a folder for each class; --task anomaly learns what one kind of picture looks like",
-                  "'%s' has one class, '%s', and a classifier tells at least two apart", r->source,
-                  hone_dataset_class_name(r->data, 0));
+    return r->model ? -1 : check_several_classes(r->data, r->source);
 }
 
 int set_classes(train_session *r) {

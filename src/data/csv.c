@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A CSV manifest: one picture per line, its path (relative to the manifest) and its label, and perhaps its part. The
- * first line names the columns: path, file, filename or image; label or class; split or part. A train.csv without such a
+ * first line names the columns, and by what stands between them, what separates fields: path, file, filename or image; label or class; split or part. A train.csv without such a
  * column has its other parts beside it: val.csv (valid.csv, validation.csv) and test.csv. */
 #include "readers.h"
 
@@ -11,7 +11,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool hone__csv_field(char **at, char **field, bool *is_last) {
+/* Spreadsheets write semicolons where a comma is the decimal point, and tabs when asked for text. */
+char hone__csv_separator(const char *text) {
+    bool is_quoted = false;
+    for (; *text && (is_quoted || (*text != '\n' && *text != '\r')); text++) {
+        if (*text == '"') is_quoted = !is_quoted;
+        if (!is_quoted && (*text == ',' || *text == ';' || *text == '\t')) return *text;
+    }
+    return ',';
+}
+
+bool hone__csv_field(char **at, char **field, char separator, bool *is_last) {
     char *in = *at, *out = *at;
     bool is_quoted = *in == '"';
     *field = out;
@@ -23,12 +33,12 @@ bool hone__csv_field(char **at, char **field, bool *is_last) {
         if (*in != '"') return false;
         in++;
     }
-    while (*in && *in != ',' && *in != '\n' && *in != '\r') *out++ = *in++;
+    while (*in && *in != separator && *in != '\n' && *in != '\r') *out++ = *in++;
     char end = *in;
     if (end) in++;
     if (end == '\r' && *in == '\n') in++;
     *out = '\0';
-    *is_last = end != ',';
+    *is_last = end != separator;
     *at = in;
     return true;
 }
@@ -40,6 +50,7 @@ enum { MAX_COLUMNS = 64 };
 typedef struct columns {
     int path, label, part; /* -1: there is none */
     int count;
+    char separator; /* of fields, here and in the rows */
 } columns;
 
 static bool is_one_of(const char *text, const char *const *words) {
@@ -51,10 +62,11 @@ static hone_status read_columns(columns *out, char **at, hone_error *err) {
     static const char *const paths[] = {"path", "file", "filename", "image", NULL};
     static const char *const labels[] = {"label", "class", NULL};
     static const char *const parts[] = {"split", "part", NULL};
-    *out = (columns){-1, -1, -1, 0};
+    *out = (columns){-1, -1, -1, 0, hone__csv_separator(*at)};
     for (bool is_last = false; !is_last; out->count++) {
         char *field;
-        if (!hone__csv_field(at, &field, &is_last)) HONE_FAIL(err, HONE_FORMAT, "line 1: a quote is not closed");
+        if (!hone__csv_field(at, &field, out->separator, &is_last))
+            HONE_FAIL(err, HONE_FORMAT, "line 1: a quote is not closed");
         if (out->count == MAX_COLUMNS) HONE_FAIL(err, HONE_LIMIT, "line 1: more than %d columns", MAX_COLUMNS);
         if (is_one_of(field, paths)) out->path = out->count;
         if (is_one_of(field, labels)) out->label = out->count;
@@ -84,13 +96,14 @@ static hone_status read_row(row *out, char **at, const columns *c, hone__part pa
     int count = 0;
     for (bool is_last = false; !is_last; count++) {
         char *field;
-        if (!hone__csv_field(at, &field, &is_last))
+        if (!hone__csv_field(at, &field, c->separator, &is_last))
             HONE_FAIL(err, HONE_FORMAT, "line %zu: a quote is not closed", line);
         if (count == c->count) HONE_FAIL(err, HONE_FORMAT, "line %zu: more than %d fields", line, c->count);
         fields[count] = field;
     }
     if (count != c->count)
-        HONE_FAIL(err, HONE_FORMAT, "line %zu: %d fields, where %d are named", line, count, c->count);
+        HONE_FAIL(err, HONE_FORMAT, "line %zu: %d field%s, where %d are named", line, count, count == 1 ? "" : "s",
+                  c->count);
     out->path = fields[c->path];
     out->label = c->label >= 0 && fields[c->label][0] ? fields[c->label] : NULL;
     out->part = part;

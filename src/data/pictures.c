@@ -168,8 +168,8 @@ static hone_status report_unreadable(const hone__picture_list *list, size_t coun
             HONE_FAIL(err, why.status, "%s", why.message);
         }
     }
-    HONE_FAIL(err, HONE_FORMAT, "none of the first %zu picture%s could be read, so there is no size to go by", count,
-              count == 1 ? "" : "s");
+    if (count == 1) HONE_FAIL(err, HONE_FORMAT, "its only picture could not be read, so there is no size to go by");
+    HONE_FAIL(err, HONE_FORMAT, "none of the first %zu pictures could be read, so there is no size to go by", count);
 }
 
 /* The most frequent size of the first pictures; of equals the one met first. */

@@ -134,6 +134,11 @@ static hone_status select_row(void *context, const hone_picture *p, hone_error *
 
 static hone_status select_rows(selection *s, hone_catalog *catalog, const hone__request *request, hone_error *err) {
     HONE_TRY(hone_catalog_each(catalog, NULL, note_part, s, err));
+    bool is_empty = true;
+    for (int i = 0; i < HONE_PARTS; i++) is_empty = is_empty && !s->present[i];
+    if (is_empty)
+        HONE_FAIL(err, HONE_NOT_FOUND, "the catalog '%s' has no pictures that could be used",
+                  hone_catalog_file(catalog));
     if (!hone__part_choose(&s->part, request, s->present))
         HONE_FAIL(err, HONE_NOT_FOUND, "the catalog '%s' has no %s part", hone_catalog_file(catalog),
                   hone__part_name(s->part));
@@ -142,7 +147,8 @@ static hone_status select_rows(selection *s, hone_catalog *catalog, const hone__
     if (s->unlabelled > 0)
         HONE_FAIL(err, HONE_NOT_FOUND, "none of the %lld pictures of the %s part has a label; 'hone label' gives them",
                   (long long)s->unlabelled, hone__part_name(s->part));
-    HONE_FAIL(err, HONE_NOT_FOUND, "the catalog '%s' has no pictures that could be used", hone_catalog_file(catalog));
+    HONE_FAIL(err, HONE_NOT_FOUND, "the catalog '%s' has no pictures of the %s part that could be used",
+              hone_catalog_file(catalog), hone__part_name(s->part));
 }
 
 /* ---- pictures --------------------------------------------------------------------------------------------------- */

@@ -105,9 +105,12 @@ hone_status hone__decode_into(const hone_image *out, const void *data, size_t si
 /* Whether path is a file whose first line names the columns of a manifest. */
 hone_status hone__find_manifest(bool *is_one, const char *path, hone_error *err);
 
+/* What separates the fields of a table by its first line: a comma, a semicolon or a tab; a comma where there is none. */
+char hone__csv_separator(const char *text);
+
 /* Reads one field at *at (RFC 4180: quotes around, doubled within), unquoted in place and ended with a zero byte; *at
- * moves behind the comma or line end after it. *is_last where the line ended. False where a quote is not closed. */
-bool hone__csv_field(char **at, char **field, bool *is_last);
+ * moves behind the separator or line end after it. *is_last where the line ended. False where a quote is not closed. */
+bool hone__csv_field(char **at, char **field, char separator, bool *is_last);
 
 /* ---- folders --------------------------------------------------------------------------------------------------- */
 

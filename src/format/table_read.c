@@ -84,12 +84,13 @@ static hone_status check_row(const hone__table_row *row, hone_error *err) {
 
 enum { MAX_COLUMNS = 64 };
 
-static hone_status read_header(column columns[MAX_COLUMNS], int *count, char **at, hone_error *err) {
+static hone_status read_header(column columns[MAX_COLUMNS], int *count, char **at, char separator, hone_error *err) {
     bool has_path = false, has_more = false;
     *count = 0;
     for (bool is_last = false; !is_last; ++*count) {
         char *field;
-        if (!hone__csv_field(at, &field, &is_last)) HONE_FAIL(err, HONE_FORMAT, "line 1: a quote is not closed");
+        if (!hone__csv_field(at, &field, separator, &is_last))
+            HONE_FAIL(err, HONE_FORMAT, "line 1: a quote is not closed");
         if (*count == MAX_COLUMNS) HONE_FAIL(err, HONE_LIMIT, "line 1: more than %d columns", MAX_COLUMNS);
         columns[*count] = column_of(field);
         has_path = has_path || columns[*count] == COLUMN_PATH;
@@ -100,31 +101,33 @@ static hone_status read_header(column columns[MAX_COLUMNS], int *count, char **a
     return HONE_OK;
 }
 
-static hone_status read_csv_row(hone__table *table, char **at, const column *columns, int count, hone_error *err) {
+static hone_status read_csv_row(hone__table *table, char **at, char separator, const column *columns, int count,
+                                hone_error *err) {
     hone__table_row *row;
     int field_count = 0;
     HONE_TRY(hone__table_add(&row, table, err));
     for (bool is_last = false; !is_last; field_count++) {
         char *field;
-        if (!hone__csv_field(at, &field, &is_last)) HONE_FAIL(err, HONE_FORMAT, "a quote is not closed");
+        if (!hone__csv_field(at, &field, separator, &is_last)) HONE_FAIL(err, HONE_FORMAT, "a quote is not closed");
         if (field_count == count) HONE_FAIL(err, HONE_FORMAT, "more than %d fields", count);
         HONE_TRY(set_column(row, columns[field_count], field, err));
     }
-    if (field_count != count) HONE_FAIL(err, HONE_FORMAT, "%d fields, where %d are named", field_count, count);
+    if (field_count != count)
+        HONE_FAIL(err, HONE_FORMAT, "%d field%s, where %d are named", field_count, field_count == 1 ? "" : "s", count);
     return check_row(row, err);
 }
 
 hone_status hone__table_read_csv(hone__table *table, char *text, hone_error *err) {
     column columns[MAX_COLUMNS];
     int count;
-    char *at = text;
-    HONE_TRY(read_header(columns, &count, &at, err));
+    char *at = text, separator = hone__csv_separator(text);
+    HONE_TRY(read_header(columns, &count, &at, separator, err));
     for (size_t line = 2; *at; line++) {
         if (*at == '\n' || *at == '\r') {
             at++;
             continue;
         }
-        hone_status status = read_csv_row(table, &at, columns, count, err);
+        hone_status status = read_csv_row(table, &at, separator, columns, count, err);
         if (status != HONE_OK) return hone__fail_context(err, status, "line %zu", line);
     }
     return HONE_OK;

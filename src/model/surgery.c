@@ -376,7 +376,8 @@ hone_status hone_model_replace_head(hone_model **out, const hone_model *model, c
         HONE_FAIL(err, HONE_UNSUPPORTED, "model '%.128s' has %zu inputs and %zu outputs, a head needs one of each",
                   hone_model_name(model), model->input_count, model->output_count);
     if (config->classes < 2 || config->classes > HONE_MAX_CLASSES)
-        HONE_FAIL(err, HONE_ARGUMENT, "a head of %zu classes, expected 2 to %d", config->classes, HONE_MAX_CLASSES);
+        HONE_FAIL(err, HONE_ARGUMENT, "a head of %zu class%s, expected 2 to %d", config->classes,
+                  config->classes == 1 ? "" : "es", HONE_MAX_CLASSES);
     size_t head = SIZE_MAX;
     hone_error none = {0};
     hone_status status = hone_model_find_head(model, &head, &none);

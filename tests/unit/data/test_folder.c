@@ -225,7 +225,7 @@ static void folders_of_nothing_usable_say_so(void **state) {
     config.on_bad_file = note_bad;
     config.context = &bad;
     bad.go_on = true;
-    assert_open_fails(test_folder, &config, HONE_FORMAT, "none of the first 1 picture could be read");
+    assert_open_fails(test_folder, &config, HONE_FORMAT, "its only picture could not be read");
     assert_int_equal(bad.count, 1);
     assert_open_fails(test_folder, NULL, HONE_FORMAT, "empty/a.pgm': not a picture");
     config.height = config.width = config.channels = 1;
@@ -311,6 +311,28 @@ static void manifests_list_pictures(void **state) {
     assert_true(test_every_allocation(open_and_free, path) > 20);
 }
 
+/* What a spreadsheet writes depends on its language; a comma is then part of a field. */
+static void manifests_are_separated_as_their_first_line_is(void **state) {
+    (void)state;
+    static const char *const texts[] = {
+        "path;label\r\ndog/a.jpg;\"a;b\"\r\ndog/b.pgm;c,d\r\n",
+        "path\tlabel\ndog/a.jpg\ta;b\ndog/b.pgm\tc,d\n",
+        "\"path\";label\ndog/a.jpg;\"a;b\"\ndog/b.pgm;c,d",
+        "path,label\ndog/a.jpg,a;b\ndog/b.pgm,\"c,d\"\n",
+    };
+    put_pets();
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        put_csv(texts[i]);
+        hone_dataset *d = open_ok(in_folder("list.csv"), NULL);
+        assert_int_equal(hone_dataset_samples(d), 2);
+        assert_string_equal(hone_dataset_class_name(d, 0), "a;b");
+        assert_string_equal(hone_dataset_class_name(d, 1), "c,d");
+        hone_dataset_free(d);
+    }
+    put_csv("path;label\ndog/a.jpg,dog\n");
+    assert_open_fails(in_folder("list.csv"), NULL, HONE_FORMAT, "line 2: 1 field, where 2 are named");
+}
+
 static void wrong_manifests_name_the_line(void **state) {
     (void)state;
     static const struct {
@@ -320,7 +342,7 @@ static void wrong_manifests_name_the_line(void **state) {
     } cases[] = {{"", HONE_FORMAT, "line 1 names no column 'path'"},
                  {"name,label\nx,y\n", HONE_FORMAT, "line 1 names no column 'path'"},
                  {"path,label\n", HONE_FORMAT, "names no pictures"},
-                 {"path,label\ncat/x,cat\ncat/x\n", HONE_FORMAT, "line 3: 1 fields, where 2 are named"},
+                 {"path,label\ncat/x,cat\ncat/x\n", HONE_FORMAT, "line 3: 1 field, where 2 are named"},
                  {"path,label\ncat/x,cat,1\n", HONE_FORMAT, "line 2: more than 2 fields"},
                  {"path,label\ncat/x,\"cat\n", HONE_FORMAT, "line 2: a quote is not closed"},
                  {"path,label,split\ncat/x,cat,dev\n", HONE_FORMAT, "line 2: 'dev' is not a part"},
@@ -370,7 +392,7 @@ static void parts_lie_beside_train_csv(void **state) {
     snprintf(path, sizeof path, "%s", in_folder("."));
     assert_true(test_every_allocation(open_and_free, path) > 30);
     put_text("valid.csv", "path,label\ndog/b.pgm\n");
-    assert_open_fails(in_folder("train.csv"), NULL, HONE_FORMAT, "'valid.csv': line 2: 1 fields, where 2 are named");
+    assert_open_fails(in_folder("train.csv"), NULL, HONE_FORMAT, "'valid.csv': line 2: 1 field, where 2 are named");
     put_text("valid.csv", val);
     put_text("val.csv", val);
     assert_open_fails(in_folder("train.csv"), NULL, HONE_FORMAT, "two files for the validation part");
@@ -505,6 +527,7 @@ int main(void) {
         TEST(links_in_circles_end),
         TEST(nothing_leaks_when_memory_runs_out),
         TEST(manifests_list_pictures),
+        TEST(manifests_are_separated_as_their_first_line_is),
         TEST(wrong_manifests_name_the_line),
         TEST(parts_lie_beside_train_csv),
         TEST(cifar_folders),

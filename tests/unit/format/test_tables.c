@@ -110,6 +110,10 @@ static void csv_comes_in(void **state) {
     assert_string_equal(state_of(c, "a/1.png"), "b, c/validation/ok");
     assert_string_equal(state_of(c, "a/2, \"two\".png"), "-/-/ok");
     assert_string_equal(state_of(c, "b/3.png"), "b/test/ok");
+    r = import_ok(c, put_text("labels.csv", "path;label;split\r\na/1.png;\"c; d\";train\r\nb/3.png;e,f;\r\n"));
+    assert_true(r.rows == 2 && r.changed == 2 && r.unknown == 0);
+    assert_string_equal(state_of(c, "a/1.png"), "c; d/train/ok");
+    assert_string_equal(state_of(c, "b/3.png"), "e,f/-/ok");
     hone_catalog_close(c);
 }
 
