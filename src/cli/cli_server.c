@@ -10,10 +10,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* A terminal that is closed ends a server as gracefully as SIGTERM; nohup's stays, which has SIGHUP ignored. */
 static void list_ends(sigset_t *ends) {
+    struct sigaction now;
     sigemptyset(ends);
     sigaddset(ends, SIGINT);
     sigaddset(ends, SIGTERM);
+    if (sigaction(SIGHUP, NULL, &now) == 0 && now.sa_handler != SIG_IGN) sigaddset(ends, SIGHUP);
 }
 
 void hold_ends(void) {
@@ -27,6 +30,7 @@ void wait_for_end(void) {
     int which;
     list_ends(&ends);
     while (sigwait(&ends, &which) != 0) continue;
+    sigdelset(&ends, SIGHUP); /* a closed terminal may tell of it twice: that is no second Ctrl-C */
     pthread_sigmask(SIG_UNBLOCK, &ends, NULL);
 }
 

@@ -287,7 +287,8 @@ const verb verb_serve = {
                "  /v2/models/NAME/infer            as the Open Inference Protocol (KServe, Triton), JSON or binary\n"
                "  /metrics, /healthz               for Prometheus, and for whoever asks whether it lives\n"
                "\n"
-               "Ctrl-C or SIGTERM finishes what was begun and ends; a second one ends at once.",
+               "Ctrl-C, SIGTERM or a closed terminal finishes what was begun and ends; a second\n"
+               "Ctrl-C ends at once.",
     .examples = "  hone serve mnist_model.h5 --port 8501\n"
                 "  curl --data-binary @seven.png http://127.0.0.1:8501/predict\n"
                 "  hone serve digits=models/digits/ cats=cats.h5 --port 8501 --token-file tokens\n",

@@ -199,8 +199,8 @@ void keep_statistics(hone_model *model, const hone_dataset *data, const hone_spl
 
 /* ---- servers (cli_server.c) -------------------------------------------------------------------------------------- */
 
-/* From here on SIGINT and SIGTERM wait for wait_for_end, which returns at the first; another one, with nobody waiting for
- * it, then ends the process. */
+/* From here on SIGINT, SIGTERM and the closed terminal's SIGHUP wait for wait_for_end, which returns at the first;
+ * another SIGINT or SIGTERM, with nobody waiting for it, then ends the process. */
 void hold_ends(void);
 void wait_for_end(void);
 /* Whether a server on this address is for this machine alone. */

@@ -160,6 +160,11 @@ bool hone__http_host_allowed(const char *host, const char *const *names, size_t 
 bool hone__http_origin_allowed(const char *origin, const char *host, bool tls);
 /* Whether origin is one of the list, or the list has "*". */
 bool hone__http_origin_listed(const char *origin, const char *const *list, size_t count);
+/* Whether text is word, in any case of ASCII. */
+bool hone__http_same_word(const char *text, const char *word);
+bool hone__http_same_start(const char *text, const char *start); /* … or begins with it */
+/* The path of a request's target, which a client that takes us for its proxy sends as a whole address. */
+const char *hone__http_target_path(const char *target);
 /* Whether path is pattern; *segment is what its '*' or '**' stands for, or NULL. */
 bool hone__http_path_matches(const char *pattern, const char *path, const char **segment);
 /* Whether an If-None-Match list has this etag. */

@@ -48,6 +48,21 @@ static bool is_word(const char *text, size_t length, const char *word) {
     return true;
 }
 
+bool hone__http_same_word(const char *text, const char *word) {
+    return is_word(text, strlen(text), word);
+}
+
+bool hone__http_same_start(const char *text, const char *start) {
+    size_t length = strlen(start);
+    return strlen(text) >= length && is_word(text, length, start);
+}
+
+const char *hone__http_target_path(const char *target) {
+    size_t scheme = strncmp(target, "http://", 7) == 0 ? 7 : strncmp(target, "https://", 8) == 0 ? 8 : 0;
+    const char *path = scheme > 0 ? strchr(target + scheme, '/') : target;
+    return path ? path : "/";
+}
+
 /* Four numbers below 256 with dots between; the first comes out. */
 static bool is_ipv4(const char *text, size_t length, int *first) {
     int numbers = 0, value = -1;

@@ -144,35 +144,54 @@ static bool route_takes(const hone__http_route *route, const char *method) {
            (strcmp(route->method, "GET") == 0 && strcmp(method, "HEAD") == 0);
 }
 
+/* The question that a browser asks before another site's page may ask its own. A question has no route but has the one
+ * that it is about: methods are what that takes. */
+static void answer_preflight(hone__http_exchange *x, const hone__http_route *route) {
+    hone__http_set_header(x, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_METHODS,
+                          strcmp(route->method, "*") == 0 ? "GET, POST" : route->method);
+    hone__http_set_header(x, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_HEADERS,
+                          "Authorization, Content-Type, Content-Encoding, Inference-Header-Content-Length, "
+                          "X-Request-Timeout-Ms");
+    hone__http_set_header(x, MHD_HTTP_HEADER_ACCESS_CONTROL_MAX_AGE, "600");
+    hone__http_reply(x, MHD_HTTP_NO_CONTENT, NULL, NULL, 0, NULL);
+}
+
 /* Finds the route, or leaves 404 or 405. */
 static bool find_route(const hone__http_config *config, hone__http_exchange *x) {
-    const char *other = NULL, *origin;
+    const hone__http_route *other = NULL;
+    const char *origin = hone__http_header_value(x, MHD_HTTP_HEADER_ORIGIN),
+               *asked = hone__http_header_value(x, MHD_HTTP_HEADER_ACCESS_CONTROL_REQUEST_METHOD);
+    bool is_preflight = asked && strcmp(x->method, "OPTIONS") == 0 &&
+                        hone__http_origin_listed(origin, config->origins, config->origin_count);
     for (size_t i = 0; i < config->route_count; i++) {
         const char *segment;
         if (!hone__http_path_matches(config->routes[i].path, x->path, &segment)) continue;
-        if (route_takes(&config->routes[i], x->method)) {
+        if (is_preflight && route_takes(&config->routes[i], asked)) {
+            answer_preflight(x, &config->routes[i]);
+            return false;
+        }
+        if (!is_preflight && route_takes(&config->routes[i], x->method)) {
             x->route = &config->routes[i];
             x->segment = segment;
             return true;
         }
-        other = config->routes[i].method;
+        other = &config->routes[i];
     }
-    origin = hone__http_header_value(x, MHD_HTTP_HEADER_ORIGIN);
-    if (other && strcmp(x->method, "OPTIONS") == 0 &&
-        hone__http_origin_listed(origin, config->origins, config->origin_count)) {
-        /* The question before a page's own request. */
-        hone__http_set_header(x, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_METHODS, other);
-        hone__http_set_header(x, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_HEADERS,
-                              "Authorization, Content-Type, Content-Encoding, Inference-Header-Content-Length");
-        hone__http_set_header(x, MHD_HTTP_HEADER_ACCESS_CONTROL_MAX_AGE, "600");
-        hone__http_reply(x, MHD_HTTP_NO_CONTENT, NULL, NULL, 0, NULL);
-    } else if (other) {
-        hone__http_set_header(x, MHD_HTTP_HEADER_ALLOW, other);
-        hone__http_reply_text(x, MHD_HTTP_METHOD_NOT_ALLOWED, "'%.200s' takes %s", x->path, other);
+    if (other) {
+        hone__http_set_header(x, MHD_HTTP_HEADER_ALLOW, other->method);
+        hone__http_reply_text(x, MHD_HTTP_METHOD_NOT_ALLOWED, "'%.200s' takes %s", x->path, other->method);
     } else {
         hone__http_reply_text(x, MHD_HTTP_NOT_FOUND, "not found");
     }
     return false;
+}
+
+/* A zero byte would end the text before whoever compares it has seen the whole: an address with one stays as it was
+ * sent, and is nobody's. */
+static size_t unescape(void *context, struct MHD_Connection *connection, char *text) {
+    (void)context;
+    (void)connection;
+    return strstr(text, "%00") ? strlen(text) : MHD_http_unescape(text);
 }
 
 static bool reads_only(const char *method) {
@@ -191,11 +210,53 @@ static bool announced_length(const hone__http_exchange *x, uint64_t *length) {
     return true;
 }
 
+/* How often the headers stand there that say where a request ends and whom it is for. */
+typedef struct framing {
+    int hosts, lengths, codings;
+    bool is_chunked;
+} framing;
+
+static enum MHD_Result note_framing(void *context, enum MHD_ValueKind kind, const char *name, const char *value) {
+    (void)kind;
+    framing *f = context;
+    if (hone__http_same_word(name, MHD_HTTP_HEADER_HOST)) {
+        f->hosts++;
+    } else if (hone__http_same_word(name, MHD_HTTP_HEADER_CONTENT_LENGTH)) {
+        f->lengths++;
+    } else if (hone__http_same_word(name, MHD_HTTP_HEADER_TRANSFER_ENCODING)) {
+        f->codings++;
+        f->is_chunked = value && hone__http_same_word(value, "chunked");
+    }
+    return MHD_YES;
+}
+
+/* A request whose end or host can be read in two ways is refused, as RFC 9112 wants it: a proxy in front may have read
+ * it in the other one, and what is the body to one is the next request to the other. */
+static bool is_framed(hone__http_exchange *x) {
+    framing f = {0};
+    MHD_get_connection_values(x->connection, MHD_HEADER_KIND, note_framing, &f);
+    if (f.hosts > 1 || f.lengths > 1 || (f.lengths > 0 && f.codings > 0)) {
+        hone__http_reply_text(x, MHD_HTTP_BAD_REQUEST,
+                              f.hosts > 1     ? "more than one Host header"
+                              : f.lengths > 1 ? "more than one Content-Length header"
+                                              : "both Content-Length and Transfer-Encoding");
+        return false;
+    }
+    if (f.codings > 1 || (f.codings == 1 && !f.is_chunked)) {
+        hone__http_reply_text(x, MHD_HTTP_NOT_IMPLEMENTED, "the transfer encoding is none but chunked");
+        return false;
+    }
+    return true;
+}
+
 /* All that can be decided from the head of the request; false after leaving a refusal. */
-static bool admit(hone__http_server *s, hone__http_exchange *x) {
+static bool admit(hone__http_server *s, hone__http_exchange *x, const char *version) {
     const hone__http_config *config = &s->config;
     const char *host = hone__http_header_value(x, MHD_HTTP_HEADER_HOST);
-    if ((s->listener.is_loopback || !config->any_host) &&
+    if (!is_framed(x)) return false;
+    /* HTTP/1.0, which balancers look after their servers with, has no Host header; browsers always send one. */
+    bool is_nameless = !host && strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
+    if (!is_nameless && (s->listener.is_loopback || !config->any_host) &&
         !hone__http_host_allowed(host, config->hosts, config->host_count, s->listener.is_loopback)) {
         hone__http_reply_text(x, MHD_HTTP_MISDIRECTED_REQUEST, "this server is not known by the name '%.100s'",
                               host ? host : "");
@@ -297,7 +358,6 @@ static enum MHD_Result handle(hone__http_server *s, hone__http_connection *c) {
  * request that was deferred, once more when it was resumed. */
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
                                   const char *version, const char *data, size_t *size, void **state) {
-    (void)version;
     hone__http_loop *loop = context;
     hone__http_server *s = loop->server;
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
@@ -312,7 +372,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         x->loop = loop;
         x->stage = HONE_STAGE_READING;
         x->method = method;
-        x->path = url;
+        x->path = hone__http_target_path(url);
         x->segment = NULL;
         x->route = NULL;
         x->port = s->listener.port;
@@ -321,7 +381,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         x->header_count = 0;
         x->began = set_turn(c, HONE_TURN_REQUEST);
         hone__http_loop_asked(loop, x->began);
-        return admit(s, x) ? MHD_YES : send_reply(s, c);
+        return admit(s, x, version) ? MHD_YES : send_reply(s, c);
     }
     if (x->stage == HONE_STAGE_DEFERRED) return send_reply(s, c);
     if (*size > 0) {
@@ -435,7 +495,7 @@ static hone_status start_loop(hone__http_server *s, hone__http_loop *loop, hone_
         on_completed, loop, MHD_OPTION_NOTIFY_CONNECTION, on_connection, loop, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)s->max_connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, s->config.head_bytes,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(s->config.send_seconds + 1), MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_ARRAY, has_tls ? tls : &tls[2], MHD_OPTION_END);
+        MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_ARRAY, has_tls ? tls : &tls[2], MHD_OPTION_END);
     if (!daemon)
         HONE_FAIL(err, HONE_IO, "cannot start the server on '%s', port %d%s", s->host, s->config.port,
                   has_tls ? ": perhaps the certificate and the key do not belong together" : "");

@@ -250,16 +250,20 @@ static bool parse_target(const char *text, target *t, action *what) {
     return *what != ACTION_NONE;
 }
 
+static bool reads_only(const char *verb) {
+    return strcmp(verb, "GET") == 0 || strcmp(verb, "HEAD") == 0;
+}
+
 static void handle_model(hone__serve *serve, hone__http_exchange *x, const char *rest) {
+    const char *verb = hone__http_method(x);
     target t;
     action what;
     if (!parse_target(rest, &t, &what)) {
         hone__http_reply_text(x, 404, "not found");
         return;
     }
-    bool posts = strcmp(hone__http_method(x), "POST") == 0;
-    if (posts != (what == ACTION_INFER)) {
-        hone__http_set_header(x, "Allow", posts ? "GET" : "POST");
+    if (what == ACTION_INFER ? strcmp(verb, "POST") != 0 : !reads_only(verb)) {
+        hone__http_set_header(x, "Allow", what == ACTION_INFER ? "POST" : "GET");
         hone__http_reply_text(x, 405, "Method Not Allowed");
         return;
     }
@@ -290,16 +294,15 @@ static void handle_model(hone__serve *serve, hone__http_exchange *x, const char 
 void hone__serve_inference(void *context, hone__http_exchange *x) {
     static const char models[] = "models/", ready[] = "{\"live\": true, \"ready\": true}\n";
     hone__serve *serve = context;
-    const char *rest = hone__http_segment(x), *verb = hone__http_method(x);
-    bool reads = strcmp(verb, "GET") == 0 || strcmp(verb, "HEAD") == 0;
-    if (rest && strncmp(rest, models, sizeof models - 1) == 0 && (reads || strcmp(verb, "POST") == 0)) {
+    const char *rest = hone__http_segment(x);
+    if (rest && strncmp(rest, models, sizeof models - 1) == 0) {
         handle_model(serve, x, rest + sizeof models - 1);
         return;
     }
     bool is_health = rest && (strcmp(rest, "health/live") == 0 || strcmp(rest, "health/ready") == 0);
-    if (rest && !is_health && strncmp(rest, models, sizeof models - 1) != 0) {
+    if (rest && !is_health) {
         hone__http_reply_text(x, 404, "not found");
-    } else if (!reads) {
+    } else if (!reads_only(hone__http_method(x))) {
         hone__http_set_header(x, "Allow", "GET");
         hone__http_reply_text(x, 405, "Method Not Allowed");
     } else if (!is_health) {

@@ -177,8 +177,10 @@ void hone__serve_pictures(void *context, hone__http_exchange *x) {
     }
     hone__servable *s = hone__repository_hold_named(serve->repository, name, version);
     if (!s) {
-        hone__http_reply_text(x, 404, "there is no model '%.100s'%s", name ? name : "",
-                              version ? " of that version" : "");
+        if (name && !hone__repository_has(serve->repository, name))
+            hone__http_reply_text(x, 404, "there is no model '%.100s'", name);
+        else
+            hone__http_reply_text(x, 404, "the model has no version '%.100s'", version ? version : "");
         return;
     }
     hone_error err = {0};

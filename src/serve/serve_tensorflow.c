@@ -278,10 +278,13 @@ static void finish_predict(hone__job *job) {
 
 /* ---- :classify and :regress ------------------------------------------------------------------------------------ */
 
+/* Pairs of a class and its score are all that there is room for: unknown (where it was asked for) is one more pair,
+ * the last, whose score 1 is above all others'. */
 static void finish_classify(hone__job *job) {
     hone__serve_local *l = job->detail;
     const hone__servable *s = job->servable;
     if (!hone__answers_all(l)) return;
+    const bool *unknown = l->wants_unknown ? l->unknown.data : NULL;
     hone__buffer_text(&l->text, "{\"results\": [");
     for (size_t i = 0; i < job->n; i++) {
         const float *row = job->outputs + i * job->row;
@@ -294,6 +297,7 @@ static void finish_classify(hone__job *job) {
             hone__buffer_float(&l->text, row[k]);
             hone__buffer_text(&l->text, "]");
         }
+        if (unknown) hone__buffer_format(&l->text, ", [\"" HONE_SERVE_UNKNOWN "\", %s]", unknown[i] ? "1.0" : "0.0");
         hone__buffer_text(&l->text, "]");
     }
     hone__buffer_text(&l->text, "]}\n");

@@ -136,7 +136,8 @@ static bool guard(void *context, hone__http_exchange *x) {
     if (config->token_count == 0 || is_open(x) || (config->page && hone__serve_ui_is_open(hone__http_path(x))))
         return true;
     const char *given = hone__http_header_value(x, "Authorization");
-    given = given && strncmp(given, scheme, sizeof scheme - 1) == 0 ? given + sizeof scheme - 1 : NULL;
+    given = given && hone__http_same_start(given, scheme) ? given + sizeof scheme - 1 : NULL;
+    if (given) given += strspn(given, " ");
     bool right = false; /* every token is looked at, whichever is right */
     for (size_t i = 0; i < config->token_count; i++) right |= hone__http_same_secret(config->tokens[i], given);
     if (right) return true;

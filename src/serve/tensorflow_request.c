@@ -217,7 +217,7 @@ hone_status hone__tensorflow_read_examples(hone__serve_local *l, const hone__ser
     for (bool first = hone__json_open(&j, '{'); hone__json_more(&j, '}', &first);) {
         hone__json_text key = hone__json_key(&j);
         if (hone__json_is(key, "signature_name")) {
-            read_signature_name(&j, false); /* its replies have pairs of a name and a number, and no more */
+            l->wants_unknown = read_signature_name(&j, s->offers_unknown);
         } else if (hone__json_is(key, "examples")) {
             has_examples = true;
             if (hone__json_peek(&j) != '[') hone__json_fail(&j, HONE_ARGUMENT, "'examples' is no list");

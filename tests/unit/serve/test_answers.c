@@ -357,6 +357,30 @@ static hone_value *predict_all(const hone_server *s, const unsigned char *pixels
     return v;
 }
 
+/* The last pair of :classify is name with its score; NULL: it is a class, as all before it are. */
+static void want_last_pair(const hone_server *s, const unsigned char *pixels, const char *signature, const char *name,
+                           double score) {
+    char *flat = malloc(PIXELS * 24 + 256), *at = flat;
+    at += sprintf(at, "{\"signature_name\":\"%s\",\"examples\":[{\"input_layer\":[", signature);
+    for (int i = 0; i < PIXELS; i++) at += sprintf(at, "%s%.9f", i ? "," : "", (double)pixels[i] / 255);
+    sprintf(at, "]}]}");
+    hone_value *v = parse_reply(ask_text(s, "POST /v1/models/m:classify", flat));
+    const hone_value *pairs = hone_value_at(hone_value_get(v, "results"), 0);
+    size_t count = hone_value_count(pairs);
+    assert_int_equal(count, name ? CLASSES + 2 : CLASSES + 1); /* one was taught */
+    const hone_value *last = hone_value_at(pairs, count - 1);
+    double number;
+    assert_true(hone_value_as_real(hone_value_at(last, 1), &number));
+    if (name) {
+        assert_string_equal(hone_value_as_string(hone_value_at(last, 0)), name);
+        assert_true(number == score);
+    } else {
+        assert_string_equal(hone_value_as_string(hone_value_at(last, 0)), "stripes");
+    }
+    hone_value_free(v);
+    free(flat);
+}
+
 static void unknown_is_a_signature_for_those_who_ask(void **state) {
     (void)state;
     hone_server *s = serve_file(in_folder("m.h5"), false);
@@ -390,8 +414,11 @@ static void unknown_is_a_signature_for_those_who_ask(void **state) {
                                  hone_value_get(plain, "predictions")));
     hone_value_free(v);
     hone_value_free(plain);
-    /* A class and its number are all that these replies have room for. */
-    want(ask_text(s, "POST /v1/models/m:classify", "{\"signature_name\": \"with_unknown\", \"examples\": [{}]}"), 400,
+    for (size_t i = 0; i < PICTURES; i++) {
+        want_last_pair(s, pixels + i * PIXELS, "with_unknown", "unknown", expected[i] ? 1 : 0);
+        want_last_pair(s, pixels + i * PIXELS, "", NULL, 0);
+    }
+    want(ask_text(s, "POST /v1/models/m:classify", "{\"signature_name\": \"with\", \"examples\": [{}]}"), 400,
          "not found in signature def");
     hone_server_free(s);
 }

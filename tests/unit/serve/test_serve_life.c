@@ -301,6 +301,8 @@ static void tokens_and_origins(void **state) {
     want(ask_text(s, "GET /v1/models/m", NULL), 401, "Bearer");
     want(ask(s, "GET /v1/models/m", "Authorization: Bearer first-secre\r\n", NULL, 0), 401, NULL);
     want(ask(s, "GET /v1/models/m", "Authorization: Bearer second\r\n", NULL, 0), 200, NULL);
+    want(ask(s, "GET /v1/models/m", "Authorization: bearer  second\r\n", NULL, 0), 200, NULL);
+    want(ask(s, "GET /v1/models/m", "Authorization: Basic second\r\n", NULL, 0), 401, NULL);
     want(ask(s, "GET /metrics", "Authorization: Basic second\r\n", NULL, 0), 401, NULL);
     want(ask_text(s, "GET /healthz", NULL), 200, NULL);
     want(ask_text(s, "GET /v2/health/ready", NULL), 200, NULL);
@@ -317,9 +319,19 @@ static void tokens_and_origins(void **state) {
     r = ask(s, "POST /v1/models/m:predict", "Origin: https://a.example\r\n", pair_request, sizeof pair_request - 1);
     want(r, 200, NULL);
     assert_string_equal(header_of(r, "Access-Control-Allow-Origin"), "https://a.example");
-    r = ask(s, "OPTIONS /predict", "Origin: https://a.example\r\nAccess-Control-Request-Method: POST\r\n", NULL, 0);
-    want(r, 204, NULL);
-    assert_non_null(header_of(r, "Access-Control-Allow-Headers"));
+    static const char *const asked[] = {"OPTIONS /predict", "OPTIONS /v1/models/m:predict",
+                                        "OPTIONS /v2/models/m/infer"};
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+        r = ask(s, asked[i], "Origin: https://a.example\r\nAccess-Control-Request-Method: POST\r\n", NULL, 0);
+        want(r, 204, NULL);
+        assert_string_equal(header_of(r, "Access-Control-Allow-Origin"), "https://a.example");
+        assert_non_null(strstr(header_of(r, "Access-Control-Allow-Methods"), "POST"));
+        assert_non_null(strstr(header_of(r, "Access-Control-Allow-Headers"), "Authorization, Content-Type"));
+        r = ask(s, asked[i], "Origin: https://b.example\r\nAccess-Control-Request-Method: POST\r\n", NULL, 0);
+        assert_null(header_of(r, "Access-Control-Allow-Origin"));
+    }
+    want(ask(s, "OPTIONS /predict", "Origin: https://a.example\r\nAccess-Control-Request-Method: PUT\r\n", NULL, 0),
+         405, "takes POST");
     want(ask(s, "POST /v1/models/m:predict", "Origin: https://b.example\r\n", pair_request, sizeof pair_request - 1),
          403, NULL);
     hone_server_free(s);

@@ -144,6 +144,13 @@ static void tensorflow_describes_its_models(void **state) {
     hone_value_free(v);
     want(ask(server, "OPTIONS /v1/models/pair:predict", "Origin: https://a.example\r\n", NULL, 0), 200, NULL);
     want(ask(server, "OPTIONS /v1/models/pair:predict", "", NULL, 0), 400, "Origin");
+    /* A method that is not there: what is, is said. */
+    const reply *r = ask(server, "PUT /v2/models/pair/infer", "", NULL, 0);
+    want(r, 405, NULL);
+    assert_string_equal(header_of(r, "Allow"), "POST");
+    r = ask(server, "DELETE /v2/models/pair", "", NULL, 0);
+    want(r, 405, NULL);
+    assert_string_equal(header_of(r, "Allow"), "GET");
 }
 
 /* ---- Open Inference Protocol ----------------------------------------------------------------------------------- */
@@ -382,7 +389,8 @@ static void pictures_are_classified(void **state) {
     want(ask(server, "POST /predict?model=pair", "", png, size), 422, "no pictures");
     want(ask(server, "POST /predict?model=none", "", png, size), 404, "none");
     want(ask(server, "POST /predict?model=a%22b&top=0", "", png, size), 400, "top");
-    want(ask(server, "POST /predict?model=a%22b&version=2", "", png, size), 404, NULL);
+    want(ask(server, "POST /predict?model=a%22b&version=2", "", png, size), 404, "no version '2'");
+    want(ask(server, "POST /predict?version=77", "", png, size), 404, "no version '77'");
     want(ask(server, "POST /predict?model=a%22b", "", "no picture", 10), 400, "not a picture");
     want(ask(server, "POST /predict?model=a%22b", "", "GIF89a", 6), 422, "a GIF file, where PNG or JPEG is expected");
     want(ask(server, "POST /predict?model=a%22b", "", "\0\0\0\030ftypheic", 12), 422, "a HEIC file");
