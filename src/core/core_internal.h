@@ -118,8 +118,8 @@ double hone__seconds(void); /* monotonic */
  * piece is not fixed. */
 typedef void (*hone__piece_function)(void *context, int worker, size_t piece);
 
-/* Runs piece 0 … pieces - 1 and returns when all are done. The caller takes part as worker 0. Runs do not nest.
- * threads may be NULL: everything on the caller. Workers spin a while, then sleep. */
+/* Runs piece 0 … pieces - 1, in the mode of float_mode.h, and returns when all are done. The caller takes part as worker 0.
+ * Runs do not nest. threads may be NULL: everything on the caller. Workers spin a while, then sleep. */
 void hone__threads_run(hone_threads *threads, hone__piece_function function, void *context, size_t pieces);
 /* What hone_threads_create makes of a wish: *count 0 becomes HONE_THREADS or the number of CPUs, which *cpus is. */
 hone_status hone__threads_resolve(int *count, int *cpus, hone_error *err);

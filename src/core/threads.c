@@ -10,10 +10,13 @@
  *
  * Pieces are taken by counting *remaining* down. A worker reads the run's fields only after it has won a piece, and a run
  * cannot end before its won pieces are done, so a worker that wakes late sees either nothing left or a piece of the run
- * that is current, never a mixture. */
+ * that is current, never a mixture.
+ *
+ * All pieces run in one floating-point mode (float_mode.h), the caller's too: or the bits would depend on who took what. */
 #define _GNU_SOURCE /* sched_getaffinity */
 #include "background.h"
 #include "core_internal.h"
+#include "float_mode.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -110,6 +113,7 @@ static void *run_worker(void *argument) {
     hone_threads *pool = self->pool;
     uint32_t seen = 0;
     bool patient = false;
+    hone__float_mode_enter();
     for (;;) {
         const double begin = hone__seconds();
         uint32_t generation = seen;
@@ -131,11 +135,8 @@ static void announce(hone_threads *pool) {
     }
 }
 
-void hone__threads_run(hone_threads *pool, hone__piece_function function, void *context, size_t pieces) {
-    if (!pool || pool->count == 1 || pieces <= 1) {
-        for (size_t piece = 0; piece < pieces; piece++) function(context, 0, piece);
-        return;
-    }
+/* Hands the pieces to the workers, takes part, and waits for the last. */
+static void share(hone_threads *pool, hone__piece_function function, void *context, size_t pieces) {
     pool->function = function;
     pool->context = context;
     atomic_store_explicit(&pool->done, 0, memory_order_relaxed);
@@ -152,6 +153,15 @@ void hone__threads_run(hone_threads *pool, hone__piece_function function, void *
         else
             sched_yield();
     }
+}
+
+void hone__threads_run(hone_threads *pool, hone__piece_function function, void *context, size_t pieces) {
+    const uint64_t mode = hone__float_mode_enter();
+    if (pool && pool->count > 1 && pieces > 1)
+        share(pool, function, context, pieces);
+    else
+        for (size_t piece = 0; piece < pieces; piece++) function(context, 0, piece);
+    hone__float_mode_leave(mode);
 }
 
 /* CPUs of the affinity mask, lowered by a cgroup (version 2 or 1) quota, at least 1. */

@@ -241,9 +241,7 @@ static void run_weights(void *context, int worker, size_t piece) {
 static void run_parts(hone_plan *plan, size_t segment) {
     const hone__schedule *s = &plan->schedule;
     const size_t parts = plan->call.parts;
-    if (parts == 1 && !s->weights_last)
-        run_part(plan, 0, 0); /* nobody to wake up */
-    else if (!s->weights_last)
+    if (!s->weights_last)
         hone__threads_run(plan->threads, run_part, plan, parts);
     else if (segment + 1 < s->segment_count)
         hone__threads_run(plan->threads, run_split_part, plan, parts * plan->split);
@@ -268,7 +266,7 @@ static void run_segment(hone_plan *plan, size_t segment) {
     if (op) memset(op->totals, 0, parts * op->sums * sizeof *op->totals);
     plan->call.segment = segment;
     if (plan->call.visit)
-        for (size_t part = 0; part < parts; part++) run_part(plan, 0, part);
+        hone__threads_run(NULL, run_part, plan, parts); /* one after the other */
     else
         run_parts(plan, segment);
     if (!op) return;

@@ -5,6 +5,7 @@
 #include "core_internal.h"
 #include "test.h"
 
+#include <fenv.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -86,6 +87,62 @@ static void wrong_counts_are_refused_in_words(void **state) {
     unsetenv("HONE_THREADS");
 }
 
+/* ---- the floating-point mode ----------------------------------------------------------------------------------- */
+
+typedef struct modes {
+    _Atomic int other_rounding, denormal_results, denormal_operands;
+} modes;
+
+/* Looks at the mode, and raises flags. */
+static void look_at_mode(void *context, int worker, size_t piece) {
+    (void)worker;
+    (void)piece;
+    modes *m = context;
+    volatile float denormal = 1e-40f, small = 1e-30f, smaller = 1e-10f, one = 1, three = 3, result;
+    result = one / three;
+    if (result != 1.0f / 3.0f) atomic_fetch_add(&m->other_rounding, 1);
+    result = -one / three;
+    if (result != -1.0f / 3.0f) atomic_fetch_add(&m->other_rounding, 1);
+    if (denormal * one != 0) atomic_fetch_add(&m->denormal_operands, 1);
+    result = small * smaller;
+    if (result != 0) atomic_fetch_add(&m->denormal_results, 1);
+}
+
+static void check_mode(hone_threads *pool, size_t pieces) {
+    modes m = {0};
+    hone__threads_run(pool, look_at_mode, &m, pieces);
+#if defined(__x86_64__) || defined(__aarch64__)
+    assert_int_equal(m.other_rounding, 0);
+    assert_int_equal(m.denormal_operands, 0);
+    assert_int_equal(m.denormal_results, 0);
+#endif
+}
+
+/* Rounding, flags and denormals are the caller's own again afterwards, whatever they were. */
+static void the_callers_floating_point_mode_is_left_as_it_was(void **state) {
+    (void)state;
+    static const int roundings[] = {FE_TONEAREST, FE_UPWARD, FE_TOWARDZERO};
+    static const size_t pieces[] = {0, 1, 100};
+    for (size_t r = 0; r < sizeof roundings / sizeof *roundings; r++) {
+        hone_threads *pool;
+        assert_int_equal(fesetround(roundings[r]), 0);
+        assert_int_equal(hone_threads_create(&pool, 3, NULL), HONE_OK); /* workers inherit the odd rounding */
+        for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+            feclearexcept(FE_ALL_EXCEPT);
+            feraiseexcept(FE_DIVBYZERO);
+            check_mode(pool, pieces[i]);
+            check_mode(NULL, pieces[i]);
+            assert_int_equal(fetestexcept(FE_ALL_EXCEPT), FE_DIVBYZERO);
+            assert_int_equal(fegetround(), roundings[r]);
+            volatile float denormal = 1e-40f, one = 1;
+            assert_true(denormal * one > 0);
+        }
+        hone_threads_free(pool);
+    }
+    fesetround(FE_TONEAREST);
+    feclearexcept(FE_ALL_EXCEPT);
+}
+
 static hone_status create(void *context) {
     (void)context;
     hone_threads *pool;
@@ -101,8 +158,11 @@ static void every_allocation_may_fail(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_piece_runs_exactly_once),  cmocka_unit_test(workers_that_fell_asleep_wake_up),
-        cmocka_unit_test(no_pool_means_the_caller_alone), cmocka_unit_test(wrong_counts_are_refused_in_words),
+        cmocka_unit_test(every_piece_runs_exactly_once),
+        cmocka_unit_test(workers_that_fell_asleep_wake_up),
+        cmocka_unit_test(no_pool_means_the_caller_alone),
+        cmocka_unit_test(wrong_counts_are_refused_in_words),
+        cmocka_unit_test(the_callers_floating_point_mode_is_left_as_it_was),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,8 @@
 
 #include "graph.h"
 
+#include <fenv.h>
+
 /* ---- the reference --------------------------------------------------------------------------------------------- */
 
 static double reference_activation(const hone_activation *a, double x) {
@@ -358,6 +360,30 @@ static void test_rows_do_not_depend_on_the_batch(void **state) {
     }
 }
 
+#if defined(__x86_64__) || defined(__aarch64__)
+/* Nor on the rounding that the caller has set, which stays set. */
+static void test_rows_do_not_depend_on_the_callers_rounding(void **state) {
+    (void)state;
+    enum { SAMPLES = 3 };
+    hone_model *model = pt_model("9,9,2 | Conv2D filters=5 kernel_size=3 activation=relu | MaxPooling2D | Flatten | "
+                                 "Dense units=7 activation=tanh | Dense units=4 activation=softmax");
+    hone_plan *plan = pt_plan(model, NULL, NULL);
+    float *x = pt_numbers(SAMPLES * pt_input_size(model), 5), want[SAMPLES * 4], y[SAMPLES * 4];
+    hone_plan_predict(plan, x, SAMPLES, want);
+    assert_int_equal(fesetround(FE_UPWARD), 0);
+    hone_plan_predict(plan, x, SAMPLES, y);
+    const int rounding = fegetround();
+    volatile float one = 1, minus = -1, three = 3, above = one / three, below = minus / three;
+    fesetround(FE_TONEAREST);
+    assert_int_equal(rounding, FE_UPWARD);
+    assert_true(above > -below);
+    assert_memory_equal(y, want, sizeof want);
+    hone__free(x);
+    hone_plan_free(plan);
+    hone_model_free(model);
+}
+#endif
+
 /* ---- the rest of inference ------------------------------------------------------------------------------------- */
 
 static void test_pixels_are_preprocessed(void **state) {
@@ -456,6 +482,9 @@ int main(void) {
         cmocka_unit_test(test_against_reference),
         cmocka_unit_test(test_random_networks),
         cmocka_unit_test(test_rows_do_not_depend_on_the_batch),
+#if defined(__x86_64__) || defined(__aarch64__)
+        cmocka_unit_test(test_rows_do_not_depend_on_the_callers_rounding),
+#endif
         cmocka_unit_test(test_pixels_are_preprocessed),
         cmocka_unit_test(test_logits_leave_the_last_activation_out),
         cmocka_unit_test(test_refresh_and_two_plans_on_one_model),
