@@ -320,7 +320,7 @@ static int run(int argc, char **argv) {
         {OPTION_TEXT, "size", 0, "HxW[xC]", &s.size, 0, 0, "resize the images first", NULL},
         {OPTION_INTEGER, "limit", 0, "N", &s.limit, 0, 1e12, "only N images of DATA, of each class its share", NULL},
     };
-    positionals words;
+    static positionals words;
     int status = options_parse(&verb_augment, table, sizeof table / sizeof table[0], &common, &words, argc, argv);
     if (status >= 0) return status;
     if (words.count != 1) return usage_error(&verb_augment, "expected one DATA");

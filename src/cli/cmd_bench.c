@@ -130,7 +130,7 @@ static int run(int argc, char **argv) {
         {OPTION_TEXT, "level", 0, "NAME", &s.level, 0, 0,
          "CPU level of the kernels: avx512_bf16, avx512, avx2, neon, scalar or all", NULL},
     };
-    positionals words;
+    static positionals words;
     int status = options_parse(&verb_bench, table, sizeof table / sizeof table[0], &s.common, &words, argc, argv);
     if (status >= 0) return status;
     const char *what = words.count > 0 ? words.at[0] : "";

@@ -300,7 +300,7 @@ static int run(int argc, char **argv) {
         {OPTION_REAL, "imbalance", 0, "R", &c->imbalance_ratio, 1, 1e9, "largest class to a rare one (default 5)",
          NULL},
     };
-    positionals words;
+    static positionals words;
     int status = options_parse(&verb_clean, table, sizeof table / sizeof table[0], &common, &words, argc, argv);
     if (status >= 0) return status;
     if (words.count != 1) return usage_error(&verb_clean, "expected one DATA");

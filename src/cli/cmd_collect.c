@@ -217,7 +217,7 @@ static int run(int argc, char **argv) {
         {OPTION_INTEGER, "test-samples", 0, "N", &s.test_samples, 0, 100000000,
          "digits: test images (default a sixth of --samples)", NULL},
     };
-    positionals words;
+    static positionals words;
     int status = options_parse(&verb_collect, table, sizeof table / sizeof table[0], &common, &words, argc, argv);
     if (status >= 0) return status;
     if (s.list) return list_names(&common);

@@ -259,7 +259,7 @@ static int run(int argc, char **argv) {
         void (*print)(void);
     } shells[] = {{"bash", print_bash}, {"zsh", print_zsh}, {"fish", print_fish}};
     common_options common = {0};
-    positionals words;
+    static positionals words;
     int status = options_parse(&verb_completion, NULL, 0, &common, &words, argc, argv);
     if (status >= 0) return status;
     if (words.count != 1) return usage_error(&verb_completion, "expected one shell: bash, zsh or fish");

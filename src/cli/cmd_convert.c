@@ -238,7 +238,7 @@ static int run(const verb *v, int argc, char **argv) {
         /* last: convert is told by a second word */
         {OPTION_TEXT, "output", 'o', "PATH", &s.output, 0, 0, "the file to write", NULL},
     };
-    positionals words;
+    static positionals words;
     size_t count = sizeof table / sizeof table[0] - !is_export;
     int status = options_parse(v, table, count, &common, &words, argc, argv);
     if (status >= 0) return status;

@@ -327,7 +327,7 @@ static int run(int argc, char **argv) {
         {OPTION_TEXT, "confusion", 0, "FILE.png", &s->confusion, 0, 0, "the confusion matrix as a picture", NULL},
         {OPTION_INTEGER, "worst", 0, "N", &s->worst, 0, 10000, "mistakes in the table (default 5)", NULL},
     };
-    positionals words;
+    static positionals words;
     int status = options_parse(&verb_evaluate, table, sizeof table / sizeof table[0], &e.common, &words, argc, argv);
     if (status >= 0) return status;
     if (words.count != 2) return usage_error(&verb_evaluate, "expected a MODEL and a DATA");

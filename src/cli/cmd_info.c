@@ -281,7 +281,7 @@ static int run(int argc, char **argv) {
          NULL},
         {OPTION_FLAG, "plan", 0, NULL, &s.plan, 0, 0, "the operations that will run, after fusing", NULL},
     };
-    positionals words;
+    static positionals words;
     int status = options_parse(&verb_info, table, sizeof table / sizeof table[0], &common, &words, argc, argv);
     if (status >= 0) return status;
     if (words.count == 0) return info_machine(&common);

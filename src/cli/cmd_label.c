@@ -205,7 +205,7 @@ static int run(int argc, char **argv) {
         {OPTION_TEXT, "catalog", 0, "FILE", &s.catalog, 0, 0, "the catalog's file (default DATA/hone.db)", NULL},
         {OPTION_TEXT, "export", 0, "FILE", &s.export, 0, 0, "write the labels to FILE (.csv, .jsonl) and end", NULL},
     };
-    positionals words;
+    static positionals words;
     int status = options_parse(&verb_label, table, sizeof table / sizeof table[0], &common, &words, argc, argv);
     if (status >= 0) return status;
     if (words.count != 1)

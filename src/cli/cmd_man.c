@@ -171,7 +171,7 @@ static void print_program(void) {
 
 static int run(int argc, char **argv) {
     common_options common = {0};
-    positionals words;
+    static positionals words;
     int status = options_parse(&verb_man, NULL, 0, &common, &words, argc, argv);
     if (status >= 0) return status;
     if (words.count > 1) return usage_error(&verb_man, "expected one VERB at most");

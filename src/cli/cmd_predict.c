@@ -218,7 +218,7 @@ static int run(int argc, char **argv) {
          NULL},
         WEIGHTS_OPTIONS(&s.weights),
     };
-    positionals words;
+    static positionals words;
     int status = options_parse(&verb_predict, table, sizeof table / sizeof table[0], &common, &words, argc, argv);
     if (status >= 0) return status;
     if (words.count < 2) return usage_error(&verb_predict, "expected a MODEL and at least one image or folder");

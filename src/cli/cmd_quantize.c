@@ -324,7 +324,7 @@ static int run(int argc, char **argv) {
          NULL},
         {OPTION_INTEGER, "batch-size", 'b', "N", &s->batch_size, 1, 1 << 20, "of that (default 32)", NULL},
     };
-    positionals words;
+    static positionals words;
     hone_error err = {0};
     int status = options_parse(&verb_quantize, table, sizeof table / sizeof table[0], &q.common, &words, argc, argv);
     if (status >= 0) return status;

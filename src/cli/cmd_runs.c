@@ -260,7 +260,7 @@ static int run(int argc, char **argv) {
         {OPTION_TEXT, "runs", 0, "FOLDER", &s.runs, 0, 0, "where they are (default $HONE_RUNS, or runs)", NULL},
         {OPTION_TEXT, "report", 0, "FILE.html", &s.report, 0, 0, "compare: a page with overlaid curves", NULL},
     };
-    positionals words;
+    static positionals words;
     int status = options_parse(&verb_runs, table, sizeof table / sizeof table[0], &common, &words, argc, argv);
     if (status < 0) status = check_words(&words);
     if (status >= 0) return status;

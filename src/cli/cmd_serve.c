@@ -259,7 +259,7 @@ static int run(int argc, char **argv) {
          "answers follow what people say at once; --feedback keeps it beyond the server's end", NULL},
         {OPTION_REAL, "sample-below", 0, "P", &s.sample_below, 0, 1, "less sure than this is hard (default 0.6)", NULL},
     };
-    positionals words;
+    static positionals words;
     int status = options_parse(&verb_serve, table, sizeof table / sizeof table[0], &common, &words, argc, argv);
     if (status >= 0) return status;
     if (words.count < 1) return usage_error(&verb_serve, "expected at least one model: [NAME=]FILE");

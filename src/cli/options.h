@@ -47,6 +47,7 @@ typedef struct common_options {
 
 enum { MAX_POSITIONALS = 4096 };
 
+/* 32 KiB: static or on the heap, for a stack may be small (ulimit -s). */
 typedef struct positionals {
     const char *at[MAX_POSITIONALS];
     int count;

@@ -13,6 +13,14 @@
 #ifdef __linux__
 #include <sys/mman.h>
 #include <unistd.h>
+#ifdef __has_include
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
+#endif
+#endif
+#ifndef VALGRIND_MAKE_MEM_DEFINED
+#define VALGRIND_MAKE_MEM_DEFINED(pointer, size) ((void)0)
+#endif
 #endif
 
 static void *default_alloc(void *context, size_t size, size_t alignment) {
@@ -57,6 +65,7 @@ static void clear(void *pointer, size_t size) {
         size_t head = (page - (uintptr_t)pointer % page) % page, pages = (size - head) / page * page;
         char *at = pointer;
         if (madvise(at + head, pages, MADV_DONTNEED) == 0) {
+            VALGRIND_MAKE_MEM_DEFINED(at + head, pages); /* it does not follow madvise */
             memset(at, 0, head);
             memset(at + head + pages, 0, size - head - pages);
             return;

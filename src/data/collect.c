@@ -226,7 +226,7 @@ static hone_status fetch(collection *c, const target *t, const char *const *mirr
 /* ---- from a folder --------------------------------------------------------------------------------------------- */
 
 static hone_status copy_bytes(collection *c, const char *from, const char *to, hone_error *err) {
-    unsigned char buffer[65536];
+    unsigned char buffer[16384];
     FILE *in = fopen(from, "rb"), *out = in ? fopen(to, "wb") : NULL;
     if (!out) {
         hone__fail(err, HONE_IO, "cannot copy '%s': %s", from, strerror(errno));

@@ -80,6 +80,15 @@ want_status 0
 grep -q 'train-images-idx3-ubyte#59' labels.csv || fail "a named set's labels should be exported"
 unset HONE_DATA
 
+# A small stack is enough. (Not for a program under a sanitizer, which a limit of memory tells.)
+if (ulimit -d 400000; exec "$HONE" --version >/dev/null 2>&1); then
+    last="cleaning on a small stack"
+    (ulimit -s 64; exec "$HONE" clean data --epochs 1 --folds 2 --threads 2 --quiet >out 2>err)
+    status=$?
+    want_status 0
+    want_out '^data: 440 images'
+fi
+
 run clean
 want_status 2
 run clean data --kinds lable
