@@ -231,9 +231,9 @@ static int check_place(const char *folder) {
 /* All of it or nothing under --to's name. */
 static int write_set(job *j, size_t count) {
     const char *to = j->settings->to;
+    watch_interrupts(NULL);
     int status = new_folder_begin(&j->folder, to);
     if (status >= 0) return status;
-    watch_interrupts(NULL);
     status = wants_folders(j) ? write_folders(j, count) : write_idx(j, count);
     if (status < 0) status = new_folder_commit(&j->folder);
     new_folder_release(&j->folder);

@@ -124,9 +124,9 @@ static int collect_digits(const settings *s, const common_options *common) {
         return usage_error(&verb_collect, "digits needs no collecting to train on; to look at them say --to FOLDER");
     new_folder folder;
     bool has_sheet = false;
+    watch_interrupts(NULL);
     int status = new_folder_begin(&folder, s->to);
     if (status >= 0) return status;
-    watch_interrupts(NULL);
     status = write_parts(s, common, folder.path, &has_sheet);
     if (status < 0) status = new_folder_commit(&folder);
     new_folder_release(&folder);

@@ -227,6 +227,7 @@ static int train(train_session *r) {
     if (status >= 0) return status;
     watch_trainer(r->trainer);
     watch_interrupts(stopping_after_step);
+    if (is_interrupted()) hone_trainer_cancel(r->trainer); /* between the choice of a network and this */
     hone_error err = {0};
     hone_status fitted = hone_trainer_fit(r->trainer, &err);
     progress_break(r->bar);

@@ -276,7 +276,6 @@ int choose_model(train_session *r, const hone_fit_config *fit) {
         status = failed(&err, NULL, "cannot choose a network for '%s'", r->source);
     else
         status = train_choice(r, &result, fit, &pixels);
-    unwatch_interrupts();
     hone_search_result_release(&result);
     return status;
 }
