@@ -133,7 +133,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body[:1000])
         self.wfile.flush()
-        time.sleep(8)
+        time.sleep(20)
         self.close_connection = True
 
     def mode_slow(self, body):

@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -51,11 +52,21 @@ static void handle_silent(void *context, hone__http_exchange *x) {
     (void)context, (void)x;
 }
 
+/* Says that it is at it, and goes on when it is let. */
+static _Atomic int slow_begun;
+static _Atomic bool slow_may_end;
+
 static void handle_slow(void *context, hone__http_exchange *x) {
     (void)context;
-    const struct timespec moment = {0, 300 * 1000 * 1000};
-    nanosleep(&moment, NULL);
+    const struct timespec moment = {0, 1000 * 1000};
+    atomic_fetch_add(&slow_begun, 1);
+    while (!atomic_load(&slow_may_end)) nanosleep(&moment, NULL);
     hone__http_reply_text(x, 200, "done after all");
+}
+
+static void wait_for_slow(int begun) {
+    const struct timespec moment = {0, 1000 * 1000};
+    while (atomic_load(&slow_begun) < begun) nanosleep(&moment, NULL);
 }
 
 /* Says which of the server's threads this is. */
@@ -163,7 +174,7 @@ static int dial(const hone__http_server *server) {
     int s = socket(AF_INET, SOCK_STREAM, 0);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)hone__http_server_port(server))};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    struct timeval patience = {20, 0};
+    struct timeval patience = {60, 0};
     setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     assert_int_equal(connect(s, (struct sockaddr *)&address, sizeof address), 0);
     return s;
@@ -342,17 +353,28 @@ static void *ask_slow(void *server) {
     return strstr(ask(server, "GET /slow?token=s3cret", "", ""), "done after all") ? server : NULL;
 }
 
+static void *let_slow_end(void *server) {
+    const struct timespec moment = {0, 1000 * 1000};
+    while (!hone__http_server_is_draining(server)) nanosleep(&moment, NULL);
+    atomic_store(&slow_may_end, true); /* the last look at the server: it is waiting for this */
+    return NULL;
+}
+
 static void stopping_lets_requests_finish(void **state) {
     (void)state;
     hone__http_config c = config();
+    c.grace_seconds = 60;
     hone__http_server *server = start(&c);
-    pthread_t client;
+    pthread_t client, other;
     void *heard;
-    pthread_create(&client, NULL, ask_slow, server);
-    const struct timespec moment = {0, 100 * 1000 * 1000};
-    nanosleep(&moment, NULL);
+    atomic_store(&slow_begun, 0);
+    atomic_store(&slow_may_end, false);
+    assert_int_equal(pthread_create(&client, NULL, ask_slow, server), 0);
+    wait_for_slow(1);
     int idle = dial(server); /* one that never asks does not hold it up */
+    assert_int_equal(pthread_create(&other, NULL, let_slow_end, server), 0);
     hone__http_server_free(server);
+    pthread_join(other, NULL);
     pthread_join(client, &heard);
     assert_non_null(heard);
     close(idle);
@@ -449,18 +471,20 @@ static void a_crowd_is_answered_together(void **state) {
     enum { CLIENTS = 9, ROUNDS = 6 };
     static const char together[] = "GET /together?token=s3cret HTTP/1.1\r\nHost: localhost\r\n\r\n",
                       slow[] = "GET /slow?token=s3cret HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    const struct timespec moment = {0, 100 * 1000 * 1000};
     hone__http_config c = config();
     c.threads = 1;
     c.gathered = answer_together;
+    atomic_store(&slow_begun, 0);
     hone__http_server *server = start(&c);
     int clients[CLIENTS], most = 0;
     for (int i = 0; i < CLIENTS; i++) clients[i] = dial(server);
     for (int round = 0; round < ROUNDS; round++) {
         char text[2048];
+        atomic_store(&slow_may_end, false);
         say(clients[0], slow);
-        nanosleep(&moment, NULL);
+        wait_for_slow(round + 1);
         for (int i = 1; i < CLIENTS; i++) say(clients[i], together);
+        atomic_store(&slow_may_end, true);
         for (int i = 0; i < CLIENTS; i++) {
             int others = 0;
             size_t used = 0;
@@ -491,7 +515,7 @@ static void too_many_connections_wait(void **state) {
     wait_for_connections(server, 3);
     int waiting = dial(server);
     say(waiting, "GET /item/7?token=s3cret HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    struct timeval moment = {0, 300 * 1000}, patience = {20, 0};
+    struct timeval moment = {0, 300 * 1000}, patience = {60, 0};
     char byte;
     setsockopt(waiting, SOL_SOCKET, SO_RCVTIMEO, &moment, sizeof moment);
     assert_int_equal(recv(waiting, &byte, 1, 0), -1);

@@ -161,8 +161,8 @@ static void labels_are_asked_for_and_move(void **state) {
     wait_until(&e.labelled, 2);
     want(ask_text(s, "GET /v1/models/m/labels/stable", NULL), 200, "\"version\": \"2\"");
     want(ask_text(s, "GET /v1/models/m/labels/canary", NULL), 200, "\"version\": \"3\"");
-    for (int i = 0; i < 200 && ask_text(s, "GET /v1/models/m/versions/1", NULL)->status == 200; i++)
-        nanosleep(&(struct timespec){0, 20000000}, NULL);
+    for (int i = 0; i < 1200 && ask_text(s, "GET /v1/models/m/versions/1", NULL)->status == 200; i++)
+        nanosleep(&(struct timespec){0, 25000000}, NULL);
     want(ask_text(s, "GET /v1/models/m/versions/1", NULL), 404, NULL);
 
     assert_int_equal(atomic_load(&e.refused), 0);
