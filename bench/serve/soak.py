@@ -8,6 +8,7 @@ memory is what it was after the first fifth (and a little), and SIGTERM ends in 
 library.
 """
 
+import atexit
 import http.client
 import json
 import os
@@ -29,6 +30,7 @@ served = os.path.join(folder.name, "m.h5")
 shutil.copy(model, served)
 server = subprocess.Popen([hone, "serve", served, "--watch", "0.2", "--max-connections", "200"],
                           stderr=subprocess.PIPE, text=True)
+atexit.register(server.kill)  # whatever goes wrong here
 port = 0
 for line in server.stderr:
     if line.startswith("listening on"):

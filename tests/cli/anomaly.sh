@@ -144,14 +144,9 @@ run runs
 want_out ' done +1 +0\.'
 run runs reproduce "$(ls runs)" --quiet
 want_status 0
-: >err
-"$HONE" train data --task anomaly --epochs 500 --limit 300 --output stopped.h5 >out 2>err &
-pid=$!
-for try in $(seq 1200); do grep -q '^epoch 1/500' err && break; sleep 0.05; done
-kill -INT $pid
-wait $pid
-status=$?
-last="interrupted anomaly training"
+background train data --task anomaly --epochs 500 --limit 300 --output stopped.h5
+await '^epoch 1/500'
+stop INT
 want_status 130
 want_err 'interrupted after [0-9]+ epochs?; what was learnt so far is in .stopped.h5.$'
 want_err '^hint: go on with: hone train --resume stopped.h5$'
@@ -178,15 +173,9 @@ run train --resume other.h5 --batch-size 7 --output x.h5 --quiet
 want_error 'had batch_size 32, not 7'
 
 # A memory is made in one go: nothing is left of half of one.
-: >err
-"$HONE" train data --task anomaly --method memory --epochs 500 --output half.h5 --runs half >out 2>err &
-pid=$!
-for try in $(seq 1200); do grep -q 'which way up' err && break; sleep 0.05; done
-sleep 0.2
-kill -INT $pid
-wait $pid
-status=$?
-last="interrupted memory"
+background train data --task anomaly --method memory --epochs 500 --output half.h5 --runs half
+await 'which way up'
+stop INT
 want_status 130
 want_err '^hone: interrupted; nothing was saved: a memory is made in one go$'
 [ ! -e half.h5 ] || fail "half a memory was saved"

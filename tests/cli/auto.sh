@@ -33,14 +33,10 @@ run runs reproduce "$(ls clock)" --runs clock
 want_error 'chosen by the clock'
 
 # Ctrl-C while choosing: the best so far is there. A slow machine may be past that: then it is interrupted training.
-: >err
-"$HONE" train $data --model auto --time 30s --no-run --output best.h5 >out 2>err &
-pid=$!
-for try in $(seq 1200); do grep -q -e dropped -e '^epoch' err && break; sleep 0.05; done
-kill -INT $pid
-wait $pid
-status=$?
-last="interrupted search"
+# shellcheck disable=SC2086
+background train $data --model auto --time 30s --no-run --output best.h5
+await 'dropped|^epoch'
+stop INT
 want_status 130
 if [ -e best.checkpoint.h5 ]; then
     want_err 'the state is in .best.checkpoint.h5'

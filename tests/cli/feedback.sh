@@ -15,19 +15,12 @@ want_error "cannot serve.*'digits.h5'"
 
 # serve OPTIONS…: in the background; leaves $pid and $url.
 serve() {
-    : >err
-    "$HONE" serve digits.h5 "$@" >out 2>err &
-    pid=$!
-    last="hone serve digits.h5 $*"
-    status=
-    for try in $(seq 400); do grep -q '^listening on ' err && break; kill -0 $pid 2>/dev/null || break; sleep 0.05; done
+    background serve digits.h5 "$@"
+    await '^listening on '
     url=$(sed -n 's/^listening on //p' err)
-    [ -n "$url" ] || fail "no address was printed"
 }
-stop() {
-    kill -TERM $pid
-    wait $pid
-    status=$?
+end() {
+    stop TERM
     want_status 0
 }
 # ask STATUS PATTERN WORDS…: what curl WORDS… answers.
@@ -46,7 +39,7 @@ ask 404 'without --feedback' --data-binary @seven.png "$url/feedback?label=7"
 ask 200 '"feedback": null' "$url/api/ui/model"
 ask 200 '<title>hone serve</title>' "$url/"
 ask 405 'takes POST' "$url/feedback"
-stop
+end
 
 serve --feedback told --feedback-max-images 2 --no-ui
 ask 404 'not found' "$url/"
@@ -62,7 +55,7 @@ ask 400 '.' --data-binary @digits.h5 "$url/feedback?label=1"
 ask 413 "pixels" --data-binary @"$tests"/data/images/bomb.png "$url/feedback?label=1"
 ask 404 "no model 'cats'" --data-binary @seven.png "$url/feedback?label=1&model=cats"
 ask 403 'other sites' -H 'Origin: http://elsewhere.example' --data-binary @seven.png "$url/feedback?label=1"
-stop
+end
 [ "$(find . -path './told/*' -name '*.png' | wc -l)" -eq 1 ] || fail "more than the one picture"
 no_leftovers
 
@@ -71,17 +64,17 @@ run collect told
 want_status 0
 serve --feedback told
 ask 200 '"count": 1' --data-binary @seven.png "$url/feedback?label=1"
-stop
+end
 
 # Taught at once, until the server ends.
 serve --teach
 ask 200 '"queued": false.*"taught": true' --data-binary @seven.png "$url/feedback?label=2"
 ask 200 '"class": "2".*"taught": true' --data-binary @seven.png "$url/predict"
-stop
+end
 serve
 ask 200 '"probabilities"' --data-binary @seven.png "$url/predict"
 grep -q taught answer && fail "a lesson outlived the server"
-stop
+end
 
 # With a folder to keep it in, it outlives the server's end, a kill and a new file in the model's place.
 network=$(tr -d '\n' <answer | sed 's/.*"class": "\([^"]*\)".*/\1/')
@@ -89,8 +82,7 @@ other=2
 [ "$network" = 2 ] && other=3
 serve --teach --feedback lessons
 ask 200 '"queued": true.*"taught": true' --data-binary @seven.png "$url/feedback?label=$other"
-kill -KILL $pid
-wait $pid
+stop KILL
 serve --teach --feedback lessons --watch 0.1
 grep -q "1 lessons of 'lessons' are known" err || fail "what was taught is not said"
 ask 200 "\"class\": \"$other\".*\"taught\": true" --data-binary @seven.png "$url/predict"
@@ -98,18 +90,19 @@ run train digits:200:2 --model mlp --epochs 1 --quiet --no-run --no-test --outpu
 want_status 0
 : >err
 cp other.h5 digits.new && mv digits.new digits.h5
-for try in $(seq 200); do grep -q 'version 2 loaded' err && grep -q "are known" err && break; sleep 0.05; done
+await 'version 2 loaded'
+await 'are known'
 ask 200 "\"class\": \"$other\".*\"taught\": true" --data-binary @seven.png "$url/predict"
-stop
+end
 serve --feedback lessons # without --teach nobody asks for them
 ask 200 '"probabilities"' --data-binary @seven.png "$url/predict"
 grep -q taught answer && fail "a lesson without --teach"
-stop
+end
 rm -r lessons/$other
 serve --teach --feedback lessons # who takes the picture away takes the lesson away
 ask 200 '"probabilities"' --data-binary @seven.png "$url/predict"
 grep -q taught answer && fail "a lesson without its picture"
-stop
+end
 
 # In 8 bits features are rounded: what was taught in float is known again, by every protocol, under its new name.
 run quantize other.h5 digits:200:2 --output digits.h5 --max-loss 100 --quiet
@@ -121,7 +114,7 @@ want_out "thing"
 serve
 ask 200 '"class": "thing".*"taught": true' --data-binary @seven.png "$url/predict"
 ask 200 '"shape": \[-1, 11\]' "$url/v2/models/digits"
-stop
+end
 
 # The heat map is of what answered: the network's class, or what is like the example.
 run train digits:300:3 --model mnist-fast --epochs 1 --quiet --no-run --no-test --output digits.h5
@@ -131,7 +124,7 @@ ask 200 '"heat_map_class": "[0-9]", "heat_map": \[\[' --data-binary @seven.png "
 ask 200 '"taught": true' --data-binary @seven.png "$url/feedback?label=$other"
 ask 200 "\"heat_map_class\": \"$other\", \"heat_map_example\": .*\"heat_map\": \\[\\[" --data-binary @seven.png "$url/predict?heat_map=1"
 grep -Eq '0\.[1-9]' answer || fail "nothing in the picture is like its own example"
-stop
+end
 echo '{' >lessons/.lessons.json
 run serve digits.h5 --teach --feedback lessons
 want_error "lessons.json"

@@ -139,14 +139,9 @@ run evaluate x.h5 few --calibrate validation --quiet --split all
 want_status 0
 
 # Ctrl-C: what was reached is saved, and twice stops at once.
-: >err
-"$HONE" finetune base.h5 few --recipe full --epochs 100000 --early-stopping -1 --output part.h5 --runs broken >out 2>err &
-pid=$!
-for try in $(seq 1200); do grep -q '^epoch 2/' err && break; sleep 0.05; done
-kill -INT $pid
-wait $pid
-status=$?
-last="interrupted fine-tuning"
+background finetune base.h5 few --recipe full --epochs 100000 --early-stopping -1 --output part.h5 --runs broken
+await '^epoch 2/'
+stop INT
 want_status 130
 want_err "^hone: interrupted after [0-9]+ epochs?; the best so far is in 'part.h5'"
 run predict part.h5 few/3/0.pgm

@@ -27,19 +27,9 @@ want_status 1
 
 # serve OPTIONS…: in the background; leaves $pid and $url.
 serve() {
-    : >err
-    "$HONE" label data --no-browser "$@" >out 2>err &
-    pid=$!
-    last="hone label data $*"
-    status=
-    for try in $(seq 400); do grep -q '^listening on ' err && break; kill -0 $pid 2>/dev/null || break; sleep 0.05; done
+    background label data --no-browser "$@"
+    await '^listening on '
     url=$(sed -n 's/^listening on //p' err)
-    [ -n "$url" ] || fail "no address was printed"
-}
-stop() {
-    kill -"$1" $pid
-    wait $pid
-    status=$?
 }
 
 serve --no-learning

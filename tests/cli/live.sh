@@ -32,10 +32,9 @@ want_out '--ui \[PORT\]'
 # A port that is taken is said before any data is read.
 "$HONE" train digits:2000:1 --epochs 1000 --ui --no-run --quiet >/dev/null 2>other &
 pid=$!
-for try in $(seq 400); do grep -q '^watch it on' other && break; sleep 0.05; done
+await '^watch it on' other
 port=$(sed -n 's,^watch it on http://127\.0\.0\.1:\([0-9]*\)/.*,\1,p' other)
 run train digits:64:1 --epochs 1 --ui "$port"
 want_error "cannot show the training.*port $port.*choose another port"
-kill -KILL $pid
-wait $pid 2>/dev/null
+stop KILL
 finish

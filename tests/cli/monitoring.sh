@@ -10,18 +10,9 @@ if grep -q 'HONE_WITH' err; then echo "no SQLite or no libmicrohttpd"; exit 77; 
 
 # start VERB ARGUMENTS…: in the background; leaves $pid and $url.
 start() {
-    : >err
-    "$HONE" "$@" >out 2>err </dev/null &
-    pid=$!
-    last="hone $*"
-    status=
-    for try in $(seq 400); do grep -q '^listening on ' err && break; kill -0 $pid 2>/dev/null || break; sleep 0.05; done
+    background "$@"
+    await '^listening on '
     url=$(sed -n 's/^listening on //p' err)
-    [ -n "$url" ] || fail "no address was printed: $(cat err)"
-}
-stop() {
-    kill -TERM "$1"
-    wait "$1" || fail "it ended with status $?"
 }
 # send: all pictures of a day, a form for each class of them.
 send() {
@@ -57,7 +48,8 @@ for class in $(ls dim); do
     curl -s -f -d "{\"ids\": [$ids], \"label\": \"$class\"}" -H 'Content-Type: application/json' \
         "${url%%/\?*}/api/label?${url#*\?}" >answer || fail "label $class: $(cat answer)"
 done
-stop $pid
+stop TERM
+want_status 0
 
 # What they said is learned, and the better model takes the old one's place.
 run evaluate model.h5 hard --split all --json --quiet
@@ -69,11 +61,13 @@ run evaluate new.h5 hard --split all --json --quiet
 after=$(sed -n 's/.*"accuracy": \([0-9.]*\),*/\1/p' out | head -n 1)
 awk "BEGIN { exit !($after > $before + 0.05) }" || fail "accuracy before $before, after $after"
 mv new.h5 model.h5
-for try in $(seq 200); do curl -s "$server/v1/models/model" | grep -q '"version": "2"' && break; sleep 0.05; done
+for try in $(seq 1200); do curl -s "$server/v1/models/model" | grep -q '"version": "2"' && break; sleep 0.05; done
 send
 grep -q '"version": 2' answers || fail "the old model answers"
 now=$(drift mean)
 { [ "$now" -lt 1000 ] && [ "$((now * 4))" -lt "$mean" ]; } || fail "the drift was $mean and is $now"
 [ "$(drift std)" -lt "$std" ] || fail "the drift of std was $std and is $(drift std)"
-stop $serving
+pid=$serving
+stop TERM
+want_status 0
 finish

@@ -22,18 +22,9 @@ cp d.h5 e.h5
 
 # serve OPTIONS…: in the background; leaves $pid and $url.
 serve() {
-    : >err
-    "$HONE" serve "$@" >out 2>err &
-    pid=$!
-    last="hone serve $*"
-    for try in $(seq 400); do grep -q '^listening on ' err && break; kill -0 $pid 2>/dev/null || break; sleep 0.05; done
+    background serve "$@"
+    await '^listening on '
     url=$(sed -n 's/^listening on //p' err)
-    [ -n "$url" ] || fail "no address was printed: $(cat err)"
-}
-stop() {
-    kill -"$1" $pid
-    wait $pid
-    status=$?
 }
 # get STATUS PATTERN CURL-ARGUMENTS…
 get() {
@@ -65,11 +56,11 @@ get 421 'not known by the name' -H 'Host: evil.example' "$url/healthz"
 get 403 'other sites' -H 'Origin: http://evil.example' -d '{}' "$url/v1/models/d:predict"
 cp d.h5 new.h5
 mv new.h5 d.h5 # the same content in another file is loaded anew
-for try in $(seq 100); do curl -s "$url/v1/models/d" | grep -q '"version": "2"' && break; sleep 0.05; done
+for try in $(seq 1200); do curl -s "$url/v1/models/d" | grep -q '"version": "2"' && break; sleep 0.05; done
 get 200 '"version": "2"' "$url/v1/models/d"
 echo garbage >bad.h5
 mv bad.h5 d.h5
-for try in $(seq 100); do grep -q 'refused' err && break; sleep 0.05; done
+await 'refused'
 want_err "warning: model 'd': the new file is refused, the old model stays"
 get 200 '"version": "2"' "$url/v1/models/d"
 stop TERM
@@ -83,7 +74,7 @@ want_err 'can be read by others'
 chmod 600 tokens
 serve e.h5 --token-file tokens --json --no-ui
 want_err '^listening on'
-for try in $(seq 100); do grep -q '"port"' out && break; sleep 0.05; done
+await '"port"' out
 grep -q '"url": "http://127.0.0.1:' out || fail "no JSON: $(cat out)"
 get 401 'token' "$url/v1/models/e"
 get 200 'AVAILABLE' -H 'Authorization: Bearer secret-one' "$url/v1/models/e"
