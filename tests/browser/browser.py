@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the browser tests share: pictures made here, a hone label that can be killed, Chromium windows with people in them."""
+import atexit
 import contextlib
 import json
 import os
@@ -9,6 +10,7 @@ import signal
 import sqlite3
 import struct
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -23,7 +25,28 @@ from selenium.webdriver.common.keys import Keys
 
 HONE = os.environ['HONE']
 SHOTS = os.environ.get('HONE_SCREENSHOTS')  # a folder: pictures for the documentation are put there
-PATIENCE = 40  # seconds; a loaded machine is slow, nothing here measures time
+PATIENCE = 120  # seconds; a loaded machine is slow, nothing here measures time
+
+running, drivers = [], []  # programs and browsers: none of them outlives this one
+
+
+@atexit.register
+def end_all():
+    for driver in drivers:
+        with contextlib.suppress(Exception):  # it is gone already
+            driver.quit()
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is registered is done
+
+
+def begin(command, **options):
+    """A program in the background, whose stderr is read."""
+    running.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **options))
+    return running[-1]
 
 
 def write_png(path, width, height, rows):
@@ -105,7 +128,7 @@ class Server:
 
     def start(self):
         command = [HONE, 'label', self.folder, '--no-browser', '--token-file', self.token, '--port', str(self.port), *self.options]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self.process = begin(command)
         for line in self.process.stderr:
             found = re.match(r'listening on (http://127\.0\.0\.1:(\d+)/\?token=\S+)', line)
             if found:
@@ -153,7 +176,7 @@ class Server:
 
 
 class Window:
-    """A browser of its own: another person, or the same one on a phone."""
+    """A browser of its own: another person, or the same one on a phone. server: what has a url; None: it is opened later."""
 
     def __init__(self, server, who='', language='en', size=(1280, 800), phone=False, dark=False):
         options = webdriver.ChromeOptions()
@@ -166,10 +189,12 @@ class Window:
         if phone:
             options.add_experimental_option('mobileEmulation', {'deviceMetrics': {'width': size[0], 'height': size[1], 'pixelRatio': 2, 'touch': True}})
         self.driver = webdriver.Chrome(options=options, service=Service(shutil.which('chromedriver')))
+        drivers.append(self.driver)
         if not phone:
             self.driver.execute_cdp_cmd('Emulation.setDeviceMetricsOverride', {'width': size[0], 'height': size[1], 'deviceScaleFactor': 1, 'mobile': False})
         self.driver.execute_cdp_cmd('Emulation.setEmulatedMedia', {'features': [{'name': 'prefers-color-scheme', 'value': 'dark' if dark else 'light'}]})
-        self.open(server.url)
+        if server:
+            self.open(server.url)
         if who:
             self.until(lambda: self.find('#who-dialog[open]'), 'the name is asked')
             self.find('#who-name').send_keys(who + Keys.ENTER)
@@ -240,6 +265,7 @@ class Window:
         return [entry['message'] for entry in self.driver.get_log('browser') if entry['level'] == 'SEVERE']
 
     def close(self):
+        drivers.remove(self.driver)
         self.driver.quit()
 
 

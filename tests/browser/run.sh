@@ -11,4 +11,16 @@ if ! "$python" -c 'import selenium' 2>/dev/null; then
     echo "skipped: '$python' has no selenium; scripts/python-env installs it"
     exit 77
 fi
-exec "$python" "$@"
+# Chromium leaves folders where temporary files go, above all when it is killed: they go with this one, or with the next.
+for left in "${TMPDIR:-/tmp}"/hone-browser.*; do
+    owner=${left##*/hone-browser.}
+    kill -0 "${owner%%.*}" 2>/dev/null || rm -rf "$left" 2>/dev/null || true
+done
+TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/hone-browser.$$.XXXXXX")
+export TMPDIR no_proxy=127.0.0.1,localhost NO_PROXY=127.0.0.1,localhost
+trap 'rm -rf "$TMPDIR"' EXIT
+trap 'exit 143' TERM
+trap 'exit 130' INT
+status=0
+"$python" "$@" || status=$?
+exit $status

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """hone label in a real Chromium, from the keyboard to the file: nothing that the page called saved is ever lost."""
-import time
 
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -232,8 +231,8 @@ def two_people_at_once_lose_nothing():
             bob.keys(Keys.HOME, '3')
             ada.until(lambda: '小波' in ada.text('#toasts') and 'square' in ada.text('#toasts'), 'Ada is told')
             # Both at the same picture: the last one wins, the history has both, and who overwrote is told.
-            ada.script("window.fetchBefore = window.fetch; window.fetch = (path, ...rest) => String(path).startsWith('/api/changes') ? new Promise(() => {}) : fetchBefore(path, ...rest);")
-            time.sleep(0.3)
+            ada.script("window.held = 0; window.fetchBefore = window.fetch; window.fetch = (path, ...rest) => String(path).startsWith('/api/changes') ? (window.held++, new Promise(() => {})) : fetchBefore(path, ...rest);")
+            ada.until(lambda: ada.script('return window.held'), 'she hears no more: the question before this one is answered')
             bob.keys(Keys.HOME, '1')
             bob.saved()
             ada.keys(Keys.HOME, '2')
@@ -278,7 +277,6 @@ def the_model_suggests_and_queues_follow():
             assert len(labelled(server)) == 37
             # A wrong label is a disagreement: the model that judges has not seen it.
             window.click('[data-queue="all"]')
-            time.sleep(0.3)
             window.click('#theme')
             window.shot('label-grid-dark')
             window.click('#theme')

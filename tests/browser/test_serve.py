@@ -38,7 +38,7 @@ class Serving:
         self.start()
 
     def start(self):
-        self.process = subprocess.Popen([HONE, 'serve', *self.words, '--port', str(self.port)], stderr=subprocess.PIPE, text=True)
+        self.process = browser.begin([HONE, 'serve', *self.words, '--port', str(self.port)])
         for line in self.process.stderr:
             found = re.match(r'listening on (http://127\.0\.0\.1:(\d+))$', line)
             if found:
