@@ -117,6 +117,9 @@ void hone__http_loop_asked(hone__http_loop *loop, double now); /* a request begi
 const hone__http_config *hone__http_server_config(const hone__http_server *server);
 void hone__http_server_count_deferred(hone__http_server *server, int change);
 
+/* Decides from the head of a request (http_admit.c); false after leaving a refusal. */
+bool hone__http_admit(hone__http_exchange *x, const hone__http_config *config, bool is_loopback, const char *version);
+
 void hone__http_exchange_release(hone__http_exchange *x); /* what the reply holds */
 /* Hands the reply to libmicrohttpd, with the server's own headers; MHD_NO closes the connection. */
 enum MHD_Result hone__http_exchange_send(hone__http_exchange *x, const hone__http_config *config);

@@ -21,7 +21,8 @@
 #include <unistd.h>
 
 enum { FIRST_BODY_BYTES = 4096 };
-static const double clock_pause = 0.2; /* between two looks at the clocks */
+static const double clock_pause = 0.2;   /* between two looks at the clocks */
+static const double last_requests = 0.2; /* for requests that are on their way when the server stops */
 
 struct hone__http_server {
     hone__http_config config;
@@ -36,7 +37,7 @@ struct hone__http_server {
     _Atomic int active;   /* requests in progress */
     _Atomic int deferred; /* of these, in the application's hands */
     _Atomic int open;     /* connections */
-    _Atomic bool draining, quit;
+    _Atomic bool draining, is_shut, quit;
     pthread_mutex_t lock;
     hone__http_connection *connections; /* under lock */
 };
@@ -139,149 +140,12 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
 
 /* ---- requests -------------------------------------------------------------------------------------------------- */
 
-static bool route_takes(const hone__http_route *route, const char *method) {
-    return strcmp(route->method, "*") == 0 || strcmp(route->method, method) == 0 ||
-           (strcmp(route->method, "GET") == 0 && strcmp(method, "HEAD") == 0);
-}
-
-/* The question that a browser asks before another site's page may ask its own. A question has no route but has the one
- * that it is about: methods are what that takes. */
-static void answer_preflight(hone__http_exchange *x, const hone__http_route *route) {
-    hone__http_set_header(x, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_METHODS,
-                          strcmp(route->method, "*") == 0 ? "GET, POST" : route->method);
-    hone__http_set_header(x, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_HEADERS,
-                          "Authorization, Content-Type, Content-Encoding, Inference-Header-Content-Length, "
-                          "X-Request-Timeout-Ms");
-    hone__http_set_header(x, MHD_HTTP_HEADER_ACCESS_CONTROL_MAX_AGE, "600");
-    hone__http_reply(x, MHD_HTTP_NO_CONTENT, NULL, NULL, 0, NULL);
-}
-
-/* Finds the route, or leaves 404 or 405. */
-static bool find_route(const hone__http_config *config, hone__http_exchange *x) {
-    const hone__http_route *other = NULL;
-    const char *origin = hone__http_header_value(x, MHD_HTTP_HEADER_ORIGIN),
-               *asked = hone__http_header_value(x, MHD_HTTP_HEADER_ACCESS_CONTROL_REQUEST_METHOD);
-    bool is_preflight = asked && strcmp(x->method, "OPTIONS") == 0 &&
-                        hone__http_origin_listed(origin, config->origins, config->origin_count);
-    for (size_t i = 0; i < config->route_count; i++) {
-        const char *segment;
-        if (!hone__http_path_matches(config->routes[i].path, x->path, &segment)) continue;
-        if (is_preflight && route_takes(&config->routes[i], asked)) {
-            answer_preflight(x, &config->routes[i]);
-            return false;
-        }
-        if (!is_preflight && route_takes(&config->routes[i], x->method)) {
-            x->route = &config->routes[i];
-            x->segment = segment;
-            return true;
-        }
-        other = &config->routes[i];
-    }
-    if (other) {
-        hone__http_set_header(x, MHD_HTTP_HEADER_ALLOW, other->method);
-        hone__http_reply_text(x, MHD_HTTP_METHOD_NOT_ALLOWED, "'%.200s' takes %s", x->path, other->method);
-    } else {
-        hone__http_reply_text(x, MHD_HTTP_NOT_FOUND, "not found");
-    }
-    return false;
-}
-
 /* A zero byte would end the text before whoever compares it has seen the whole: an address with one stays as it was
  * sent, and is nobody's. */
 static size_t unescape(void *context, struct MHD_Connection *connection, char *text) {
     (void)context;
     (void)connection;
     return strstr(text, "%00") ? strlen(text) : MHD_http_unescape(text);
-}
-
-static bool reads_only(const char *method) {
-    return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
-}
-
-/* The length that the client announces: false where it is no number; a chunked body announces none. */
-static bool announced_length(const hone__http_exchange *x, uint64_t *length) {
-    const char *text = hone__http_header_value(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    *length = 0;
-    for (; text && *text; text++) {
-        if (*text < '0' || *text > '9') return false;
-        bool fits = *length <= (UINT64_MAX - 9) / 10;
-        *length = fits ? *length * 10 + (uint64_t)(*text - '0') : UINT64_MAX;
-    }
-    return true;
-}
-
-/* How often the headers stand there that say where a request ends and whom it is for. */
-typedef struct framing {
-    int hosts, lengths, codings;
-    bool is_chunked;
-} framing;
-
-static enum MHD_Result note_framing(void *context, enum MHD_ValueKind kind, const char *name, const char *value) {
-    (void)kind;
-    framing *f = context;
-    if (hone__http_same_word(name, MHD_HTTP_HEADER_HOST)) {
-        f->hosts++;
-    } else if (hone__http_same_word(name, MHD_HTTP_HEADER_CONTENT_LENGTH)) {
-        f->lengths++;
-    } else if (hone__http_same_word(name, MHD_HTTP_HEADER_TRANSFER_ENCODING)) {
-        f->codings++;
-        f->is_chunked = value && hone__http_same_word(value, "chunked");
-    }
-    return MHD_YES;
-}
-
-/* A request whose end or host can be read in two ways is refused, as RFC 9112 wants it: a proxy in front may have read
- * it in the other one, and what is the body to one is the next request to the other. */
-static bool is_framed(hone__http_exchange *x) {
-    framing f = {0};
-    MHD_get_connection_values(x->connection, MHD_HEADER_KIND, note_framing, &f);
-    if (f.hosts > 1 || f.lengths > 1 || (f.lengths > 0 && f.codings > 0)) {
-        hone__http_reply_text(x, MHD_HTTP_BAD_REQUEST,
-                              f.hosts > 1     ? "more than one Host header"
-                              : f.lengths > 1 ? "more than one Content-Length header"
-                                              : "both Content-Length and Transfer-Encoding");
-        return false;
-    }
-    if (f.codings > 1 || (f.codings == 1 && !f.is_chunked)) {
-        hone__http_reply_text(x, MHD_HTTP_NOT_IMPLEMENTED, "the transfer encoding is none but chunked");
-        return false;
-    }
-    return true;
-}
-
-/* All that can be decided from the head of the request; false after leaving a refusal. */
-static bool admit(hone__http_server *s, hone__http_exchange *x, const char *version) {
-    const hone__http_config *config = &s->config;
-    const char *host = hone__http_header_value(x, MHD_HTTP_HEADER_HOST);
-    if (!is_framed(x)) return false;
-    /* HTTP/1.0, which balancers look after their servers with, has no Host header; browsers always send one. */
-    bool is_nameless = !host && strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
-    if (!is_nameless && (s->listener.is_loopback || !config->any_host) &&
-        !hone__http_host_allowed(host, config->hosts, config->host_count, s->listener.is_loopback)) {
-        hone__http_reply_text(x, MHD_HTTP_MISDIRECTED_REQUEST, "this server is not known by the name '%.100s'",
-                              host ? host : "");
-        return false;
-    }
-    const char *origin = hone__http_header_value(x, MHD_HTTP_HEADER_ORIGIN);
-    if (config->check_origin && !reads_only(x->method) && strcmp(x->method, "OPTIONS") != 0 &&
-        !hone__http_origin_allowed(origin, host, config->certificate != NULL) &&
-        !hone__http_origin_listed(origin, config->origins, config->origin_count)) {
-        hone__http_reply_text(x, MHD_HTTP_FORBIDDEN, "requests from pages of other sites are refused");
-        return false;
-    }
-    if (config->guard && !config->guard(config->context, x)) return false;
-    if (!find_route(config, x)) return false;
-    uint64_t length;
-    if (!announced_length(x, &length)) {
-        hone__http_reply_text(x, MHD_HTTP_BAD_REQUEST, "the content length is no number");
-        return false;
-    }
-    if (length > x->route->max_body) {
-        hone__http_reply_text(x, MHD_HTTP_CONTENT_TOO_LARGE, "the body has %llu bytes, more than the %zu that are read",
-                              (unsigned long long)length, x->route->max_body);
-        return false;
-    }
-    return true;
 }
 
 static void append_body(hone__http_exchange *x, const char *data, size_t size) {
@@ -381,7 +245,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         x->header_count = 0;
         x->began = set_turn(c, HONE_TURN_REQUEST);
         hone__http_loop_asked(loop, x->began);
-        return admit(s, x, version) ? MHD_YES : send_reply(s, c);
+        return hone__http_admit(x, &s->config, s->listener.is_loopback, version) ? MHD_YES : send_reply(s, c);
     }
     if (x->stage == HONE_STAGE_DEFERRED) return send_reply(s, c);
     if (*size > 0) {
@@ -457,8 +321,10 @@ static void *keep_door(void *context) {
         char bytes[64];
         double now = hone__seconds();
         if (atomic_load(&s->draining) && s->listener.socket >= 0) {
+            let_in(s); /* who stands at the door already */
             close(s->listener.socket);
             s->listener.socket = -1;
+            atomic_store(&s->is_shut, true);
         }
         if (now >= next_look) {
             look_at_clocks(s);
@@ -541,11 +407,31 @@ hone_status hone__http_server_create(hone__http_server **out, const hone__http_c
     return HONE_OK;
 }
 
-/* Waits until count is 0, at most for seconds (negative: however long it takes). */
-static void wait_for_none(_Atomic int *count, double seconds) {
-    const struct timespec moment = {0, 5 * 1000 * 1000};
-    for (double end = hone__seconds() + seconds; atomic_load(count) > 0 && (seconds < 0 || hone__seconds() < end);)
-        nanosleep(&moment, NULL);
+static const struct timespec short_pause = {0, 5 * 1000 * 1000};
+
+/* Whether a client has sent something that nobody has read. */
+static bool has_unread(hone__http_server *s) {
+    bool found = false;
+    pthread_mutex_lock(&s->lock);
+    for (hone__http_connection *c = s->connections; c && !found; c = c->next) {
+        char byte;
+        found = atomic_load(&c->turn) == HONE_TURN_REQUEST && recv(c->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return found;
+}
+
+/* Lets requests in progress finish. A client that stays has perhaps been answered a moment ago and sent its next request,
+ * before it could learn of the end: it has another moment to be answered, by a reply that ends its connection. */
+static void finish_requests(hone__http_server *s) {
+    double now = hone__seconds(), end = now + s->config.grace_seconds, moment = now + last_requests;
+    for (; now < end; now = hone__seconds()) {
+        int connections = 0;
+        for (int i = 0; i < s->loop_count; i++) connections += atomic_load(&s->loops[i].connections);
+        if (atomic_load(&s->is_shut) && connections == 0) return;
+        if (now >= moment && atomic_load(&s->active) == 0 && !has_unread(s)) return;
+        nanosleep(&short_pause, NULL);
+    }
 }
 
 void hone__http_server_drain(hone__http_server *s) {
@@ -556,10 +442,10 @@ void hone__http_server_free(hone__http_server *s) {
     if (!s) return;
     if (s->has_door) {
         hone__http_server_drain(s);
-        wait_for_none(&s->active, s->config.grace_seconds);
+        finish_requests(s);
         /* A connection that is suspended must be resumed before its daemon may stop. */
         if (s->config.stopping) s->config.stopping(s->config.context);
-        wait_for_none(&s->deferred, -1);
+        while (atomic_load(&s->deferred) > 0) nanosleep(&short_pause, NULL);
         atomic_store(&s->quit, true);
         ring(s);
         pthread_join(s->door, NULL);

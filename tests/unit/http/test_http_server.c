@@ -550,6 +550,21 @@ static void who_drains_takes_nobody_new(void **state) {
     hone__http_server_free(server);
 }
 
+/* Whatever a client sent before the end is answered: on connections that stay, and on those that nobody let in yet. */
+static void who_asked_before_the_end_is_answered(void **state) {
+    (void)state;
+    enum { KEPT = 4, ALL = 8 };
+    hone__http_config c = config();
+    hone__http_server *server = start(&c);
+    int sockets[ALL];
+    for (int i = 0; i < KEPT; i++) sockets[i] = dial(server);
+    wait_for_connections(server, KEPT);
+    for (int i = KEPT; i < ALL; i++) sockets[i] = dial(server);
+    for (int i = 0; i < ALL; i++) say(sockets[i], "GET /item/7?token=s3cret HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    hone__http_server_free(server);
+    for (int i = 0; i < ALL; i++) want(hear(sockets[i]), 200, "item 7");
+}
+
 static void a_taken_port_is_told(void **state) {
     (void)state;
     hone__http_config c = config();
@@ -610,19 +625,13 @@ static int remove_file(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(routes_get_their_requests),
-        cmocka_unit_test(strangers_are_refused),
-        cmocka_unit_test(ambiguous_requests_are_refused),
-        cmocka_unit_test(too_much_is_refused),
-        cmocka_unit_test(slow_clients_are_cut_off),
-        cmocka_unit_test(stopping_lets_requests_finish),
-        cmocka_unit_test(connections_are_dealt_evenly),
-        cmocka_unit_test(deferred_replies_are_sent),
-        cmocka_unit_test(a_crowd_is_answered_together),
-        cmocka_unit_test(too_many_connections_wait),
-        cmocka_unit_test(who_drains_takes_nobody_new),
-        cmocka_unit_test(a_taken_port_is_told),
-        cmocka_unit_test(memory_runs_out),
+        cmocka_unit_test(routes_get_their_requests),      cmocka_unit_test(strangers_are_refused),
+        cmocka_unit_test(ambiguous_requests_are_refused), cmocka_unit_test(too_much_is_refused),
+        cmocka_unit_test(slow_clients_are_cut_off),       cmocka_unit_test(stopping_lets_requests_finish),
+        cmocka_unit_test(connections_are_dealt_evenly),   cmocka_unit_test(deferred_replies_are_sent),
+        cmocka_unit_test(a_crowd_is_answered_together),   cmocka_unit_test(too_many_connections_wait),
+        cmocka_unit_test(who_drains_takes_nobody_new),    cmocka_unit_test(who_asked_before_the_end_is_answered),
+        cmocka_unit_test(a_taken_port_is_told),           cmocka_unit_test(memory_runs_out),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }
