@@ -136,8 +136,8 @@ static const char *part_in_lists(char *const lists[HONE_PARTS], const char *stem
     return NULL;
 }
 
-static hone_status read_xml(hone__table *table, const char *xml, const char *stem, char *const lists[HONE_PARTS],
-                            hone_error *err) {
+hone_status hone__table_read_voc_text(hone__table *table, const char *xml, const char *stem,
+                                      char *const lists[HONE_PARTS], hone_error *err) {
     char file[1024], name[HONE_MAX_CLASS_NAME + 1], label[HONE_MAX_CLASS_NAME + 1] = "";
     bool is_mixed = false;
     if (!strstr(xml, "<annotation") || !read_tag(file, sizeof file, xml, "filename") || !file[0])
@@ -161,7 +161,7 @@ static hone_status read_xml_file(hone__table *table, const char *folder, const c
     if (!path) return hone__fail_memory(err, strlen(name), "a path");
     hone_status status = hone__file_read(path, MAX_XML, &xml, &size, err);
     if (status == HONE_OK) {
-        status = read_xml(table, (const char *)xml, stem, lists, err);
+        status = hone__table_read_voc_text(table, (const char *)xml, stem, lists, err);
         if (status != HONE_OK) hone__fail_context(err, status, "'%s'", path);
         hone__free(xml);
     }

@@ -189,34 +189,38 @@ static hone_status apply(hone_model **out, const hone_model *base, hone__h5 *h5,
     return HONE_OK;
 }
 
-static hone_status open_delta(const char *path, unsigned char **bytes, hone__h5 **h5, hone_value **config,
-                              hone_error *err) {
-    size_t size;
-    *bytes = NULL;
+static hone_status open_delta(const void *bytes, size_t size, hone__h5 **h5, hone_value **config, hone_error *err) {
     *h5 = NULL;
     *config = NULL;
-    HONE_TRY(hone__file_read(path, HONE_MAX_MODEL_FILE, bytes, &size, err));
-    hone_status status = hone__h5_open(h5, *bytes, size, err);
-    if (status == HONE_OK && hone__h5_kind_of(*h5, group) != HONE_H5_GROUP)
-        status = hone__fail(err, HONE_FORMAT, "is no delta: it has no group 'hone_delta'");
-    if (status == HONE_OK) status = hone__h5_read_json(*h5, group, "config", config, err);
+    HONE_TRY(hone__h5_open(h5, bytes, size, err));
+    if (hone__h5_kind_of(*h5, group) != HONE_H5_GROUP)
+        HONE_FAIL(err, HONE_FORMAT, "is no delta: it has no group 'hone_delta'");
+    return hone__h5_read_json(*h5, group, "config", config, err);
+}
+
+hone_status hone__delta_from_bytes(hone_model **out, const hone_model *base, const void *bytes, size_t size,
+                                   hone_error *err) {
+    hone__h5 *h5;
+    hone_value *config;
+    *out = NULL;
+    hone_status status = open_delta(bytes, size, &h5, &config, err);
+    if (status == HONE_OK) status = apply(out, base, h5, config, err);
+    hone_value_free(config);
+    status = hone__h5_finish(h5, status, err);
+    if (status == HONE_OK) return HONE_OK;
+    hone_model_free(*out);
+    *out = NULL;
     return status;
 }
 
 hone_status hone_delta_apply(hone_model **out, const hone_model *base, const char *path, hone_error *err) {
-    unsigned char *bytes;
-    hone__h5 *h5;
-    hone_value *config;
+    unsigned char *bytes = NULL;
+    size_t size;
     *out = NULL;
-    hone_status status = open_delta(path, &bytes, &h5, &config, err);
-    if (status == HONE_OK) status = apply(out, base, h5, config, err);
-    hone_value_free(config);
-    status = hone__h5_finish(h5, status, err);
+    hone_status status = hone__file_read(path, HONE_MAX_MODEL_FILE, &bytes, &size, err);
+    if (status == HONE_OK) status = hone__delta_from_bytes(out, base, bytes, size, err);
     hone__free(bytes);
-    if (status == HONE_OK) return HONE_OK;
-    hone_model_free(*out);
-    *out = NULL;
-    return hone__fail_context(err, status, "delta '%.200s'", path);
+    return status == HONE_OK ? HONE_OK : hone__fail_context(err, status, "delta '%.200s'", path);
 }
 
 /* ---- loading ----------------------------------------------------------------------------------------------------- */
@@ -242,9 +246,11 @@ bool hone__is_delta(const void *bytes, size_t size) {
 /* The base's path as it was given, or else beside the delta. */
 static hone_status find_base(char **out, const char *path, hone_error *err) {
     unsigned char *bytes;
+    size_t size;
     hone__h5 *h5;
     hone_value *config;
-    hone_status status = open_delta(path, &bytes, &h5, &config, err);
+    HONE_TRY(hone__file_read(path, HONE_MAX_MODEL_FILE, &bytes, &size, err));
+    hone_status status = open_delta(bytes, size, &h5, &config, err);
     const char *base = hone_value_as_string(hone_value_get(config, "base"));
     if (status == HONE_OK && !base) status = hone__fail(err, HONE_FORMAT, "does not name its base");
     if (status == HONE_OK) {

@@ -135,8 +135,10 @@ hone_status hone__keras3_compiled(const hone_value *compile_config, hone_compile
 
 /* ---- the hone group (hone_group.c, self_test.c) ---------------------------------------------------------------- */
 
-/* delta.c: whether the bytes of an HDF5 file are a delta, and the base that it names with the delta applied. */
+/* delta.c: whether the bytes of an HDF5 file are a delta, what it makes of its base, and of the base that it names. */
 bool hone__is_delta(const void *bytes, size_t size);
+hone_status hone__delta_from_bytes(hone_model **out, const hone_model *base, const void *bytes, size_t size,
+                                   hone_error *err);
 hone_status hone__delta_load(hone_model **out, const char *path, const hone_load_options *options, hone_error *err);
 
 /* Preprocessing, class names, records, self-test: /hone. trained: the preprocessing is a fact (it was trained with),

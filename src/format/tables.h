@@ -36,5 +36,8 @@ hone_status hone__table_read_json(hone__table *table, char *text, size_t size, h
 hone_status hone__table_read_coco(hone__table *table, const hone_value *root, hone_error *err);
 /* A folder of Pascal VOC's XML, or the one that holds Annotations/ and ImageSets/Main/. */
 hone_status hone__table_read_voc(hone__table *table, const char *folder, hone_error *err);
+/* One file of it. lists: the texts of ImageSets/Main/train.txt, val.txt and test.txt, or NULL; stem: its name in them. */
+hone_status hone__table_read_voc_text(hone__table *table, const char *xml, const char *stem,
+                                      char *const lists[HONE_PARTS], hone_error *err);
 
 #endif
