@@ -1,6 +1,7 @@
 """hone serve before clients that were written for other servers: Triton's Python client with its default options, and
 TensorFlow Serving's REST examples over urllib; the answers are those of the Keras that made the model."""
 
+import atexit
 import base64
 import gzip
 import json
@@ -21,6 +22,7 @@ if subprocess.run([HONE, "serve", "--help"], capture_output=True).returncode != 
 
 def serve(*arguments):
     process = subprocess.Popen([HONE, "serve", *map(str, arguments)], stderr=subprocess.PIPE, text=True)
+    atexit.register(process.kill)  # whatever goes wrong here
     for line in process.stderr:
         if line.startswith("listening on "):
             return process, line.split()[-1]
@@ -150,5 +152,5 @@ for path, document, code in (("one:predict", {"instances": [image]}, 400), ("non
     assert status == code and json.loads(body)["error"], (path, status, body)
 
 process.send_signal(signal.SIGTERM)
-assert process.wait(20) == 0
+assert process.wait(120) == 0
 print("serve: Triton's client and TensorFlow Serving's REST agree with Keras")
