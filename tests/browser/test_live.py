@@ -104,9 +104,13 @@ def test_the_stop_button():
         assert wrong == [], wrong
 
 
-def test_a_killed_program():
+def test_a_program_that_sleeps_and_one_that_is_killed():
     with watching('digits:8000:1', '--epochs', '50', dark=True) as (run, page, _):
         page.until(lambda: len(path_of(page, 'loss', 'steps')) > 60, 'it trains')
+        run.process.send_signal(signal.SIGSTOP)  # the connection stays, and nobody answers
+        page.until(lambda: page.find('#news').is_displayed() and 'said last' in page.text('#news'), 'the page says that it sleeps')
+        run.process.send_signal(signal.SIGCONT)
+        page.until(lambda: not page.find('#news').is_displayed(), 'the page follows again')
         run.process.send_signal(signal.SIGKILL)
         page.until(lambda: page.find('#news').is_displayed(), 'the page says so')
         assert 'said last' in page.text('#news'), page.text('#news')
@@ -115,4 +119,4 @@ def test_a_killed_program():
 
 
 if __name__ == '__main__':
-    browser.run([test_curves_grow_and_stay, test_the_stop_button, test_a_killed_program])
+    browser.run([test_curves_grow_and_stay, test_the_stop_button, test_a_program_that_sleeps_and_one_that_is_killed])

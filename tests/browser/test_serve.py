@@ -359,6 +359,13 @@ def test_a_phone_in_chinese_and_dark():
         bottom = page.script("return document.getElementById('verdict-class').getBoundingClientRect().bottom")
         assert bottom < 844, 'the answer is not seen while drawing'
         shot(page, 'serve-phone-zh-dark')
+        assert page.script('return Math.min(...Array.from(document.querySelectorAll("button"), b => b.offsetHeight || 99))') >= 24, 'too small to be hit'
+        for size in ((360, 740), (740, 360)):
+            page.driver.execute_cdp_cmd('Emulation.setDeviceMetricsOverride', {'width': size[0], 'height': size[1], 'deviceScaleFactor': 2, 'mobile': True})
+            page.until(lambda: page.script('return innerWidth') == size[0], 'the phone is turned')
+            assert page.script('return document.documentElement.scrollWidth') <= size[0], f'wider than {size[0]}'
+            for part in ('pad', 'verdict-class'):
+                assert page.script('return document.getElementById(arguments[0]).getBoundingClientRect().bottom', part) < size[1], (part, size)
         page.script("document.getElementById('language').click()")  # a tap so soon after a stroke may count as its end
         page.until(lambda: 'Draw' in page.text('#tab-draw'), 'English')
         page.reload()

@@ -7,7 +7,7 @@ import { createChart } from './charts.js';
 import { number, percent, t } from './texts.js';
 
 const $ = (id) => document.getElementById(id);
-const pauseBetween = 400, pauseHidden = 3000, retryMost = 5000, sayAtMostEvery = 10000, triesUntilGone = 8;
+const patience = 4000, pauseBetween = 400, pauseHidden = 3000, retryMost = 5000, sayAtMostEvery = 10000, triesUntilGone = 8;
 
 /* The token has become a cookie; in the address bar it would end up in screenshots and histories. */
 if (location.search) history.replaceState(null, '', location.pathname);
@@ -201,7 +201,7 @@ function drawAll() {
 async function ask() {
   const known = state.generation < 0 ? '' : `&points=${state.points.length}&generation=${state.generation}`;
   const epoch = state.history.length ? state.history[state.history.length - 1][0] : 0;
-  const answer = await fetch(`api/state?epoch=${epoch}${known}`, { cache: 'no-store', credentials: 'same-origin' });
+  const answer = await fetch(`api/state?epoch=${epoch}${known}`, { cache: 'no-store', credentials: 'same-origin', signal: AbortSignal.timeout(patience) });
   if (answer.status === 401) {
     state.refused = true;
     throw new Error('refused');
