@@ -1,7 +1,7 @@
 # Ctrl-C saves, --resume goes on to the very same model.
 . "$(dirname "$0")/lib.sh"
 
-run collect digits --samples 3000 --test-samples 300 --to data
+run collect digits --samples 1500 --test-samples 200 --to data
 arguments="data --epochs 4 --batch-size 10 --seed 3 --early-stopping 3 --output"
 
 run train $arguments whole.h5 --json
