@@ -23,7 +23,7 @@ enum {
 };
 
 /* What a connection is waiting for: only while it is the client's turn does a clock run against the client. */
-typedef enum hone__http_turn { HONE_TURN_REQUEST, HONE_TURN_SERVER, HONE_TURN_REPLY } hone__http_turn;
+typedef enum hone__http_turn { HONE_TURN_HEAD, HONE_TURN_BODY, HONE_TURN_SERVER, HONE_TURN_REPLY } hone__http_turn;
 
 /* Handlers that defer: the exchange is the application's until it resumes. */
 typedef enum hone__http_stage {

@@ -22,6 +22,7 @@
 
 enum { FIRST_BODY_BYTES = 4096 };
 static const double clock_pause = 0.2;   /* between two looks at the clocks */
+static const double crowded_pause = 2;   /* so long may who asks nothing keep others out */
 static const double last_requests = 0.2; /* for requests that are on their way when the server stops */
 
 struct hone__http_server {
@@ -51,14 +52,20 @@ static bool has_left(int socket) {
     return recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
-static void look_at_clocks(hone__http_server *s) {
+static double patience_with(const hone__http_server *s, hone__http_turn turn, bool is_crowded) {
+    if (turn == HONE_TURN_REPLY) return s->config.send_seconds;
+    if (turn == HONE_TURN_HEAD && is_crowded && crowded_pause < s->config.request_seconds) return crowded_pause;
+    return s->config.request_seconds;
+}
+
+static void look_at_clocks(hone__http_server *s, bool is_crowded) {
     double now = hone__seconds();
     pthread_mutex_lock(&s->lock);
     for (hone__http_connection *c = s->connections; c; c = c->next) {
-        int turn = atomic_load(&c->turn);
-        double limit = turn == HONE_TURN_REQUEST ? s->config.request_seconds : s->config.send_seconds;
-        bool is_late = turn != HONE_TURN_SERVER && now - atomic_load(&c->since) > limit;
-        if (is_late || (turn == HONE_TURN_REQUEST && has_left(c->socket))) shutdown(c->socket, SHUT_RDWR);
+        hone__http_turn turn = (hone__http_turn)atomic_load(&c->turn);
+        if (turn == HONE_TURN_SERVER) continue;
+        bool is_late = now - atomic_load(&c->since) > patience_with(s, turn, is_crowded);
+        if (is_late || (turn != HONE_TURN_REPLY && has_left(c->socket))) shutdown(c->socket, SHUT_RDWR);
     }
     pthread_mutex_unlock(&s->lock);
 }
@@ -87,7 +94,7 @@ static hone__http_connection *connection_create(const hone__http_server *s, int 
     }
     c->socket = socket;
     c->exchange.file = -1;
-    set_turn(c, HONE_TURN_REQUEST);
+    set_turn(c, HONE_TURN_HEAD);
     return c;
 }
 
@@ -243,7 +250,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         x->body_size = 0;
         x->refused = x->status = 0;
         x->header_count = 0;
-        x->began = set_turn(c, HONE_TURN_REQUEST);
+        x->began = set_turn(c, HONE_TURN_BODY);
         hone__http_loop_asked(loop, x->began);
         return hone__http_admit(x, &s->config, s->listener.is_loopback, version) ? MHD_YES : send_reply(s, c);
     }
@@ -279,7 +286,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
         x->copy_capacity = 0;
     }
     loop->requests++;
-    if (info && info->socket_context) loop->answered = set_turn(info->socket_context, HONE_TURN_REQUEST);
+    if (info && info->socket_context) loop->answered = set_turn(info->socket_context, HONE_TURN_HEAD);
     atomic_fetch_sub(&s->active, 1);
 }
 
@@ -327,7 +334,8 @@ static void *keep_door(void *context) {
             atomic_store(&s->is_shut, true);
         }
         if (now >= next_look) {
-            look_at_clocks(s);
+            struct pollfd outside = {.fd = s->listener.socket, .events = POLLIN};
+            look_at_clocks(s, !has_room && poll(&outside, 1, 0) > 0);
             next_look = now + clock_pause;
             has_room = true; /* to be tried */
         }
@@ -415,7 +423,7 @@ static bool has_unread(hone__http_server *s) {
     pthread_mutex_lock(&s->lock);
     for (hone__http_connection *c = s->connections; c && !found; c = c->next) {
         char byte;
-        found = atomic_load(&c->turn) == HONE_TURN_REQUEST && recv(c->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+        found = atomic_load(&c->turn) == HONE_TURN_HEAD && recv(c->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
     }
     pthread_mutex_unlock(&s->lock);
     return found;

@@ -510,9 +510,12 @@ static void too_many_connections_wait(void **state) {
     hone__http_config c = config();
     c.max_connections = 3;
     hone__http_server *server = start(&c);
-    int idle[3];
-    for (int i = 0; i < 3; i++) idle[i] = dial(server);
-    wait_for_connections(server, 3);
+    int idle[3]; /* in the middle of a request: these may take their time */
+    for (int i = 0; i < 3; i++) {
+        idle[i] = dial(server);
+        say(idle[i], "POST /echo?token=s3cret HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nab");
+    }
+    while (hone__http_server_active(server) < 3) nanosleep(&(struct timespec){0, 5 * 1000 * 1000}, NULL);
     int waiting = dial(server);
     say(waiting, "GET /item/7?token=s3cret HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     struct timeval moment = {0, 300 * 1000}, patience = {60, 0};
@@ -525,6 +528,21 @@ static void too_many_connections_wait(void **state) {
     want(hear(waiting), 200, "GET item 7");
     close(idle[0]);
     close(idle[2]);
+    hone__http_server_free(server);
+}
+
+/* Connections on which nothing is asked do not keep others out for long. */
+static void who_asks_nothing_makes_room(void **state) {
+    (void)state;
+    hone__http_config c = config();
+    c.max_connections = 3;
+    hone__http_server *server = start(&c);
+    int idle[3];
+    for (int i = 0; i < 3; i++) idle[i] = dial(server);
+    say(idle[0], "GET /item/7 HTTP/1.1\r\nHost: loc"); /* a head that never ends is nothing, too */
+    wait_for_connections(server, 3);
+    want(ask(server, "GET /item/7?token=s3cret", "", ""), 200, "GET item 7");
+    for (int i = 0; i < 3; i++) close(idle[i]);
     hone__http_server_free(server);
 }
 
@@ -625,13 +643,21 @@ static int remove_file(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(routes_get_their_requests),      cmocka_unit_test(strangers_are_refused),
-        cmocka_unit_test(ambiguous_requests_are_refused), cmocka_unit_test(too_much_is_refused),
-        cmocka_unit_test(slow_clients_are_cut_off),       cmocka_unit_test(stopping_lets_requests_finish),
-        cmocka_unit_test(connections_are_dealt_evenly),   cmocka_unit_test(deferred_replies_are_sent),
-        cmocka_unit_test(a_crowd_is_answered_together),   cmocka_unit_test(too_many_connections_wait),
-        cmocka_unit_test(who_drains_takes_nobody_new),    cmocka_unit_test(who_asked_before_the_end_is_answered),
-        cmocka_unit_test(a_taken_port_is_told),           cmocka_unit_test(memory_runs_out),
+        cmocka_unit_test(routes_get_their_requests),
+        cmocka_unit_test(strangers_are_refused),
+        cmocka_unit_test(ambiguous_requests_are_refused),
+        cmocka_unit_test(too_much_is_refused),
+        cmocka_unit_test(slow_clients_are_cut_off),
+        cmocka_unit_test(stopping_lets_requests_finish),
+        cmocka_unit_test(connections_are_dealt_evenly),
+        cmocka_unit_test(deferred_replies_are_sent),
+        cmocka_unit_test(a_crowd_is_answered_together),
+        cmocka_unit_test(too_many_connections_wait),
+        cmocka_unit_test(who_asks_nothing_makes_room),
+        cmocka_unit_test(who_drains_takes_nobody_new),
+        cmocka_unit_test(who_asked_before_the_end_is_answered),
+        cmocka_unit_test(a_taken_port_is_told),
+        cmocka_unit_test(memory_runs_out),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }
