@@ -177,15 +177,56 @@ static hone_status make_layer(const draft *d, const statement *s, const char *cl
     return hone__scope_add_layer(d->scope, layer, err);
 }
 
-/* Where the layer is an operation in Keras' words: what it is in those of layers. config is on the heap. */
-static hone_status read_operation(statement *s, const char **class_name, hone_value **config, hone_error *err) {
-    const char *operation;
-    HONE_TRY(hone__operation_as_layer(s->value, s->entry.name, &s->calls[0], &operation, config, err));
-    if (!operation) return HONE_OK;
-    *class_name = operation;
+static bool keeps_shape(const char *class_name) {
+    bool augments = strncmp(class_name, "Random", 6) == 0 && strcmp(class_name, "RandomCrop") != 0;
+    return augments || strcmp(class_name, "Rescaling") == 0;
+}
+
+/* What Keras 2 does not write beside a reference: the shape of an InputLayer that lies behind the first input. */
+static const hone_value *shape_of_input(const draft *d, const statement *s) {
+    for (size_t left = d->statement_count; left > 0; left--) {
+        size_t index;
+        if (s->calls[0].count < 1 || !find_statement(d, s->calls[0].references[0].layer, &index)) return NULL;
+        s = &d->statements[index];
+        const hone_value *older = hone_value_get(s->entry.config, "batch_input_shape");
+        if (s->is_input) return older ? older : hone_value_get(s->entry.config, "batch_shape");
+        if (!keeps_shape(s->entry.class_name)) return NULL;
+    }
+    return NULL;
+}
+
+/* Where the layer is an operation in Keras' words: what it is in those of layers. */
+static hone_status read_operation(const draft *d, statement *s, hone__operation *out, hone_error *err) {
+    s->calls[0].shape = shape_of_input(d, s);
+    HONE_TRY(hone__operation_as_layer(s->value, s->entry.name, &s->calls[0], out, err));
+    if (!out->layer.class_name) return HONE_OK;
     for (size_t i = 0; i < s->calls[0].count; i++) s->calls[0].references[i].keyword = NULL;
-    if (s->call_count == 1) return HONE_OK;
-    HONE_FAIL(err, HONE_UNSUPPORTED, "layer '%.128s': an operation is applied twice", s->entry.name);
+    s->calls[0].argument = NULL;
+    if (s->call_count > 1) {
+        HONE_FAIL(err, HONE_UNSUPPORTED, "layer '%.128s': an operation is applied twice", s->entry.name);
+    }
+    if (d->scope->turns && out->before[0][0].class_name) {
+        HONE_FAIL(err, HONE_UNSUPPORTED, "layer '%.128s': an operation '%.64s' in a network of channels_first",
+                  s->entry.name, s->entry.class_name);
+    }
+    return HONE_OK;
+}
+
+/* Exchanges the sources for the layers that an operation needs before its own; count grows where it takes its input more
+ * than once. */
+static hone_status insert_before(const draft *d, const char *name, hone__operation *operation, hone__source *sources,
+                                 size_t *count, hone_error *err) {
+    for (size_t i = *count; i < operation->copies; i++) sources[i] = sources[0];
+    if (operation->copies > *count) *count = operation->copies;
+    for (size_t i = 0; i < *count; i++) {
+        const hone__operation_layer *steps = operation->before[operation->copies ? i : 0];
+        for (; steps->class_name; steps++) {
+            hone_value *config = hone_value_copy(steps->config);
+            if (!config) return hone__fail_memory(err, 0, "a layer");
+            HONE_TRY(hone__scope_insert(d->scope, steps->class_name, config, name, "part", &sources[i], err));
+        }
+    }
+    return HONE_OK;
 }
 
 /* sources: of the first call, which Permutes may take the place of. */
@@ -231,7 +272,7 @@ static hone_status find_sources(const draft *d, const call *c, hone__source *sou
     return HONE_OK;
 }
 
-static hone_status apply(draft *d, call *c, const hone__source *sources, hone_error *err) {
+static hone_status apply(draft *d, call *c, const hone__source *sources, size_t count, hone_error *err) {
     const statement *s = &d->statements[c->statement];
     c->application = d->scope->network->application_count;
     /* Keras 3 writes down what training was when a layer was called, but the call of the outer model overrules it. Keras 2
@@ -241,7 +282,7 @@ static hone_status apply(draft *d, call *c, const hone__source *sources, hone_er
         HONE_FAIL(err, HONE_UNSUPPORTED, "layer '%.128s': it is called with training=True, which is not supported",
                   s->entry.name);
     }
-    HONE_TRY(hone__network_apply(d->scope->network, s->member, sources, c->inbound->count, inference, err));
+    HONE_TRY(hone__network_apply(d->scope->network, s->member, sources, count, inference, err));
     hone__scope_note_order(d->scope, s->order);
     return HONE_OK;
 }
@@ -250,26 +291,32 @@ static hone_status apply(draft *d, call *c, const hone__source *sources, hone_er
 static hone_status make_call(draft *d, call *c, hone_error *err) {
     statement *s = &d->statements[c->statement];
     const char *class_name = s->entry.class_name;
-    hone_value *operation = NULL;
+    const hone_value *config = s->entry.config;
+    hone__operation operation = {0};
     hone_status status = HONE_OK;
-    if (!s->made && !s->is_model) status = read_operation(s, &class_name, &operation, err);
+    if (!s->made && !s->is_model) status = read_operation(d, s, &operation, err);
+    if (operation.layer.class_name) {
+        class_name = operation.layer.class_name;
+        config = operation.layer.config;
+    }
     /* a class that nobody knows is refused by its name, whatever it is called with */
     if (!status && (s->is_model || hone__layer_type_find(class_name))) status = order_inputs(d, c, err);
-    size_t count = c->inbound->count;
-    hone__source *sources = hone__alloc(count, sizeof *sources);
-    if (!status && !sources) status = hone__fail_memory(err, count * sizeof *sources, "a link");
+    size_t count = c->inbound->count, room = operation.copies > count ? operation.copies : count;
+    hone__source *sources = hone__alloc(room, sizeof *sources);
+    if (!status && !sources) status = hone__fail_memory(err, room * sizeof *sources, "a link");
     if (!status) status = find_sources(d, c, sources, err);
+    if (!status) status = insert_before(d, s->entry.name, &operation, sources, &count, err);
     if (!status) {
         status = s->made ? hone__scope_turn_again(d->scope, s->member, sources, count, err)
-                         : make_member(d, s, class_name, operation ? operation : s->entry.config, sources, count, err);
+                         : make_member(d, s, class_name, config, sources, count, err);
     }
     if (!status && s->is_model) {
         const hone__network *within = d->scope->network->members[s->member].network;
         status = hone__scope_turn_for_network(d->scope, within, sources, count, err);
     }
-    if (!status) status = apply(d, c, sources, err);
+    if (!status) status = apply(d, c, sources, count, err);
     hone__free(sources);
-    hone_value_free(operation);
+    hone__operation_release(&operation);
     return status;
 }
 

@@ -70,9 +70,28 @@ static bool says_nothing(const hone_value *value, int depth) {
     return true;
 }
 
+/* Numbers, however deep: [[[[1, 2, 3]]]] */
+static bool is_numbers(const hone_value *value, int depth) {
+    if (hone_value_kind_of(value) != HONE_VALUE_LIST) return is_number(value);
+    for (size_t i = 0; i < hone_value_count(value); i++)
+        if (depth >= MAX_ARGUMENT_DEPTH || !is_numbers(hone_value_at(value, i), depth + 1)) return false;
+    return true;
+}
+
+/* What TensorFlow calls the tensors of an operation. */
+static bool is_operand(const char *key) {
+    return strcmp(key, "x") == 0 || strcmp(key, "y") == 0 || strcmp(key, "bias") == 0;
+}
+
 static void take_literal(hone__inbound *out, const hone_value *value) {
     out->literal = value;
     out->literal_first = out->count == 0;
+}
+
+static void refuse_later(hone__inbound *out, const hone_value *value, const char *keyword) {
+    if (out->argument && out->argument != out->literal) return; /* numbers an operation may take */
+    out->argument = value;
+    out->argument_name = keyword;
 }
 
 /* An argument of Keras 3: a tensor, a number, or a list of either. */
@@ -85,13 +104,23 @@ static hone_status read_argument(const hone_value *value, const char *keyword, i
         reference.listed = false;
         return add(out, reference, err);
     }
+    if (class_name && strcmp(class_name, "__tensor__") == 0) { /* a constant */
+        const hone_value *numbers = hone_value_get(hone_value_get(value, "config"), "value");
+        if (is_numbers(numbers, 0)) {
+            take_literal(out, numbers);
+        } else {
+            refuse_later(out, value, keyword);
+        }
+        return HONE_OK;
+    }
     if (is_number(value)) {
         take_literal(out, value);
         return HONE_OK;
     }
     if (says_nothing(value, 0)) return HONE_OK;
     if (hone_value_kind_of(value) != HONE_VALUE_LIST || depth >= MAX_ARGUMENT_DEPTH) {
-        HONE_FAIL(err, HONE_UNSUPPORTED, "it is called with an argument that is no tensor");
+        refuse_later(out, value, keyword);
+        return HONE_OK;
     }
     for (size_t i = 0; i < hone_value_count(value); i++) {
         HONE_TRY(read_argument(hone_value_at(value, i), keyword, depth + 1, out, err));
@@ -105,6 +134,8 @@ static hone_status read_keywords(const hone_value *arguments, hone__inbound *out
         const hone_value *value = hone_value_at(arguments, i);
         bool training = false;
         if (strcmp(key, "name") == 0) continue; /* of a TFOpLambda */
+        const char *word = hone_value_as_string(value);
+        if (strcmp(key, "data_format") == 0 && word && strcmp(word, "NHWC") == 0) continue; /* also there */
         if (strcmp(key, "training") == 0 && hone_value_as_boolean(value, &training)) {
             out->training = training;
             out->inference = !training;
@@ -115,7 +146,8 @@ static hone_status read_keywords(const hone_value *arguments, hone__inbound *out
         } else if (hone_value_get(value, "class_name")) {
             HONE_TRY(read_argument(value, key, 0, out, err));
         } else if (!says_nothing(value, 0)) {
-            HONE_FAIL(err, HONE_UNSUPPORTED, "it is called with '%.64s', which is not supported", key);
+            if (is_operand(key) && is_numbers(value, 0)) take_literal(out, value);
+            refuse_later(out, value, key);
         }
     }
     return HONE_OK;
@@ -128,7 +160,7 @@ static hone_status read_listed(const hone_value *value, hone__inbound *out, hone
     hone__reference reference = listed(value, NULL);
     if (strcmp(reference.layer, constant) != 0) {
         HONE_TRY(add(out, reference, err));
-    } else if (is_number(hone_value_at(value, 2))) {
+    } else if (is_numbers(hone_value_at(value, 2), 0)) {
         take_literal(out, hone_value_at(value, 2));
     } else {
         HONE_FAIL(err, HONE_UNSUPPORTED, "it is called with a constant that is no number");
@@ -137,7 +169,7 @@ static hone_status read_listed(const hone_value *value, hone__inbound *out, hone
 }
 
 hone_status hone__inbound_read(const hone_value *node, hone__inbound *out, hone_error *err) {
-    *out = (hone__inbound){0};
+    *out = (hone__inbound){.node = node};
     if (hone_value_kind_of(node) == HONE_VALUE_OBJECT) {
         const hone_value *arguments = hone_value_get(node, "args");
         for (size_t i = 0; i < hone_value_count(arguments); i++) {
@@ -171,6 +203,9 @@ enum { KEYWORDS = sizeof keywords / sizeof *keywords };
 hone_status hone__inbound_order(hone__inbound *inbound, hone_error *err) {
     hone__reference ordered[KEYWORDS] = {0};
     size_t positional = 0, places = 0;
+    if (inbound->argument && inbound->argument_name)
+        HONE_FAIL(err, HONE_UNSUPPORTED, "it is called with '%.64s', which is not supported", inbound->argument_name);
+    if (inbound->argument) HONE_FAIL(err, HONE_UNSUPPORTED, "it is called with an argument that is no tensor");
     for (; positional < inbound->count && !inbound->references[positional].keyword; positional++) {
         if (positional < KEYWORDS) ordered[positional] = inbound->references[positional];
     }

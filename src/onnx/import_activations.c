@@ -200,7 +200,10 @@ static hone_status softmax(hone__onnx_import *im) {
     if (x->kind == ONNX_SCORES && axis == rank - 1 && !hone__onnx_is_probable(x))
         return hone__onnx_softmax_scores(im, x, out);
     HONE_TRY(hone__onnx_realise(im, x));
-    if (axis < 0 || axis >= rank || (im->opset < 13 && axis != rank - 1))
+    bool is_one_axis = im->opset >= 13; /* before, it was all from there on */
+    for (int64_t i = axis + 1; !is_one_axis && i <= rank; i++) is_one_axis = i == rank;
+    for (int64_t i = axis + 1; im->opset < 13 && i > 0 && i < rank; i++) is_one_axis &= x->layout.dims[i] == 1;
+    if (axis < 0 || axis >= rank || !is_one_axis)
         return hone__onnx_refuse(im, HONE_UNSUPPORTED, "is over axis %lld of %d", (long long)axis, rank);
     if (axis == 1 && rank == 4)
         HONE_TRY(hone__onnx_arrange_image(im, x));

@@ -285,7 +285,7 @@ hone_status hone__onnx_constant_tensor(hone__onnx_import *im, hone__onnx_constan
         return hone__onnx_refuse(im, HONE_UNSUPPORTED, "has a constant of %zu elements and %d axes, its tensor has %d",
                                  c->count, c->rank, like->layout.rank);
     HONE_TRY(constant_layout(im, c, &like->layout, &out->layout));
-    HONE_TRY(hone__onnx_table(im, like, numbers, 1, (int64_t)c->count, &out->layer));
+    HONE_TRY(hone__onnx_table(im, like, numbers, 1, (int64_t)c->count, stated->is_mixed, &out->layer));
     out->kind = ONNX_TENSOR;
     out->shape = (hone_shape){2, {1, (int64_t)c->count}};
     return HONE_OK;

@@ -168,6 +168,7 @@ static hone_status make_filling(hone__onnx_import *im, const hone__onnx_value *l
             return hone__onnx_refuse(im, HONE_LIMIT, "adds too many elements");
     }
     HONE_TRY(hone__onnx_constant_allocate(c, im->err));
+    c->is_mixed = true;
     for (size_t i = 0; i < c->count; i++) c->reals[i] = (float)fill;
     return HONE_OK;
 }
@@ -188,6 +189,27 @@ hone_status hone__onnx_pad_axis(hone__onnx_import *im, hone__onnx_value *x, int 
     if (!status) status = put_together(im, p, x, out);
     hone__onnx_constant_release(&filling->constant);
     hone__free(filling->layer);
+    hone__free(p);
+    return status;
+}
+
+hone_status hone__onnx_turn_axis(hone__onnx_import *im, hone__onnx_value *x, int axis, hone__onnx_value *out) {
+    const int64_t n = x->layout.dims[axis];
+    if (x->layout.axes[x->layout.batch] == axis || n > HONE_ONNX_INPUTS)
+        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "turns an axis of %lld elements round", (long long)n);
+    parts *p = hone__alloc(1, sizeof *p);
+    if (!p) return hone__fail_memory(im->err, sizeof *p, "the inputs of a node");
+    hone_status status = HONE_OK;
+    *p = (parts){.count = (size_t)n, .rank = x->layout.rank, .axis = axis};
+    for (size_t i = 0; i < p->count && !status; i++) {
+        p->values[i] = &p->made[i];
+        p->made[i].name = x->name;
+        status = hone__onnx_look(im, x, &p->made[i]);
+        hone__onnx_slice last = {.from = n - 1 - (int64_t)i, .step = 1, .count = 1};
+        if (!status) status = hone__onnx_part(im, &p->made[i], axis, last);
+    }
+    if (!status) status = put_together(im, p, x, out);
+    for (size_t i = 0; i < p->count; i++) hone__free(p->made[i].layer);
     hone__free(p);
     return status;
 }

@@ -380,6 +380,19 @@ static const struct {
     {"DequantizeLinear", hone__onnx_fold_dequantize},
 };
 
+/* Do elements come out that are no parameters by themselves: filled in, or one of a table several times? */
+static bool mixes(const hone__onnx_folding *f, const char *op_type) {
+    static const char *const fills[] = {"ConstantOfShape", "Range", "ScatterND", "ScatterElements", "Trilu", "Where"};
+    static const char *const repeats[] = {"Expand", "Gather", "GatherElements", "GatherND", "Tile"};
+    for (size_t i = 0; i < f->count; i++)
+        if (f->in[i] && f->in[i]->is_mixed && !f->in[i]->is_integer) return true;
+    for (size_t i = 0; i < sizeof fills / sizeof *fills; i++)
+        if (strcmp(op_type, fills[i]) == 0) return true;
+    for (size_t i = 0; i < sizeof repeats / sizeof *repeats; i++)
+        if (strcmp(op_type, repeats[i]) == 0) return f->in[0] && f->out->count > f->in[0]->count;
+    return false;
+}
+
 hone_status hone__onnx_fold(hone__onnx_import *im, bool *done) {
     const hone__onnx_node_message *node = im->node;
     hone__onnx_constant made = {0};
@@ -411,6 +424,7 @@ hone_status hone__onnx_fold(hone__onnx_import *im, bool *done) {
         hone__onnx_constant_release(&made);
         return status;
     }
+    made.is_mixed = mixes(&f, node->op_type);
     hone__onnx_value *out = hone__onnx_out(im);
     out->kind = ONNX_CONSTANT;
     out->constant = made;

@@ -376,14 +376,21 @@ static hone_status convolve_constant(hone__onnx_import *im) {
 static hone_status read_node(hone__onnx_import *im, const hone__onnx_node_message *node) {
     im->node = node;
     if (!is_standard(node->domain))
-        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "operators of '%.64s' are not supported", node->domain);
+        return hone__onnx_refuse(im, HONE_UNSUPPORTED,
+                                 "operators of '%.64s' are not supported; export the model without a runtime's own "
+                                 "optimisations",
+                                 node->domain);
     HONE_TRY(check_node(im));
     if (strcmp(node->op_type, "Constant") == 0) return read_constant_node(im);
     bool done;
     HONE_TRY(hone__onnx_fold(im, &done));
     if (done) return HONE_OK;
     hone__onnx_operator function = operator_called(node->op_type);
-    if (!function) return hone__onnx_refuse(im, HONE_UNSUPPORTED, "this operator is not supported");
+    bool chooses = strcmp(node->op_type, "ArgMax") == 0 || strcmp(node->op_type, "TopK") == 0;
+    if (!function)
+        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "this operator is not supported%s",
+                                 chooses ? "; export the model without the choice at its end, up to its probabilities"
+                                         : "");
     if (!hone__onnx_in(im, 0) || node->n_input > HONE_ONNX_INPUTS)
         return hone__onnx_refuse(im, HONE_FORMAT, "has %zu inputs", node->n_input);
     HONE_TRY(leave_attention(im));
@@ -393,6 +400,15 @@ static hone_status read_node(hone__onnx_import *im, const hone__onnx_node_messag
     if (hone__onnx_in(im, 0)->rounding.in_integers && !out->rounding.is_stated) /* they were only moved */
         out->rounding = hone__onnx_in(im, 0)->rounding;
     return HONE_OK;
+}
+
+static hone_status read_nodes(hone__onnx_import *im) {
+    size_t n = im->graph->n_node, *order = hone__alloc(n + 1, sizeof *order);
+    if (!order) return hone__fail_memory(im->err, n * sizeof *order, "the nodes of a graph");
+    hone_status status = hone__onnx_sort_nodes(im, order);
+    for (size_t i = 0; i < n && !status; i++) status = read_node(im, im->graph->node[order[i]]);
+    hone__free(order);
+    return status;
 }
 
 static hone_status put_weights(hone__onnx_import *im) {
@@ -425,7 +441,7 @@ static hone_status import_graph(hone__onnx_import *im) {
             HONE_FAIL(im->err, HONE_FORMAT, "a node has no operator");
     HONE_TRY(make_table(im));
     HONE_TRY(add_inputs(im));
-    for (size_t i = 0; i < im->graph->n_node; i++) HONE_TRY(read_node(im, im->graph->node[i]));
+    HONE_TRY(read_nodes(im));
     HONE_TRY(set_outputs(im));
     HONE_TRY(hone__onnx_order_layers(im));
     HONE_TRY(hone_model_build(im->model, 0, im->err));

@@ -73,6 +73,71 @@ static hone_status add_repeated(hone__onnx_import *im, const char *layer, const 
 
 /* Each channel by itself; where a channel is a group of what were channels before a reshape, those are seen again:
  * memory ends with the groups and what each consists of. */
+/* bias + alpha / size times the squares of so many channels around each: a Dense that does not train. */
+static hone_status add_neighbours(hone__onnx_import *im, const hone__onnx_value *squares, int64_t size,
+                                  hone__onnx_value *out) {
+    const int64_t channels = squares->shape.dims[squares->shape.rank - 1];
+    const float each = (float)(hone__onnx_real(im->node, "alpha", 1e-4) / (double)size);
+    size_t count;
+    if (!hone__multiply((size_t)channels, (size_t)channels, &count) || count > HONE_MAX_UNITS)
+        return hone__onnx_refuse(im, HONE_LIMIT, "has %lld channels", (long long)channels);
+    hone_value *config = hone_value_object();
+    hone_value_set_integer(config, "units", channels);
+    hone_value_set_boolean(config, "trainable", false);
+    HONE_TRY(hone__onnx_map(im, "Dense", config, squares, out));
+    float *kernel = hone__alloc(count, sizeof *kernel), *bias = hone__alloc((size_t)channels, sizeof *bias);
+    if (!kernel || !bias) {
+        hone__free(kernel);
+        hone__free(bias);
+        return hone__fail_memory(im->err, count * sizeof *kernel, "a kernel");
+    }
+    for (int64_t i = 0; i < channels; i++) {
+        bias[i] = (float)hone__onnx_real(im->node, "bias", 1);
+        for (int64_t k = 0; k < channels; k++) /* what channel i gives to k */
+            kernel[i * channels + k] = i >= k - (size - 1) / 2 && i <= k + size / 2 ? each : 0;
+    }
+    hone_status status = hone__onnx_add_weights(im, out->layer, "kernel", kernel, count);
+    if (!status) return hone__onnx_add_weights(im, out->layer, "bias", bias, (size_t)channels);
+    hone__free(bias);
+    return status;
+}
+
+/* x / (bias + alpha / size * sum of squares)^beta, of AlexNet and GoogLeNet: beta is 1, 1/2 or, of two roots, 3/4. */
+static hone_status local_response(hone__onnx_import *im) {
+    hone__onnx_value *x = hone__onnx_in(im, 0), *out = hone__onnx_out(im);
+    const double beta = hone__onnx_real(im->node, "beta", 0.75);
+    const int64_t size = hone__onnx_integer(im->node, "size", 1);
+    HONE_TRY(hone__onnx_realise(im, x));
+    if (x->layout.rank != 4 || size < 1 || size > HONE_MAX_WINDOW || (beta != 1 && beta != 0.5 && beta != 0.75))
+        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "beta is %g for %lld of a tensor of %d axes", beta,
+                                 (long long)size, x->layout.rank);
+    HONE_TRY(hone__onnx_arrange_image(im, x));
+    hone__onnx_value sum = *x, root = *x;
+    sum.layer = root.layer = NULL;
+    const char *same[2] = {x->layer, x->layer};
+    hone_status status = hone__onnx_add_merge(im, "Multiply", same, 2, &sum);
+    if (!status) status = add_neighbours(im, &sum, size, &sum);
+    if (!status && beta != 1) status = hone__onnx_map(im, "Sqrt", NULL, &sum, &sum);
+    if (!status && beta == 0.75) {
+        status = hone__onnx_map(im, "Sqrt", NULL, &sum, &root);
+        const char *both[2] = {sum.layer, root.layer};
+        char *product = NULL;
+        if (!status) status = hone__onnx_add_layer(im, "Multiply", NULL, NULL, both, 2, &product);
+        if (!status) {
+            hone__free(sum.layer);
+            sum.layer = product;
+        }
+    }
+    const char *quotient[2] = {x->layer, sum.layer};
+    out->layout = x->layout;
+    out->shape = x->shape;
+    if (!status) status = hone__onnx_add_merge(im, "Divide", quotient, 2, out);
+    out->not_negative = x->not_negative;
+    hone__free(sum.layer);
+    hone__free(root.layer);
+    return status;
+}
+
 static hone_status instance_normalization(hone__onnx_import *im) {
     hone__onnx_value *x = hone__onnx_in(im, 0), *out = hone__onnx_out(im);
     HONE_TRY(hone__onnx_realise(im, x));
@@ -126,9 +191,7 @@ static hone_status group_normalization(hone__onnx_import *im) {
 }
 
 const hone__onnx_operators hone__onnx_normal_operators[] = {
-    {"BatchNormalization", batch_normalization},
-    {"LayerNormalization", layer_normalization},
-    {"InstanceNormalization", instance_normalization},
-    {"GroupNormalization", group_normalization},
-    {NULL, NULL},
+    {"BatchNormalization", batch_normalization},       {"LayerNormalization", layer_normalization},
+    {"InstanceNormalization", instance_normalization}, {"LRN", local_response},
+    {"GroupNormalization", group_normalization},       {NULL, NULL},
 };

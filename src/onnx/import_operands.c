@@ -92,10 +92,22 @@ static hone_status with_channels(hone__onnx_import *im, hone__onnx_value *x, int
     return offset ? hone__onnx_add_copy(im, out->layer, "bias", offset, (size_t)channels) : HONE_OK;
 }
 
-/* rows x units numbers that are the same for every sample, and can be trained: rows of an Embedding, whose numbers
- * are made of anything that a sample has. */
+/* A mask is added to scores: nothing, or the same large number less. */
+static bool is_mask(const float *numbers, size_t count) {
+    enum { LEAST = -10 };
+    float masked = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (numbers[i] == 0) continue;
+        if (numbers[i] > LEAST || (masked != 0 && numbers[i] != masked)) return false;
+        masked = numbers[i];
+    }
+    return masked != 0;
+}
+
+/* rows x units numbers that are the same for every sample, and can be trained unless they are fixed: rows of an
+ * Embedding, whose numbers are made of anything that a sample has. */
 hone_status hone__onnx_table(hone__onnx_import *im, const hone__onnx_value *reference, const float *numbers,
-                             int64_t rows, int64_t units, char **layer) {
+                             int64_t rows, int64_t units, bool is_fixed, char **layer) {
     hone__onnx_value v = {.kind = ONNX_TENSOR, .shape = reference->shape};
     hone_value *config = hone_value_object(), *offsets = hone_value_list();
     v.layer = hone__strdup(reference->layer);
@@ -128,6 +140,7 @@ hone_status hone__onnx_table(hone__onnx_import *im, const hone__onnx_value *refe
     hone_value *table = hone_value_object();
     hone_value_set_integer(table, "input_dim", rows);
     hone_value_set_integer(table, "output_dim", units);
+    if (is_fixed || is_mask(numbers, (size_t)(rows * units))) hone_value_set_boolean(table, "trainable", false);
     if (!status) {
         status = hone__onnx_map(im, "Embedding", table, &v, &v);
         table = NULL;
@@ -171,14 +184,14 @@ hone_status hone__onnx_merge_constant(hone__onnx_import *im, const char *class_n
 }
 
 /* A constant for each element of a sample, a table of positions say. */
-static hone_status with_elements(hone__onnx_import *im, hone__onnx_value *x, const float *numbers,
+static hone_status with_elements(hone__onnx_import *im, hone__onnx_value *x, const float *numbers, bool is_fixed,
                                  const char *class_name, hone__onnx_value *out) {
     HONE_TRY(hone__onnx_arrange_plain(im, x));
     int64_t units = x->shape.dims[x->shape.rank - 1], size = hone_shape_size(&x->shape);
     char *table;
     hone_shape rows = {2, {size / units, units}}, before = x->shape;
     HONE_TRY(hone__onnx_arrange(im, x, x->layout.stored + 1, x->layout.count - 1, &rows));
-    HONE_TRY(hone__onnx_table(im, x, numbers, rows.dims[0], units, &table));
+    HONE_TRY(hone__onnx_table(im, x, numbers, rows.dims[0], units, is_fixed, &table));
     const char *sources[2] = {x->layer, table};
     hone_status status = hone__onnx_add_merge(im, class_name, sources, 2, out);
     hone__free(table);
@@ -256,7 +269,7 @@ hone_status hone__onnx_with_constant(hone__onnx_import *im, hone__onnx_value *x,
         if (!status && axis > 0 && lies_last(&x->layout, axis))
             status = with_channels(im, x, axis, adds ? NULL : numbers, adds ? numbers : NULL, out);
         else if (!status && has_all_elements(x, c))
-            status = with_elements(im, x, numbers, adds ? "Add" : "Multiply", out);
+            status = with_elements(im, x, numbers, constant->is_mixed, adds ? "Add" : "Multiply", out);
         else if (!status)
             status = hone__onnx_merge_constant(im, class_name, x, c, false, out);
     }

@@ -67,7 +67,24 @@ static hone_status pick(hone__onnx_import *im, hone__onnx_value *value, int axis
     return HONE_OK;
 }
 
-static hone_status part(hone__onnx_import *im, hone__onnx_value *value, int axis, hone__onnx_slice s) {
+/* From the last element to the first. */
+static hone_status turn(hone__onnx_import *im, hone__onnx_value *value, int axis, hone__onnx_slice s) {
+    hone__onnx_value turned = {.name = value->name};
+    HONE_TRY(hone__onnx_realise(im, value));
+    HONE_TRY(hone__onnx_part(im, value, axis, (hone__onnx_slice){s.from - s.count + 1, 1, s.count}));
+    hone_status status = hone__onnx_turn_axis(im, value, axis, &turned);
+    if (!status) {
+        hone__free(value->layer);
+        value->layer = turned.layer;
+        value->layout = turned.layout;
+        value->shape = turned.shape;
+        turned.layer = NULL;
+    }
+    hone__free(turned.layer);
+    return status;
+}
+
+hone_status hone__onnx_part(hone__onnx_import *im, hone__onnx_value *value, int axis, hone__onnx_slice s) {
     const int64_t n = value->layout.dims[axis];
     bool picked;
     if (s.from < 0 || s.count < 1 || s.from >= n)
@@ -75,7 +92,8 @@ static hone_status part(hone__onnx_import *im, hone__onnx_value *value, int axis
                                  (long long)n, (long long)s.from);
     if (s.count == n && s.step == 1) return HONE_OK;
     if (s.count == 1) s.step = 1;
-    if (s.step < 0) return hone__onnx_refuse(im, HONE_UNSUPPORTED, "turns an axis round");
+    if (s.step == -1) return turn(im, value, axis, s);
+    if (s.step < 0) return hone__onnx_refuse(im, HONE_UNSUPPORTED, "turns an axis round, in steps");
     if (s.step > HONE_MAX_WINDOW)
         return hone__onnx_refuse(im, HONE_LIMIT, "takes steps of %lld elements", (long long)s.step);
     HONE_TRY(pick(im, value, axis, s, &picked));
@@ -119,7 +137,7 @@ static hone_status slice(hone__onnx_import *im) {
     hone__onnx_slice slices[HONE_ONNX_AXES];
     HONE_TRY(hone__onnx_read_slices(im, x->layout.rank, x->layout.dims, slices));
     HONE_TRY(hone__onnx_look(im, x, out));
-    for (int axis = 0; axis < x->layout.rank; axis++) HONE_TRY(part(im, out, axis, slices[axis]));
+    for (int axis = 0; axis < x->layout.rank; axis++) HONE_TRY(hone__onnx_part(im, out, axis, slices[axis]));
     return HONE_OK;
 }
 
@@ -193,7 +211,7 @@ static hone_status gather(hone__onnx_import *im) {
         return hone__onnx_refuse(im, HONE_UNSUPPORTED, "gathers by a constant of %d axes", index->constant.rank);
     HONE_TRY(indices_as_slice(im, &index->constant, x->layout.dims[axis], &s));
     HONE_TRY(hone__onnx_look(im, x, out));
-    HONE_TRY(part(im, out, axis, s));
+    HONE_TRY(hone__onnx_part(im, out, axis, s));
     if (index->constant.rank == 1) return HONE_OK;
     for (int i = 0; i < out->layout.rank; i++)
         if (i != axis) dims[rank++] = out->layout.dims[i];
@@ -228,7 +246,7 @@ static hone_status split(hone__onnx_import *im) {
         }
         HONE_TRY(hone__onnx_find(im, im->node->output[i], &index));
         HONE_TRY(hone__onnx_look(im, x, &im->values[index]));
-        HONE_TRY(part(im, &im->values[index], axis, (hone__onnx_slice){from, 1, sizes[i]}));
+        HONE_TRY(hone__onnx_part(im, &im->values[index], axis, (hone__onnx_slice){from, 1, sizes[i]}));
         from += sizes[i];
     }
     return HONE_OK;

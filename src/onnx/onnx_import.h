@@ -49,6 +49,7 @@ typedef struct hone__onnx_constant {
     float *reals;       /* count of them, or */
     int64_t *integers;  /* these */
     int type;           /* as the file numbers them; 0: computed here */
+    bool is_mixed;      /* not the elements of one table, each once: a mask, or looked up */
     const char *origin; /* of weights that were 8-bit numbers: what those are called; NULL */
 } hone__onnx_constant;
 
@@ -180,6 +181,11 @@ bool hone__onnx_integer_list(const hone__onnx_node_message *node, const char *na
  * there. */
 hone_status hone__onnx_axes(const hone__onnx_import *im, const char *name, size_t i, int64_t *out, size_t *count);
 
+/* ---- the order of nodes (import_sort.c) -------------------------------------------------------------------------- */
+
+/* The numbers of the graph's nodes, so that each comes behind what it reads. */
+hone_status hone__onnx_sort_nodes(hone__onnx_import *im, size_t *order);
+
 /* ---- their order (import_order.c) -------------------------------------------------------------------------------- */
 
 /* Layers as Keras orders them, those dropped that no output needs. Each is applied once; the model is yet to be built. */
@@ -268,9 +274,9 @@ hone_status hone__onnx_realise(hone__onnx_import *im, hone__onnx_value *value);
 hone_status hone__onnx_reduce(hone__onnx_import *im, hone__onnx_value *x, const bool *gone, bool keeps, bool is_max,
                               hone__onnx_value *out);
 hone_value *hone__onnx_activation_config(const char *activation);
-/* rows x units numbers that are the same for every sample, as a layer: (rows, units). */
+/* rows x units numbers that are the same for every sample, as a layer: (rows, units). is_fixed: they do not train. */
 hone_status hone__onnx_table(hone__onnx_import *im, const hone__onnx_value *reference, const float *numbers,
-                             int64_t rows, int64_t units, char **layer);
+                             int64_t rows, int64_t units, bool is_fixed, char **layer);
 /* The names of new layers: out of what the weight, or the node, is called. */
 const char *hone__onnx_stem(const hone__onnx_import *im, size_t weight_input);
 /* value becomes a layer in wait, of kernel_size and, where units are biased, bias; to be filled. */
@@ -342,6 +348,10 @@ hone_status hone__onnx_reshape_to(hone__onnx_import *im, hone__onnx_value *out, 
 typedef struct hone__onnx_slice {
     int64_t from, step, count;
 } hone__onnx_slice;
+/* Takes so much of an axis of a tensor, which becomes the value. */
+hone_status hone__onnx_part(hone__onnx_import *im, hone__onnx_value *value, int axis, hone__onnx_slice s);
+/* out is x with an axis from its last element to its first (import_concat.c). */
+hone_status hone__onnx_turn_axis(hone__onnx_import *im, hone__onnx_value *x, int axis, hone__onnx_value *out);
 /* What a Slice takes of each axis. */
 hone_status hone__onnx_read_slices(hone__onnx_import *im, int rank, const int64_t *dims, hone__onnx_slice *slices);
 

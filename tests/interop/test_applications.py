@@ -14,6 +14,7 @@ import hashlib
 import sys
 
 import numpy as np
+import tensorflow as tf
 from common import FAMILIES, FOLDER, answers, data_files, driver, expect, finish, hone_predict, keras
 
 arguments = sys.argv[2:]
@@ -263,7 +264,27 @@ def pictures(k):
     return k.Model(i, L.Dense(3)(L.Concatenate()([L.Reshape((12, -1))(x), y])))
 
 
-GRAPHS = (vit, positions, shared, nested, wrapped, many_ends, pictures)
+def between(k):
+    """What people write between layers: preprocess_input, parts, means and shapes of tensors, numbers for each channel."""
+    L, ops = k.layers, keras.ops if k is keras else tf
+    i = L.Input((12, 10, 3))
+    prepare = k.applications.imagenet_utils.preprocess_input
+    x = prepare(i, mode="torch")  # the other one tf-keras cannot save to .keras
+    x = ops.concatenate([L.Rescaling(0.01)(prepare(i, mode="caffe")), x], -1) if k is keras else x
+    x = L.Conv2D(4, 3)(x)
+    x = ops.pad(x, ((0, 0), (1, 0), (0, 2), (0, 0)))  # 11, 10
+    mean = ops.mean(x, (1, 2)) if k is keras else tf.reduce_mean(x, (1, 2))
+    largest = ops.max(x, (1, 2), keepdims=True) if k is keras else tf.reduce_max(x, (1, 2), keepdims=True)
+    turned = ops.transpose(x, (0, 2, 3, 1))
+    tokens = ops.reshape(x, (-1, 110, 4))
+    parts = [mean, L.Flatten()(largest), L.Flatten()(x[:, 2:-1, 1:] ** 2 if k is keras else ops.square(i[:, 2:5, -2:]))]
+    if k is keras:  # only Keras 3 writes down the shapes that these need
+        parts += [tokens[:, 0], L.Flatten()(x[..., 1]), L.Flatten()(x[..., ::-1]), L.Flatten()(ops.expand_dims(turned[:, 3], -1))]
+    x = L.Concatenate()([*parts, L.GlobalAveragePooling1D()(L.Dense(3)(tokens)), L.Flatten()(turned)])
+    return k.Model(i, L.Dense(10)(x))
+
+
+GRAPHS = (vit, positions, shared, nested, wrapped, many_ends, pictures, between)
 for family, k in FAMILIES.items():
     for make in GRAPHS:
         if not wanted(make.__name__):

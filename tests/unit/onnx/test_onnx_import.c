@@ -79,6 +79,7 @@ static const char *const files[] = {"torch-plain",
                                     "ort-constants",
                                     "ort-statistics",
                                     "ort-fixed",
+                                    "ort-old",
                                     NULL};
 
 static void test_files(void **state) {
@@ -211,6 +212,12 @@ static void test_refusals(void **state) {
     expect_refusal(file, HONE_UNSUPPORTED, "(Wobble, opset 13): this operator is not supported");
 
     file = unpacked("torch-plain.onnx");
+    node = node_called(file, "LeakyRelu");
+    free(node->op_type);
+    node->op_type = text("ArgMax");
+    expect_refusal(file, HONE_UNSUPPORTED, "export the model without the choice at its end");
+
+    file = unpacked("torch-plain.onnx");
     node = node_called(file, "Conv");
     free(node->domain);
     node->domain = text("com.example");
@@ -241,6 +248,26 @@ static void test_refusals(void **state) {
     free(node->input[0]);
     node->input[0] = text(file->graph->node[file->graph->n_node - 1]->output[0]);
     expect_refusal(file, HONE_FORMAT, "which nothing before it makes");
+}
+
+/* Masks stay what they are; tables that are added to scores train. */
+static void test_masks(void **state) {
+    (void)state;
+    size_t size, tables[2] = {0};
+    unsigned char *bytes = golden("ort-windows.onnx", &size);
+    hone_model *model;
+    hone_value *metadata;
+    assert_int_equal(hone__onnx_read(&model, &metadata, bytes, size, NULL, NULL), HONE_OK);
+    for (size_t i = 0; i < hone_model_layer_count(model); i++) {
+        hone_layer_info layer;
+        assert_int_equal(hone_model_layer_info(model, i, &layer), HONE_OK);
+        if (strcmp(layer.class_name, "Embedding") == 0) tables[layer.trainable]++;
+    }
+    assert_int_equal(tables[false], 1);
+    assert_true(tables[true] >= 1);
+    hone_model_free(model);
+    hone_value_free(metadata);
+    hone__free(bytes);
 }
 
 /* Pictures of a size that the file leaves open and the caller states. */
@@ -306,13 +333,16 @@ static void test_memory(void **state) {
     b.bytes = golden("ort-few.onnx", &b.size);
     assert_true(test_every_allocation(read_once, &b) > 100);
     hone__free(b.bytes);
+    b.bytes = golden("ort-old.onnx", &b.size);
+    assert_true(test_every_allocation(read_once, &b) > 100);
+    hone__free(b.bytes);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_files),    cmocka_unit_test(test_layers), cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_refusals), cmocka_unit_test(test_damage), cmocka_unit_test(test_open_size),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_memory),   cmocka_unit_test(test_masks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
