@@ -55,6 +55,18 @@ static void an_open_server_answers_to_any_address_but_to_no_strange_name(void **
     assert_false(host(NULL, false));
 }
 
+static void a_target_has_a_path(void **state) {
+    (void)state;
+    static const char *const targets[][2] = {{"/a/b", "/a/b"},  {"http://h:80/a", "/a"},    {"https://h/", "/"},
+                                             {"http://h", "/"}, {"ftp://h/a", "ftp://h/a"}, {"*", "*"}};
+    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++)
+        assert_string_equal(hone__http_target_path(targets[i][0]), targets[i][1]);
+    assert_true(hone__http_same_word("Chunked", "chunked"));
+    assert_false(hone__http_same_word("chunked ", "chunked"));
+    assert_true(hone__http_same_start("bearer x", "Bearer "));
+    assert_false(hone__http_same_start("Bear", "Bearer "));
+}
+
 static void only_the_page_itself_may_write(void **state) {
     (void)state;
     assert_true(hone__http_origin_allowed(NULL, "127.0.0.1:80", false));
@@ -174,6 +186,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_loopback_server_answers_to_this_machine_only),
         cmocka_unit_test(an_open_server_answers_to_any_address_but_to_no_strange_name),
+        cmocka_unit_test(a_target_has_a_path),
         cmocka_unit_test(only_the_page_itself_may_write),
         cmocka_unit_test(a_secret_is_all_or_nothing),
         cmocka_unit_test(a_star_is_one_segment),
