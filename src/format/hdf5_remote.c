@@ -258,8 +258,9 @@ hone_status hone__h5_remote_shape(hone__h5 *h5, const char *path, hone_shape *ou
     if (r.size != sizeof shape.dims || r.count > HONE_MAX_RANK) return nonsense(err);
     HONE_TRY(hone__sandbox_receive(h5->remote->sandbox, shape.dims, sizeof shape.dims, err));
     shape.rank = (int)r.count;
+    size_t bytes = sizeof(float);
     for (int i = 0; i < shape.rank; i++)
-        if (shape.dims[i] < 0) return nonsense(err);
+        if (shape.dims[i] < 0 || !hone__multiply(bytes, (size_t)shape.dims[i], &bytes)) return nonsense(err);
     *out = shape;
     return HONE_OK;
 }
