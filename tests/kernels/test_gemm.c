@@ -94,6 +94,7 @@ static void blocked_sizes(void **state) {
             check(k, 40, 70, 900, flags, 1);
             check(k, 33, 300, 130, flags, 0);
             check(k, 130, 129, 97, flags, 0);
+            check(k, 197, 270, 50, flags, 0);
             check(k, 4, 64, 576, flags, 0);
         }
 }
@@ -112,13 +113,13 @@ static void rows_do_not_depend_on_m(void **state) {
     (void)state;
     for (const hone_kernels *k = NULL; (k = kt_next_product_level(k)) != NULL;)
         for (unsigned flags = 0; flags < 32; flags++) {
-            const size_t m = 37, n = 1 + kt_below(90), depth = 1 + kt_below(800);
+            const size_t m = flags % 4 ? 37 : 203, n = 1 + kt_below(90), depth = 1 + kt_below(800);
             problem p = make(k, m, n, depth, flags, 1);
             float *alone = kt_copy(p.c, p.c_size);
             k->gemm(&p.g, p.scratch);
             for (size_t i = 0, rows; i < m; i += rows) {
                 hone_gemm part = p.g;
-                rows = i % 3 == 0 ? 1 : 5;
+                rows = i % 3 == 0 ? 1 : m / 7;
                 if (rows > m - i) rows = m - i;
                 part.m = rows;
                 part.a += p.g.a_transposed ? i : i * p.g.lda;
