@@ -32,8 +32,10 @@ typedef enum hone_ood_score {
         HONE_OOD_SCORES
 } hone_ood_score;
 
+/* As in the table above. */
 HONE_API const char *hone_ood_score_word(hone_ood_score score);
 HONE_API const char *hone_ood_score_meaning(hone_ood_score score);
+/* HONE_ARGUMENT, with the words there are, for another word. */
 HONE_API hone_status hone_ood_score_parse(hone_ood_score *out, const char *word, hone_error *err);
 
 /* How well a score tells known from strange samples, the strange ones being what is looked for. */

@@ -98,8 +98,10 @@ HONE_API hone_dataset_config hone_dataset_config_default(void);
 
 /* source is a name ("mnist", "fashion-mnist", "digits", …), a folder (IDX files, or class folders with or without
  * train/, val/ or validation/, test/), an .npz, a .csv with the columns path, label and perhaps split (paths relative
- * to it; or train.csv with val.csv and test.csv beside it, or the folder of them), one IDX image file, a catalog (hone.db), or a packed file (hone_pack_write). A name is looked up in $HONE_DATA/NAME, then the cache, then
- * downloaded if config->download. "digits" and "digits:SAMPLES:SEED" are generated in memory. config NULL: defaults.
+ * to it, fields separated as its first line is: by commas, semicolons or tabs; or train.csv with val.csv and test.csv
+ * beside it, or the folder of them), one IDX image file, a catalog (hone.db), or a packed file (hone_pack_write). A name is
+ * looked up in $HONE_DATA/NAME, then the cache, then downloaded if config->download. "digits" and "digits:SAMPLES:SEED" are
+ * generated in memory. config NULL: defaults.
  *
  * A folder that has a catalog is read as the catalog says: its labels, splits and order of classes. What is quarantined
  * or missing is left out, and so is what has no label where allow_unlabelled is false. The path of an image inside a
@@ -115,9 +117,10 @@ HONE_API void hone_dataset_free(hone_dataset *dataset);
  * where it lies nowhere ("digits" is made in memory), HONE_ARGUMENT where path is too small. */
 HONE_API hone_status hone_dataset_locate(char *path, size_t size, const char *source, hone_error *err);
 
+/* What is asked of a data set stays its own, and stays until it is freed. */
 HONE_API size_t hone_dataset_samples(const hone_dataset *dataset);
 HONE_API size_t hone_dataset_classes(const hone_dataset *dataset);
-HONE_API const char *hone_dataset_class_name(const hone_dataset *dataset, size_t index);
+HONE_API const char *hone_dataset_class_name(const hone_dataset *dataset, size_t index); /* NULL past the last */
 HONE_API int hone_dataset_height(const hone_dataset *dataset);
 HONE_API int hone_dataset_width(const hone_dataset *dataset);
 HONE_API int hone_dataset_channels(const hone_dataset *dataset);
@@ -128,6 +131,7 @@ HONE_API const unsigned char *hone_dataset_images(const hone_dataset *dataset); 
 /* Image index into pixels (height * width * channels bytes), wherever it is. Of a set in memory this cannot fail. */
 HONE_API hone_status hone_dataset_fetch(const hone_dataset *dataset, size_t index, unsigned char *pixels,
                                         hone_error *err);
+/* One for each sample: the index of its class, -1 where it has none. */
 HONE_API const int32_t *hone_dataset_labels(const hone_dataset *dataset);
 HONE_API const char *hone_dataset_path(const hone_dataset *dataset, size_t index); /* the file it came from, or NULL */
 /* A one-line account of what was understood: "mnist: 60000 images 28x28x1, 10 classes (IDX, train)". */

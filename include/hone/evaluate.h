@@ -152,6 +152,7 @@ typedef enum hone_corruption {
 
 enum { HONE_CORRUPTION_LEVELS = 5 };
 
+/* As in the table above; the amount in the unit that its meaning tells. */
 HONE_API const char *hone_corruption_word(hone_corruption corruption);
 HONE_API const char *hone_corruption_meaning(hone_corruption corruption);
 HONE_API double hone_corruption_amount(hone_corruption corruption, int level); /* 1 … 5; 0: 0 */

@@ -72,6 +72,7 @@ typedef enum hone_file_format {
     HONE_FILE_SAFETENSORS     /* "safetensors": weights, LAYER/WEIGHT */
 } hone_file_format;
 
+/* By the words above; HONE_ARGUMENT, which names them, for another. */
 HONE_API hone_status hone_file_format_parse(hone_file_format *out, const char *name, hone_error *err);
 /* By the ending of its name; false where that says nothing. */
 HONE_API bool hone_file_format_of_path(hone_file_format *out, const char *path);

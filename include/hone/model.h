@@ -89,6 +89,7 @@ HONE_API hone_status hone_model_to_config(const hone_model *model, hone_value **
 /* The reverse; accepts the spellings of Keras 2.2 … 3.x. The result is not yet built. */
 HONE_API hone_status hone_model_from_config(hone_model **out, const hone_value *config, hone_error *err);
 
+/* As in its config, "sequential" for one; the model's own. */
 HONE_API const char *hone_model_name(const hone_model *model);
 /* The major version of Keras, 2 or 3, whose words the model has where those differ: that of its file, else 3. */
 HONE_API int hone_model_keras(const hone_model *model);
@@ -140,6 +141,7 @@ typedef struct hone_weight_info {
     bool trainable;    /* false also while its layer is frozen */
 } hone_weight_info;
 
+/* Those of all layers, in the order of the model; 0 while it is not built. HONE_ARGUMENT past the last. */
 HONE_API size_t hone_model_weight_count(const hone_model *model);
 HONE_API hone_status hone_model_weight(const hone_model *model, size_t index, hone_weight_info *out);
 

@@ -45,6 +45,7 @@ typedef enum hone_range_method {
     HONE_RANGE_MSE         /* the range with the least mean squared error of its numbers */
 } hone_range_method;
 
+/* HONE_ARGUMENT, which names them, for a word that is none of them. */
 HONE_API hone_status hone_range_method_parse(hone_range_method *out, const char *name, hone_error *err);
 HONE_API const char *hone_range_method_name(hone_range_method method); /* "auto", "min-max", "percentile", "mse" */
 

@@ -117,6 +117,7 @@ typedef struct hone_logs {
     double values[HONE_MAX_LOGS];
 } hone_logs;
 
+/* False, and out as it was, where there is no such number. */
 HONE_API bool hone_logs_get(const hone_logs *logs, const char *key, double *out);
 
 typedef struct hone_trainer hone_trainer;
@@ -237,8 +238,7 @@ typedef struct hone_fit_config {
 HONE_API hone_fit_config hone_fit_config_default(void); /* Adam, sparse categorical cross-entropy, accuracy */
 
 /* All that can fail or allocate. model (built) and data outlive the trainer; config is copied, but for what it points
- * to.
- * data's samples must have the model's input shape and its labels must fit the output. Which layers are frozen is
+ * to. data's samples must have the model's input shape and its labels must fit the output. Which layers are frozen is
  * settled here. */
 HONE_API hone_status hone_trainer_create(hone_trainer **out, hone_model *model, const hone_dataset *data,
                                          const hone_fit_config *config, hone_error *err);
@@ -256,6 +256,7 @@ HONE_API void hone_trainer_stop(hone_trainer *trainer);
 /* Grants more epochs (or fewer): the absolute number that the next call of hone_trainer_fit trains to. */
 HONE_API void hone_trainer_set_epochs(hone_trainer *trainer, int epochs);
 
+/* What it was created with. */
 HONE_API hone_model *hone_trainer_model(const hone_trainer *trainer);
 HONE_API const hone_fit_config *hone_trainer_config(const hone_trainer *trainer);
 HONE_API double hone_trainer_learning_rate(const hone_trainer *trainer); /* of the next step */

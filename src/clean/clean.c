@@ -30,8 +30,7 @@ const char *hone_finding_meaning(hone_finding_kind kind) {
 
 static hone_status unknown_kind(const char *word, size_t length, hone_error *err) {
     char list[256] = "";
-    for (size_t i = 0, used = 0; i < HONE_FINDING_KINDS && used < sizeof list; i++)
-        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", kinds[i].word);
+    for (size_t i = 0; i < HONE_FINDING_KINDS; i++) hone__list_add(list, sizeof list, kinds[i].word);
     HONE_FAIL(err, HONE_ARGUMENT, "there is no kind of finding '%.*s', there are %s", (int)(length < 40 ? length : 40),
               word, list);
 }

@@ -16,8 +16,8 @@ static int info_machine(const common_options *common) {
     hone_threads *threads;
     int status = start_threads(&threads, common->threads);
     if (status >= 0) return status;
-    static const char *const variables[] = {"HONE_CPU",     "HONE_THREADS", "HONE_LOG",
-                                            "HONE_SANDBOX", "HONE_DATA",    "XDG_CACHE_HOME"};
+    static const char *const variables[] = {"HONE_CPU",  "HONE_THREADS", "HONE_LOG",      "HONE_SANDBOX",
+                                            "HONE_DATA", "HONE_RUNS",    "XDG_CACHE_HOME"};
     hone_value *value = hone_value_object(), *environment = hone_value_object(), *data = hone_value_list(),
                *presets = hone_value_list();
     for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++)

@@ -128,9 +128,9 @@ static void cut(char *line, int columns) {
     }
 }
 
-/* Shows line in place of what is there. */
+/* Shows line in place of what is there. It may have been cut before the end of what is dim in it. */
 static void redraw(progress *p, const char *line) {
-    fprintf(stderr, "\r%s\033[0m\033[K", line);
+    fprintf(stderr, "\r%s%s\033[K", line, p->colours ? "\033[0m" : "");
     fflush(stderr);
     p->open = true;
 }

@@ -72,6 +72,9 @@ const char *hone__format_double(char buffer[HONE_NUMBER_SIZE], double value);
 bool hone__parse_double(const char *text, double *out);
 bool hone__parse_integer(const char *text, int64_t *out);
 bool hone__ends_with(const char *text, const char *end);
+/* One more item of a list for people, "a, b, c", in size bytes that began as "". From the first that finds no room on, the list
+ * ends in "…". */
+void hone__list_add(char *list, size_t size, const char *item);
 /* Keras' snake case of a class name: Conv2D -> conv2d, BatchNormalization -> batch_normalization, ReLU -> re_lu,
  * PReLU -> p_re_lu, MaxPooling2D -> max_pooling2d. Two substitutions in this order: "_" between a character and a
  * capital that starts a lower-case run; then "_" between a lower-case letter and a capital; then lower case. */

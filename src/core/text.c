@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Numbers as text and back without the locale's say, and Keras' snake case. */
+ * Numbers as text and back without the locale's say, lists for messages, and Keras' snake case. */
 #define _POSIX_C_SOURCE 200809L
 #include "core_internal.h"
 
@@ -99,6 +99,15 @@ bool hone__parse_integer(const char *text, int64_t *out) {
 bool hone__ends_with(const char *text, const char *end) {
     size_t text_length = strlen(text), end_length = strlen(end);
     return text_length >= end_length && strcmp(text + text_length - end_length, end) == 0;
+}
+
+void hone__list_add(char *list, size_t size, const char *item) {
+    static const char more[] = "…";
+    size_t used = strlen(list);
+    if (hone__ends_with(list, more)) return;
+    const char *separator = used > 0 ? ", " : "";
+    bool has_room = used + strlen(separator) + strlen(item) + strlen(", ") + sizeof more <= size;
+    snprintf(list + used, size - used, "%s%s", separator, has_room ? item : more);
 }
 
 void hone__snake_case(char *out, size_t out_size, const char *class_name) {

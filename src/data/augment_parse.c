@@ -344,11 +344,7 @@ static hone_status unknown(const char *name, const field *fields, size_t count, 
             HONE_FAIL(err, HONE_ARGUMENT,
                       "augmentation: '%s' is Python's, or belongs to the model's input or the split", name);
     char list[HONE_ERROR_MESSAGE_SIZE] = "";
-    writer w = {list, 0};
-    for (size_t i = 0; i < count; i++) {
-        if (i > 0) put(&w, ", ");
-        put(&w, fields[i].name);
-    }
+    for (size_t i = 0; i < count; i++) hone__list_add(list, sizeof list, fields[i].name);
     HONE_FAIL(err, HONE_NOT_FOUND, "augmentation: there is no '%.40s', there are %s", name, list);
 }
 

@@ -449,8 +449,6 @@ hone_status hone_collect(hone_collect_result *result, const char *name, const ho
     memset(result, 0, sizeof *result);
     if (source) return hone__collect_source(result, source, config, err);
     char known[200] = "";
-    size_t used = 0;
-    for (size_t i = 0; hone_collect_name(i) && used < sizeof known; i++)
-        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", hone_collect_name(i));
+    for (size_t i = 0; hone_collect_name(i); i++) hone__list_add(known, sizeof known, hone_collect_name(i));
     HONE_FAIL(err, HONE_NOT_FOUND, "no data set is called '%s'; there are %s", name, known);
 }

@@ -153,11 +153,8 @@ static hone_status refuse(const char *class_name, const char *name, hone_error *
                   refusals[i].words);
     }
     /* As many as leave room for where the layer was met. */
-    char list[HONE_ERROR_MESSAGE_SIZE / 2];
-    size_t length = 0, i = 0;
-    for (; i < TYPES && length + strlen(registry[i]->class_name) + sizeof ", …" < sizeof list; i++)
-        length += (size_t)snprintf(list + length, sizeof list - length, "%s%s", i ? ", " : "", registry[i]->class_name);
-    if (i < TYPES) snprintf(list + length, sizeof list - length, ", …");
+    char list[HONE_ERROR_MESSAGE_SIZE / 2] = "";
+    for (size_t i = 0; i < TYPES; i++) hone__list_add(list, sizeof list, registry[i]->class_name);
     HONE_FAIL(err, HONE_UNSUPPORTED, "unsupported layer '%.64s' (layer '%.64s'); there are %s", class_name, name, list);
 }
 

@@ -117,10 +117,7 @@ enum { PRESETS = sizeof presets / sizeof *presets };
 
 static hone_status not_found(const char *name, hone_error *err) {
     char list[256] = "";
-    for (size_t i = 0, length = 0; i < PRESETS && length < sizeof list; i++) {
-        int written = snprintf(list + length, sizeof list - length, "%s%s", i ? ", " : "", presets[i].name);
-        length += written > 0 ? (size_t)written : 0;
-    }
+    for (size_t i = 0; i < PRESETS; i++) hone__list_add(list, sizeof list, presets[i].name);
     HONE_FAIL(err, HONE_NOT_FOUND, "there is no preset '%.64s', there are %s", name, list);
 }
 

@@ -72,10 +72,11 @@ bool hone__labels_same(const hone__labels *a, const hone__labels *b) {
 }
 
 const char *hone__labels_text(const hone__labels *l, char *text, size_t size) {
-    size_t used = 0;
     text[0] = '\0';
-    for (size_t i = 0; i < l->count && used < size; i++)
-        used += (size_t)snprintf(text + used, size - used, "%s%s=%lld", i ? ", " : "", l->at[i].name,
-                                 (long long)l->at[i].version);
+    for (size_t i = 0; i < l->count; i++) {
+        char label[sizeof l->at[i].name + HONE_NUMBER_SIZE];
+        snprintf(label, sizeof label, "%s=%lld", l->at[i].name, (long long)l->at[i].version);
+        hone__list_add(text, size, label);
+    }
     return text;
 }

@@ -42,8 +42,7 @@ bool hone__monitor_improves(const hone__monitor *m, double value) {
 bool hone__monitor_value(const hone__monitor *m, const char *callback, const hone_logs *logs, double *out) {
     if (hone_logs_get(logs, m->key, out)) return true;
     char known[256] = "";
-    for (size_t i = 0, used = 0; i < logs->count && used < sizeof known; i++)
-        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", logs->keys[i]);
+    for (size_t i = 0; i < logs->count; i++) hone__list_add(known, sizeof known, logs->keys[i]);
     hone__log(HONE_LOG_WARNING, "%s: '%s' is not available; there are: %s", callback, m->key, known);
     return false;
 }

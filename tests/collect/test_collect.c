@@ -20,7 +20,7 @@
 
 enum { SAMPLES = 300, SIDE = 28 };
 
-static char served[64], log_path[80];
+static char served[FOLDER_SIZE], log_path[80];
 static int port;
 static pid_t server;
 static int server_input;
@@ -58,8 +58,7 @@ static void serve_file(const char *name, const void *data, size_t size) {
 
 static int set_up(void **state) {
     (void)state;
-    snprintf(served, sizeof served, "/tmp/hone-test-served-XXXXXX");
-    if (!mkdtemp(served)) return -1;
+    if (folder_make(served, "served") != 0) return -1;
     snprintf(log_path, sizeof log_path, "%s/log", served);
     bytes b = {.size = 0};
     add_idx_header(&b, 8, 3, (const uint32_t[]){SAMPLES, SIDE, SIDE});
@@ -85,7 +84,7 @@ static int tear_down(void **state) {
     (void)state;
     close(server_input); /* the server ends with its input */
     waitpid(server, NULL, 0);
-    return nftw(served, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    return folder_remove(served);
 }
 
 /* How many requests the log has that contain text. */

@@ -61,12 +61,8 @@ hone__activation hone__config_activation(hone__config *config, const char *key) 
         if (out.function.kind == HONE_ACTIVATION_HARD_SIGMOID && config->keras == 2) out.function.a = 0.2F;
         return out;
     }
-    char list[HONE_ERROR_MESSAGE_SIZE / 2];
-    size_t length = 0;
-    for (size_t i = 0; i < NAMES && length < sizeof list; i++) {
-        int written = snprintf(list + length, sizeof list - length, "%s%s", i ? ", " : "", table[i].name);
-        length += written > 0 ? (size_t)written : 0;
-    }
+    char list[HONE_ERROR_MESSAGE_SIZE / 2] = "";
+    for (size_t i = 0; i < NAMES; i++) hone__list_add(list, sizeof list, table[i].name);
     hone__config_fail(config, HONE_UNSUPPORTED, "%s '%.64s' is not supported; there are %s", key, name, list);
     return out;
 }

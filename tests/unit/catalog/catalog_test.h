@@ -4,28 +4,22 @@
 #ifndef HONE_CATALOG_TEST_H
 #define HONE_CATALOG_TEST_H
 
+#include "folder.h"
 #include "test.h"
 
 #include <hone/catalog.h>
 
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 typedef struct scratch {
-    char folder[64], file[80];
+    char folder[FOLDER_SIZE], file[80];
 } scratch;
-
-static inline int remove_one(const char *path, const struct stat *info, int kind, struct FTW *walk) {
-    (void)info, (void)kind, (void)walk;
-    return remove(path);
-}
 
 static inline int scratch_make(void **state) {
     static scratch s;
-    strcpy(s.folder, "/tmp/hone-catalog-XXXXXX");
-    if (!mkdtemp(s.folder)) return -1;
+    if (folder_make(s.folder, "catalog") != 0) return -1;
     snprintf(s.file, sizeof s.file, "%s/hone.db", s.folder);
     *state = &s;
     return 0;
@@ -33,7 +27,7 @@ static inline int scratch_make(void **state) {
 
 static inline int scratch_remove(void **state) {
     const scratch *s = *state;
-    return nftw(s->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    return folder_remove(s->folder);
 }
 
 static inline hone_catalog *open_catalog(const scratch *s) {

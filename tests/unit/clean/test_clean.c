@@ -7,8 +7,9 @@
 #include <hone/catalog.h>
 
 #include "core_internal.h"
+#include "folder.h"
 #include "rng.h"
-#include "../../test.h"
+#include "test.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -16,19 +17,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char folder[64];
+static char folder[FOLDER_SIZE];
 
 static int make_folder(void **state) {
     (void)state;
-    snprintf(folder, sizeof folder, "/tmp/hone-clean-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
+    return folder_make(folder, "clean");
 }
 
 static int remove_folder(void **state) {
     (void)state;
-    char command[96];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
+    return folder_remove(folder);
 }
 
 static const hone_finding *find(const hone_clean_report *r, hone_finding_kind kind, const char *end, int64_t index) {

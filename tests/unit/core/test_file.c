@@ -5,6 +5,7 @@
 #define _XOPEN_SOURCE   700
 #include "core_internal.h"
 #include "file.h"
+#include "folder.h"
 #include "test.h"
 
 #include <dirent.h>
@@ -18,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/hone-test-file-XXXXXX";
+static char folder[FOLDER_SIZE];
 static char path[128];
 
 static const char *in_folder(const char *name) {
@@ -45,14 +46,12 @@ static void assert_contents(const char *name, const char *expected) {
 
 static int set_up(void **state) {
     (void)state;
-    return mkdtemp(folder) ? 0 : -1;
+    return folder_make(folder, "file");
 }
 
 static int tear_down(void **state) {
     (void)state;
-    char command[160];
-    snprintf(command, sizeof command, "rm -r '%s'", folder);
-    return system(command);
+    return folder_remove(folder);
 }
 
 static void what_is_written_is_read_back(void **state) {

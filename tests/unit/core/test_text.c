@@ -232,6 +232,22 @@ static void test_ends_with(void **state) {
     assert_false(hone__ends_with("model.h5.tmp", ".h5"));
 }
 
+static void lists_end_where_the_room_does(void **state) {
+    (void)state;
+    char list[sizeof "one, two, …"] = "";
+    hone__list_add(list, sizeof list, "one");
+    assert_string_equal(list, "one");
+    hone__list_add(list, sizeof list, "two");
+    assert_string_equal(list, "one, two");
+    hone__list_add(list, sizeof list, "three");
+    assert_string_equal(list, "one, two, …");
+    hone__list_add(list, sizeof list, "");
+    assert_string_equal(list, "one, two, …");
+    char small[sizeof ", …"] = "";
+    hone__list_add(small, sizeof small, "large");
+    assert_string_equal(small, "…");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(doubles_are_spelt_like_python_repr),
@@ -246,6 +262,7 @@ int main(void) {
         cmocka_unit_test(test_control_characters),
         cmocka_unit_test(test_fnv1a),
         cmocka_unit_test(test_ends_with),
+        cmocka_unit_test(lists_end_where_the_room_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,33 +6,26 @@
 
 #include "core_internal.h"
 #include "file.h"
+#include "folder.h"
 #include "test.h"
 
 #include <hone/data.h>
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* The including file defines _XOPEN_SOURCE 700 for nftw. */
-static char test_folder[64];
+static char test_folder[FOLDER_SIZE];
 
 static inline int make_test_folder(void **state) {
     (void)state;
-    snprintf(test_folder, sizeof test_folder, "/tmp/hone-test-data-XXXXXX");
-    return mkdtemp(test_folder) ? 0 : -1;
-}
-
-static inline int remove_entry(const char *path, const struct stat *info, int type, struct FTW *where) {
-    (void)info, (void)type, (void)where;
-    return remove(path);
+    return folder_make(test_folder, "data");
 }
 
 static inline int remove_test_folder(void **state) {
     (void)state;
-    return nftw(test_folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    return folder_remove(test_folder);
 }
 
 /* The path of name in the folder; valid until eight more are asked for. */

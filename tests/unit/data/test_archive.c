@@ -201,7 +201,7 @@ static void what_is_cut_or_no_archive_is_refused(void **state) {
 
 static hone_status unpack_small(void *context) {
     hone_status status = hone_unpack(context, in_folder("out"), NULL, NULL, NULL);
-    if (status == HONE_OK) nftw(in_folder("out"), remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    if (status == HONE_OK) folder_remove(in_folder("out"));
     return status;
 }
 

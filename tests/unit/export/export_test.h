@@ -5,6 +5,7 @@
 #define HONE_EXPORT_TEST_H
 
 #include "../model/model_test.h"
+#include "folder.h"
 
 #include <hone/export.h>
 
@@ -14,18 +15,16 @@
 
 #define ET_FLAGS "-std=c99 -Wall -Wextra -Werror -pedantic -Wconversion " HONE_TEST_CFLAGS
 
-static char et_folder[] = "/tmp/hone-export-XXXXXX";
+static char et_folder[FOLDER_SIZE];
 
 static inline int et_setup(void **state) {
     (void)state;
-    return mkdtemp(et_folder) ? 0 : -1;
+    return folder_make(et_folder, "export");
 }
 
 static inline int et_teardown(void **state) {
     (void)state;
-    char command[64];
-    snprintf(command, sizeof command, "rm -r %s", et_folder);
-    return system(command);
+    return folder_remove(et_folder);
 }
 
 /* Good until the next call. */

@@ -8,6 +8,7 @@
 #include "test.h"
 
 #include "file.h"
+#include "folder.h"
 #include "format_internal.h"
 
 #include <dirent.h>
@@ -19,12 +20,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static char folder[64];
+static char folder[FOLDER_SIZE];
 
 static int make_folder(void **state) {
     (void)state;
-    snprintf(folder, sizeof folder, "/tmp/hone-model-file-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
+    return folder_make(folder, "model-file");
 }
 
 static size_t files_in_folder(void) {
@@ -37,14 +37,7 @@ static size_t files_in_folder(void) {
 
 static int remove_folder(void **state) {
     (void)state;
-    DIR *directory = opendir(folder);
-    for (struct dirent *entry; (entry = readdir(directory));) {
-        char path[512];
-        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        if (entry->d_name[0] != '.') remove(path);
-    }
-    closedir(directory);
-    return rmdir(folder);
+    return folder_remove(folder);
 }
 
 static const char *in_folder(const char *name) {

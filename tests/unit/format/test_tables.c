@@ -6,10 +6,10 @@
 
 #include "core_internal.h"
 #include "file.h"
+#include "folder.h"
 
 #include <hone/catalog.h>
 
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,22 +17,16 @@
 
 #if HONE_WITH_SQLITE
 
-static char folder[64];
+static char folder[FOLDER_SIZE];
 
 static int make_folder(void **state) {
     (void)state;
-    strcpy(folder, "/tmp/hone-tables-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *walk) {
-    (void)info, (void)kind, (void)walk;
-    return remove(path);
+    return folder_make(folder, "tables");
 }
 
 static int remove_folder(void **state) {
     (void)state;
-    return nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    return folder_remove(folder);
 }
 
 static const char *in_folder(const char *name) {

@@ -5,13 +5,13 @@
 #define _XOPEN_SOURCE 700
 #include "test.h"
 
+#include "folder.h"
 #include "page_client.h"
 
 #include <hone/data.h>
 #include <hone/format.h>
 #include <hone/label.h>
 
-#include <ftw.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -22,18 +22,12 @@
 enum { CLASSES = 2, OF_A_CLASS = 12, PICTURES = CLASSES * OF_A_CLASS, PEOPLE = 3, LABELS = 4, REPLY = 1 << 18 };
 
 static const char token[] = "0123456789abcdef";
-static char folder[64];
-
-static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *where) {
-    (void)info, (void)kind, (void)where;
-    return remove(path);
-}
+static char folder[FOLDER_SIZE];
 
 /* Digits 0 and 1, in folders of their own: labels enough to learn from at once. */
 static int set_up(void **state) {
     (void)state;
-    strcpy(folder, "/tmp/hone-label-XXXXXX");
-    if (!mkdtemp(folder)) return -1;
+    if (folder_make(folder, "label") != 0) return -1;
     for (int c = 0; c < CLASSES; c++) {
         char path[160];
         unsigned char pixels[784];
@@ -51,7 +45,7 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
     (void)state;
-    return nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    return folder_remove(folder);
 }
 
 static hone_label_server *open_server(void) {

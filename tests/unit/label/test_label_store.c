@@ -5,20 +5,15 @@
 #define _XOPEN_SOURCE 700
 #include "test.h"
 
+#include "folder.h"
 #include "label_internal.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char folder[64];
-
-static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *where) {
-    (void)info, (void)kind, (void)where;
-    return remove(path);
-}
+static char folder[FOLDER_SIZE];
 
 static void put_picture(const char *name, int side, unsigned char value) {
     char path[160];
@@ -32,8 +27,7 @@ static void put_picture(const char *name, int side, unsigned char value) {
 /* cat/1.pgm, cat/2.pgm, dog/3.pgm, and 4.pgm … 6.pgm in inbox, whose folder's name is no one's class any more. */
 static int set_up(void **state) {
     (void)state;
-    strcpy(folder, "/tmp/hone-label-XXXXXX");
-    if (!mkdtemp(folder)) return -1;
+    if (folder_make(folder, "label") != 0) return -1;
     static const char *const folders[] = {"cat", "dog", "inbox"};
     for (size_t i = 0; i < 3; i++) {
         char path[160];
@@ -51,7 +45,7 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
     (void)state;
-    return nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    return folder_remove(folder);
 }
 
 static void open_store(hone__label_store *store) {

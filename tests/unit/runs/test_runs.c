@@ -8,29 +8,23 @@
 
 #include "core_internal.h"
 #include "file.h"
+#include "folder.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char folder[64];
-
-static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *walk) {
-    (void)info, (void)kind, (void)walk;
-    return remove(path);
-}
+static char folder[FOLDER_SIZE];
 
 static int make_folder(void **state) {
     (void)state;
-    snprintf(folder, sizeof folder, "/tmp/hone-runs-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
+    return folder_make(folder, "runs");
 }
 
 static int remove_folder(void **state) {
     (void)state;
-    return nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    return folder_remove(folder);
 }
 
 static hone_value *config(void) {

@@ -4,6 +4,7 @@
 #ifndef SERVE_CLIENT_H
 #define SERVE_CLIENT_H
 
+#include "folder.h"
 #include "test.h"
 
 #include <hone/format.h>
@@ -21,7 +22,7 @@
 
 enum { REPLY_SIZE = 1 << 20 };
 
-static char test_folder[] = "/tmp/hone-serve-XXXXXX";
+static char test_folder[FOLDER_SIZE];
 
 static inline const char *in_folder(const char *name) {
     static char paths[8][128];
@@ -33,14 +34,12 @@ static inline const char *in_folder(const char *name) {
 
 static inline int make_folder(void **state) {
     (void)state;
-    return mkdtemp(test_folder) ? 0 : -1;
+    return folder_make(test_folder, "serve");
 }
 
 static inline int remove_folder(void **state) {
     (void)state;
-    char command[160];
-    snprintf(command, sizeof command, "rm -rf %s", test_folder);
-    return system(command);
+    return folder_remove(test_folder);
 }
 
 static inline hone_value *named(const char *name) {

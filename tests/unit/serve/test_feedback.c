@@ -6,6 +6,7 @@
 
 #include "feedback.h"
 #include "file.h"
+#include "folder.h"
 
 #include <hone/catalog.h>
 
@@ -14,20 +15,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char root[] = "/tmp/hone-feedback-XXXXXX";
-static char folder[64];
+static char root[FOLDER_SIZE];
+static char folder[FOLDER_SIZE + 16];
 static int round_number;
 
 static int make_root(void **state) {
     (void)state;
-    return mkdtemp(root) ? 0 : 1;
+    return folder_make(root, "feedback");
 }
 
 static int remove_root(void **state) {
     (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", root);
-    return system(command);
+    return folder_remove(root);
 }
 
 /* An empty folder for each test. */
@@ -116,7 +115,7 @@ static void it_is_bounded(void **state) {
     assert_int_equal(result, HONE_FEEDBACK_MOVED);
     assert_int_equal(hone__feedback_count(f), kept);
     assert_int_equal(add(f, 50, "c", NULL, NULL), HONE_LIMIT);
-    char class_folder[80];
+    char class_folder[sizeof folder + 2];
     snprintf(class_folder, sizeof class_folder, "%s/c", folder);
     assert_int_equal(access(class_folder, F_OK), -1); /* no class without a picture */
     assert_int_equal(add(f, 0, "a", &result, NULL), HONE_OK);

@@ -5,6 +5,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "test.h"
 
+#include "folder.h"
 #include "notes.h"
 
 #include <stdio.h>
@@ -13,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/hone-notes-XXXXXX";
+static char folder[FOLDER_SIZE];
 
 static const char *in_folder(const char *name) {
     static char path[160];
@@ -30,7 +31,7 @@ static void write_text(const char *name, const char *text) {
 
 static int make_pictures(void **state) {
     (void)state;
-    if (!mkdtemp(folder)) return 1;
+    if (folder_make(folder, "notes") != 0) return -1;
     mkdir(in_folder("7"), 0700);
     mkdir(in_folder("1"), 0700);
     write_text("7/a.png", "a");
@@ -41,9 +42,7 @@ static int make_pictures(void **state) {
 
 static int remove_all(void **state) {
     (void)state;
-    char command[160];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
+    return folder_remove(folder);
 }
 
 static hone_status list(void *context, const char *path, const char *label, hone_error *err) {

@@ -4,30 +4,24 @@
  * for any number of threads; and a picture that cannot be read stops training by its name. */
 #define _XOPEN_SOURCE 700
 #include "file.h"
+#include "folder.h"
 #include "pack_internal.h"
 #include "train_test.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <unistd.h>
 
 enum { SAMPLES = 60, SIZE = 10, CLASSES = 4 };
 
-static char folder[64], raw[96], files[96];
+static char folder[FOLDER_SIZE], raw[96], files[96];
 static hone_dataset *memory;
-
-static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *where) {
-    (void)info, (void)type, (void)where;
-    return remove(path);
-}
 
 /* The same data three times: in memory, packed as pixels, and packed as files. */
 static int make_data(void **state) {
     hone_error err;
     char path[192];
     (void)state;
-    snprintf(folder, sizeof folder, "/tmp/hone-test-packed-XXXXXX");
-    if (!mkdtemp(folder)) return -1;
+    if (folder_make(folder, "packed") != 0) return -1;
     snprintf(raw, sizeof raw, "%s/raw.honepack", folder);
     snprintf(files, sizeof files, "%s/files.honepack", folder);
     hone_dataset *stripes = stripes_create(SAMPLES, SIZE, CLASSES, 20);
@@ -52,7 +46,7 @@ static int make_data(void **state) {
 static int remove_data(void **state) {
     (void)state;
     hone_dataset_free(memory);
-    return nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    return folder_remove(folder);
 }
 
 typedef struct outcome {
