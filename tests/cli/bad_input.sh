@@ -145,6 +145,7 @@ want_status 1
 # A full disk: as root on a small tmpfs, else by the limit on file sizes.
 mkdir small
 if [ "$(id -u)" -eq 0 ] && mount -t tmpfs -o size=100k tmpfs small 2>/dev/null; then
+    trap 'umount "$work/small" 2>/dev/null; clean_up' EXIT
     echo kept >small/model.h5
     run train good --epochs 1 --quiet --output small/model.h5
     want_error "small/model.h5.*(No space left|space)"
