@@ -19,10 +19,11 @@ static inline uint64_t hone__float_mode_enter(void) {
     return before;
 #elif defined(__aarch64__)
     const uint64_t flush_to_zero = UINT64_C(1) << 24; /* of FPCR: operands and results */
-    uint64_t before;
-    __asm__ __volatile__("mrs %0, fpcr" : "=r"(before));
+    uint64_t mode, flags;
+    __asm__ __volatile__("mrs %0, fpcr" : "=r"(mode));
+    __asm__ __volatile__("mrs %0, fpsr" : "=r"(flags));
     __asm__ __volatile__("msr fpcr, %0" : : "r"(flush_to_zero) : "memory");
-    return before;
+    return flags << 32 | (mode & UINT32_MAX);
 #else
     return 0;
 #endif
@@ -32,7 +33,8 @@ static inline void hone__float_mode_leave(uint64_t before) {
 #if defined(__x86_64__)
     __builtin_ia32_ldmxcsr((unsigned)before);
 #elif defined(__aarch64__)
-    __asm__ __volatile__("msr fpcr, %0" : : "r"(before) : "memory");
+    __asm__ __volatile__("msr fpcr, %0" : : "r"(before & UINT32_MAX) : "memory");
+    __asm__ __volatile__("msr fpsr, %0" : : "r"(before >> 32) : "memory");
 #else
     (void)before;
 #endif
