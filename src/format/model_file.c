@@ -77,9 +77,38 @@ static hone_status from_onnx(hone_model **out, const char *path, const unsigned 
     return status;
 }
 
+/* The first member of an archive of torch.save is "NAME/data.pkl"; older ones are a pickle alone. */
+static bool is_torch(const unsigned char *bytes, size_t size) {
+    static const char pickle[] = "/data.pkl";
+    enum { NAME = 30, LENGTH = sizeof pickle - 1 }; /* where a member's name begins */
+    if (!is_zip(bytes, size)) return size >= 2 && bytes[0] == 0x80 && bytes[1] >= 2 && bytes[1] <= 5;
+    size_t length = size > NAME ? bytes[26] + 256U * bytes[27] : 0;
+    return length >= LENGTH && size - NAME >= length && memcmp(bytes + NAME + length - LENGTH, pickle, LENGTH) == 0;
+}
+
+static bool ends_with(const char *path, const char *end) {
+    size_t length = strlen(path), n = strlen(end);
+    return length >= n && strcmp(path + length - n, end) == 0;
+}
+
+/* Models of others that are not read: what they are, and what to do; NULL: none that we know. */
+static const char *what_else(const char *path, const unsigned char *bytes, size_t size) {
+    if (is_torch(bytes, size))
+        return "it is a file of PyTorch's, Python code for the most part, which is never run; export the model there "
+               "by torch.onnx.export";
+    if (size >= 8 && memcmp(bytes + 4, "TFL3", 4) == 0)
+        return "it is a model for TensorFlow Lite; take what it was made of, as .keras, .h5 or .onnx";
+    if (ends_with(path, "saved_model.pb"))
+        return "it is a SavedModel of TensorFlow; load it in Keras and save it as .keras or .h5, or make it .onnx with "
+               "tf2onnx";
+    return NULL;
+}
+
 static hone_status from_bytes(hone_model **out, const char *path, const unsigned char *bytes, size_t size,
                               const hone_load_options *options, hone_compiled *compiled, hone_error *err) {
     if (size == 0) HONE_FAIL(err, HONE_FORMAT, "the file is empty");
+    const char *other = what_else(path, bytes, size);
+    if (other) HONE_FAIL(err, HONE_UNSUPPORTED, "%s", other);
     switch (hone__sniff(bytes, size)) {
     case HONE_CONTENT_HDF5: return hone__keras_model_from_bytes(out, bytes, size, options, compiled, err);
     case HONE_CONTENT_JSON: return from_json(out, bytes, size, options, err);
@@ -128,6 +157,12 @@ hone_status hone_model_load_with(hone_model **out, const char *path, const hone_
     if (compiled) *compiled = (hone_compiled){0};
     if (options && options->is_open) *options->is_open = false;
     if (is_preset(path) && (!hone__file_exists(path) || hone__is_folder(path))) return from_preset(out, path, err);
+    if (hone__is_folder(path))
+        HONE_FAIL(
+            err, HONE_IO,
+            "model '%.200s': it is a folder; a SavedModel of TensorFlow is loaded in Keras and saved as .keras or "
+            ".h5, or made .onnx with tf2onnx",
+            path);
     HONE_TRY(hone__file_read(path, HONE_MAX_MODEL_FILE, &bytes, &size, err));
     hone_status status = is_hdf5(bytes, size) && hone__is_delta(bytes, size)
                              ? hone__delta_load(out, path, options, err)

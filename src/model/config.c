@@ -348,7 +348,15 @@ bool hone__config_dtype(hone__config *config, bool integers) {
     const hone_value *value = hone__config_get(config, "dtype");
     if (!value) return false;
     const char *name = hone_value_as_string(value);
+    const char *mode = hone_value_as_string(hone_value_get(hone_value_get(value, "config"), "mode"));
     if (!name) name = hone_value_as_string(hone_value_get(hone_value_get(value, "config"), "name"));
+    if (!name && mode) { /* a QuantizedDTypePolicy */
+        hone__config_fail(config, HONE_UNSUPPORTED,
+                          "it was quantized by Keras ('%.64s'); save the model as it was before, and quantize it with "
+                          "hone quantize",
+                          mode);
+        return false;
+    }
     if (!name) {
         hone__config_expected(config, "dtype", value, "a name or a policy object with one");
         return false;

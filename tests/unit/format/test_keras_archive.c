@@ -39,6 +39,20 @@ static void read_golden(const char *name, unsigned char **bytes, size_t *size) {
     assert_int_equal(hone__file_read(golden(name), HONE_MAX_MODEL_FILE, bytes, size, NULL), HONE_OK);
 }
 
+static void models_of_others_are_named(void **state) {
+    (void)state;
+    expect_refused((const unsigned char *)"\x80\x02}q", 4, HONE_UNSUPPORTED, "it is a file of PyTorch's");
+    expect_refused((const unsigned char *)"\x1c\0\0\0TFL3....", 12, HONE_UNSUPPORTED, "TensorFlow Lite");
+    hone_model *model = NULL;
+    hone_error err = {0};
+    assert_int_equal(hone_model_load(&model, in_folder(""), NULL, &err), HONE_IO);
+    assert_non_null(strstr(err.message, "a SavedModel of TensorFlow is loaded in Keras"));
+    assert_int_equal(hone__file_write(in_folder("saved_model.pb"), "\x08\x01\x12", 3, NULL), HONE_OK);
+    assert_int_equal(hone_model_load(&model, in_folder("saved_model.pb"), NULL, &err), HONE_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "make it .onnx with tf2onnx"));
+    unlink(in_folder("saved_model.pb"));
+}
+
 /* ---- bad archives ---------------------------------------------------------------------------------------------- */
 
 static void archives_without_their_members(void **state) {
@@ -55,6 +69,15 @@ static void archives_without_their_members(void **state) {
     hone__h5 *image;
     assert_int_equal(hone__zip_write(members + 1, 1, &bytes, &size, NULL), HONE_OK);
     expect_refused(bytes, size, HONE_FORMAT, "without 'config.json'");
+    hone__free(bytes);
+    hone__zip_member torch[] = {{"archive/data.pkl", "x", 1}};
+    assert_int_equal(hone__zip_write(torch, 1, &bytes, &size, NULL), HONE_OK);
+    expect_refused(bytes, size, HONE_UNSUPPORTED, "export the model there by torch.onnx.export");
+    for (size_t left = 4; left < 60; left++) { /* cut off anywhere, it is one file or the other, and refused */
+        hone_model *model = NULL;
+        assert_int_equal(hone__file_write(in_folder("m.keras"), bytes, left, NULL), HONE_OK);
+        assert_int_not_equal(hone_model_load(&model, in_folder("m.keras"), NULL, NULL), HONE_OK);
+    }
     hone__free(bytes);
     assert_int_equal(hone__zip_write(members, 2, &bytes, &size, NULL), HONE_OK);
     expect_refused(bytes, size, HONE_UNSUPPORTED, "weights in HDF5");
@@ -210,9 +233,13 @@ static void failing_memory_is_survived(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(archives_without_their_members), cmocka_unit_test(damaged_archives),
-        cmocka_unit_test(archives_that_claim_too_much),   cmocka_unit_test(weights_by_name_and_with_mismatches),
-        cmocka_unit_test(files_that_hold_no_weights),     cmocka_unit_test(failing_memory_is_survived),
+        cmocka_unit_test(models_of_others_are_named),
+        cmocka_unit_test(archives_without_their_members),
+        cmocka_unit_test(damaged_archives),
+        cmocka_unit_test(archives_that_claim_too_much),
+        cmocka_unit_test(weights_by_name_and_with_mismatches),
+        cmocka_unit_test(files_that_hold_no_weights),
+        cmocka_unit_test(failing_memory_is_survived),
     };
     if (!mkdtemp(folder)) return 1;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -180,6 +180,10 @@ static const struct mistake {
     {"Dense", "{'units': 4, 'name': ''}", HONE_ARGUMENT, "a Dense layer has an empty name"},
     {"Dense", "{'units': 4, 'name': 'a\tb'}", HONE_ARGUMENT, "control characters"},
     {"Dense", "{'units': 4, 'dtype': 'int8'}", HONE_UNSUPPORTED, "dtype 'int8' is not supported"},
+    {"Dense",
+     "{'units': 4, 'dtype': {'class_name': 'QuantizedDTypePolicy', 'config': {'mode': 'int8', 'source_name': "
+     "'float32'}}}",
+     HONE_UNSUPPORTED, "it was quantized by Keras ('int8'); save the model as it was before"},
     {"Dense", "{'units': 4, 'dtype': 32}", HONE_ARGUMENT, "dtype is 32, expected a name"},
     {"Dense", "{'units': 4, 'kernel_initializer': 'xavier'}", HONE_UNSUPPORTED,
      "kernel_initializer 'xavier' is not a known initializer"},
