@@ -144,6 +144,12 @@ HONE_API void hone_dataset_hash(const hone_dataset *dataset, char out[65]);
  * Takes both over on success. Images that are in memory in both are so in *out. */
 HONE_API hone_status hone_dataset_join(hone_dataset **out, hone_dataset *first, hone_dataset *second, hone_error *err);
 
+/* The samples indices[0 … count - 1] of whole, in that order, with whole's classes. Takes whole over on success; its images
+ * are copied where they are in memory, and fetched from where they are otherwise. An index that is not below its samples, or
+ * none at all: HONE_ARGUMENT. */
+HONE_API hone_status hone_dataset_select(hone_dataset **out, hone_dataset *whole, const uint32_t *indices, size_t count,
+                                         hone_error *err);
+
 /* Which samples train and which validate. Both lists are owned by the caller (hone_split_release). */
 typedef struct hone_split {
     uint32_t *train;

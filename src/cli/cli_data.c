@@ -126,6 +126,8 @@ int open_data(hone_dataset **out, const data_options *options, hone_threads *thr
         fprintf(stderr, "hone: … and %d more file%s left out\n", bad.count - BAD_FILES_SHOWN,
                 plural(bad.count - BAD_FILES_SHOWN));
     if (exit_status >= 0) return exit_status;
+    if (options->lacks_part) *options->lacks_part = lacks_part;
+    if (options->lacks_part && lacks_part) return 1;
     if (status != HONE_OK)
         return failed(&err, lacks_part ? options->part_hint : data_hint(options->source), "cannot read the data '%s'",
                       options->source);

@@ -47,6 +47,33 @@ typedef struct evaluation {
 
 /* ---- opening --------------------------------------------------------------------------------------------------- */
 
+/* The part that --split names; "validation" of a DATA without one is what the model's training held back of it. For
+ * fit_to, the model or the one it is compared with. */
+static int open_part(hone_dataset **out, const evaluation *e, const hone_model *fit_to, bool quiet) {
+    const bool is_validation = e->s.split && strcmp(e->s.split, "validation") == 0, is_other = fit_to != e->model;
+    bool lacks_part = false;
+    const data_options options = {.source = e->source,
+                                  .split = e->s.split,
+                                  .limit = e->s.limit,
+                                  .fit_to = fit_to,
+                                  .lessons = is_other ? NULL : e->lessons,
+                                  .part_hint =
+                                      "--split validation takes what training held back, --split all everything: "
+                                      "the figures are honest where the model has seen none of it",
+                                  .lacks_part = is_validation ? &lacks_part : NULL};
+    int status = open_data(out, &options, e->threads, quiet);
+    if (!lacks_part) return status;
+    const held_back_request request = {.model = e->model,
+                                       .path = e->path,
+                                       .source = e->source,
+                                       .fit_to = is_other ? fit_to : NULL,
+                                       .lessons = options.lessons,
+                                       .limit = e->s.limit,
+                                       .threads = e->threads,
+                                       .quiet = quiet};
+    return open_held_back(out, &request);
+}
+
 static int open_all(evaluation *e) {
     const settings *s = &e->s;
     hone_error err = {0};
@@ -58,10 +85,7 @@ static int open_all(evaluation *e) {
     if (status < 0 && is_anomaly_model(e->model)) return -1; /* it has data of its own kind */
     if (status < 0) {
         e->lessons = s->untaught ? NULL : open_lessons(e->model, e->path);
-        data_options options = {
-            .source = e->source, .split = s->split, .limit = s->limit, .fit_to = e->model, .lessons = e->lessons};
-        options.part_hint = "--split all takes all of it: the figures are honest where the model has seen none of it";
-        status = open_data(&e->data, &options, e->threads, e->common.quiet);
+        status = open_part(&e->data, e, e->model, e->common.quiet);
     }
     if (status >= 0) return status;
     e->config = hone_evaluate_config_default();
@@ -164,8 +188,7 @@ static int measure_other(evaluation *e) {
     int status = open_model_sized(&e->other, e->s.compare, NULL, &size, &compiled, e->common.quiet);
     if (status < 0) status = check_classes(e);
     if (status >= 0) return status;
-    data_options options = {.source = e->source, .split = e->s.split, .limit = e->s.limit, .fit_to = e->other};
-    status = open_data(&data, &options, e->threads, true);
+    status = open_part(&data, e, e->other, true);
     if (status >= 0) return status;
     hone_evaluate_config config = e->config;
     if (compiled.has_loss && !e->s.loss) config.loss = compiled.loss;
@@ -289,7 +312,8 @@ static int run(int argc, char **argv) {
     settings *s = &e.s;
     const option table[] = {
         {.kind = OPTION_HEADING, .name = "data and model"},
-        {OPTION_TEXT, "split", 0, "NAME", &s->split, 0, 0, "train, validation, test or all (default test)", NULL},
+        {OPTION_TEXT, "split", 0, "NAME", &s->split, 0, 0,
+         "train, validation (or what training held back), test or all (default test)", NULL},
         {OPTION_INTEGER, "limit", 0, "N", &s->limit, 0, 1e12, "only N samples, of each class its share", NULL},
         WEIGHTS_OPTIONS(&s->weights),
         {OPTION_TEXT, "input", 0, "KIND", &s->input, 0, 0, "how pixels are scaled: raw, unit, signed or MEAN,STD",

@@ -36,6 +36,7 @@ typedef struct data_options {
     const hone_lessons *lessons; /* classes are these instead of the model's own; NULL: not */
     int height, width, channels; /* 0: as the files are */
     const char *part_hint;       /* said where DATA has no such split; NULL: nothing */
+    bool *lacks_part;            /* told of that in place of the user, and 1 is returned; NULL: the user is told */
 } data_options;
 
 /* Opens DATA, downloading a named set that is not there yet, with progress; unusable files are named on stderr and left
@@ -54,6 +55,22 @@ int check_several_classes(const hone_dataset *data, const char *source);
  * hone_split_default with fraction and seed. */
 hone_status split_as_trained(hone_split *out, const hone_dataset *data, const hone_model *model, double fraction,
                              uint64_t seed, hone_error *err);
+
+typedef struct held_back_request {
+    const hone_model *model;
+    const char *path;   /* model's file */
+    const char *source; /* DATA; NULL: that which the model's file names */
+    const hone_model
+        *fit_to; /* another model whose size the pictures get, once model's own have been opened; or NULL */
+    const hone_lessons *lessons; /* as in data_options */
+    int64_t limit;               /* at most so many of them; 0: all */
+    hone_threads *threads;
+    bool quiet;
+} held_back_request;
+
+/* What the training of model held back: its file says which data that was and which part, and the data must be the same by
+ * its checksum. Prints the error itself; returns an exit status, -1 when all went well. */
+int open_held_back(hone_dataset **out, const held_back_request *request);
 
 /* Is it a name that hone collect fetches? */
 bool is_collectable(const char *name);

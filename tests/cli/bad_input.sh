@@ -112,7 +112,7 @@ run info /dev/zero
 want_error "it is a device, not a file"
 run evaluate model.h5 photos
 want_error "has no test part"
-want_err '^hint: --split all '
+want_err '^hint: --split validation .* --split all '
 # A file is named once in a message.
 run info zero.h5
 want_error "^hone: cannot load the model 'zero.h5': the file is empty$"

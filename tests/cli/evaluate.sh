@@ -25,6 +25,27 @@ done
 want_out '"temperature": 1.0'
 cp out plain.json
 
+# what training held back: as training saw it at its end
+run train data --model mlp --epochs 2 --no-test --json --quiet --output c.h5
+want_status 0
+held=$(sed -n '/"val_accuracy"/,/]/p' out | grep -o '0\.[0-9]*' | tail -n 1)
+run evaluate c.h5 data --split validation --json
+want_status 0
+want_err 'what training held back: 60 images'
+want_out '"samples": 60'
+grep -q "^  \"accuracy\": $held" out || fail "the accuracy should be training's last, $held"
+run evaluate c.h5 data --split validation --limit 20 --compare b.h5 --json --quiet
+want_status 0
+want_out '"samples": 20'
+run evaluate c.h5 digits:50 --split validation --quiet
+want_error "'digits:50' is not what 'c.h5' was trained on"
+run train data --model mlp --epochs 1 --validation-split 0 --no-test --quiet --output none.h5
+run evaluate none.h5 data --split validation --quiet
+want_error "the training of 'none.h5' held nothing back"
+run convert c.h5 silent.json
+run evaluate silent.json data --split validation --quiet
+want_error "'silent.json' does not say which images its training held back"
+
 # the temperature goes into the file, changes no answer, and nothing else of the file
 run evaluate a.h5 data --calibrate validation --json
 want_status 0

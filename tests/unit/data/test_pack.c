@@ -216,21 +216,44 @@ static void parts_are_joined_where_they_are(void **state) {
         assert_int_equal(hone_dataset_fetch(both[1], order[i], one, &err), HONE_OK);
         assert_memory_equal(block + i * IMAGE, one, IMAGE);
     }
+    /* Some of them, where they are. */
+    static const uint32_t some[] = {13, 2, 2, 7, 15};
+    hone_dataset *selected[2], *out;
+    const uint32_t beyond = 16;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(hone_dataset_select(&out, both[i], &beyond, 1, &err), HONE_ARGUMENT);
+        assert_null(out);
+        assert_int_equal(hone_dataset_select(&out, both[i], some, 0, &err), HONE_ARGUMENT);
+        assert_int_equal(hone_dataset_select(&selected[i], both[i], some, 5, &err), HONE_OK);
+        assert_int_equal(hone_dataset_samples(selected[i]), 5);
+    }
+    assert_null(hone_dataset_images(selected[0]));
+    assert_same(selected[0], selected[1]);
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(hone_dataset_fetch(selected[1], i, one, &err), HONE_OK);
+        assert_memory_equal(one, block + some[i] * 7 % 16 * IMAGE, IMAGE); /* order's inverse is itself */
+    }
+    assert_string_equal(hone_dataset_path(selected[0], 0), "val/dog/2.ppm#13");
+    assert_string_equal(hone_dataset_path(selected[1], 0), in_folder("zoo/val/dog/2.ppm"));
+    hone__dataset_expect(selected[0], (const uint32_t[]){4, 0}, 0, 2);
+    hone__dataset_expect(selected[0], NULL, 1, 4);
+    assert_same_hash(selected[0], selected[0], true);
+    assert_same_hash(selected[0], selected[1], false); /* a packed image counts as it is packed */
     /* What does not fit stays apart, and the caller's. */
-    hone_dataset *small = open_ok(in_folder("zoo"), &(hone_dataset_config){.height = 2, .width = 2}), *out;
-    assert_int_equal(hone_dataset_join(&out, both[0], small, &err), HONE_SHAPE);
+    hone_dataset *small = open_ok(in_folder("zoo"), &(hone_dataset_config){.height = 2, .width = 2});
+    assert_int_equal(hone_dataset_join(&out, selected[0], small, &err), HONE_SHAPE);
     assert_null(out);
     static const char *const names[] = {"yak"};
     const int32_t label = 0;
     hone_dataset *yak;
     memset(one, 0, sizeof one);
     assert_int_equal(hone_dataset_create(&yak, one, &label, 1, SIDE, SIDE, COLOURS, names, 1, &err), HONE_OK);
-    assert_int_equal(hone_dataset_join(&out, both[0], yak, &err), HONE_NOT_FOUND);
+    assert_int_equal(hone_dataset_join(&out, selected[0], yak, &err), HONE_NOT_FOUND);
     assert_non_null(strstr(err.message, "class 'yak'"));
     hone_dataset_free(yak);
     hone_dataset_free(small);
-    hone_dataset_free(both[0]);
-    hone_dataset_free(both[1]);
+    hone_dataset_free(selected[0]);
+    hone_dataset_free(selected[1]);
 }
 
 /* ---- what goes wrong -------------------------------------------------------------------------------------------- */
@@ -415,11 +438,12 @@ static hone_status pack_and_read(void *context) {
         (hone_dataset_config){.in_memory = true, .split = "test", .height = SIDE, .width = SIDE, .channels = COLOURS};
     if (status == HONE_OK) status = hone_dataset_open(&test, in_folder("f.honepack"), &open, &err);
     if (status == HONE_OK) status = hone_dataset_join(&both, train, test, &err);
-    if (status == HONE_OK)
-        status = hone_dataset_fetch(both, 3, pixels, &err);
-    else if (!both)
-        hone_dataset_free(train), hone_dataset_free(test);
-    hone_dataset_free(both);
+    if (status != HONE_OK && !both) hone_dataset_free(train), hone_dataset_free(test);
+    const uint32_t some[] = {8, 3};
+    hone_dataset *selected = NULL;
+    if (status == HONE_OK) status = hone_dataset_select(&selected, both, some, 2, &err);
+    if (status == HONE_OK) status = hone_dataset_fetch(selected, 1, pixels, &err);
+    hone_dataset_free(selected ? selected : both);
     return status;
 }
 
