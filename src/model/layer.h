@@ -70,19 +70,6 @@ void hone__config_data_format(hone__config *config);
  * hone__check_last_axis, at build. */
 int hone__config_axis(hone__config *config);
 hone_status hone__check_last_axis(int axis, const hone_shape *input, hone_error *err);
-/* "axis" of what works along any of them: a number or a list. */
-typedef struct hone__axes {
-    bool list; /* so it was stated */
-    int count, stated[HONE_MAX_RANK];
-} hone__axes;
-
-hone__axes hone__config_axes(hone__config *config);
-void hone__set_axes(hone_value *config, const hone__axes *axes);
-hone_status hone__check_axes(const hone__axes *axes, const hone_shape *input, hone_error *err);
-/* What emit makes of rows of the last axis, along these axes: they are moved there and back where they are not. */
-typedef hone_status (*hone__rows_emitter)(hone__builder *b, int x, double argument, int *y, hone_error *err);
-hone_status hone__lower_along(const hone__axes *axes, hone__builder *builder, int x, hone__rows_emitter emit,
-                              double argument, int *y, hone_error *err);
 /* A number, a list of numbers, or Keras 3's "__numpy__" object of either: *count numbers in *out (hone__free). */
 void hone__config_reals(hone__config *config, const char *key, double fallback, double **out, size_t *count);
 

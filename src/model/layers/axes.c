@@ -4,31 +4,38 @@
  * axes are meant, they are moved behind the others, flattened into one, and moved back. */
 #include "layer.h"
 
-hone__axes hone__config_axes(hone__config *config) {
+/* The argument "axis": a number or a list. */
+typedef struct axes {
+    bool list; /* so it was stated */
+    int count, stated[HONE_MAX_RANK];
+} axes;
+
+static void axes_from_config(hone__layer *layer, hone__config *config) {
+    axes *a = layer->config;
     const hone_value *value = hone__config_get(config, "axis");
-    hone__axes axes = {.count = 1, .stated = {-1}};
-    if (!value) return axes;
-    axes.list = hone_value_kind_of(value) == HONE_VALUE_LIST;
-    size_t count = axes.list ? hone_value_count(value) : 1;
+    *a = (axes){.count = 1, .stated = {-1}};
+    if (!value) return;
+    a->list = hone_value_kind_of(value) == HONE_VALUE_LIST;
+    size_t count = a->list ? hone_value_count(value) : 1;
     bool fine = count >= 1 && count <= HONE_MAX_RANK;
     for (size_t i = 0; i < count && fine; i++) {
         int64_t axis = -1;
-        fine = hone_value_as_integer(axes.list ? hone_value_at(value, i) : value, &axis) && axis >= -HONE_MAX_RANK &&
+        fine = hone_value_as_integer(a->list ? hone_value_at(value, i) : value, &axis) && axis >= -HONE_MAX_RANK &&
                axis <= HONE_MAX_RANK && axis != 0;
-        axes.stated[i] = (int)axis;
+        a->stated[i] = (int)axis;
     }
-    axes.count = (int)count;
+    a->count = (int)count;
     if (!fine) hone__config_expected(config, "axis", value, "an axis behind the batch, or a list of them");
-    return axes;
 }
 
-void hone__set_axes(hone_value *config, const hone__axes *axes) {
-    if (!axes->list) {
-        hone_value_set_integer(config, "axis", axes->stated[0]);
+static void axes_to_config(const hone__layer *layer, hone_value *config) {
+    const axes *a = layer->config;
+    if (!a->list) {
+        hone_value_set_integer(config, "axis", a->stated[0]);
         return;
     }
     hone_value *list = hone_value_list();
-    for (int i = 0; i < axes->count; i++) hone_value_append(list, hone_value_integer(axes->stated[i]));
+    for (int i = 0; i < a->count; i++) hone_value_append(list, hone_value_integer(a->stated[i]));
     hone_value_set(config, "axis", list);
 }
 
@@ -38,25 +45,32 @@ static int place_of(int axis, int rank) {
     return place < rank ? place : -1;
 }
 
-hone_status hone__check_axes(const hone__axes *axes, const hone_shape *input, hone_error *err) {
+static hone_status axes_build(hone_model *model, hone__layer *layer, hone_error *err) {
+    (void)model;
+    const axes *a = layer->config;
+    const hone_shape *input = &layer->inputs[0];
     unsigned met = 0;
-    for (int i = 0; i < axes->count; i++) {
-        int place = place_of(axes->stated[i], input->rank);
+    for (int i = 0; i < a->count; i++) {
+        int place = place_of(a->stated[i], input->rank);
         char text[96];
         if (place < 0 || (met >> place & 1U))
-            HONE_FAIL(err, HONE_SHAPE, "axis %d is none of %s, or named twice", axes->stated[i],
+            HONE_FAIL(err, HONE_SHAPE, "axis %d is none of %s, or named twice", a->stated[i],
                       hone_shape_text(input, true, text, sizeof text));
         met |= 1U << place;
     }
+    layer->output = *input;
     return HONE_OK;
 }
 
-hone_status hone__lower_along(const hone__axes *axes, hone__builder *builder, int x, hone__rows_emitter emit,
-                              double argument, int *y, hone_error *err) {
+typedef hone_status (*rows_emitter)(hone__builder *b, int x, double argument, int *y, hone_error *err);
+
+/* What emit makes of rows of the last axis, along these axes: they are moved there and back where they are not. */
+static hone_status lower_along(const axes *a, hone__builder *builder, int x, rows_emitter emit, double argument, int *y,
+                               hone_error *err) {
     const hone_shape shape = *hone__tensor_shape(builder, x);
     int order[HONE_MAX_RANK], back[HONE_MAX_RANK], rank = shape.rank, n = 0;
     bool moved = false, inner[HONE_MAX_RANK] = {false};
-    for (int i = 0; i < axes->count; i++) inner[place_of(axes->stated[i], rank)] = true;
+    for (int i = 0; i < a->count; i++) inner[place_of(a->stated[i], rank)] = true;
     for (int pass = 0; pass < 2; pass++)
         for (int i = 0; i < rank; i++)
             if (inner[i] == (pass == 1)) order[n++] = i;
@@ -68,31 +82,15 @@ hone_status hone__lower_along(const hone__axes *axes, hone__builder *builder, in
         rows.dims[inner[order[i]]] *= shape.dims[order[i]];
     }
     if (moved) HONE_TRY(hone__emit_transpose(builder, x, order, &x, err));
-    if (axes->count > 1) HONE_TRY(hone__emit_reshape(builder, x, &rows, &x, err));
+    if (a->count > 1) HONE_TRY(hone__emit_reshape(builder, x, &rows, &x, err));
     HONE_TRY(emit(builder, x, argument, &x, err));
-    if (axes->count > 1) HONE_TRY(hone__emit_reshape(builder, x, &turned, &x, err));
+    if (a->count > 1) HONE_TRY(hone__emit_reshape(builder, x, &turned, &x, err));
     if (moved) HONE_TRY(hone__emit_transpose(builder, x, back, &x, err));
     *y = x;
     return HONE_OK;
 }
 
 /* ---- Softmax --------------------------------------------------------------------------------------------------- */
-
-static void axes_from_config(hone__layer *layer, hone__config *config) {
-    hone__axes *axes = layer->config;
-    *axes = hone__config_axes(config);
-}
-
-static void axes_to_config(const hone__layer *layer, hone_value *config) {
-    hone__set_axes(config, layer->config);
-}
-
-static hone_status axes_build(hone_model *model, hone__layer *layer, hone_error *err) {
-    (void)model;
-    HONE_TRY(hone__check_axes(layer->config, &layer->inputs[0], err));
-    layer->output = layer->inputs[0];
-    return HONE_OK;
-}
 
 static hone_status emit_softmax(hone__builder *b, int x, double argument, int *y, hone_error *err) {
     (void)argument;
@@ -102,11 +100,11 @@ static hone_status emit_softmax(hone__builder *b, int x, double argument, int *y
 static hone_status softmax_lower(const hone_model *model, const hone__layer *layer, hone__builder *builder,
                                  const int *inputs, int *output, hone_error *err) {
     (void)model;
-    return hone__lower_along(layer->config, builder, inputs[0], emit_softmax, 0, output, err);
+    return lower_along(layer->config, builder, inputs[0], emit_softmax, 0, output, err);
 }
 
 const hone__layer_type hone__type_softmax = {.class_name = "Softmax",
-                                             .config_size = sizeof(hone__axes),
+                                             .config_size = sizeof(axes),
                                              .from_config = axes_from_config,
                                              .to_config = axes_to_config,
                                              .build = axes_build,
@@ -118,11 +116,11 @@ const hone__layer_type hone__type_softmax = {.class_name = "Softmax",
 static hone_status unit_lower(const hone_model *model, const hone__layer *layer, hone__builder *builder,
                               const int *inputs, int *output, hone_error *err) {
     double least = model->keras == 3 ? 1e-24 : 1e-12;
-    return hone__lower_along(layer->config, builder, inputs[0], hone__emit_unit_normalization, least, output, err);
+    return lower_along(layer->config, builder, inputs[0], hone__emit_unit_normalization, least, output, err);
 }
 
 const hone__layer_type hone__type_unit_normalization = {.class_name = "UnitNormalization",
-                                                        .config_size = sizeof(hone__axes),
+                                                        .config_size = sizeof(axes),
                                                         .from_config = axes_from_config,
                                                         .to_config = axes_to_config,
                                                         .build = axes_build,

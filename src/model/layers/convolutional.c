@@ -184,6 +184,20 @@ static void read_depthwise(hone__layer *layer, hone__config *config) {
     hone__config_constraint(config, layer, "depthwise_constraint");
 }
 
+/* As far as DepthwiseConv2D and SeparableConv2D write the same in the same order. */
+static void write_depthwise(const hone__layer *layer, hone_value *config) {
+    const convolution *c = layer->config;
+    write_geometry(c, config);
+    hone_value_set_string(config, "activation", c->activation.name);
+    hone_value_set_boolean(config, "use_bias", c->use_bias);
+    hone__set_initializer(config, "bias_initializer", &c->bias_initializer);
+    hone__set_regularizer(config, "bias_regularizer", &c->bias_regularizer);
+    hone__set_activity_regularizer(config, layer);
+    hone__set_constraint(config, "bias_constraint", layer);
+    hone_value_set_integer(config, "depth_multiplier", c->depth_multiplier);
+    hone__set_initializer(config, "depthwise_initializer", &c->depthwise_initializer);
+}
+
 /* Places the windows and declares the kernel (kh, kw, channels, multiplier); *channels is what comes out. */
 static hone_status build_depthwise(hone_model *model, hone__layer *layer, bool has_bias, int *channels,
                                    hone_error *err) {
@@ -231,15 +245,7 @@ static void depthwise_from_config(hone__layer *layer, hone__config *config) {
 
 static void depthwise_to_config(const hone__layer *layer, hone_value *config) {
     const convolution *c = layer->config;
-    write_geometry(c, config);
-    hone_value_set_string(config, "activation", c->activation.name);
-    hone_value_set_boolean(config, "use_bias", c->use_bias);
-    hone__set_initializer(config, "bias_initializer", &c->bias_initializer);
-    hone__set_regularizer(config, "bias_regularizer", &c->bias_regularizer);
-    hone__set_activity_regularizer(config, layer);
-    hone__set_constraint(config, "bias_constraint", layer);
-    hone_value_set_integer(config, "depth_multiplier", c->depth_multiplier);
-    hone__set_initializer(config, "depthwise_initializer", &c->depthwise_initializer);
+    write_depthwise(layer, config);
     hone__set_regularizer(config, "depthwise_regularizer", &c->depthwise_regularizer);
     hone__set_constraint(config, "depthwise_constraint", layer);
 }
@@ -293,15 +299,7 @@ static void separable_from_config(hone__layer *layer, hone__config *config) {
 static void separable_to_config(const hone__layer *layer, hone_value *config) {
     const convolution *c = layer->config;
     hone_value_set_integer(config, "filters", c->filters);
-    write_geometry(c, config);
-    hone_value_set_string(config, "activation", c->activation.name);
-    hone_value_set_boolean(config, "use_bias", c->use_bias);
-    hone__set_initializer(config, "bias_initializer", &c->bias_initializer);
-    hone__set_regularizer(config, "bias_regularizer", &c->bias_regularizer);
-    hone__set_activity_regularizer(config, layer);
-    hone__set_constraint(config, "bias_constraint", layer);
-    hone_value_set_integer(config, "depth_multiplier", c->depth_multiplier);
-    hone__set_initializer(config, "depthwise_initializer", &c->depthwise_initializer);
+    write_depthwise(layer, config);
     hone__set_initializer(config, "pointwise_initializer", &c->pointwise_initializer);
     hone__set_regularizer(config, "depthwise_regularizer", &c->depthwise_regularizer);
     hone__set_regularizer(config, "pointwise_regularizer", &c->pointwise_regularizer);

@@ -16,7 +16,10 @@ static void write_nothing(const hone__layer *layer, hone_value *config) {
     (void)layer, (void)config;
 }
 
-static const char numpy_module[] = "keras.src.ops.numpy";
+/* What all of them say of themselves. */
+#define NUMPY_OPERATION                                                                                                \
+    .module = "keras.src.ops.numpy", .from_config = no_arguments, .to_config = write_nothing, .is_operation = true,    \
+    .positional_inputs = true
 
 /* ---- Matmul ---------------------------------------------------------------------------------------------------- */
 
@@ -51,14 +54,10 @@ static int64_t matmul_macs(const hone_model *model, const hone__layer *layer) {
 }
 
 const hone__layer_type hone__type_matmul = {.class_name = "Matmul",
-                                            .module = numpy_module,
-                                            .from_config = no_arguments,
-                                            .to_config = write_nothing,
+                                            NUMPY_OPERATION,
                                             .build = matmul_build,
                                             .lower = matmul_lower,
                                             .macs = matmul_macs,
-                                            .is_operation = true,
-                                            .positional_inputs = true,
                                             .fewest_inputs = 2,
                                             .most_inputs = 2};
 
@@ -71,13 +70,9 @@ static hone_status divide_lower(const hone_model *model, const hone__layer *laye
 }
 
 const hone__layer_type hone__type_divide = {.class_name = "Divide",
-                                            .module = numpy_module,
-                                            .from_config = no_arguments,
-                                            .to_config = write_nothing,
+                                            NUMPY_OPERATION,
                                             .build = hone__merge_build,
                                             .lower = divide_lower,
-                                            .is_operation = true,
-                                            .positional_inputs = true,
                                             .fewest_inputs = 2,
                                             .most_inputs = 2};
 
@@ -95,11 +90,5 @@ static hone_status sqrt_lower(const hone_model *model, const hone__layer *layer,
     return hone__emit_square_root(builder, inputs[0], output, err);
 }
 
-const hone__layer_type hone__type_sqrt = {.class_name = "Sqrt",
-                                          .module = numpy_module,
-                                          .from_config = no_arguments,
-                                          .to_config = write_nothing,
-                                          .build = sqrt_build,
-                                          .lower = sqrt_lower,
-                                          .is_operation = true,
-                                          .positional_inputs = true};
+const hone__layer_type hone__type_sqrt = {
+    .class_name = "Sqrt", NUMPY_OPERATION, .build = sqrt_build, .lower = sqrt_lower};
