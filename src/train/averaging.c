@@ -55,12 +55,7 @@ static hone_status averaging_save(void *context, hone_value **out, hone_error *e
     hone_value *state = hone_value_object();
     hone_value_set_real(state, "momentum", a->momentum);
     hone_value_set_boolean(state, "has_begun", a->has_begun);
-    if (hone_value_failed(state)) {
-        hone_value_free(state);
-        return hone__fail_memory(err, sizeof(void *), "the weights' average");
-    }
-    *out = state;
-    return HONE_OK;
+    return hone__state_finish(out, state, "the weights' average", err);
 }
 
 static hone_status averaging_load(void *context, const hone_value *state, hone_error *err) {

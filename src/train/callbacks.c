@@ -72,16 +72,6 @@ static hone_status check_count(const char *callback, const char *name, int value
     return HONE_OK;
 }
 
-/* Gives out the state when all of it could be built. */
-static hone_status finish_state(hone_value *state, hone_value **out, const char *callback, hone_error *err) {
-    if (hone_value_failed(state)) {
-        hone_value_free(state);
-        return hone__fail_memory(err, sizeof(void *), callback);
-    }
-    *out = state;
-    return HONE_OK;
-}
-
 /* ---- EarlyStopping ---------------------------------------------------------------------------------------------- */
 
 typedef struct early_stopping {
@@ -138,7 +128,7 @@ static hone_status early_stopping_save(void *context, hone_value **out, hone_err
     hone__monitor_save(&e->monitor, state);
     hone_value_set_integer(state, "wait", e->wait);
     hone_value_set_boolean(state, "has_weights", e->has_weights);
-    return finish_state(state, out, "EarlyStopping", err);
+    return hone__state_finish(out, state, "EarlyStopping", err);
 }
 
 static hone_status early_stopping_load(void *context, const hone_value *state, hone_error *err) {
@@ -236,7 +226,7 @@ static hone_status plateau_save(void *context, hone_value **out, hone_error *err
     hone__monitor_save(&p->monitor, state);
     hone_value_set_integer(state, "wait", p->wait);
     hone_value_set_integer(state, "cooldown", p->cooldown_left);
-    return finish_state(state, out, "ReduceLROnPlateau", err);
+    return hone__state_finish(out, state, "ReduceLROnPlateau", err);
 }
 
 static hone_status plateau_load(void *context, const hone_value *state, hone_error *err) {

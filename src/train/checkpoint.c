@@ -185,12 +185,7 @@ static hone_status checkpoint_save(void *context, hone_value **out, hone_error *
     const checkpoint *c = context;
     hone_value *state = hone_value_object();
     hone__monitor_save(&c->monitor, state);
-    if (hone_value_failed(state)) {
-        hone_value_free(state);
-        return hone__fail_memory(err, sizeof(void *), "ModelCheckpoint");
-    }
-    *out = state;
-    return HONE_OK;
+    return hone__state_finish(out, state, "ModelCheckpoint", err);
 }
 
 static hone_status checkpoint_load(void *context, const hone_value *state, hone_error *err) {

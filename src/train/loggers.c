@@ -111,12 +111,7 @@ static hone_status csv_save(void *context, hone_value **out, hone_error *err) {
     hone_value *state = hone_value_object(), *columns = hone_value_list();
     for (size_t i = 0; i < l->column_count; i++) hone_value_append(columns, hone_value_string(l->columns[i]));
     hone_value_set(state, "columns", columns);
-    if (hone_value_failed(state)) {
-        hone_value_free(state);
-        return hone__fail_memory(err, 1, "CSVLogger");
-    }
-    *out = state;
-    return HONE_OK;
+    return hone__state_finish(out, state, "CSVLogger", err);
 }
 
 static hone_status csv_load(void *context, const hone_value *state, hone_error *err) {

@@ -53,6 +53,15 @@ hone_status hone__state_get_integer(const hone_value *state, const char *key, in
     return HONE_OK;
 }
 
+hone_status hone__state_finish(hone_value **out, hone_value *state, const char *owner, hone_error *err) {
+    if (hone_value_failed(state)) {
+        hone_value_free(state);
+        return hone__fail_memory(err, sizeof(void *), owner);
+    }
+    *out = state;
+    return HONE_OK;
+}
+
 /* ---- the account of the configuration --------------------------------------------------------------------------- */
 
 /* FNV-1a over 32-bit numbers, in hex: enough to tell one list of samples from another. */

@@ -288,6 +288,9 @@ hone_status hone__state_get_real(const hone_value *state, const char *key, doubl
 hone_status hone__state_get_integer(const hone_value *state, const char *key, int64_t least, int64_t most, int64_t *out,
                                     hone_error *err);
 
+/* Takes the state that owner built: into *out, or freed where some of it found no memory. */
+hone_status hone__state_finish(hone_value **out, hone_value *state, const char *owner, hone_error *err);
+
 /* Python's str.format with the keys of logs and epoch: {epoch}, {epoch:02d}, {val_loss:.2f}, {{. */
 hone_status hone__format_path_check(const char *template, hone_error *err);
 hone_status hone__format_path(char **out, const char *template, int epoch, const hone_logs *logs, hone_error *err);
