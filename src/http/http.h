@@ -100,22 +100,18 @@ void *hone__http_local(const hone__http_exchange *x); /* the connection's, of co
 /* The client's address as text, without the port. Returns buffer. */
 const char *hone__http_client(const hone__http_exchange *x, char *buffer, size_t size);
 double hone__http_began(const hone__http_exchange *x); /* when the head of the request had come (hone__seconds) */
-/* Whether the client's copy, by its If-None-Match, is the one that etag (without quotes) names. */
-bool hone__http_client_has(const hone__http_exchange *x, const char *etag);
 
 /* ---- answering ------------------------------------------------------------------------------------------------- */
 
 /* A header of the reply to come. name is a constant; value is copied. */
 void hone__http_set_header(hone__http_exchange *x, const char *name, const char *value);
-/* Sets ETag; when the client has that copy already it is told so (304), nothing else is to be done, and true returned.
- * */
+/* Sets ETag (without quotes); true: the client has that copy by its If-None-Match and is told so (304), and nothing else
+ * is to be done. */
 bool hone__http_not_modified(hone__http_exchange *x, const char *etag);
 /* The reply: type is a constant. The first takes data over (release NULL: it is a constant), the second copies it. */
 void hone__http_reply(hone__http_exchange *x, int status, const char *type, void *data, size_t size,
                       void (*release)(void *));
 void hone__http_reply_copy(hone__http_exchange *x, int status, const char *type, const void *data, size_t size);
-/* The file's bytes, sent as they lie; 404 where there is none. */
-void hone__http_reply_file(hone__http_exchange *x, int status, const char *type, const char *path);
 /* One line of plain text (or {"error": …} where config->json_errors): refusals, errors. */
 void hone__http_reply_text(hone__http_exchange *x, int status, const char *format, ...) HONE_PRINTF(3, 4);
 

@@ -5,13 +5,10 @@
 #define _POSIX_C_SOURCE 200809L
 #include "http_internal.h"
 
-#include <fcntl.h>
 #include <netdb.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* ---- looking --------------------------------------------------------------------------------------------------- */
 
@@ -80,18 +77,12 @@ const char *hone__http_route_path(const hone__http_exchange *x) {
     return x->route ? x->route->path : NULL;
 }
 
-bool hone__http_client_has(const hone__http_exchange *x, const char *etag) {
-    return hone__http_etag_listed(hone__http_header_value(x, MHD_HTTP_HEADER_IF_NONE_MATCH), etag);
-}
-
 /* ---- answering ------------------------------------------------------------------------------------------------- */
 
 void hone__http_exchange_release(hone__http_exchange *x) {
     if (x->release && x->data) x->release(x->data);
-    if (x->file >= 0) close(x->file);
     x->data = NULL;
     x->release = NULL;
-    x->file = -1;
 }
 
 void hone__http_set_header(hone__http_exchange *x, const char *name, const char *value) {
@@ -111,7 +102,7 @@ bool hone__http_not_modified(hone__http_exchange *x, const char *etag) {
     char quoted[HONE_HTTP_MAX_HEADER_VALUE];
     snprintf(quoted, sizeof quoted, "\"%s\"", etag);
     hone__http_set_header(x, MHD_HTTP_HEADER_ETAG, quoted);
-    if (!hone__http_client_has(x, etag)) return false;
+    if (!hone__http_etag_listed(hone__http_header_value(x, MHD_HTTP_HEADER_IF_NONE_MATCH), etag)) return false;
     hone__http_reply(x, MHD_HTTP_NOT_MODIFIED, NULL, NULL, 0, NULL);
     return true;
 }
@@ -167,18 +158,6 @@ void hone__http_reply_text(hone__http_exchange *x, int status, const char *forma
     hone__http_reply_copy(x, status, "text/plain; charset=utf-8", text, strlen(text));
 }
 
-void hone__http_reply_file(hone__http_exchange *x, int status, const char *type, const char *path) {
-    struct stat info;
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0 || fstat(file, &info) != 0 || !S_ISREG(info.st_mode)) {
-        if (file >= 0) close(file);
-        hone__http_reply_text(x, MHD_HTTP_NOT_FOUND, "not found");
-        return;
-    }
-    hone__http_reply(x, status, type, NULL, (size_t)info.st_size, NULL);
-    x->file = file;
-}
-
 void hone__http_defer(hone__http_exchange *x) {
     x->stage = HONE_STAGE_DEFERRED;
     hone__http_server_count_deferred(x->server, 1);
@@ -198,10 +177,10 @@ bool hone__http_gathers(const hone__http_exchange *x) {
     return hone__http_server_config(x->server)->gathered && x->loop->crowd >= HONE_HTTP_CROWD;
 }
 
-/* Replaces a reply in memory by its packed form, where the client takes it and it is worth it. */
+/* Replaces a reply by its packed form, where the client takes it and it is worth it. */
 static void pack(hone__http_exchange *x) {
     const char *list = hone__http_header_value(x, MHD_HTTP_HEADER_ACCEPT_ENCODING);
-    if (!list || x->file >= 0 || !x->data || x->size < HONE_HTTP_LEAST_PACKED) return;
+    if (!list || !x->data || x->size < HONE_HTTP_LEAST_PACKED) return;
     bool gzip = hone__http_accepts(list, "gzip");
     if (!gzip && !hone__http_accepts(list, "deflate")) return;
     void *packed;
@@ -226,9 +205,7 @@ enum MHD_Result hone__http_exchange_send(hone__http_exchange *x, const hone__htt
     if (config->compress) pack(x);
     if (config->origin_count > 0) allow_origin(x, config);
     if (hone__http_server_is_draining(x->server)) hone__http_set_header(x, MHD_HTTP_HEADER_CONNECTION, "close");
-    if (x->file >= 0) {
-        response = MHD_create_response_from_fd64(x->size, x->file);
-    } else if (x->release) {
+    if (x->release) {
         response = MHD_create_response_from_buffer_with_free_callback(x->size, x->data, x->release);
     } else {
         response =
@@ -237,7 +214,6 @@ enum MHD_Result hone__http_exchange_send(hone__http_exchange *x, const hone__htt
     if (!response) return MHD_NO; /* what the reply holds goes with the exchange */
     x->data = NULL;
     x->release = NULL;
-    x->file = -1;
     bool ok = true;
     if (x->type) ok = MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, x->type) == MHD_YES;
     for (size_t i = 0; ok && i < config->header_count; i++)

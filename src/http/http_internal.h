@@ -57,7 +57,6 @@ struct hone__http_exchange {
     void (*release)(void *);
     char *copy; /* of hone__http_reply_copy */
     size_t copy_capacity;
-    int file; /* descriptor to be sent, or -1 */
     struct {
         const char *name;
         char value[HONE_HTTP_MAX_HEADER_VALUE];

@@ -93,7 +93,6 @@ static hone__http_connection *connection_create(const hone__http_server *s, int 
         return NULL;
     }
     c->socket = socket;
-    c->exchange.file = -1;
     set_turn(c, HONE_TURN_HEAD);
     return c;
 }

@@ -62,11 +62,6 @@ const char *hone__http_body(const hone__http_exchange *x, size_t *size) {
     return "";
 }
 
-bool hone__http_client_has(const hone__http_exchange *x, const char *etag) {
-    (void)x, (void)etag;
-    return false;
-}
-
 void hone__http_set_header(hone__http_exchange *x, const char *name, const char *value) {
     (void)x, (void)name, (void)value;
 }
@@ -84,10 +79,6 @@ void hone__http_reply(hone__http_exchange *x, int status, const char *type, void
 
 void hone__http_reply_copy(hone__http_exchange *x, int status, const char *type, const void *data, size_t size) {
     (void)x, (void)status, (void)type, (void)data, (void)size;
-}
-
-void hone__http_reply_file(hone__http_exchange *x, int status, const char *type, const char *path) {
-    (void)x, (void)status, (void)type, (void)path;
 }
 
 void hone__http_reply_text(hone__http_exchange *x, int status, const char *format, ...) {

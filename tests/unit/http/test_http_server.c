@@ -5,7 +5,6 @@
 #include "test.h"
 
 #include "core_internal.h"
-#include "file.h"
 #include "http.h"
 
 #include <arpa/inet.h>
@@ -21,8 +20,6 @@
 
 enum { MAX_BODY = 1000 };
 
-static char text_file[] = "/tmp/hone-http-XXXXXX";
-
 static void handle_echo(void *context, hone__http_exchange *x) {
     (void)context;
     size_t size;
@@ -36,16 +33,6 @@ static void handle_item(void *context, hone__http_exchange *x) {
     const char *q = hone__http_query(x, "q");
     if (hone__http_not_modified(x, "v1")) return;
     hone__http_reply_text(x, 200, "%s item %s q %s", hone__http_method(x), hone__http_segment(x), q ? q : "-");
-}
-
-static void handle_file(void *context, hone__http_exchange *x) {
-    (void)context;
-    hone__http_reply_file(x, 200, "text/plain", text_file);
-}
-
-static void handle_missing(void *context, hone__http_exchange *x) {
-    (void)context;
-    hone__http_reply_file(x, 200, "text/plain", "/nonexistent/file");
 }
 
 static void handle_silent(void *context, hone__http_exchange *x) {
@@ -144,12 +131,10 @@ static bool guard(void *context, hone__http_exchange *x) {
     return false;
 }
 
-static const hone__http_route routes[] = {
-    {"POST", "/echo", MAX_BODY, handle_echo}, {"GET", "/item/*", 0, handle_item},
-    {"GET", "/file", 0, handle_file},         {"GET", "/missing", 0, handle_missing},
-    {"GET", "/silent", 0, handle_silent},     {"GET", "/slow", 0, handle_slow},
-    {"GET", "/thread", 0, handle_thread},     {"GET", "/later", 0, handle_later},
-    {"GET", "/together", 0, handle_together}};
+static const hone__http_route routes[] = {{"POST", "/echo", MAX_BODY, handle_echo}, {"GET", "/item/*", 0, handle_item},
+                                          {"GET", "/silent", 0, handle_silent},     {"GET", "/slow", 0, handle_slow},
+                                          {"GET", "/thread", 0, handle_thread},     {"GET", "/later", 0, handle_later},
+                                          {"GET", "/together", 0, handle_together}};
 static const hone__http_header headers[] = {{"X-Content-Type-Options", "nosniff"}};
 
 static hone__http_config config(void) {
@@ -225,8 +210,6 @@ static void routes_get_their_requests(void **state) {
     want(ask(server, "POST /echo?token=s3cret", "Content-Length: 5\r\n", "hello"), 200, "\r\n\r\nhello");
     want(ask(server, "POST /echo?token=s3cret", "Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"),
          200, "abcde");
-    want(ask(server, "GET /file?token=s3cret", "", ""), 200, "from a file");
-    want(ask(server, "GET /missing?token=s3cret", "", ""), 404, NULL);
     want(ask(server, "GET /silent?token=s3cret", "", ""), 500, "unanswered");
     hone__http_server_free(server);
 }
@@ -628,19 +611,6 @@ static void memory_runs_out(void **state) {
     }
 }
 
-static int make_file(void **state) {
-    (void)state;
-    int descriptor = mkstemp(text_file);
-    if (descriptor < 0) return -1;
-    bool ok = write(descriptor, "from a file", 11) == 11;
-    return close(descriptor) == 0 && ok ? 0 : -1;
-}
-
-static int remove_file(void **state) {
-    (void)state;
-    return unlink(text_file);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(routes_get_their_requests),
@@ -659,5 +629,5 @@ int main(void) {
         cmocka_unit_test(a_taken_port_is_told),
         cmocka_unit_test(memory_runs_out),
     };
-    return cmocka_run_group_tests(tests, make_file, remove_file);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
