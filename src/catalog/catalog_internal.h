@@ -13,6 +13,11 @@
 
 #define HONE_CATALOG_NAME "hone.db"
 
+/* What every query for pictures selects, in the order in which look.c reads it. */
+#define HONE_PICTURE_COLUMNS                                                                                           \
+    "p.id,p.path,p.sha256,p.perceptual_hash,p.bytes,p.modified,p.width,p.height,p.mode,p.label,p.split,p.status,"      \
+    "p.reason"
+
 /* The fixed statements: prepared when first needed, kept until the catalog is closed. Their texts: statements.c. */
 typedef enum hone__statement_id {
     HONE_SQL_BEGIN,

@@ -11,7 +11,7 @@
 
 /* ---- rows ------------------------------------------------------------------------------------------------------- */
 
-/* Columns in the order of the statements' PICTURE_COLUMNS. A catalog may come from elsewhere: what it says is checked
+/* The columns are HONE_PICTURE_COLUMNS. A catalog may come from elsewhere: what it says is checked
  * before anybody opens a path by it. */
 static hone_status read_row(hone_picture *out, hone_catalog *catalog, sqlite3_stmt *row, hone_error *err) {
     *out = (hone_picture){.id = sqlite3_column_int64(row, 0)};
@@ -109,7 +109,7 @@ enum { SQL_SIZE = 1024, MAX_SEARCH = 4096 };
 enum { AT_LABEL = 1, AT_SPLIT, AT_STATUS, AT_SEARCH, AT_SCORE, AT_AFTER, AT_LIMIT, AT_OFFSET };
 
 /* FROM and WHERE. Names without p. must be clear: scores has picture, name and value only. */
-static size_t write_conditions(char sql[SQL_SIZE], const hone_catalog_query *q) {
+static void write_conditions(char sql[SQL_SIZE], const hone_catalog_query *q) {
     int n = snprintf(sql, SQL_SIZE, " FROM %s WHERE ",
                      q->score ? "scores s JOIN pictures p ON p.id=s.picture" : "pictures p");
     /* A list, not <>: an index can answer it. */
@@ -120,7 +120,6 @@ static size_t write_conditions(char sql[SQL_SIZE], const hone_catalog_query *q) 
     if (q->split) n += snprintf(sql + n, SQL_SIZE - (size_t)n, " AND p.split=?%d", AT_SPLIT);
     if (q->search) n += snprintf(sql + n, SQL_SIZE - (size_t)n, " AND p.path LIKE ?%d ESCAPE '\\'", AT_SEARCH);
     if (q->after) n += snprintf(sql + n, SQL_SIZE - (size_t)n, " AND p.id>?%d", AT_AFTER);
-    return (size_t)n;
 }
 
 /* %text%, with LIKE's own signs made plain. On the heap. */
@@ -172,13 +171,11 @@ static hone_status walk(hone_catalog *catalog, sqlite3_stmt *statement, hone_cat
 
 hone_status hone_catalog_each(hone_catalog *catalog, const hone_catalog_query *query, hone_catalog_visit visit,
                               void *context, hone_error *err) {
-    static const char columns[] = "SELECT p.id,p.path,p.sha256,p.perceptual_hash,p.bytes,p.modified,p.width,p.height,"
-                                  "p.mode,p.label,p.split,p.status,p.reason";
     const hone_catalog_query everything = {0}, *q = query ? query : &everything;
     char conditions[SQL_SIZE], sql[2 * SQL_SIZE];
     HONE_TRY(check_query(q, err));
     write_conditions(conditions, q);
-    snprintf(sql, sizeof sql, "%s%s ORDER BY %s LIMIT ?%d OFFSET ?%d", columns, conditions,
+    snprintf(sql, sizeof sql, "SELECT " HONE_PICTURE_COLUMNS "%s ORDER BY %s LIMIT ?%d OFFSET ?%d", conditions,
              !q->score      ? "p.id"
              : q->ascending ? "s.value,s.picture"
                             : "s.value DESC,s.picture",

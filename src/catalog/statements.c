@@ -7,10 +7,6 @@
 
 #include <string.h>
 
-#define PICTURE_COLUMNS                                                                                                \
-    "p.id,p.path,p.sha256,p.perceptual_hash,p.bytes,p.modified,p.width,p.height,p.mode,p.label,p.split,p.status,"      \
-    "p.reason"
-
 static const char *const texts[HONE_SQL_COUNT] = {
     /* Takes the write lock at once: waiting is possible now, later it would not be. */
     [HONE_SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -21,8 +17,8 @@ static const char *const texts[HONE_SQL_COUNT] = {
     [HONE_SQL_ROLLBACK_TO] = "ROLLBACK TO one_change",
     [HONE_SQL_SETTING] = "SELECT value FROM settings WHERE name=?1",
     [HONE_SQL_SET_SETTING] = "INSERT OR REPLACE INTO settings(name,value) VALUES(?1,?2)",
-    [HONE_SQL_FIND] = "SELECT " PICTURE_COLUMNS " FROM pictures p WHERE p.path=?1",
-    [HONE_SQL_GET] = "SELECT " PICTURE_COLUMNS " FROM pictures p WHERE p.id=?1",
+    [HONE_SQL_FIND] = "SELECT " HONE_PICTURE_COLUMNS " FROM pictures p WHERE p.path=?1",
+    [HONE_SQL_GET] = "SELECT " HONE_PICTURE_COLUMNS " FROM pictures p WHERE p.id=?1",
     [HONE_SQL_CLASSES] = "WITH used AS (SELECT label AS name, count(*) AS pictures FROM pictures"
                          " WHERE label IS NOT NULL AND status<>2 GROUP BY label) "
                          "SELECT c.name, coalesce(u.pictures,0), 0 AS late, c.position AS place"
