@@ -184,19 +184,20 @@ static hone_status conv(hone__onnx_import *im) {
     return HONE_OK;
 }
 
-/* Keras' output is all that the input reaches ("valid", with output_padding where more is wanted) or a multiple of it
- * ("same"); the rest is cut off. */
-static hone_status conv_transpose(hone__onnx_import *im) {
-    hone__onnx_value *x = hone__onnx_in(im, 0), *out = hone__onnx_out(im);
-    const hone__onnx_constant *kernel;
-    const float *numbers, *bias;
-    int64_t strides[2] = {1, 1}, pads[4] = {0}, extra[2] = {0}, one[2] = {1, 1};
-    HONE_TRY(hone__onnx_arrange_image(im, x));
-    const hone__onnx_value *weights = hone__onnx_in(im, 1);
-    if (!weights || weights->kind != ONNX_CONSTANT || weights->constant.rank != 4)
-        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "its kernel is no constant of four axes");
-    HONE_TRY(read_kernel(im, (size_t)weights->constant.dims[1], &kernel, &numbers, &bias));
-    hone__onnx_integer_list(im->node, "strides", strides, 2);
+/* How Conv2DTranspose does what a ConvTranspose node says. Keras' output is all that the input reaches ("valid", with
+ * output_padding where more is wanted) or a multiple of it ("same"); the rest is cut off. */
+typedef struct transposed_window {
+    int64_t strides[2];
+    bool same, padded;           /* padded: with more as output_padding */
+    int64_t whole[2], more[2];   /* Keras' output, where it is not "same" */
+    int64_t crops[4], output[2]; /* before, before, after, after; what is left */
+} transposed_window;
+
+static hone_status place_transposed(hone__onnx_import *im, const hone__onnx_value *x, const hone__onnx_constant *kernel,
+                                    transposed_window *t) {
+    int64_t pads[4] = {0}, extra[2] = {0}, one[2] = {1, 1}, reach[2];
+    *t = (transposed_window){.strides = {1, 1}, .same = true};
+    hone__onnx_integer_list(im->node, "strides", t->strides, 2);
     hone__onnx_integer_list(im->node, "pads", pads, 4);
     hone__onnx_integer_list(im->node, "output_padding", extra, 2);
     hone__onnx_integer_list(im->node, "dilations", one, 2);
@@ -210,27 +211,43 @@ static hone_status conv_transpose(hone__onnx_import *im) {
     if (kernel->dims[0] != x->shape.dims[2])
         return hone__onnx_refuse(im, HONE_SHAPE, "its kernel is for %lld channels, the picture has %lld",
                                  (long long)kernel->dims[0], (long long)x->shape.dims[2]);
-    int64_t crops[4] = {0}, output[2], whole[2], reach[2], more[2];
-    bool same = true;
     for (int i = 0; i < 2; i++) {
-        const hone__onnx_side s = {
-            .size = kernel->dims[2 + i], .stride = strides[i], .dilation = 1, .before = pads[i], .after = pads[2 + i]};
+        const hone__onnx_side s = {.size = kernel->dims[2 + i],
+                                   .stride = t->strides[i],
+                                   .dilation = 1,
+                                   .before = pads[i],
+                                   .after = pads[2 + i]};
         HONE_TRY(check_side(im, &s));
         int64_t n = x->shape.dims[i], overlap = s.size - s.stride > 0 ? s.size - s.stride : 0;
-        output[i] = s.stride * (n - 1) + s.size + extra[i] - s.before - s.after;
-        whole[i] = n * s.stride + overlap;
-        more[i] = extra[i] > s.after ? extra[i] - s.after : 0;
-        reach[i] = s.stride * (n - 1) + s.size + more[i];
-        same = same && output[i] == n * s.stride && s.before == overlap / 2;
-        crops[i] = s.before;
+        t->output[i] = s.stride * (n - 1) + s.size + extra[i] - s.before - s.after;
+        t->whole[i] = n * s.stride + overlap;
+        t->more[i] = extra[i] > s.after ? extra[i] - s.after : 0;
+        reach[i] = s.stride * (n - 1) + s.size + t->more[i];
+        t->same = t->same && t->output[i] == n * s.stride && s.before == overlap / 2;
+        t->crops[i] = s.before;
     }
-    bool padded = !same && (whole[0] - crops[0] < output[0] || whole[1] - crops[1] < output[1]);
+    t->padded = !t->same && (t->whole[0] - t->crops[0] < t->output[0] || t->whole[1] - t->crops[1] < t->output[1]);
     for (int i = 0; i < 2; i++) {
-        if (padded) whole[i] = reach[i];
-        crops[2 + i] = whole[i] - crops[i] - output[i];
+        if (t->padded) t->whole[i] = reach[i];
+        t->crops[2 + i] = t->whole[i] - t->crops[i] - t->output[i];
     }
-    if (!same && (output[0] < 1 || output[1] < 1 || more[0] >= strides[0] || more[1] >= strides[1]))
+    if (!t->same &&
+        (t->output[0] < 1 || t->output[1] < 1 || t->more[0] >= t->strides[0] || t->more[1] >= t->strides[1]))
         return hone__onnx_refuse(im, HONE_SHAPE, "its output is empty, or larger than what the input reaches");
+    return HONE_OK;
+}
+
+static hone_status conv_transpose(hone__onnx_import *im) {
+    hone__onnx_value *x = hone__onnx_in(im, 0), *out = hone__onnx_out(im);
+    const hone__onnx_constant *kernel;
+    const float *numbers, *bias;
+    HONE_TRY(hone__onnx_arrange_image(im, x));
+    const hone__onnx_value *weights = hone__onnx_in(im, 1);
+    if (!weights || weights->kind != ONNX_CONSTANT || weights->constant.rank != 4)
+        return hone__onnx_refuse(im, HONE_UNSUPPORTED, "its kernel is no constant of four axes");
+    HONE_TRY(read_kernel(im, (size_t)weights->constant.dims[1], &kernel, &numbers, &bias));
+    transposed_window t;
+    HONE_TRY(place_transposed(im, x, kernel, &t));
     hone__onnx_value made = {.name = out->name};
     hone__onnx_weighted *w;
     HONE_TRY(hone__onnx_weighted_create(im, &made, "Conv2DTranspose", kernel->count, (size_t)kernel->dims[1],
@@ -242,13 +259,13 @@ static hone_status conv_transpose(hone__onnx_import *im) {
     if (bias) memcpy(w->bias, bias, w->units * sizeof *bias);
     hone_value_set_integer(w->config, "filters", kernel->dims[1]);
     hone__onnx_set_pair(w->config, "kernel_size", kernel->dims[2], kernel->dims[3]);
-    hone__onnx_set_pair(w->config, "strides", strides[0], strides[1]);
-    hone_value_set_string(w->config, "padding", same ? "same" : "valid");
-    if (padded) hone__onnx_set_pair(w->config, "output_padding", more[0], more[1]);
-    HONE_TRY(hone__onnx_picture_layout(im, &made, kernel->dims[1], same ? output[0] : whole[0],
-                                       same ? output[1] : whole[1]));
+    hone__onnx_set_pair(w->config, "strides", t.strides[0], t.strides[1]);
+    hone_value_set_string(w->config, "padding", t.same ? "same" : "valid");
+    if (t.padded) hone__onnx_set_pair(w->config, "output_padding", t.more[0], t.more[1]);
+    const int64_t *size = t.same ? t.output : t.whole;
+    HONE_TRY(hone__onnx_picture_layout(im, &made, kernel->dims[1], size[0], size[1]));
     w->output = made.shape;
-    bool cut = !same && (crops[0] || crops[1] || crops[2] || crops[3]);
+    bool cut = !t.same && (t.crops[0] || t.crops[1] || t.crops[2] || t.crops[3]);
     if (!cut) {
         out->kind = made.kind;
         out->weighted = w;
@@ -256,11 +273,11 @@ static hone_status conv_transpose(hone__onnx_import *im) {
         return HONE_OK;
     }
     HONE_TRY(hone__onnx_realise(im, &made));
-    hone_status status = hone__onnx_add_borders(im, &made, "Cropping2D", "cropping", crops, &out->layer);
+    hone_status status = hone__onnx_add_borders(im, &made, "Cropping2D", "cropping", t.crops, &out->layer);
     hone__free(made.layer);
     if (status) return status;
     out->kind = ONNX_TENSOR;
-    return hone__onnx_picture_layout(im, out, kernel->dims[1], output[0], output[1]);
+    return hone__onnx_picture_layout(im, out, kernel->dims[1], t.output[0], t.output[1]);
 }
 
 /* ---- borders and sizes ------------------------------------------------------------------------------------------- */
