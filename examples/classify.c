@@ -38,8 +38,11 @@ int main(int argc, char **argv) {
             size_t best = 0;
             for (size_t k = 1; k < (size_t)hone_shape_size(&output); k++)
                 if (scores[k] > scores[best]) best = k;
-            const char *name = hone_model_class_name(model, best);
-            printf("%s: %s (%.3f)\n", argv[i], name ? name : "?", scores[best]);
+            const char *name = hone_model_class_name(model, best); /* NULL where the file has none: others' may not */
+            if (name)
+                printf("%s: %s (%.3f)\n", argv[i], name, scores[best]);
+            else
+                printf("%s: class %zu (%.3f)\n", argv[i], best, scores[best]);
         }
         hone_image_release(&fitted);
         hone_image_release(&file);
