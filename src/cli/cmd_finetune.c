@@ -467,18 +467,22 @@ static void release(session *r) {
 
 /* ---- the command line ------------------------------------------------------------------------------------------ */
 
+static settings settings_default(void) {
+    const hone_finetune_config like = hone_finetune_config_default(HONE_RECIPE_LP_FT);
+    return (settings){.recipe = hone_recipe_name(like.recipe),
+                      .epochs = like.fit.epochs,
+                      .probe_epochs = like.probe_epochs,
+                      .batch_size = (int64_t)like.fit.batch_size,
+                      .patience = like.patience,
+                      .rank = like.lora_rank,
+                      .probe_rate = like.probe_learning_rate,
+                      .layer_decay = like.layer_decay,
+                      .validation_split = 0.1};
+}
+
 static int parse(session *r, positionals *words, int argc, char **argv) {
     settings *s = &r->settings;
-    const hone_finetune_config like = hone_finetune_config_default(HONE_RECIPE_LP_FT);
-    *s = (settings){.recipe = hone_recipe_name(like.recipe),
-                    .epochs = like.fit.epochs,
-                    .probe_epochs = like.probe_epochs,
-                    .batch_size = (int64_t)like.fit.batch_size,
-                    .patience = like.patience,
-                    .rank = like.lora_rank,
-                    .probe_rate = like.probe_learning_rate,
-                    .layer_decay = like.layer_decay,
-                    .validation_split = 0.1};
+    *s = settings_default();
     const option table[] = {
         {OPTION_TEXT, "output", 'o', "FILE", &s->output, 0, 0, "where the model goes (default DATA_model.h5)", NULL},
         {OPTION_TEXT, "recipe", 'r', "NAME", &s->recipe, 0, 0, "probe, full, lp-ft (default), gradual, lora", NULL},

@@ -115,29 +115,11 @@ static int open_log(writers *w, const char *path) {
     return failed(&err, NULL, "cannot write the access log '%s'", path);
 }
 
-static int start(const settings *s, const common_options *common, positionals *words) {
-    static hone_served_model models[MAX_MODELS];
-    static const char *tokens[MAX_TOKENS], *origins[MAX_ORIGINS];
-    char *token_text = NULL, *origin_text = NULL;
-    writers w = {.quiet = common->quiet};
-    hone_preprocessing input;
-    picture_size size = {0};
-    hone_error err = {0};
+/* What the options say of the server itself. Models, tokens and the like have to be read first: start does that. */
+static hone_server_config server_config(const settings *s) {
     hone_server_config config = hone_server_config_default();
-    int status = parse_picture_size(&size, &verb_serve, s->size);
-    if (status >= 0) return status;
-    for (int i = 0; i < words->count; i++) {
-        char *word = strdup(words->at[i]);
-        if (!word) return failed(NULL, NULL, "out of memory");
-        read_model(&models[i], word); /* kept until the process ends */
-    }
-    config.models = models;
-    config.model_count = (size_t)words->count;
     config.host = s->host;
     config.port = (int)s->port;
-    config.height = size.height;
-    config.width = size.width;
-    config.threads = (int)common->threads;
     config.versions = (int)s->versions;
     config.watch_seconds = s->watch;
     config.max_connections = (int)s->connections;
@@ -163,6 +145,30 @@ static int start(const settings *s, const common_options *common, positionals *w
     config.feedback_max_images = (size_t)s->feedback_images;
     config.feedback_max_bytes = s->feedback_bytes;
     config.teach = s->teach;
+    return config;
+}
+
+static int start(const settings *s, const common_options *common, positionals *words) {
+    static hone_served_model models[MAX_MODELS];
+    static const char *tokens[MAX_TOKENS], *origins[MAX_ORIGINS];
+    char *token_text = NULL, *origin_text = NULL;
+    writers w = {.quiet = common->quiet};
+    hone_preprocessing input;
+    picture_size size = {0};
+    hone_error err = {0};
+    hone_server_config config = server_config(s);
+    int status = parse_picture_size(&size, &verb_serve, s->size);
+    if (status >= 0) return status;
+    for (int i = 0; i < words->count; i++) {
+        char *word = strdup(words->at[i]);
+        if (!word) return failed(NULL, NULL, "out of memory");
+        read_model(&models[i], word); /* kept until the process ends */
+    }
+    config.models = models;
+    config.model_count = (size_t)words->count;
+    config.height = size.height;
+    config.width = size.width;
+    config.threads = (int)common->threads;
     config.on_event = write_event;
     config.context = &w;
     if (s->input) {
@@ -184,24 +190,28 @@ static int start(const settings *s, const common_options *common, positionals *w
     return status;
 }
 
-static int run(int argc, char **argv) {
+static settings settings_default(void) {
     hone_server_config d = hone_server_config_default();
-    settings s = {.host = d.host,
-                  .versions = d.versions,
-                  .connections = d.max_connections,
-                  .max_body = (int64_t)d.max_body,
-                  .max_pixels = d.max_pixels,
-                  .max_batch = (int64_t)d.max_batch,
-                  .max_queue = (int64_t)d.max_queue,
-                  .sample_images = (int64_t)d.sample_max_images,
-                  .sample_bytes = d.sample_max_bytes,
-                  .sample_below = d.sample_below,
-                  .feedback_images = (int64_t)d.feedback_max_images,
-                  .feedback_bytes = d.feedback_max_bytes,
-                  .spin = 1000 * d.spin_seconds,
-                  .deadline = d.deadline_seconds,
-                  .grace = d.grace_seconds,
-                  .watch = d.watch_seconds};
+    return (settings){.host = d.host,
+                      .versions = d.versions,
+                      .connections = d.max_connections,
+                      .max_body = (int64_t)d.max_body,
+                      .max_pixels = d.max_pixels,
+                      .max_batch = (int64_t)d.max_batch,
+                      .max_queue = (int64_t)d.max_queue,
+                      .sample_images = (int64_t)d.sample_max_images,
+                      .sample_bytes = d.sample_max_bytes,
+                      .sample_below = d.sample_below,
+                      .feedback_images = (int64_t)d.feedback_max_images,
+                      .feedback_bytes = d.feedback_max_bytes,
+                      .spin = 1000 * d.spin_seconds,
+                      .deadline = d.deadline_seconds,
+                      .grace = d.grace_seconds,
+                      .watch = d.watch_seconds};
+}
+
+static int run(int argc, char **argv) {
+    settings s = settings_default();
     common_options common = {0};
     const option table[] = {
         {OPTION_INTEGER, "port", 0, "P", &s.port, 0, 65535, "listen there (default: any free port)", NULL},

@@ -141,6 +141,21 @@ static int unknown_option(const verb *v, const nearest *near) {
     return usage_error(v, "unknown option --%.*s", length, near->typed);
 }
 
+/* *value is what the option's own word says, or NULL; then the next word may say it, and *i moves on to that. */
+static int find_value(const verb *v, const option *o, const char **value, int argc, char **argv, int *i) {
+    if (o->kind == OPTION_FLAG) return *value ? usage_error(v, "--%s takes no value", o->name) : -1;
+    if (*value) return -1;
+    bool is_last = *i + 1 == argc;
+    if (o->kind == OPTION_MAYBE) {
+        int64_t number;
+        if (is_last || !parse_whole(argv[*i + 1], &number)) return -1;
+    } else if (is_last) {
+        return usage_error(v, "--%s needs a value (%s)", o->name, o->argument);
+    }
+    *value = argv[++*i];
+    return -1;
+}
+
 /* Tables live in the functions that parse with them, so whoever wants to see one calls the verb and is shown it there. */
 static options_visit visitor;
 static void *visitor_context;
@@ -201,16 +216,8 @@ int options_parse(const verb *v, const option *table, size_t count, common_optio
         if (!o || (!is_long && name[1] && o->kind == OPTION_FLAG)) return usage_error(v, "unknown option %s", word);
         const char *value = equals ? equals + 1 : NULL;
         if (!is_long && name[1]) value = name + 1; /* -e10 */
-        if (o->kind == OPTION_FLAG) {
-            if (value) return usage_error(v, "--%s takes no value", o->name);
-        } else if (!value && o->kind == OPTION_MAYBE) {
-            int64_t number;
-            if (i + 1 < argc && parse_whole(argv[i + 1], &number)) value = argv[++i];
-        } else if (!value) {
-            if (i + 1 == argc) return usage_error(v, "--%s needs a value (%s)", o->name, o->argument);
-            value = argv[++i];
-        }
-        int status = set_option(v, o, value);
+        int status = find_value(v, o, &value, argc, argv, &i);
+        if (status < 0) status = set_option(v, o, value);
         if (status >= 0) return status;
     }
     if (common->help) {
