@@ -88,7 +88,7 @@ hone_status hone__label_revert(hone__label_store *store, const hone__label_reque
     return hone__label_sync(store, err);
 }
 
-static hone_status count_class(void *context, const char *name, int64_t pictures, hone_error *err) {
+static hone_status number_class(void *context, const char *name, int64_t pictures, hone_error *err) {
     (void)pictures;
     int32_t index;
     return hone__label_number(&index, context, name, err);
@@ -98,7 +98,7 @@ hone_status hone__label_add_class(hone__label_store *store, const char *name, ho
     if (!name || !*name) HONE_FAIL(err, HONE_ARGUMENT, "'name' is missing");
     int32_t index;
     /* What another process declared meanwhile stays declared. */
-    HONE_TRY(hone_catalog_each_class(store->catalog, count_class, &store->classes, err));
+    HONE_TRY(hone_catalog_each_class(store->catalog, number_class, &store->classes, err));
     if (hone__label_known(&store->classes, name) >= 0) return HONE_OK;
     HONE_TRY(hone__label_number(&index, &store->classes, name, err));
     hone_status status =

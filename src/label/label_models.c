@@ -123,7 +123,9 @@ typedef struct lesson {
     void *context;
 } lesson;
 
-/* Half of a fold's share of the time is training, as it mostly turns out to be far more than asking. */
+/* Of a fold's share of the time, this much is taken to be training; the rest is asking. */
+static const double training_share = 0.9;
+
 static double progress_of(const lesson *l, double fraction) {
     return (l->fold + fraction) / HONE_LABEL_FOLDS;
 }
@@ -133,7 +135,7 @@ static hone_status after_batch(void *context, hone_trainer *trainer, int64_t ste
     (void)logs;
     const lesson *l = context;
     double fraction = (hone_trainer_epoch(trainer) + (double)step / (double)steps) / l->epochs;
-    if (!l->progress(l->context, progress_of(l, 0.9 * fraction))) HONE_FAIL(err, HONE_CANCELLED, "stopped");
+    if (!l->progress(l->context, progress_of(l, training_share * fraction))) HONE_FAIL(err, HONE_CANCELLED, "stopped");
     return HONE_OK;
 }
 
@@ -225,7 +227,8 @@ static hone_status judge_fold(float *probabilities, hone_model *model, const les
         if (count < CHUNK && i + 1 < s->count) continue;
         ask(&q, which, weights, count, probabilities);
         count = 0;
-        if (!l->progress(l->context, progress_of(l, 0.9 + 0.1 * (double)i / (double)s->count)))
+        double asked = (double)i / (double)s->count;
+        if (!l->progress(l->context, progress_of(l, training_share + (1 - training_share) * asked)))
             status = hone__fail(err, HONE_CANCELLED, "stopped");
     }
     question_release(&q);

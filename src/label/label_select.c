@@ -20,7 +20,7 @@ static bool contains(const char *text, const char *word) {
     return false;
 }
 
-/* The words of a view as numbers; wanted is never the number of anything where the word is unknown. */
+/* The words of a view as numbers: NO_SUCH_WORD, which no picture has, where the word is unknown. */
 typedef struct filter {
     const hone__label_store *store;
     const hone__label_view *view;
