@@ -7,6 +7,7 @@
 #include "export_test.h"
 
 #include <ctype.h>
+#include <float.h>
 #include <math.h>
 
 static hone_model *small_model(const char *name, const char *layer) {
@@ -201,7 +202,8 @@ static void test_faults(void **state) {
 
 /* ---- elementary functions ---------------------------------------------------------------------------------------- */
 
-/* A model whose output is the activation of its input, on numbers over the whole range. */
+/* A model whose output is the activation of its input, on numbers over the whole range. A denormal on hone's way, which
+ * counts as zero there (float_mode.h) and as itself in the exported C, may cost a few of the smallest normal numbers. */
 static void test_functions(void **state) {
     (void)state;
     static const char *const kinds[] = {"exponential", "tanh", "sigmoid", "softplus", "gelu", "elu"};
@@ -239,7 +241,7 @@ static void test_functions(void **state) {
     for (int k = 0; k < KINDS; k++) {
         assert_int_equal(fread(y, sizeof *y, N, f), N);
         for (int i = 0; i < N; i++) {
-            double expected = answers[k][i], limit = 8 * 1.1920929e-7 * fabs(expected) + 1e-38;
+            double expected = answers[k][i], limit = 8 * 1.1920929e-7 * fabs(expected) + 4 * FLT_MIN;
             bool same = isfinite(expected) ? fabs(y[i] - expected) <= limit
                                            : isnan(expected) == isnan(y[i]) && (isnan(y[i]) || y[i] == answers[k][i]);
             if (!same) fail_msg("%s(%g) is %.9g, hone's is %.9g", kinds[k], (double)x[i], (double)y[i], expected);
