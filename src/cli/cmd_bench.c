@@ -18,7 +18,9 @@ static int bench_peak(const bench_settings *s) {
     if (status >= 0) return status;
     int count = hone_threads_count(threads);
     hone_value *value = hone_value_object(), *list = hone_value_list();
-    if (!s->common.json) printf("multiply-adds, GFLOP/s   %10s %10d threads\n", "1 thread", count);
+    char all_threads[32];
+    snprintf(all_threads, sizeof all_threads, "%d thread%s", count, plural(count));
+    if (!s->common.json) printf("%-24s %10s %10s\n", "multiply-adds, GFLOP/s", "1 thread", all_threads);
     for (size_t i = 0; i < LEVELS && status < 0; i++) {
         double one, all;
         hone_status result = hone_bench_peak(&one, levels[i], NULL, s->seconds, &err);
