@@ -7,6 +7,8 @@
  * a record of hexadecimal float32 bits: exact, compact, and copied with the model like every other record. */
 #include "format_internal.h"
 
+#include "hex.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -112,34 +114,6 @@ hone_status hone__self_test_write(hone__h5 *h5, const hone_model *model, hone_er
 
 /* ---- carrying one ---------------------------------------------------------------------------------------------- */
 
-static hone_value *to_hex(const float *values, size_t count) {
-    char *text = hone__alloc(count + 1, 8);
-    if (!text) return NULL;
-    for (size_t i = 0; i < count; i++) {
-        uint32_t bits;
-        memcpy(&bits, &values[i], sizeof bits);
-        for (int k = 0; k < 8; k++) text[i * 8 + (size_t)k] = "0123456789abcdef"[bits >> (28 - 4 * k) & 15];
-    }
-    hone_value *value = hone_value_string(text);
-    hone__free(text);
-    return value;
-}
-
-static bool from_hex(const hone_value *value, float *out, size_t count) {
-    const char *text = hone_value_as_string(value);
-    if (!text || strlen(text) != count * 8) return false;
-    for (size_t i = 0; i < count; i++) {
-        uint32_t bits = 0;
-        for (int k = 0; k < 8; k++) {
-            char c = text[i * 8 + (size_t)k];
-            if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return false;
-            bits = bits << 4 | (uint32_t)(c <= '9' ? c - '0' : c - 'a' + 10);
-        }
-        memcpy(&out[i], &bits, sizeof bits);
-    }
-    return true;
-}
-
 hone_status hone__self_test_read(hone__h5 *h5, hone_model *model, hone_error *err) {
     if (hone__h5_kind_of(h5, "/hone/self_test/inputs") != HONE_H5_DATASET) return HONE_OK;
     hone_shape shape;
@@ -154,8 +128,8 @@ hone_status hone__self_test_read(hone__h5 *h5, hone_model *model, hone_error *er
     if (status == HONE_OK) {
         hone_value *record = hone_value_object();
         hone_value_set_integer(record, "samples", (int64_t)t.samples);
-        hone_value_set(record, "inputs", to_hex(t.inputs, t.samples * t.input_size));
-        hone_value_set(record, "outputs", to_hex(t.outputs, t.samples * t.output_size));
+        hone_value_set(record, "inputs", hone__floats_value(t.inputs, t.samples * t.input_size));
+        hone_value_set(record, "outputs", hone__floats_value(t.outputs, t.samples * t.output_size));
         if (hone_value_failed(record)) {
             hone_value_free(record);
             status = hone__fail_memory(err, 0, "a self-test");
@@ -216,8 +190,8 @@ hone_status hone_model_self_test(hone_model *model, double *worst, hone_error *e
     hone_status status = HONE_OK;
     if (!outputs)
         status = hone__fail_memory(err, 0, "a self-test");
-    else if (!from_hex(hone_value_get(record, "inputs"), t.inputs, t.samples * t.input_size) ||
-             !from_hex(hone_value_get(record, "outputs"), t.outputs, t.samples * t.output_size))
+    else if (!hone__floats_read(hone_value_get(record, "inputs"), t.inputs, t.samples * t.input_size) ||
+             !hone__floats_read(hone_value_get(record, "outputs"), t.outputs, t.samples * t.output_size))
         status = hone__fail(err, HONE_FORMAT, "the model's self-test does not fit the model");
     if (status == HONE_OK) status = run(model, &t, outputs, err);
     if (status == HONE_OK) status = compare(&t, outputs, worst, err);

@@ -8,72 +8,12 @@
  * Features are kept as they were, so that examples taught before there was a reference gain by one that comes later. */
 #include "teach_internal.h"
 
+#include "hex.h"
+
 #include <inttypes.h>
 #include <string.h>
 
 enum { VERSION = 1 };
-
-/* ---- numbers as text ---------------------------------------------------------------------------------------------- */
-
-hone_value *hone__hex_value(const void *bytes, size_t size) {
-    static const char digits[] = "0123456789abcdef";
-    const unsigned char *b = bytes;
-    size_t length;
-    char *text = hone__multiply(size, 2, &length) ? hone__alloc(length + 1, 1) : NULL;
-    if (!text) return NULL;
-    for (size_t i = 0; i < size; i++) {
-        text[2 * i] = digits[b[i] >> 4];
-        text[2 * i + 1] = digits[b[i] & 15];
-    }
-    hone_value *value = hone_value_string(text);
-    hone__free(text);
-    return value;
-}
-
-static int digit_of(char c) {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-bool hone__hex_read(const hone_value *value, void *bytes, size_t size) {
-    const char *text = hone_value_as_string(value);
-    unsigned char *out = bytes;
-    if (!text || strlen(text) / 2 != size || strlen(text) % 2 != 0) return false;
-    for (size_t i = 0; i < size; i++) {
-        int high = digit_of(text[2 * i]), low = digit_of(text[2 * i + 1]);
-        if (high < 0 || low < 0) return false;
-        out[i] = (unsigned char)(high << 4 | low);
-    }
-    return true;
-}
-
-hone_value *hone__floats_value(const float *values, size_t count) {
-    size_t size;
-    unsigned char *bytes = hone__multiply(count, 4, &size) ? hone__alloc(size, 1) : NULL;
-    if (!bytes) return NULL;
-    for (size_t i = 0; i < count; i++) {
-        uint32_t bits;
-        memcpy(&bits, &values[i], sizeof bits);
-        for (size_t k = 0; k < 4; k++) bytes[4 * i + k] = (unsigned char)(bits >> (24 - 8 * k));
-    }
-    hone_value *value = hone__hex_value(bytes, size);
-    hone__free(bytes);
-    return value;
-}
-
-bool hone__floats_read(const hone_value *value, float *values, size_t count) {
-    const char *text = hone_value_as_string(value);
-    if (!text || strlen(text) / 8 != count || strlen(text) % 8 != 0) return false;
-    for (size_t i = 0; i < count; i++) {
-        uint32_t bits = 0;
-        for (size_t k = 0; k < 8; k++) {
-            int digit = digit_of(text[8 * i + k]);
-            if (digit < 0) return false;
-            bits = bits << 4 | (uint32_t)digit;
-        }
-        memcpy(&values[i], &bits, sizeof bits);
-    }
-    return true;
-}
 
 /* ---- what all records begin with ---------------------------------------------------------------------------------- */
 

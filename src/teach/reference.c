@@ -3,11 +3,13 @@
  * The reference: what the network's features look like for pictures it was not trained on.
  *
  * Two things are learnt from it. Features behind a ReLU all point into one corner of their space, so cosines are taken
- * around the reference's mean. And how near is near: no
- * example reaches further than what a share REACH of the cosines between pictures of two classes stay below. Rows are kept as a byte per number, since only their direction counts. */
+ * around the reference's mean. And how near is near: no example reaches further than what a share REACH of the cosines
+ * between pictures of two classes stay below. Rows are kept as a byte per number, since only their direction counts. */
 #include <hone/evaluate.h>
 
 #include "teach_internal.h"
+
+#include "hex.h"
 
 #include <math.h>
 #include <string.h>

@@ -76,13 +76,6 @@ hone_status hone__lessons_append(hone_lessons *lessons, const float *feature, co
 
 /* ---- lessons_record.c -------------------------------------------------------------------------------------------- */
 
-/* Bytes as hexadecimal digits, as a value; NULL: out of memory. */
-hone_value *hone__hex_value(const void *bytes, size_t size);
-/* The reverse; false where value is not exactly so many bytes in hexadecimal digits. */
-bool hone__hex_read(const hone_value *value, void *bytes, size_t size);
-/* float32 as eight digits each, the same on every machine. */
-hone_value *hone__floats_value(const float *values, size_t count);
-bool hone__floats_read(const hone_value *value, float *values, size_t count);
 /* "version" 1, the fingerprint and the number of features, in front of a record. */
 void hone__record_begin(hone_value *record, uint64_t weights, size_t size);
 /* Whether a record is of these weights; HONE_FORMAT where it is none, or of other features. */

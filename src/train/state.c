@@ -7,6 +7,8 @@
  * one is refused, and the message names what differs. Weights and slots are the file's business. */
 #include "train_internal.h"
 
+#include "hex.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -236,31 +238,13 @@ static size_t score_count(const hone_trainer *t, int64_t step) {
 }
 
 static hone_value *save_scores(const hone_trainer *t) {
-    size_t n = score_count(t, t->step), size;
-    if (!hone__multiply(n, 8, &size) || !hone__add(size, 1, &size)) return NULL;
-    char *text = hone__alloc(size, 1);
-    for (size_t i = 0; text && i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, &t->probabilities[i], sizeof bits);
-        snprintf(text + 8 * i, 9, "%08" PRIx32, bits);
-    }
-    hone_value *value = text ? hone_value_string(text) : NULL;
-    hone__free(text);
-    return value;
+    return hone__floats_value(t->probabilities, score_count(t, t->step));
 }
 
-static hone_status load_scores(hone_trainer *t, const char *text, int64_t step, hone_error *err) {
+static hone_status load_scores(hone_trainer *t, const hone_value *scores, int64_t step, hone_error *err) {
     size_t n = score_count(t, step);
-    if (!text || strlen(text) != 8 * n || strspn(text, "0123456789abcdef") != 8 * n)
+    if (!hone__floats_read(scores, t->probabilities, n))
         HONE_FAIL(err, HONE_FORMAT, "training state: 'scores' is not %zu numbers", n);
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits = 0;
-        for (int digit = 0; digit < 8; digit++) {
-            char c = text[8 * i + (size_t)digit];
-            bits = bits << 4 | (uint32_t)(c <= '9' ? c - '0' : c - 'a' + 10);
-        }
-        memcpy(&t->probabilities[i], &bits, sizeof bits);
-    }
     return HONE_OK;
 }
 
@@ -398,8 +382,7 @@ hone_status hone_trainer_load_state(hone_trainer *t, const hone_value *state, ho
     HONE_TRY(hone__state_get_real(state, "seconds", &seconds, err));
     HONE_TRY(hone__state_get_real(state, "step_seconds", &step_seconds, err));
     HONE_TRY(get_count(state, "images", &images, err));
-    if (t->objective.has_auc && step > 0)
-        HONE_TRY(load_scores(t, hone_value_as_string(hone_value_get(state, "scores")), step, err));
+    if (t->objective.has_auc && step > 0) HONE_TRY(load_scores(t, hone_value_get(state, "scores"), step, err));
     HONE_TRY(load_callbacks(t, hone_value_get(state, "callbacks"), err));
     HONE_TRY(load_history(t, hone_value_get(state, "history"), err));
     t->epoch = (int)epoch;
