@@ -54,8 +54,8 @@ HONE_API hone_status hone_model_load_with(hone_model **out, const char *path, co
 HONE_API hone_status hone_model_save(const hone_model *model, const hone_trainer *trainer, const char *path,
                                      hone_error *err);
 
-/* Puts the model's records (hone_model_set_record) into the HDF5 file or .keras archive that it was loaded from and leaves everything else
- * there as it is: weights, optimizer, what resuming needs. Atomic. */
+/* Puts the model's records (hone_model_set_record) into the HDF5 file or .keras archive that it was loaded from and leaves
+ * everything else there as it is: weights, optimizer, what resuming needs. Atomic. */
 HONE_API hone_status hone_model_save_records(const hone_model *model, const char *path, hone_error *err);
 /* The same, but what is read is from and what is written is to: a copy with other records. */
 HONE_API hone_status hone_model_save_records_to(const hone_model *model, const char *from, const char *to,

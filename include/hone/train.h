@@ -271,9 +271,9 @@ HONE_API const hone_value *hone_trainer_history(const hone_trainer *trainer);
 
 /* Arrays with one float per weight that continuing needs. First the optimizer's: SGD "momentum" (if it has one);
  * RMSprop "velocity", "momentum" (if any), "average_gradient" (if centered); Adam, AdamW "m", "v", "vhat" (if amsgrad);
- * Lion "m". Then those of callbacks: "best_weights" of EarlyStopping with restore_best_weights, "average" of weight averaging. All are there, zeroed,
- * once the callbacks are added; a file saves every one of them under its name and resuming fills them in, before or
- * after hone_trainer_load_state. */
+ * Lion "m". Then those of callbacks: "best_weights" of EarlyStopping with restore_best_weights, "average" of weight
+ * averaging. All are there, zeroed, once the callbacks are added; a file saves every one of them under its name and
+ * resuming fills them in, before or after hone_trainer_load_state. */
 HONE_API size_t hone_trainer_slot_count(const hone_trainer *trainer);
 /* The slot's values for one weight (index as in hone_model_weight), or NULL past the ends. name may be NULL. */
 HONE_API float *hone_trainer_slot(const hone_trainer *trainer, size_t slot, size_t weight, const char **name);

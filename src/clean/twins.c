@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Twins by hashing: each vector gets 64 bits, the sides of 64 random planes through the mean of all vectors that it lies on
- * (Charikar, "Similarity estimation techniques from rounding algorithms", STOC 2002). Close vectors differ in few bits, in proportion
- * to the angle between them: unlike a hash made for photographs, it measures just what is verified afterwards.
+ * Twins by hashing: each vector gets 64 bits, which say on which side it lies of each of 64 random planes through the
+ * mean of all vectors (Charikar, "Similarity estimation techniques from rounding algorithms", STOC 2002). Close vectors
+ * differ in few bits, in proportion to the angle between them: unlike a hash made for photographs, it measures just what
+ * is verified afterwards.
  *
- * Vectors that differ in at most 7 bits agree in one of four 16-bit pieces but for at most one bit. So each is looked up in
- * four tables under 17 keys (multi-index hashing; Norouzi, Punjani, Fleet, CVPR 2012), and what is found is compared. */
+ * Vectors that differ in at most 7 bits agree in one of four 16-bit pieces but for at most one bit. So each is looked up
+ * in four tables under 17 keys (multi-index hashing; Norouzi, Punjani, Fleet, CVPR 2012), and what is found is compared.
+ */
 #include "twins.h"
 
 #include "core_internal.h"

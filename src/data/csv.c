@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A CSV manifest: one picture per line, its path (relative to the manifest) and its label, and perhaps its part. The
- * first line names the columns, and by what stands between them, what separates fields: path, file, filename or image; label or class; split or part. A train.csv without such a
- * column has its other parts beside it: val.csv (valid.csv, validation.csv) and test.csv. */
+ * first line names the columns (path, file, filename or image; label or class; split or part) and shows, by what stands
+ * between them, what separates fields. A train.csv without a column for the part has the other parts beside it: val.csv
+ * (valid.csv, validation.csv) and test.csv. */
 #include "readers.h"
 
 #include "core_internal.h"

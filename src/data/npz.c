@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Keras' .npz data sets: a zip archive (libzip, known to this file and to zip extraction in collect) of NumPy arrays
- * x_train, y_train, x_test, y_test (x_val, y_val, or x_valid, x_validation). The array's own header and the archive's declared size must agree
- * before memory is taken. */
+ * x_train, y_train, x_test, y_test (x_val, y_val, or x_valid, x_validation). The array's own header and the archive's
+ * declared size must agree before memory is taken. */
 #include "readers.h"
 
 #include "core_internal.h"

@@ -40,7 +40,8 @@ hone_status hone__emit_reshape(hone__builder *b, int x, const hone_shape *shape,
 /* y = x * scale[c] + offset[c] over the last axis; count is 1 or its length. The numbers are copied. */
 hone_status hone__emit_affine(hone__builder *b, int x, const float *scale, const float *offset, size_t count, int *y,
                               hone_error *err);
-/* All weights but moving_… of a normalisation that is not frozen may be HONE_NO_WEIGHT. frozen: moving statistics even in training. Over the last axis. */
+/* Over the last axis. All weights but moving_… of a normalisation that is not frozen may be HONE_NO_WEIGHT. frozen: moving
+ * statistics even in training. */
 hone_status hone__emit_batch_normalization(hone__builder *b, int x, float momentum, float epsilon, bool frozen,
                                            int gamma, int beta, int moving_mean, int moving_variance, int *y,
                                            hone_error *err);

@@ -4,8 +4,9 @@
  * "config": …}, …]}}, and Functional, where each layer also names where its inputs come from (functional_config.c). Either
  * may be a layer of another.
  *
- * Read are the spellings of Keras 2.0 … 3.x, and of Keras 1 once they are translated (keras1.c). Written is the dialect of Keras 2.4, which everything after it loads: an
- * explicit InputLayer, plain dtype strings, initializers without "module". */
+ * Read are the spellings of Keras 2.0 … 3.x, and of Keras 1 once they are translated (keras1.c). Written is the dialect
+ * of Keras 2.4, which everything after it loads: an explicit InputLayer, plain dtype strings, initializers without
+ * "module". */
 #include "channels_first.h"
 #include "keras1.h"
 #include "layer_entry.h"

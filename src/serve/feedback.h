@@ -21,7 +21,8 @@ enum { HONE_FEEDBACK_NAME_SIZE = 24 }; /* 16 digits and ".png" */
 hone_status hone__feedback_create(hone__feedback **out, const char *folder, size_t max_images, int64_t max_bytes,
                                   hone_error *err);
 void hone__feedback_free(hone__feedback *f);
-/* From any thread; name is what the picture's file is called in its class's folder. HONE_LIMIT where the folder is full, HONE_ARGUMENT where label cannot be a folder's name. */
+/* From any thread; name is what the picture's file is called in its class's folder. HONE_LIMIT where the folder is full,
+ * HONE_ARGUMENT where label cannot be a folder's name. */
 hone_status hone__feedback_add(hone__feedback *f, const hone_image *image, const char *label,
                                hone__feedback_result *result, char name[HONE_FEEDBACK_NAME_SIZE], hone_error *err);
 size_t hone__feedback_count(hone__feedback *f);
