@@ -376,6 +376,7 @@ static int report(session *r) {
     if (r->has_old_head) print_evaluation(stdout, "old task, after, old head", &r->old_after_old_head);
     if (r->has_new_head) print_evaluation(stdout, "old task, after, new head", &r->old_after_new_head);
     printf("saved %s\n", r->output);
+    if (r->settings.delta) printf("saved %s, what training added to %s\n", r->settings.delta, r->base_path);
     return finish_output();
 }
 

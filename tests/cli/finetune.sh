@@ -107,6 +107,7 @@ want_err "has no layer whose weights fit"
 rm -rf runs
 run finetune base.h5 few --recipe lora --epochs 2 --probe-epochs 2 --seed 3 --output l.h5 --delta l.delta.h5
 want_status 0
+want_out '^saved l\.delta\.h5, what training added to base\.h5$'
 want_err "is in 'runs/"
 id=$(ls runs)
 [ "$(wc -l <"runs/$id/metrics.jsonl")" -eq 4 ] || fail "a line per epoch of both stages"
