@@ -34,12 +34,15 @@ static hone_status add_pair(hone__clean_run *run, hone_finding_kind kind, const 
     const hone_dataset *data = run->report->parts[other->part].data;
     const char *path = hone_dataset_path(data, other->index), *slash = path ? strrchr(path, '/') : NULL;
     char name[64];
-    snprintf(name, sizeof name, path ? "'%.50s'" : "number %s", path ? (slash ? slash + 1 : path) : "");
-    if (!path) snprintf(name, sizeof name, "number %u", (unsigned)other->index);
-    HONE_TRY(hone__add_finding(
-        run, kind, about->part, about->index, 1 - distance, distance, err, "%s %s%s%s%s%s", what, name,
-        other->part != about->part ? " of the " : "", other->part != about->part ? hone__part_word(other->part) : "",
-        other->part != about->part ? " part" : "", kind == HONE_FINDING_CONFLICT ? ", which has another label" : ""));
+    if (path)
+        snprintf(name, sizeof name, "'%.50s'", slash ? slash + 1 : path);
+    else
+        snprintf(name, sizeof name, "number %u", (unsigned)other->index);
+    bool is_elsewhere = other->part != about->part;
+    HONE_TRY(hone__add_finding(run, kind, about->part, about->index, 1 - distance, distance, err, "%s %s%s%s%s%s", what,
+                               name, is_elsewhere ? " of the " : "", is_elsewhere ? hone__part_word(other->part) : "",
+                               is_elsewhere ? " part" : "",
+                               kind == HONE_FINDING_CONFLICT ? ", which has another label" : ""));
     hone__set_other(run, other->part, other->index);
     return HONE_OK;
 }

@@ -193,8 +193,7 @@ typedef void (*take_round)(void *context, size_t first, size_t count, const unsi
 
 static hone_status walk(const hone_dataset *data, const uint32_t *indices, size_t count, take_round take, void *context,
                         hone_error *err) {
-    size_t image =
-        (size_t)hone_dataset_height(data) * (size_t)hone_dataset_width(data) * (size_t)hone_dataset_channels(data);
+    size_t image = image_size(data);
     if (!indices) {
         for (size_t first = 0; first < count; first += ROUND)
             take(context, first, count - first < ROUND ? count - first : ROUND, hone_dataset_image(data, first));

@@ -67,7 +67,8 @@ static int ask_data(hone_load_options *options, const char *data, bool quiet) {
     return -1;
 }
 
-const char *preset_hint(const char *path) {
+/* Where path is nothing that is there: the preset that was meant, or where they are listed. As data_hint. */
+static const char *preset_hint(const char *path) {
     if (access(path, F_OK) == 0) return NULL;
     nearest near = nearest_to(path, strlen(path));
     for (size_t i = 0; hone_preset_name(i); i++) nearest_try(&near, hone_preset_name(i));

@@ -74,10 +74,9 @@ int open_held_back(hone_dataset **out, const held_back_request *request);
 
 /* Is it a name that hone collect fetches? */
 bool is_collectable(const char *name);
-/* Where source or path is nothing that is there: the data set or the preset that was meant, as a hint, NULL where no name
- * is near. It lasts until the next hint. */
+/* Where source is nothing that is there: the data set that was meant, as a hint, NULL where no name is near. It lasts
+ * until the next hint. */
 const char *data_hint(const char *source);
-const char *preset_hint(const char *path);
 
 /* What to do where the catalog of source could not be written because its folder may only be read; NULL where that is not so,
  * or catalog (--catalog) says already where it is. */
