@@ -4,6 +4,8 @@
  * read. */
 #include "hdf5_private.h"
 
+#include <string.h>
+
 /* A dataset may be larger than its bytes in the file (it may be compressed), but not absurdly so: Keras' bounds. */
 static const uint64_t absurd_bytes = (uint64_t)4 << 30;
 enum { ABSURD_RATIO = 1000 };
@@ -31,7 +33,24 @@ static hone_status check_storage(hid_t plist, const char *path, hone_error *err)
     return check_filters(plist, path, err);
 }
 
-static hone_status check_type_and_size(hid_t dataset, const char *path, hone_shape *shape, hone_error *err) {
+/* HDF5 has no name for bfloat16. Keras 3 writes two opaque bytes for each number and, except into .h5, an attribute that
+ * says what they are. */
+enum { BFLOAT16_SIZE = 2 };
+
+static hone_status check_bfloat16(hone__h5 *h5, const char *path, hone_error *err) {
+    char *name = NULL;
+    if (hone__h5_has_attribute(h5, path, "dtype")) HONE_TRY(hone__h5_read_string(h5, path, "dtype", &name, err));
+    bool known = name && strcmp(name, "bfloat16") == 0;
+    hone__free(name);
+    if (known) return HONE_OK;
+    HONE_FAIL(err, HONE_UNSUPPORTED,
+              "dataset '%.200s' holds two bytes for each number and does not say of what type (Keras writes bfloat16 "
+              "so into .h5, which it cannot load again); save the model as .keras, or in float32",
+              path);
+}
+
+static hone_status check_type_and_size(hone__h5 *h5, hid_t dataset, const char *path, hone_shape *shape,
+                                       hone_error *err) {
     hid_t type = H5Dget_type(dataset), space = H5Dget_space(dataset);
     hone_status status = HONE_OK;
     hsize_t dims[H5S_MAX_RANK];
@@ -40,11 +59,13 @@ static hone_status check_type_and_size(hid_t dataset, const char *path, hone_sha
     int rank = space >= 0 ? H5Sget_simple_extent_ndims(space) : -1;
     if (rank < 0 || size == 0 || H5Sget_simple_extent_type(space) == H5S_NULL)
         status = hone__h5_fail(err, HONE_FORMAT, "dataset '%.200s' cannot be read", path);
+    else if (class == H5T_OPAQUE && size == BFLOAT16_SIZE)
+        status = check_bfloat16(h5, path, err);
     else if ((class != H5T_FLOAT && class != H5T_INTEGER) || size > 8)
         status = hone__fail(err, HONE_FORMAT, "dataset '%.200s' does not hold plain numbers", path);
-    else if (rank > HONE_MAX_RANK)
+    if (status == HONE_OK && rank > HONE_MAX_RANK)
         status = hone__fail(err, HONE_LIMIT, "dataset '%.200s' has %d dimensions", path, rank);
-    else if (H5Sget_simple_extent_dims(space, dims, NULL) < 0)
+    else if (status == HONE_OK && H5Sget_simple_extent_dims(space, dims, NULL) < 0)
         status = hone__h5_fail(err, HONE_FORMAT, "dataset '%.200s' cannot be read", path);
     if (type >= 0) H5Tclose(type);
     if (space >= 0) H5Sclose(space);
@@ -65,35 +86,59 @@ static hone_status check_type_and_size(hid_t dataset, const char *path, hone_sha
     return HONE_OK;
 }
 
-static hone_status check_dataset(hid_t dataset, const char *path, hone_shape *shape, hone_error *err) {
+static hone_status check_dataset(hone__h5 *h5, hid_t dataset, const char *path, hone_shape *shape, hone_error *err) {
     if (H5Iget_type(dataset) != H5I_DATASET) HONE_FAIL(err, HONE_FORMAT, "'%.200s' is not a dataset", path);
     hid_t plist = H5Dget_create_plist(dataset);
     if (plist < 0) return hone__h5_fail(err, HONE_FORMAT, "dataset '%.200s' cannot be read", path);
     hone_status status = check_storage(plist, path, err);
     H5Pclose(plist);
-    return status ? status : check_type_and_size(dataset, path, shape, err);
+    return status ? status : check_type_and_size(h5, dataset, path, shape, err);
 }
 
 static hone_status open_dataset(hone__h5 *h5, const char *path, hid_t *out, hone_shape *shape, hone_error *err) {
     HONE_TRY(hone__h5_open_object(h5, path, out, err));
-    hone_status status = check_dataset(*out, path, shape, err);
+    hone_status status = check_dataset(h5, *out, path, shape, err);
     if (status) H5Oclose(*out);
     return status;
 }
 
-static hone_status read_all(hone__h5 *h5, const char *path, hid_t type, void *data, size_t count, hone_error *err) {
+/* The dataset, which must hold count numbers. */
+static hone_status open_counted(hone__h5 *h5, const char *path, size_t count, hid_t *out, hone_error *err) {
     hone_shape shape;
-    hid_t dataset;
-    HONE_TRY(open_dataset(h5, path, &dataset, &shape, err));
+    HONE_TRY(open_dataset(h5, path, out, &shape, err));
     size_t elements = 1;
     for (int i = 0; i < shape.rank; i++) elements *= (size_t)shape.dims[i]; /* its bytes were checked */
-    hone_status status = HONE_OK;
-    if (elements != count)
-        status = hone__fail(err, HONE_SHAPE, "dataset '%.200s' has %zu elements, not %zu", path, elements, count);
-    else if (count > 0 && H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
-        status = hone__h5_fail(err, HONE_FORMAT, "dataset '%.200s' cannot be read", path);
+    if (elements == count) return HONE_OK;
+    H5Oclose(*out);
+    HONE_FAIL(err, HONE_SHAPE, "dataset '%.200s' has %zu elements, not %zu", path, elements, count);
+}
+
+static hone_status close_read(hid_t dataset, bool done, const char *path, hone_error *err) {
+    hone_status status = done ? HONE_OK : hone__h5_fail(err, HONE_FORMAT, "dataset '%.200s' cannot be read", path);
     H5Oclose(dataset);
     return status;
+}
+
+/* Into the first half of data, then each number to its place from the last on: none is written over before it is read.
+ * Its bits are the upper half of a float's; the lower byte comes first. */
+static bool read_bfloat16(hid_t dataset, hid_t type, float *data, size_t count) {
+    if (H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0) return false;
+    const unsigned char *bytes = (const unsigned char *)data;
+    for (size_t i = count; i-- > 0;) {
+        uint32_t bits = (uint32_t)bytes[i * BFLOAT16_SIZE] << 16 | (uint32_t)bytes[i * BFLOAT16_SIZE + 1] << 24;
+        memcpy(&data[i], &bits, sizeof bits);
+    }
+    return true;
+}
+
+static bool read_floats(hid_t dataset, float *data, size_t count) {
+    hid_t type = H5Dget_type(dataset);
+    if (type < 0) return false;
+    bool done = H5Tget_class(type) == H5T_OPAQUE
+                    ? read_bfloat16(dataset, type, data, count)
+                    : H5Dread(dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0;
+    H5Tclose(type);
+    return done;
 }
 
 hone_status hone__h5_read_shape(hone__h5 *h5, const char *path, hone_shape *out, hone_error *err) {
@@ -106,12 +151,17 @@ hone_status hone__h5_read_shape(hone__h5 *h5, const char *path, hone_shape *out,
 
 hone_status hone__h5_read_floats(hone__h5 *h5, const char *path, float *data, size_t count, hone_error *err) {
     if (h5->remote) return hone__h5_remote_floats(h5, path, data, count, err);
-    return read_all(h5, path, H5T_NATIVE_FLOAT, data, count, err);
+    hid_t dataset;
+    HONE_TRY(open_counted(h5, path, count, &dataset, err));
+    return close_read(dataset, count == 0 || read_floats(dataset, data, count), path, err);
 }
 
 hone_status hone__h5_read_integer(hone__h5 *h5, const char *path, int64_t *out, hone_error *err) {
     if (h5->remote) return hone__h5_remote_integer(h5, path, out, err);
-    return read_all(h5, path, H5T_NATIVE_INT64, out, 1, err);
+    hid_t dataset;
+    HONE_TRY(open_counted(h5, path, 1, &dataset, err));
+    bool done = H5Dread(dataset, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, out) >= 0;
+    return close_read(dataset, done, path, err);
 }
 
 /* ---- writing --------------------------------------------------------------------------------------------------- */

@@ -49,6 +49,25 @@ for form, load in (("safetensors", safetensors.numpy.load_file), ("npz", np.load
     driver("weights", blank, again, FOLDER / "filled.h5")
     expect_close(f"{form}: weights that Python wrote", hone_predict(FOLDER / "filled.h5", x), hone_predict(source, x), 0)
 
+# weights of bfloat16, which Keras puts into HDF5 as opaque bytes: whole models and weights alone
+narrow = keras.Sequential(
+    [
+        keras.Input((8, 8, 3)),
+        keras.layers.Conv2D(4, 3, activation="relu", dtype="bfloat16"),
+        keras.layers.Flatten(dtype="bfloat16"),
+        keras.layers.Dense(5, dtype="bfloat16"),
+    ]
+)
+wide = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3, activation="relu"), keras.layers.Flatten()])
+wide.add(keras.layers.Dense(5))
+wide.set_weights([np.asarray(w).astype("float32") for w in narrow.weights])
+theirs = wide.predict(x, verbose=0)  # hone computes in float32
+narrow.save(FOLDER / "narrow.keras")
+narrow.save_weights(FOLDER / "narrow.weights.h5")
+expect_close("bfloat16: .keras", hone_predict(FOLDER / "narrow.keras", x), theirs, 1e-5)
+driver("weights", FOLDER / "narrow.keras", FOLDER / "narrow.weights.h5", FOLDER / "narrow.h5")
+expect_close("bfloat16: .weights.h5", hone_predict(FOLDER / "narrow.h5", x), theirs, 1e-5)
+
 # a training in hone goes on in Keras: the optimizer's variables arrive
 images, labels = pictures(64, (28, 28, 1), 10)
 files = data_files(images, labels)

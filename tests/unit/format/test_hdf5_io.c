@@ -6,6 +6,7 @@
 
 #include "hdf5_private.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ---- helpers --------------------------------------------------------------------------------------------------- */
@@ -313,6 +314,73 @@ static void other_numbers_are_converted(void **state) {
     hone__h5_close(h5);
 }
 
+/* Two opaque bytes for each number; as says what they are, as Keras 3 does, or not. */
+static void put_opaque(hone__h5 *h5, const char *name, const unsigned char *bytes, hsize_t n, const char *as) {
+    hid_t type = H5Tcreate(H5T_OPAQUE, 2);
+    assert_true(H5Tset_tag(type, "") >= 0);
+    put_dataset(h5, name, type, n, H5P_DEFAULT, type, bytes);
+    H5Tclose(type);
+    if (!as) return;
+    hid_t dataset = H5Dopen2(h5->file, name, H5P_DEFAULT);
+    hid_t text = string_type(H5T_VARIABLE, H5T_STR_NULLTERM, H5T_CSET_UTF8);
+    put_attribute(dataset, "dtype", text, 0, 0, &as);
+    H5Tclose(text);
+    H5Dclose(dataset);
+}
+
+/* 1, -2, the smallest, 3.140625, -infinity */
+static const unsigned char bfloat16[] = {0x80, 0x3F, 0x00, 0xC0, 0x01, 0x00, 0x49, 0x40, 0x80, 0xFF};
+
+static void bfloat16_is_read_where_the_file_says_so(void **state) {
+    (void)state;
+    hone__h5 *h5 = create();
+    put_opaque(h5, "said", bfloat16, 5, "bfloat16");
+    put_opaque(h5, "one", bfloat16, 1, "bfloat16");
+    put_opaque(h5, "none", bfloat16, 0, "bfloat16");
+    put_opaque(h5, "unsaid", bfloat16, 5, NULL);
+    put_opaque(h5, "float16", bfloat16, 5, "float16");
+    hone_shape shape;
+    assert_int_equal(hone__h5_read_shape(h5, "/said", &shape, NULL), HONE_OK);
+    assert_int_equal(shape.rank, 1);
+    assert_int_equal(shape.dims[0], 5);
+    float back[6] = {0, 0, 0, 0, 0, 42};
+    const float expected[6] = {1, -2, 0x1p-133F, 3.140625F, -HUGE_VALF, 42};
+    assert_int_equal(hone__h5_read_floats(h5, "/said", back, 5, NULL), HONE_OK);
+    assert_memory_equal(back, expected, sizeof back); /* nothing behind them is touched */
+    assert_int_equal(hone__h5_read_floats(h5, "/none", back, 0, NULL), HONE_OK);
+    assert_int_equal(hone__h5_read_floats(h5, "/said", back, 4, NULL), HONE_SHAPE);
+    int64_t integer;
+    assert_int_equal(hone__h5_read_integer(h5, "/one", &integer, NULL), HONE_FORMAT);
+
+    const char *const mute[] = {"/unsaid", "/float16"};
+    for (int i = 0; i < 2; i++) {
+        hone_error err = {0};
+        assert_int_equal(hone__h5_read_floats(h5, mute[i], back, 5, &err), HONE_UNSUPPORTED);
+        assert_says(&err, mute[i]);
+        assert_says(&err, "save the model as .keras");
+    }
+    hone__h5_close(h5);
+}
+
+static hone_status reads_bfloat16(void *context) {
+    hone__h5 *h5;
+    const image *file = context;
+    float back[5];
+    hone_status status = hone__h5_open(&h5, file->bytes, file->size, NULL);
+    if (status == HONE_OK) status = hone__h5_read_floats(h5, "/said", back, 5, NULL);
+    hone__h5_close(h5);
+    return status;
+}
+
+static void memory_may_run_out_at_bfloat16(void **state) {
+    (void)state;
+    hone__h5 *h5 = create();
+    put_opaque(h5, "said", bfloat16, 5, "bfloat16");
+    image file = finish(h5);
+    assert_true(test_every_allocation(reads_bfloat16, &file) > 1);
+    hone__free(file.bytes);
+}
+
 static void dangerous_data_is_refused(void **state) {
     (void)state;
     hone__h5 *h5 = create();
@@ -456,6 +524,8 @@ int main(void) {
         cmocka_unit_test(arrays_read_back),
         cmocka_unit_test(the_same_content_gives_the_same_bytes),
         cmocka_unit_test(other_numbers_are_converted),
+        cmocka_unit_test(bfloat16_is_read_where_the_file_says_so),
+        cmocka_unit_test(memory_may_run_out_at_bfloat16),
         cmocka_unit_test(dangerous_data_is_refused),
         cmocka_unit_test(broken_files_are_told),
         cmocka_unit_test(memory_may_run_out_anywhere),
