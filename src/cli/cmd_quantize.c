@@ -255,8 +255,9 @@ static int report_json(const quantization *q) {
 }
 
 static void print_comparison(const char *what, const comparison *c) {
-    printf("%-11s %.2f %% in int8, %.2f %% in float32: %.2f points lost (%zu images)\n", what, 100 * c->int8.accuracy,
-           100 * c->float32.accuracy, points_lost(c), c->int8.samples);
+    double lost = points_lost(c);
+    printf("%-11s %.2f %% in int8, %.2f %% in float32: %.2f points %s (%zu images)\n", what, 100 * c->int8.accuracy,
+           100 * c->float32.accuracy, fabs(lost), lost < 0 ? "gained" : "lost", c->int8.samples);
 }
 
 static int report(const quantization *q) {
