@@ -225,10 +225,8 @@ expect("metadata: preprocessing is inside", texts.get("preprocessing") == "raw",
 
 for path in sorted((GOLDEN / "onnx").glob("*.onnx")):
     numbers = np.fromfile(path.with_suffix(".f32"), "<f4")
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    stated = session.get_inputs()[0].shape[0]
-    (theirs,) = session.run(None, {"x": np.zeros((stated if isinstance(stated, int) else 1, 3, 16, 16), "float32")})
-    samples = len(numbers) // (16 * 16 * 3 + theirs.shape[1])
+    width = onnx.load(path, load_external_data=False).graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    samples = len(numbers) // (16 * 16 * 3 + width) if width else 2  # make_operators.py leaves it open, and writes two
     x, y = np.split(numbers, [samples * 16 * 16 * 3])
     x, y = x.reshape(samples, 16, 16, 3), y.reshape(samples, -1)
     model = in_keras(path.stem, path, x, y)
