@@ -220,6 +220,7 @@ static hone_status read_value(hone__h5 *h5, hone_model *model, const char *name,
 }
 
 static hone_status read_records(hone_model *model, const hone_value *records, hone_error *err) {
+    if (hone_value_kind_of(records) != HONE_VALUE_OBJECT) HONE_FAIL(err, HONE_FORMAT, "'records' is no object");
     for (size_t i = 0; i < hone_value_count(records); i++) {
         hone_value *record = hone_value_copy(hone_value_at(records, i));
         if (!record) return hone__fail_memory(err, 0, "a record");

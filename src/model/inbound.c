@@ -129,6 +129,8 @@ static hone_status read_argument(const hone_value *value, const char *keyword, i
 }
 
 static hone_status read_keywords(const hone_value *arguments, hone__inbound *out, hone_error *err) {
+    if (hone_value_count(arguments) > 0 && hone_value_kind_of(arguments) != HONE_VALUE_OBJECT)
+        HONE_FAIL(err, HONE_FORMAT, "its keyword arguments are no object");
     for (size_t i = 0; i < hone_value_count(arguments); i++) {
         const char *key = hone_value_key_at(arguments, i);
         const hone_value *value = hone_value_at(arguments, i);

@@ -249,6 +249,8 @@ hone_status hone_optimizer_from_config(hone_optimizer *out, const hone_value *co
     HONE_TRY(hone_optimizer_parse(&o, class_name, err));
     const optimizer_type *type = &types[o.kind];
     config = hone_value_get(config, "config");
+    if (hone_value_count(config) > 0 && hone_value_kind_of(config) != HONE_VALUE_OBJECT)
+        HONE_FAIL(err, HONE_FORMAT, "the config of optimizer '%s' is no object", type->class_name);
     warn_of_ignored(type, config);
     HONE_TRY(read_learning_rate(type, config, &o, err));
     for (const argument *a = type->arguments; a->name; a++) {

@@ -40,7 +40,7 @@ typedef struct tree {
         const char *path, *name, *text;
         size_t length;
         bool list;
-    } attributes[10];
+    } attributes[11];
     struct {
         const char *path;
         hone_shape shape;
@@ -61,7 +61,8 @@ static void set_default(tree *t) {
                                {"/optimizer_weights", "weight_names", "Adam/iter:0\nAdam/a/kernel/m:0", 29, true},
                                {"/hone", "version", "1", 1, false},
                                {"/hone", "preprocessing", "{\"kind\": \"raw\"}", 15, false},
-                               {"/hone", "class_names", "[\"x\", \"y\"]", 10, false}},
+                               {"/hone", "class_names", "[\"x\", \"y\"]", 10, false},
+                               {"/hone", "records", "{\"provenance\": {}}", 18, false}},
                 .datasets = {{"/model_weights/a/a/kernel:0", {2, {2, 2}}, {1, 2, 3, 4}},
                              {"/model_weights/a/a/bias:0", {1, {2}}, {1, 2}},
                              {"/model_weights/b/b/gamma:0", {1, {2}}, {1, 1}},
@@ -74,7 +75,7 @@ static void set_default(tree *t) {
                              {"/hone/self_test/outputs", {2, {1, 2}}, {8, 12}}}};
 }
 
-enum { ATTRIBUTES = 10, DATASETS = 12 };
+enum { ATTRIBUTES = 11, DATASETS = 12 };
 
 static void edit(tree *t, const uint8_t *data, size_t size) {
     size_t at = 0;

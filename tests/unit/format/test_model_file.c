@@ -346,7 +346,8 @@ static void damaged_records_are_refused(void **state) {
     } cases[] = {{"preprocessing", "{\"kind\": \"blue\"}", "blue"},
                  {"preprocessing", "{\"kind\": \"standard\", \"mean\": [1]}", "mean and std"},
                  {"preprocessing", "{\"kind\"", "json"},
-                 {"class_names", "[\"a\", 3]", "class name 1"}};
+                 {"class_names", "[\"a\", 3]", "class name 1"},
+                 {"records", "[1, 2]", "'records' is no object"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         hone_model *model = preset("mlp");
         hone__h5 *h5;

@@ -442,6 +442,10 @@ static const struct {
      "layer 'a' takes output 7 of 'in', which has 1"},
     {FUNCTIONAL("{" DENSE("a", "5") ", 'inbound_nodes': [[3]]}", "[['a', 0, 0]]"), HONE_FORMAT,
      "layer 'a': an input is no list [layer, node, output]"},
+    {FUNCTIONAL("{" DENSE("a", "5") ", 'inbound_nodes': [[['in', 0, 0, [1]]]]}", "[['a', 0, 0]]"), HONE_FORMAT,
+     "layer 'a': its keyword arguments are no object"},
+    {FUNCTIONAL("{" DENSE("a", "5") ", 'inbound_nodes': [{'args': [['in', 0, 0]], 'kwargs': [1]}]}", "[['a', 0, 0]]"),
+     HONE_FORMAT, "layer 'a': its keyword arguments are no object"},
     {FUNCTIONAL("{" DENSE("a", "5") ", 'inbound_nodes': []}", "[['a', 0, 0]]"), HONE_FORMAT,
      "layer 'a': its inbound_nodes are missing: it is applied to nothing"},
     {"{'class_name': 'Functional', 'config': {'name': 'f', 'layers': [{'class_name': 'InputLayer', 'name': 'in', "

@@ -328,6 +328,12 @@ static void test_bad_configs(void **state) {
     config = config_of("Adam", inner);
     assert_int_equal(hone_optimizer_from_config(&o, config, &err), HONE_ARGUMENT);
     hone_value_free(config);
+    inner = hone_value_list();
+    hone_value_append(inner, hone_value_integer(1));
+    config = config_of("Adam", inner);
+    assert_int_equal(hone_optimizer_from_config(&o, config, &err), HONE_FORMAT);
+    assert_non_null(strstr(err.message, "no object"));
+    hone_value_free(config);
     config = config_of("Adagrad", hone_value_object());
     assert_int_equal(hone_optimizer_from_config(&o, config, &err), HONE_NOT_FOUND);
     hone_value_free(config);
