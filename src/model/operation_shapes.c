@@ -56,6 +56,9 @@ static void read_shape(request *r, const hone_value *known) {
     if (!shape) shape = known;
     if (hone_value_kind_of(shape) != HONE_VALUE_LIST || !integers(shape, r->dims, HONE_MAX_RANK + 1, &r->rank))
         r->rank = 0;
+    /* Sizes that no tensor has would overflow where indices are counted from the end. */
+    for (int i = 0; i < r->rank; i++)
+        if (r->dims[i] < OPEN || r->dims[i] > INT32_MAX) r->rank = 0;
 }
 
 static bool axis_of(int64_t stated, int rank, int *out) {
@@ -176,17 +179,19 @@ static bool expand(request *r) {
 }
 
 static bool squeeze(request *r) {
+    const hone_value *axes = argument(r, "axis");
     int64_t stated[HONE_MAX_RANK], dims[HONE_MAX_RANK + 1];
-    int given, axis, count = 0;
+    int given = 0, axis, count = 0;
     bool gone[HONE_MAX_RANK + 1] = {false};
-    if (r->rank < 2 || !integers(argument(r, "axis"), stated, HONE_MAX_RANK, &given)) return false;
+    if (r->rank < 2 || (!is_null(axes) && !integers(axes, stated, HONE_MAX_RANK, &given))) return false;
+    for (int i = 0; i < r->rank && is_null(axes); i++) gone[i] = r->dims[i] == 1;
     for (int i = 0; i < given; i++) {
-        if (!axis_of(stated[i], r->rank, &axis) || axis == 0 || r->dims[axis] != 1) return false;
+        if (!axis_of(stated[i], r->rank, &axis) || r->dims[axis] != 1) return false;
         gone[axis] = true;
     }
     for (int i = 1; i < r->rank; i++)
         if (!gone[i]) dims[count++] = r->dims[i];
-    return reshape_to(r->out, dims, count);
+    return !gone[0] && reshape_to(r->out, dims, count);
 }
 
 /* Tensors side by side along a new last axis. */

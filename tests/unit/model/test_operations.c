@@ -30,6 +30,11 @@
 #define REST     "{'class_name': '__ellipsis__', 'config': {}}"
 #define PICTURE  "[null, 2, 2, 3]" /* of the numbers from 0 on */
 #define SEQUENCE "[null, 3, 2]"
+#define COLUMN   "[null, 3, 1, 1]"
+/* Twice the sum along the last axis. */
+#define SUMS(of)                                                                                                       \
+    "{'class_name': 'Dense', 'name': 'sums', 'config': {'name': 'sums', 'units': 2, 'kernel_initializer': 'ones'}, "   \
+    "'inbound_nodes': [[['" of "', 0, 0, {}]]]}"
 
 static const struct {
     const char *config;
@@ -56,6 +61,7 @@ static const struct {
     {OF_3(PICTURE, "GetItem", "", ", [" ALL ", 1, " ALL ", " SLICE("0", "2", "null") "]"), 4, {6, 7, 9, 10}},
     {OF_3(SEQUENCE, "GetItem", "", ", [" ALL ", -1]"), 2, {4, 5}},
     {OF_3(SEQUENCE, "GetItem", "", ", [" ALL ", " SLICE("1", "9", "null") ", 0]"), 2, {2, 4}},
+    {MODEL(COLUMN, STEP("Squeeze", "'axis': null", TENSOR("x", COLUMN)) ", " SUMS("op"), "sums"), 2, {3, 3}},
     {OF_3(SEQUENCE, "Add", "", ", {'class_name': '__tensor__', 'config': {'value': [[[10, 20]]]}}"),
      6,
      {10, 21, 12, 23, 14, 25}},
@@ -144,6 +150,9 @@ static void the_rest_is_refused(void **state) {
         OF_3(PICTURE, "Power", "", ", 3"),
         OF_3(PICTURE, "ExpandDims", "'axis': 0", ""),
         OF_3(PICTURE, "Squeeze", "'axis': 1", ""),
+        MODEL(SEQUENCE,
+              STEP("GetItem", "", TENSOR("x", "[null, -9223372036854775807, 2]") ", [" ALL ", -9223372036854775807]"),
+              "op"),
         OF_3(PICTURE, "Add", "", ", {'class_name': '__tensor__', 'config': {'value': [[1], [2]]}}"),
         OF_3(PICTURE, "TrueDivide", "", ", {'class_name': '__tensor__', 'config': {'value': [1, 0, 2]}}"),
         OF_2(PICTURE, "TFOpLambda", "nn.bias_add", "'bias': [1, 2], 'data_format': 'NCHW'"),
