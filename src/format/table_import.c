@@ -92,11 +92,12 @@ static hone_status find_picture(hone_picture *out, hone_catalog *catalog, const 
 
 /* ---- rows to changes -------------------------------------------------------------------------------------------- */
 
-/* One picture and what it shall be; value NULL: nothing. */
+/* One picture and what it shall be; value NULL: nothing. Of a status it is the reason. */
 typedef struct wish {
     int64_t id;
     size_t order; /* of the row: the last one wins */
     const char *value;
+    hone_picture_status status;
 } wish;
 
 typedef struct wishes {
@@ -104,11 +105,11 @@ typedef struct wishes {
     size_t count, capacity;
 } wishes;
 
-typedef enum what { LABEL, SPLIT, QUARANTINE, RESTORE, WHATS } what;
+typedef enum what { LABEL, SPLIT, STATUS, WHATS } what;
 
-static hone_status add_wish(wishes *w, int64_t id, size_t order, const char *value, hone_error *err) {
+static hone_status add_wish(wishes *w, wish added, hone_error *err) {
     HONE_TRY(hone__grow((void **)&w->items, &w->capacity, w->count + 1, sizeof *w->items, err));
-    w->items[w->count++] = (wish){id, order, value};
+    w->items[w->count++] = added;
     return HONE_OK;
 }
 
@@ -120,18 +121,22 @@ static int by_id(const void *a, const void *b) {
 
 static int by_value(const void *a, const void *b) {
     const wish *x = a, *y = b;
+    if (x->status != y->status) return x->status < y->status ? -1 : 1;
     int order = x->value && y->value ? strcmp(x->value, y->value) : !y->value - !x->value;
     return order ? order : by_id(a, b);
 }
 
-static hone_status grant(hone_catalog *catalog, what kind, const int64_t *ids, size_t count, const char *value,
+static hone_status grant(hone_catalog *catalog, what kind, const int64_t *ids, size_t count, const wish *w,
                          hone_error *err) {
     switch (kind) {
-    case LABEL: return hone_catalog_label(catalog, ids, count, value, NULL, err);
-    case SPLIT: return hone_catalog_set_split(catalog, ids, count, value, NULL, err);
-    case QUARANTINE: return hone_catalog_set_status(catalog, ids, count, HONE_PICTURE_QUARANTINED, value, NULL, err);
-    default: return hone_catalog_set_status(catalog, ids, count, HONE_PICTURE_OK, value, NULL, err);
+    case LABEL: return hone_catalog_label(catalog, ids, count, w->value, NULL, err);
+    case SPLIT: return hone_catalog_set_split(catalog, ids, count, w->value, NULL, err);
+    default: return hone_catalog_set_status(catalog, ids, count, w->status, w->value, NULL, err);
     }
+}
+
+static bool is_same(const char *a, const char *b) {
+    return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
 static hone_status grant_all(hone_catalog *catalog, what kind, wishes *w, hone_error *err) {
@@ -145,20 +150,16 @@ static hone_status grant_all(hone_catalog *catalog, what kind, wishes *w, hone_e
     qsort(w->items, kept, sizeof *w->items, by_value);
     hone_status status = HONE_OK;
     for (size_t first = 0, count; first < kept && status == HONE_OK; first += count) {
-        const char *value = w->items[first].value;
+        const wish *one = &w->items[first];
         for (count = 0; first + count < kept; count++) {
-            const char *other = w->items[first + count].value;
-            if (value && other ? strcmp(value, other) != 0 : value != other) break;
-            ids[count] = w->items[first + count].id;
+            const wish *other = &w->items[first + count];
+            if (one->status != other->status || !is_same(one->value, other->value)) break;
+            ids[count] = other->id;
         }
-        status = grant(catalog, kind, ids, count, value, err);
+        status = grant(catalog, kind, ids, count, one, err);
     }
     hone__free(ids);
     return status;
-}
-
-static bool is_same(const char *a, const char *b) {
-    return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
 static hone_status note_row(wishes all[WHATS], const hone__table_row *row, size_t order, const hone_picture *p,
@@ -169,10 +170,10 @@ static hone_status note_row(wishes all[WHATS], const hone__table_row *row, size_
                           (row->status != p->status || !is_same(row->reason, p->reason));
     *changed += relabels || moves || changes_status;
     /* Also what is so already: of two rows about one picture the last one counts. */
-    if (row->has_label) HONE_TRY(add_wish(&all[LABEL], p->id, order, row->label, err));
-    if (row->has_split) HONE_TRY(add_wish(&all[SPLIT], p->id, order, row->split, err));
-    if (!changes_status) return HONE_OK;
-    return add_wish(&all[row->status == HONE_PICTURE_OK ? RESTORE : QUARANTINE], p->id, order, row->reason, err);
+    if (row->has_label) HONE_TRY(add_wish(&all[LABEL], (wish){p->id, order, row->label, 0}, err));
+    if (row->has_split) HONE_TRY(add_wish(&all[SPLIT], (wish){p->id, order, row->split, 0}, err));
+    if (!row->has_status || p->status == HONE_PICTURE_MISSING) return HONE_OK;
+    return add_wish(&all[STATUS], (wish){p->id, order, row->reason, row->status}, err);
 }
 
 typedef struct listener {

@@ -128,6 +128,26 @@ static void json_lines_come_in(void **state) {
     hone_catalog_close(c);
 }
 
+/* Of two rows about one picture the last one counts, also where the picture is so already. */
+static void the_last_row_counts(void **state) {
+    (void)state;
+    hone_catalog *c = open_four();
+    hone_catalog_import_report r =
+        import_ok(c, put_text("labels.csv", "path,label,status,reason\n"
+                                            "a/1.png,b,quarantined,dark\na/1.png,a,ok,\n"
+                                            "b/3.png,b,quarantined,dark\nb/3.png,b,quarantined,blurred\n"));
+    assert_int_equal(r.rows, 4);
+    assert_string_equal(state_of(c, "a/1.png"), "a/-/ok");
+    assert_string_equal(state_of(c, "b/3.png"), "b/-/quarantined");
+    hone_picture p;
+    assert_int_equal(hone_catalog_find(c, "b/3.png", &p, NULL), HONE_OK);
+    assert_string_equal(p.reason, "blurred");
+    hone_picture_release(&p);
+    import_ok(c, put_text("labels.csv", "path,status,reason\nb/3.png,ok,\nb/3.png,quarantined,blurred\n"));
+    assert_string_equal(state_of(c, "b/3.png"), "b/-/quarantined");
+    hone_catalog_close(c);
+}
+
 static void import_fails(hone_catalog *c, const char *file, const char *words) {
     hone_error err = {.message = ""};
     assert_int_not_equal(hone_catalog_import(c, file, NULL, NULL, NULL, &err), HONE_OK);
@@ -281,6 +301,7 @@ int main(void) {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {CASE(csv_comes_in),
                                        CASE(json_lines_come_in),
+                                       CASE(the_last_row_counts),
                                        CASE(a_bad_line_changes_nothing),
                                        CASE(csv_goes_round),
                                        CASE(json_goes_round),
