@@ -178,17 +178,17 @@ bool hone__http_gathers(const hone__http_exchange *x) {
 }
 
 /* Replaces a reply by its packed form, where the client takes it and it is worth it. */
-static void pack(hone__http_exchange *x) {
+static bool pack(hone__http_exchange *x) {
     const char *list = hone__http_header_value(x, MHD_HTTP_HEADER_ACCEPT_ENCODING);
-    if (!list || !x->data || x->size < HONE_HTTP_LEAST_PACKED) return;
+    if (!list || !x->data || x->size < HONE_HTTP_LEAST_PACKED) return false;
     bool gzip = hone__http_accepts(list, "gzip");
-    if (!gzip && !hone__http_accepts(list, "deflate")) return;
+    if (!gzip && !hone__http_accepts(list, "deflate")) return false;
     void *packed;
     size_t size;
-    if (hone__http_pack(x->data, x->size, gzip, &packed, &size, NULL) != HONE_OK) return; /* as it is, then */
+    if (hone__http_pack(x->data, x->size, gzip, &packed, &size, NULL) != HONE_OK) return false; /* as it is, then */
     hone__http_reply(x, x->status, x->type, packed, size, hone__free);
     hone__http_set_header(x, MHD_HTTP_HEADER_CONTENT_ENCODING, gzip ? "gzip" : "deflate");
-    hone__http_set_header(x, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT_ENCODING);
+    return true;
 }
 
 /* Tells a browser that a page of a listed site may read this reply. */
@@ -196,14 +196,22 @@ static void allow_origin(hone__http_exchange *x, const hone__http_config *config
     const char *origin = hone__http_header_value(x, MHD_HTTP_HEADER_ORIGIN);
     if (!hone__http_origin_listed(origin, config->origins, config->origin_count)) return;
     hone__http_set_header(x, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    hone__http_set_header(x, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ORIGIN);
+}
+
+/* Tells caches what the reply depends on; of one header with two names the second would take the first one's place. */
+static void name_dependence(hone__http_exchange *x, bool on_coding, bool on_origin) {
+    const char *names = on_coding && on_origin ? MHD_HTTP_HEADER_ACCEPT_ENCODING ", " MHD_HTTP_HEADER_ORIGIN
+                        : on_coding            ? MHD_HTTP_HEADER_ACCEPT_ENCODING
+                                               : MHD_HTTP_HEADER_ORIGIN;
+    if (on_coding || on_origin) hone__http_set_header(x, MHD_HTTP_HEADER_VARY, names);
 }
 
 enum MHD_Result hone__http_exchange_send(hone__http_exchange *x, const hone__http_config *config) {
     static char nothing[1];
     struct MHD_Response *response;
-    if (config->compress) pack(x);
+    bool is_packed = config->compress && pack(x);
     if (config->origin_count > 0) allow_origin(x, config);
+    name_dependence(x, is_packed, config->origin_count > 0);
     if (hone__http_server_is_draining(x->server)) hone__http_set_header(x, MHD_HTTP_HEADER_CONNECTION, "close");
     if (x->release) {
         response = MHD_create_response_from_buffer_with_free_callback(x->size, x->data, x->release);

@@ -346,6 +346,9 @@ static void tokens_and_origins(void **state) {
         r = ask(s, asked[i], "Origin: https://b.example\r\nAccess-Control-Request-Method: POST\r\n", NULL, 0);
         assert_null(header_of(r, "Access-Control-Allow-Origin"));
     }
+    r = ask(s, "GET /metrics", "Accept-Encoding: gzip\r\nOrigin: https://a.example\r\n", NULL, 0);
+    assert_string_equal(header_of(r, "Content-Encoding"), "gzip");
+    assert_string_equal(header_of(r, "Vary"), "Accept-Encoding, Origin");
     want(ask(s, "OPTIONS /predict", "Origin: https://a.example\r\nAccess-Control-Request-Method: PUT\r\n", NULL, 0),
          405, "takes POST");
     want(ask(s, "POST /v1/models/m:predict", "Origin: https://b.example\r\n", pair_request, sizeof pair_request - 1),
